@@ -67,8 +67,9 @@ def sweeps_for(user: User) -> QuerySet[Sweep]:
 
 
 def trials_for(user: User) -> QuerySet[Trial]:
-    kept = Trial.objects.filter(sweep__deletion_requested_at=None)
-    queryset = kept.select_related("experiment__team", "sweep__experiment")
+    queryset = Trial.objects.kept().select_related(
+        "experiment__team", "sweep__experiment"
+    )
     return _within(queryset, "experiment__team", user)
 
 
@@ -86,7 +87,12 @@ def code_for(user: User) -> QuerySet[CodeSnapshot]:
 
 
 def events_for(user: User) -> QuerySet[Event]:
-    return _within(Event.objects.all(), "team", user)
+    """The events of the user's teams, without those of sweeps that wait to be
+    deleted."""
+    kept = Event.objects.filter(
+        sweep__deletion_requested_at=None, trial__sweep__deletion_requested_at=None
+    )
+    return _within(kept, "team", user)
 
 
 def pools_for_team(team: Team) -> QuerySet[Pool]:

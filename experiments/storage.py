@@ -16,6 +16,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from experiments.models import Attempt, Trial
+
 # The errors of a full disk.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 NO_ROOM_WORDS = tuple(os.strerror(number) for number in sorted(NO_ROOM))
@@ -163,6 +165,16 @@ def read_log(attempt_id: int, *, last: int | None = None) -> bytes:
             return file.read()
     except FileNotFoundError:
         return b""
+
+
+def trial_log(
+    trial: Trial, attempt: Attempt | None, *, last: int | None = None
+) -> bytes:
+    """The log of one of its attempts; empty if there is none, or if it waits to be
+    deleted."""
+    if attempt is None or trial.files_deletion_requested_at:
+        return b""
+    return read_log(attempt.pk, last=last)
 
 
 def _attempt_folder(attempt_id: int) -> Path:

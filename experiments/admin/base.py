@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 
 from experiments import access
 from experiments.formatting import bytes_text
-from experiments.models import Event
+from experiments.models import Event, Sweep
 from experiments.sweeps.deletion import DeletionSize, StillRunning
 
 # The page sends back the ids of all rows, and Django limits a form's fields.
@@ -37,6 +37,19 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class SweepRowAdmin(ReadOnlyAdmin):
+    """Rows of sweeps, without those of sweeps that wait to be deleted."""
+
+    sweep_lookup = "trial__sweep"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        # Usually none, and then large tables are counted without a join.
+        marked = Sweep.all_objects.filter(deletion_requested_at__isnull=False)
+        ids = list(marked.values_list("pk", flat=True))
+        return rows.exclude(**{f"{self.sweep_lookup}__in": ids}) if ids else rows
 
 
 class TokenAdmin(ReadOnlyAdmin):

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from experiments import access
-from experiments.admin.base import Deletion, ReadOnlyAdmin, size_row
+from experiments.admin.base import Deletion, SweepRowAdmin, size_row
 from experiments.formatting import bytes_text
 from experiments.models import (
     Artifact,
@@ -38,7 +38,8 @@ DELETE_FILES = Deletion(
 
 
 @admin.register(Trial)
-class TrialAdmin(ReadOnlyAdmin):
+class TrialAdmin(SweepRowAdmin):
+    sweep_lookup = "sweep"
     list_display = ("label", "state", "reason", "value", "reports", "created_at")
     list_filter = ("state", "experiment__team")
     list_select_related = ("sweep__experiment", "experiment")
@@ -61,7 +62,7 @@ class TrialAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Attempt)
-class AttemptAdmin(ReadOnlyAdmin):
+class AttemptAdmin(SweepRowAdmin):
     list_display = (
         "name",
         "state",
@@ -86,13 +87,18 @@ class AttemptAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Artifact)
-class ArtifactAdmin(ReadOnlyAdmin):
+class ArtifactAdmin(SweepRowAdmin):
+    sweep_lookup = "attempt__trial__sweep"
     list_display = ("path", "attempt", "bytes", "created_at")
     list_select_related = (
         "attempt__trial__sweep__experiment",
         "attempt__trial__experiment",
     )
     search_fields = ("path", "=sha256")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Artifact]:
+        rows = super().get_queryset(request)
+        return rows.filter(attempt__trial__files_deletion_requested_at=None)
 
     @admin.display(description="size", ordering="size")
     def bytes(self, artifact: Artifact) -> str:
@@ -104,7 +110,8 @@ ATTEMPT = tuple(f"attempt__{path}" for path in TRIAL)
 
 
 @admin.register(Metric)
-class MetricAdmin(ReadOnlyAdmin):
+class MetricAdmin(SweepRowAdmin):
+    sweep_lookup = "attempt__trial__sweep"
     list_display = (
         "name",
         "attempt",
@@ -119,7 +126,8 @@ class MetricAdmin(ReadOnlyAdmin):
 
 
 @admin.register(MetricPoint)
-class MetricPointAdmin(ReadOnlyAdmin):
+class MetricPointAdmin(SweepRowAdmin):
+    sweep_lookup = "metric__attempt__trial__sweep"
     list_display = ("metric", "attempt", "step", "value", "time")
     list_select_related = tuple(f"metric__{path}" for path in ATTEMPT)
     search_fields = ("=metric__name",)
@@ -130,14 +138,14 @@ class MetricPointAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Report)
-class ReportAdmin(ReadOnlyAdmin):
+class ReportAdmin(SweepRowAdmin):
     list_display = ("trial", "n", "step", "value", "best_loss", "mean_loss", "time")
     list_select_related = TRIAL
     search_fields = ("=trial__number", "trial__experiment__slug")
 
 
 @admin.register(Decision)
-class DecisionAdmin(ReadOnlyAdmin):
+class DecisionAdmin(SweepRowAdmin):
     list_display = ("trial", "n", "policy", "value", "threshold", "rivals", "stop")
     list_filter = ("stop",)
     list_select_related = TRIAL

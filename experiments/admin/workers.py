@@ -9,9 +9,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from experiments.admin.base import ReadOnlyAdmin, TokenAdmin
+from experiments.admin.base import ReadOnlyAdmin, SweepRowAdmin, TokenAdmin
 from experiments.code.folders import FoldersField
 from experiments.models import Event, Pool, SchedulerProcess, Worker, WorkerToken
 
@@ -69,7 +70,7 @@ class SchedulerProcessAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
+class EventAdmin(SweepRowAdmin):
     list_display = ("created_at", "actor", "verb", "message", "team", "sweep", "trial")
     list_filter = ("team",)
     list_select_related = (
@@ -80,3 +81,7 @@ class EventAdmin(ReadOnlyAdmin):
         "trial__experiment",
     )
     search_fields = ("verb", "message", "actor__username")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        rows = super().get_queryset(request)
+        return rows.filter(sweep__deletion_requested_at=None)

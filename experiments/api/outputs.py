@@ -40,8 +40,7 @@ def log(
 ) -> HttpResponse:
     """Standard output and error of the trial's last attempt."""
     trial = readable_trial(request, trial_id)
-    attempt = trial.current_attempt_id
-    text = b"" if attempt is None else storage.read_log(attempt, last=last)
+    text = storage.trial_log(trial, trial.current_attempt, last=last)
     return HttpResponse(
         text, content_type="text/plain; charset=utf-8", headers=storage.DOWNLOAD_HEADERS
     )

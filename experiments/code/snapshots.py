@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from django.conf import settings
+from django.utils import timezone
 
 from experiments import storage
 from experiments.models import CodeSnapshot, Team, User
@@ -77,10 +78,11 @@ def store_files(
     _check_size(sum(map(len, checked.values())))
     archive = pack(checked)
     digest = hashlib.sha256(archive).hexdigest()
-    snapshot, _ = CodeSnapshot.objects.get_or_create(
+    snapshot, _ = CodeSnapshot.all_objects.update_or_create(
         team=team,
         digest=digest,
-        defaults={
+        defaults={"created_at": timezone.now()},
+        create_defaults={
             "files": [
                 {"path": name, "size": len(checked[name])} for name in sorted(checked)
             ],

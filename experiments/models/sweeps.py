@@ -66,6 +66,20 @@ class Experiment(Created, models.Model):
         return reverse("experiment_detail", args=(self.pk,))
 
 
+class CodeManager(models.Manager["CodeSnapshot"]):
+    """All snapshots except those that wait to be deleted with the sweeps that used
+    them."""
+
+    def get_queryset(self) -> models.QuerySet[CodeSnapshot]:
+        same = models.OuterRef("pk")
+        gone = Sweep.all_objects.filter(
+            code=same, deletion_requested_at__gte=models.OuterRef("created_at")
+        )
+        used = Sweep.objects.filter(code=same)
+        waits = models.Exists(gone) & ~models.Exists(used)
+        return super().get_queryset().exclude(waits)
+
+
 class CodeSnapshot(models.Model):
     """The files of a training script, stored once per content as a zip archive."""
 
@@ -76,7 +90,11 @@ class CodeSnapshot(models.Model):
     created_by = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    # When the files came last.
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CodeManager()
+    all_objects: models.Manager[CodeSnapshot] = models.Manager()
 
     class Meta:
         constraints = (

@@ -93,6 +93,10 @@ class Configuration(models.Model):
 
 
 class TrialQuerySet(models.QuerySet["Trial"]):
+    def kept(self) -> TrialQuerySet:
+        """Without those of sweeps that wait to be deleted."""
+        return self.filter(sweep__deletion_requested_at=None)
+
     def own(self) -> TrialQuerySet:
         """Without imported trials."""
         return self.exclude(origin=Origin.IMPORTED)

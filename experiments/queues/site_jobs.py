@@ -115,6 +115,16 @@ def is_wanted(job_id: str) -> bool:
         return False
 
 
+def makes_way() -> bool:
+    """Whether another job waits. Then the current one should return, and is enqueued
+    again behind it."""
+    job = get_current_job()
+    if job is None or not site_queue().count:
+        return False
+    job.repeats_left = 1
+    return True
+
+
 def report_progress(share: float) -> bool:
     """Store the progress in the current job; False when nobody wants it any more."""
     job = get_current_job()

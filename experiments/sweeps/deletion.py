@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -33,12 +33,13 @@ from experiments.models import (
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_LIVE
 from experiments.queues import site_jobs
+from experiments.runner.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 
 ACTIVE = (SweepState.RUNNING, SweepState.PAUSED)
-# Databases take only this many values in one statement.
-BATCH = 500
+# The attempts or trials, and the rows, of one short step.
+BATCH, MAX_ROWS = 100, 20_000
 # The scheduler looks for marks this often, in seconds.
 EVERY = 60
 
@@ -99,7 +100,7 @@ def _attempt_ids(trials: QuerySet[Trial]) -> list[int]:
 def _own_code(sweep_ids: Sequence[int]) -> list[CodeSnapshot]:
     """Snapshots that only these sweeps use."""
     others = Sweep.all_objects.filter(code=OuterRef("pk")).exclude(pk__in=sweep_ids)
-    used = CodeSnapshot.objects.filter(sweeps__in=sweep_ids).distinct()
+    used = CodeSnapshot.all_objects.filter(sweeps__in=sweep_ids).distinct()
     return list(used.exclude(Exists(others)))
 
 
@@ -112,7 +113,7 @@ def _code_bytes(snapshots: Sequence[CodeSnapshot]) -> int:
 def _unshared(snapshots: Sequence[CodeSnapshot]) -> set[str]:
     """The digests that only these snapshots have, in any team."""
     digests = {code.digest for code in snapshots}
-    others = CodeSnapshot.objects.filter(digest__in=digests)
+    others = CodeSnapshot.all_objects.filter(digest__in=digests)
     others = others.exclude(pk__in=[code.pk for code in snapshots])
     return digests - set(others.values_list("digest", flat=True))
 
@@ -166,7 +167,7 @@ def request_file_deletion(
             )
             for trial in chosen.select_related("experiment")
         )
-        chosen.update(files_deletion_requested_at=Now())
+        chosen.update(files_deletion_requested_at=Now(), updated_at=Now())
         transaction.on_commit(start_deletion)
     return size
 
@@ -199,53 +200,75 @@ def late_deletions(before: datetime) -> int:
     """How many sweeps and trials were marked before this time and are not deleted."""
     sweeps = _marked_sweeps().filter(deletion_requested_at__lt=before)
     trials = _marked_trials().filter(files_deletion_requested_at__lt=before)
-    return sweeps.count() + trials.count()
+    both = (rows.order_by().values("pk") for rows in (sweeps, trials))
+    return next(both).union(*both, all=True).count()
 
 
 def delete_requested() -> None:
-    """The job: delete what is marked. What fails stays marked for the next run."""
-    trials = list(_marked_trials().values_list("pk", flat=True))
-    batches = [trials[start : start + BATCH] for start in range(0, len(trials), BATCH)]
-    steps: list[Callable[[], None]] = [
-        *(partial(_delete_sweep, sweep) for sweep in _marked_sweeps()),
-        *(partial(_delete_trial_files, batch) for batch in batches),
-    ]
-    for number, step in enumerate(steps):
-        site_jobs.report_progress(number / len(steps))
+    """The job: delete what is marked. What fails stays marked for the next run.
+
+    It makes way for other jobs of the site after each of its short steps.
+    """
+    tasks = [*map(_delete_sweep, _marked_sweeps()), _delete_trial_files()]
+    for number, steps in enumerate(tasks):
+        site_jobs.report_progress(number / len(tasks))
         try:
-            step()
+            for _ in steps:
+                if site_jobs.makes_way():
+                    return
         except Exception:
             logger.exception("a deletion failed; it is tried again")
 
 
-def _delete_sweep(sweep: Sweep) -> None:
+def _delete_sweep(sweep: Sweep) -> Iterator[None]:
     """Files first: after a crash the mark is still there, and this runs again."""
-    storage.delete_attempt_files(_attempt_ids(Trial.objects.filter(sweep=sweep.pk)))
+    for batch in _batches(_attempt_ids(Trial.objects.filter(sweep=sweep.pk))):
+        storage.delete_attempt_files(batch)
+        yield
     storage.delete_recordings(sweep.pk)
+    failpoint("deletion.files")
+    # The many rows in short transactions; the cascade does the rest.
+    many: list[QuerySet[Any]] = [
+        MetricPoint.objects.filter(metric__attempt__trial__sweep=sweep.pk),
+        Report.objects.filter(sweep=sweep.pk),
+        Decision.objects.filter(trial__sweep=sweep.pk),
+        Artifact.objects.filter(attempt__trial__sweep=sweep.pk),
+    ]
+    for rows in many:
+        some = rows.order_by().values("pk")[:MAX_ROWS]
+        while rows.model._default_manager.filter(pk__in=some).delete()[0]:
+            yield
     with transaction.atomic():
-        code = _own_code([sweep.pk])
-        # The many rows by one statement for each table; the cascade does the rest.
-        MetricPoint.objects.filter(metric__attempt__trial__sweep=sweep.pk).delete()
-        Report.objects.filter(sweep=sweep.pk).delete()
-        Decision.objects.filter(trial__sweep=sweep.pk).delete()
-        Artifact.objects.filter(attempt__trial__sweep=sweep.pk).delete()
+        code = [
+            each
+            for each in _own_code([sweep.pk])
+            if sweep.deletion_requested_at
+            and each.created_at <= sweep.deletion_requested_at
+        ]
         Sweep.all_objects.filter(pk=sweep.pk).delete()
-        CodeSnapshot.objects.filter(pk__in=[each.pk for each in code]).delete()
-    _delete_archives({each.digest for each in code})
+        CodeSnapshot.all_objects.filter(pk__in=[each.pk for each in code]).delete()
+        # Before the commit: who stores the same code meanwhile waits for it.
+        _delete_archives({each.digest for each in code})
     logger.info("deleted sweep %s", sweep.pk)
 
 
 def _delete_archives(digests: Iterable[str]) -> None:
     """Those that no snapshot of any team names any more."""
     for digest in digests:
-        if not CodeSnapshot.objects.filter(digest=digest).exists():
+        if not CodeSnapshot.all_objects.filter(digest=digest).exists():
             storage.delete_code(digest)
 
 
-def _delete_trial_files(trials: Sequence[int]) -> None:
-    chosen = Trial.objects.filter(pk__in=trials)
-    storage.delete_attempt_files(_attempt_ids(chosen))
-    with transaction.atomic():
-        Artifact.objects.filter(attempt__trial__in=trials).delete()
-        chosen.update(files_deleted_at=Now(), updated_at=Now())
-    logger.info("deleted the files of %s trials", len(trials))
+def _delete_trial_files() -> Iterator[None]:
+    for batch in _batches(list(_marked_trials().values_list("pk", flat=True))):
+        chosen = Trial.objects.filter(pk__in=batch)
+        storage.delete_attempt_files(_attempt_ids(chosen))
+        with transaction.atomic():
+            Artifact.objects.filter(attempt__trial__in=batch).delete()
+            chosen.update(files_deleted_at=Now(), updated_at=Now())
+        logger.info("deleted the files of %s trials", len(batch))
+        yield
+
+
+def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))

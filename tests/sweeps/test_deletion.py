@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
+from django.utils import timezone
 from redis import Redis
 from rq import SimpleWorker
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
 from experiments import access, lifecycle, storage
+from experiments.code import snapshots
 from experiments.management.commands.scheduler import Rounds
 from experiments.models import Artifact, Attempt, CodeSnapshot, Event, Sweep, Trial
 from experiments.queues import site_jobs, workers
@@ -215,7 +219,7 @@ def test_the_job_reports_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     shares: list[float] = []
     monkeypatch.setattr(site_jobs, "report_progress", shares.append)
     deletion.delete_requested()
-    assert shares == [0, 0.5]
+    assert shares == [0, 1 / 3, 2 / 3]
 
 
 def test_files_of_trials_are_deleted_by_the_job_too(sweep: Sweep, home: Path) -> None:
@@ -263,3 +267,136 @@ def test_files_that_wait_to_be_deleted_are_out_of_reach() -> None:
     assert access.artifacts_for(ada).count() == 1
     Trial.objects.filter(pk=trial.pk).update(files_deletion_requested_at=Now())
     assert access.artifacts_for(ada).count() == 0
+
+
+class TestWhatWaitsToBeDeleted:
+    """It is out of reach from the moment of the request, whenever the job runs."""
+
+    @pytest.fixture
+    def client(self) -> Client:
+        root = factories.user("root", is_staff=True, is_superuser=True)
+        client = Client()
+        client.force_login(root)
+        return client
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("sweep", "trial", "attempt", "artifact", "metric", "metricpoint"),
+            *("report", "event", "codesnapshot"),
+        ],
+    )
+    def test_the_admins_lists_do_not_show_it(
+        self, sweep: Sweep, client: Client, name: str
+    ) -> None:
+        trial = sweep.trials.get()
+        Event.objects.create(team=trial.experiment.team, sweep=sweep, verb="seen")
+        Event.objects.create(team=trial.experiment.team, trial=trial, verb="seen")
+        url = f"/admin/experiments/{name}/"
+        assert client.get(url).context["cl"].result_count > 0
+        request(sweep)
+        found = client.get(url).context["cl"].result_list
+        # That it was deleted stays on record.
+        assert [row.verb for row in found] == ["sweep deleted"] * (name == "event")
+
+    def test_it_does_not_count(self, sweep: Sweep, client: Client) -> None:
+        request(sweep)
+        page = client.get("/experiments/")
+        (experiment,) = page.context["page"].object_list
+        assert experiment.sweep_count == 0
+        assert experiment.changed_at == experiment.created_at
+
+    def test_its_code_is_gone_until_it_is_stored_again(self, sweep: Sweep) -> None:
+        team, ada = sweep.experiment.team, factories.user("ada")
+        code = snapshots.store_files(team, {"train.py": b"1"}, user=ada)
+        Sweep.objects.filter(pk=sweep.pk).update(code=code)
+        request(sweep)
+        assert not access.code_for(ada).filter(pk=code.pk).exists()
+        assert snapshots.store_files(team, {"train.py": b"1"}, user=ada) == code
+        assert access.code_for(ada).filter(pk=code.pk).exists()
+        deletion.delete_requested()
+        assert access.code_for(ada).filter(pk=code.pk).exists()
+        assert storage.code_path(code.digest).exists()
+
+    def test_events_and_files_of_trials(self, sweep: Sweep, client: Client) -> None:
+        trial = sweep.trials.get()
+        token = factories.api_token(factories.user("ada"))
+        bearer = {"Authorization": f"Bearer {token}"}
+        urls = (f"/trials/{trial.pk}/log", f"/api/v1/trials/{trial.pk}/log")
+
+        def logs() -> set[bytes]:
+            return {client.get(url, headers=bearer).content for url in urls}
+
+        assert logs() == {b"hello"}
+        deletion.request_file_deletion(sweep.trials.all(), actor=None)
+        assert logs() == {b""}
+        assert b"was removed" in client.get(trial.get_absolute_url()).content
+        assert access.events_for(factories.user("ada")).exists()
+        request(sweep)
+        assert not access.events_for(factories.user("ada")).filter(sweep=sweep).exists()
+
+
+def test_other_jobs_of_the_site_do_not_wait_for_it(
+    requested: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletion, "MAX_ROWS", 1)
+    site_jobs.site_queue().enqueue_call(f"{__name__}.note", job_id="short")
+    NOTED.clear()
+    work()
+    assert NOTED == [True]
+    assert not Sweep.all_objects.exists()
+    assert site_jobs.site_queue().fetch_job("deletion") is None
+
+
+NOTED: list[bool] = []
+
+
+def note() -> None:
+    """A short job: whether the sweep was still there when it ran."""
+    NOTED.append(Sweep.all_objects.exists())
+
+
+class TestRacesWithTheSitesWorker:
+    def test_recordings_that_are_deleted_while_others_are_kept(
+        self, home: Path
+    ) -> None:
+        over = threading.Event()
+
+        def delete() -> None:
+            while not over.is_set():
+                for pk in range(20):
+                    storage.delete_recordings(pk)
+
+        deleting = threading.Thread(target=delete)
+        deleting.start()
+        try:
+            for n in range(300):
+                storage.keep_recording(n % 20, "1.2.", b"npz")
+        finally:
+            over.set()
+            deleting.join()
+
+    def test_a_file_that_is_deleted_while_it_is_opened(
+        self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Once a request has seen it: a 404, not an error of the server."""
+        file = Artifact.objects.get()
+        path = storage.output_path(file.attempt_id, file.sha256)
+        path.write_bytes(b"x")
+        client, real = Client(), Path.exists
+        client.force_login(factories.user("ada"))
+        url = f"/trials/{sweep.trials.get().pk}/outputs/{file.pk}/"
+        assert client.get(url).status_code == 200
+        monkeypatch.setattr(Path, "exists", lambda it: it == path or real(it))
+        path.unlink()
+        assert client.get(url).status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_late_deletions_take_one_query(
+    sweep: Sweep, django_assert_num_queries: Any
+) -> None:
+    deletion.request_file_deletion(sweep.trials.all(), actor=None)
+    request(sweep)
+    with django_assert_num_queries(1):
+        assert deletion.late_deletions(timezone.now() + timedelta(minutes=1)) == 2

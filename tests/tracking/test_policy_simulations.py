@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,6 @@ from rq.serializers import JSONSerializer
 from experiments import queues
 from experiments.models import Sweep
 from experiments.queues import site_jobs
-from experiments.queues.site_jobs import SiteJob
 from experiments.search.simulation.figures import Average
 from experiments.tracking import policy_simulations
 from experiments.tracking.policy_simulations import (
@@ -32,7 +27,6 @@ from experiments.tracking.policy_simulations import (
 )
 from experiments.tracking.recordings import Mark, mark_of
 from tests import factories
-from tests.processes.running_site import ROOT, wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -225,27 +219,3 @@ def test_a_trade_off_costs_about_the_same_whatever_the_sweep_has() -> None:
     assert trade_off_size(mark, 40) == (20, 1_200)
     orders, reports = trade_off_size(mark._replace(reports=1_000_000), 40)
     assert orders == 1 and reports < 100_000
-
-
-@pytest.mark.usefixtures("redis")
-def test_a_site_worker_runs_the_job_with_applications_of_its_own(
-    queue_url: str, tmp_path: Path
-) -> None:
-    """Its database is empty, so that the job fails there, and says so."""
-    environment = {**os.environ, "SWEEPSITE_HOME": str(tmp_path), "DATABASE_URL": ""}
-    environment |= {"REDIS_URL": queue_url, "DJANGO_SETTINGS_MODULE": ""}
-    command = [sys.executable, "manage.py", "worker", "--site"]
-    environment.pop("DJANGO_SETTINGS_MODULE")
-    args = (1, "4.16.", json.dumps([]), 0, 0)
-
-    def found() -> SiteJob:
-        return site_jobs.ensure_job(
-            site_jobs.SIMULATE, *args, job_id="simulation-x", keep=60, wanted=60
-        )
-
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as worker:
-        try:
-            wait_for(lambda: found().ended, "the job's end", timeout=120)
-            assert found().result == {"failed": True}
-        finally:
-            worker.terminate()

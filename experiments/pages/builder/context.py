@@ -140,7 +140,7 @@ class FormContext:
         earlier = Q(experiment__team=self.team, experiment__name=name)
         if self.source is not None:
             earlier |= Q(sweep=self.source)
-        return slack_warnings(settings, objective, Trial.objects.filter(earlier))
+        return slack_warnings(settings, objective, Trial.objects.kept().filter(earlier))
 
 
 def _pool(entries: Entries, pools: Sequence[Pool]) -> Pool | None:

@@ -122,11 +122,8 @@ def _swept(comparison: Comparison) -> list[Trial]:
 
 
 def _log(trial: Trial) -> Any:
-    attempt = trial.current_attempt
-    if attempt is None or not attempt.log_bytes or trial.files_deleted_at:
-        return ()
-    lines = parse_log(storage.read_log(attempt.pk, last=LOG_BYTES))
-    return last_lines(lines, LOG_LINES)
+    log = storage.trial_log(trial, trial.current_attempt, last=LOG_BYTES)
+    return last_lines(parse_log(log), LOG_LINES)
 
 
 def _charts(comparison: Comparison, wanted: str) -> dict[str, Any]:

@@ -141,10 +141,11 @@ def experiment_list(request: HttpRequest) -> HttpResponse:
 
 def _with_counts(experiments: Any) -> Any:
     """With counts of their sweeps; the last changed first."""
+    kept = Q(sweeps__deletion_requested_at=None)
     return experiments.annotate(
-        sweep_count=Count("sweeps"),
+        sweep_count=Count("sweeps", filter=kept),
         running_count=Count("sweeps", filter=Q(sweeps__state=SweepState.RUNNING)),
-        changed_at=Coalesce(Max("sweeps__updated_at"), F("created_at")),
+        changed_at=Coalesce(Max("sweeps__updated_at", filter=kept), F("created_at")),
     ).order_by("-changed_at", "-pk")
 
 

@@ -53,7 +53,10 @@ class BestConfiguration:
 
 
 def best_configuration(sweep: Sweep, trial: Trial) -> BestConfiguration:
-    files = Artifact.objects.filter(attempt=trial.current_attempt_id)
+    files = Artifact.objects.filter(
+        attempt=trial.current_attempt_id,
+        attempt__trial__files_deletion_requested_at=None,
+    )
     return BestConfiguration(
         trial=trial,
         tabs=configuration_tabs(sweep, trial),

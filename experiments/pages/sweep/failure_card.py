@@ -163,7 +163,7 @@ def _failure(sweep: Sweep, group: FailureGroup | None, number: str) -> Failure:
     is_number = number.isascii() and number.isdigit() and len(number) < 9
     trial = trials.filter(number=int(number)).first() if is_number else None
     trial = trial or trials.latest("ended_at", "number")
-    log = storage.read_log(trial.current_attempt_id or 0, last=LOG_BYTES)
+    log = storage.trial_log(trial, trial.current_attempt, last=LOG_BYTES)
     return Failure(trial, last_lines(parse_log(log), MAX_LINES))
 
 

@@ -195,7 +195,7 @@ def detail_of(trial: Trial) -> TrialDetail:
         setter_urls=_setter_urls(trial, checks.ended or checks.last),
         whole_rerun=_whole_rerun(trial) if trial.reason == POLICY else None,
         metrics=list(Metric.objects.filter(attempt=shown).order_by("name")),
-        log=_log(shown),
+        log=parse_log(storage.trial_log(trial, shown, last=MAX_BYTES)),
         cancel_event=_cancel_event(trial) if trial.state == "cancelled" else None,
         wait=_wait(trial) if trial.state == TrialState.QUEUED else None,
     )
@@ -238,12 +238,6 @@ def _whole_rerun(trial: Trial) -> Trial | None:
         return None
     reruns = trial.sweep.trials.filter(origin=Origin.RERUN, runs_to_end=True)
     return reruns.filter(source_number=trial.number).first()
-
-
-def _log(attempt: Attempt | None) -> Sequence[LogLine]:
-    if attempt is None or not attempt.log_bytes:
-        return ()
-    return parse_log(storage.read_log(attempt.pk, last=MAX_BYTES))
 
 
 def _cancel_event(trial: Trial) -> Event | None:

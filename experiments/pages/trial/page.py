@@ -277,7 +277,7 @@ def charts_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
 
 def outputs_of(detail: TrialDetail) -> list[Artifact]:
     """The files of the shown attempt, by path."""
-    if detail.shown_attempt is None or detail.trial.files_deleted_at:
+    if detail.shown_attempt is None or detail.trial.files_deletion_requested_at:
         return []
     return list(detail.shown_attempt.artifacts.all()[:MAX_OUTPUTS])
 

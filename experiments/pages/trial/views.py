@@ -98,7 +98,7 @@ def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
     name = f"{trial.label.replace('/', '-')}-attempt-{attempt.n}.log"
     attachment = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(
-        storage.read_log(attempt.pk),
+        storage.trial_log(trial, attempt),
         content_type="text/plain; charset=utf-8",
         headers=storage.DOWNLOAD_HEADERS | attachment,
     )

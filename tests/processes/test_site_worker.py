@@ -1,0 +1,128 @@
+"""The site's own worker as a process: its jobs end, also when it is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from experiments.queues import site_jobs
+from experiments.queues.site_jobs import SiteJob
+from tests.processes.running_site import ROOT, new_database, wait_for
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+
+POLICY = json.dumps([json.dumps({"type": "median_stopping"})])
+FILL = """
+from django.db.models.functions import Now
+from experiments import storage
+from experiments.models import Sweep
+from experiments.tracking.recordings import mark_of
+from tests import factories
+kept, gone = (factories.sweep(factories.team()) for _ in range(2))
+for sweep in (kept, gone):
+    for level in range(4):
+        trial = factories.reported_trial(sweep, [level] * 40, state="completed")
+        storage.append_log(trial.current_attempt_id, b"hello")
+Sweep.objects.update(state="completed")
+Sweep.objects.filter(pk=gone.pk).update(deletion_requested_at=Now())
+print(kept.pk, mark_of(kept))
+"""
+LEFT = """
+from experiments.models import MetricPoint, Sweep, Trial
+print(Sweep.all_objects.get(), Trial.objects.count(), MetricPoint.objects.count())
+"""
+# Orders of a simulation that takes some seconds.
+LONG = 3_000
+
+
+class Home:
+    """A data folder with two sweeps, one of which waits to be deleted."""
+
+    def __init__(self, folder: Path, queue_url: str) -> None:
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "SWEEPSITE_HOME": str(folder),
+            "REDIS_URL": queue_url,
+            "DJANGO_SETTINGS_MODULE": "sweepsite.settings",
+        }
+        if server := os.environ.get("TEST_DATABASE_URL"):
+            self.environment["DATABASE_URL"] = new_database(server)
+        self.manage("migrate")
+        self.sweep, self.mark = self.manage("shell", "-v0", "-c", FILL).split()[-2:]
+
+    def manage(self, *arguments: str) -> str:
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.check_output(
+            command, cwd=ROOT, env=self.environment, text=True
+        )
+
+    @contextmanager
+    def worker(self, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+        command = [sys.executable, "manage.py", "worker", "--site"]
+        environment = {**self.environment, **more}
+        with subprocess.Popen(command, cwd=ROOT, env=environment) as worker:
+            try:
+                yield worker
+            finally:
+                worker.kill()
+
+    def simulation(self, orders: int) -> SiteJob:
+        return site_jobs.ensure_job(
+            site_jobs.SIMULATE,
+            *(int(self.sweep), self.mark, POLICY, orders, 1_000),
+            job_id=f"simulation-{orders}",
+            keep=60,
+            wanted=60,
+        )
+
+    def logs(self) -> int:
+        return len(list(self.folder.glob("store/attempts/*/log")))
+
+
+def deletion() -> SiteJob:
+    return site_jobs.ensure_job(site_jobs.DELETE, job_id="deletion", keep=0, wanted=60)
+
+
+def silence(redis: Redis) -> None:
+    """As if a killed worker had been silent for 20 seconds."""
+    for each in redis.zrange(site_jobs.site_queue().started_job_registry.key, 0, -1):
+        redis.zadd(site_jobs.site_queue().started_job_registry.key, {each: 1})
+
+
+def test_its_jobs_end_although_it_is_killed(
+    redis: Redis, queue_url: str, tmp_path: Path
+) -> None:
+    home = Home(tmp_path, queue_url)
+    with home.worker() as first:
+        wait_for(lambda: home.simulation(1).ended, "a short simulation")
+        assert home.simulation(1).result["answers"]
+        wait_for(lambda: home.simulation(LONG).done > 0, "a long simulation to run")
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    silence(redis)
+    once = {"SWEEPSITE_FAILPOINT_ONCE": str(tmp_path)}
+    with home.worker(SWEEPSITE_FAILPOINT="deletion.files", **once):
+        wait_for(lambda: home.simulation(LONG).ended, "the long simulation")
+        assert home.simulation(LONG).result["answers"]
+        deletion()
+        wait_for((tmp_path / "deletion.files").exists, "the deletion to be killed")
+    assert home.logs() == 4
+    silence(redis)
+    deletion()
+    with home.worker():
+        fetch = site_jobs.site_queue().fetch_job
+        wait_for(lambda: fetch("deletion") is None, "the deletion")
+    assert home.logs() == 4
+    assert home.manage("shell", "-v0", "-c", LEFT).split()[-3:] == [
+        *("digits-1", "4", "160"),
+    ]
