@@ -18,7 +18,7 @@ from ninja.parser import Parser
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from experiments.tracking.ingest import AttemptNotRunning, TooManyMetrics
+from experiments.tracking.ingest import AttemptNotRunning
 
 
 class ApiError(Exception):
@@ -58,10 +58,6 @@ def _stale(error: AttemptNotRunning) -> ApiError:
     return ApiError(409, "stale_attempt", str(error))
 
 
-def _too_many_metrics(error: TooManyMetrics) -> ApiError:
-    return ApiError(422, "too_many_metrics", str(error))
-
-
 def _too_large(error: RequestDataTooBig) -> ApiError:
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
     return ApiError(
@@ -94,7 +90,6 @@ def _refused(error: HttpError) -> ApiError:
 REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
     ApiError: lambda error: error,
     AttemptNotRunning: _stale,
-    TooManyMetrics: _too_many_metrics,
     RequestDataTooBig: _too_large,
     ValidationError: _invalid,
     AuthenticationError: _unauthorized,
@@ -144,10 +139,14 @@ Described = Annotated[dict[str, Any] | str, only("mappings and texts", dict, str
 
 
 class BodyParser(Parser):
-    """Refuses halves of surrogate pairs: JSON spells them, no database keeps them."""
+    """Refuses halves of surrogate pairs: JSON spells them, no database keeps them.
+
+    Not in reports, whose points are refused one by one.
+    """
 
     def parse_body(self, request: HttpRequest) -> Any:
         body = super().parse_body(request)
-        if b"\\ud" in request.body.lower():
+        is_report = request.path.endswith("/metrics")
+        if not is_report and b"\\ud" in request.body.lower():
             json.dumps(body, ensure_ascii=False).encode()
         return body

@@ -13,7 +13,8 @@ from pydantic import Field
 from experiments import lifecycle, queues
 from experiments.api.auth import TrialAuth, UserAuth, own_attempt, steerable_trial
 from experiments.api.errors import WITHOUT_NUL, ApiError
-from experiments.api.schemas import PointsIn, ReplyOut, answers
+from experiments.api.points import PointsIn, ReplyOut
+from experiments.api.schemas import answers
 from experiments.api.trials import router
 from experiments.failures import groups
 from experiments.models import Attempt
@@ -36,9 +37,13 @@ def _attempt(request: HttpRequest, trial_id: int) -> Attempt:
     "/trials/{trial_id}/metrics",
     response=answers(200, ReplyOut),
     auth=training_or_user,
+    exclude_unset=True,
 )
 def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
     """Report points; the reply may ask to stop. Sent again, they change nothing.
+
+    A point that is not valid, or of one metric name too many, is not stored: the reply
+    names it in ``refused``. All others are stored.
 
     409 ``stale_attempt``: the attempt has ended or another one has taken over, and the
     process that reports should end itself.
@@ -46,14 +51,17 @@ def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
     attempt = _attempt(request, trial_id)
     # For a trial that a worker launched, its runner sends the heartbeats.
     asked = not attempt.runner_token_digest
-    points = [p.point() for p in body.points]
-    return ReplyOut.of(ingest.record(attempt.pk, points, is_heartbeat=asked))
+    points, refused = body.split()
+    return ReplyOut.of(
+        ingest.record(attempt.pk, points, refused=refused, is_heartbeat=asked)
+    )
 
 
 @router.post(
     "/trials/{trial_id}/heartbeat",
     response=answers(200, ReplyOut),
     auth=training_or_user,
+    exclude_unset=True,
 )
 def heartbeat(request: HttpRequest, trial_id: int) -> ReplyOut:
     """Send a heartbeat for an asked trial.

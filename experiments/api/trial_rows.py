@@ -10,6 +10,7 @@ from django.db.models import Count
 from ninja import Schema
 from pydantic import Field
 
+from experiments.api.points import RefusedOut
 from experiments.api.schemas import (
     AttemptOut,
     Number,
@@ -18,6 +19,7 @@ from experiments.api.schemas import (
     reported_number,
 )
 from experiments.models import Attempt, Decision, Metric, Trial
+from experiments.models.missing import MissingData
 from experiments.models.trials import TrialState
 from experiments.search.fields import DefinitionError
 from experiments.search.records import Objective
@@ -113,6 +115,17 @@ class TrialOut(TrialRowOut):
         ClosestOut | None, Field(description="null when no check can be told apart")
     ]
     attempt_history: list[AttemptOut]
+    refused: Annotated[
+        list[RefusedOut],
+        Field(
+            description="points of its last attempt that were not stored; the last"
+            " entry, without a name, is for all further names"
+        ),
+    ]
+    lost: Annotated[
+        list[str], Field(description="what of its results did not arrive, and why")
+    ]
+    not_kept: Annotated[str, Field(description="output files that are not kept, why")]
 
 
 def decision_rows(decisions: Sequence[Decision]) -> list[DecisionOut]:
@@ -220,7 +233,17 @@ def trial_out(trial: Trial) -> TrialOut:
         stop_message=trial.stop_message,
         **early_termination_fields(trial),
         attempt_history=[AttemptOut.of(attempt) for attempt in history],
+        **_missing_fields(trial.current_attempt),
     )
+
+
+def _missing_fields(attempt: Attempt | None) -> dict[str, Any]:
+    missing = MissingData.of(attempt.missing if attempt else None)
+    return {
+        "refused": RefusedOut.of(missing.names()),
+        "lost": list(missing.lost),
+        "not_kept": attempt.not_kept if attempt else "",
+    }
 
 
 def _own_fields(trial: Trial) -> dict[str, Any]:

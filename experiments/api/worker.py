@@ -26,7 +26,7 @@ from experiments.api.auth import (
     running_attempt,
 )
 from experiments.api.errors import ApiError, BodyParser, add_error_handlers
-from experiments.api.schemas import PointsIn, ReplyOut
+from experiments.api.points import PointsIn, ReplyOut
 from experiments.api.worker_facts import Bytes, HelloIn, WorkerBeatIn, renewed_facts
 from experiments.failures import auto_drain, groups
 from experiments.models import Attempt, Pool, Worker
@@ -262,10 +262,10 @@ def _stop_of(attempt: Attempt) -> dict[str, Any] | None:
     return {"reason": reason, "message": message, "grace": grace}
 
 
-@api.post("/attempts/{attempt_id}/metrics", response=ReplyOut)
+@api.post("/attempts/{attempt_id}/metrics", response=ReplyOut, exclude_unset=True)
 def metrics(request: HttpRequest, attempt_id: int, body: PointsIn) -> ReplyOut:
-    points = [point.point() for point in body.points]
-    return ReplyOut.of(ingest.record(attempt_id, points))
+    points, refused = body.split()
+    return ReplyOut.of(ingest.record(attempt_id, points, refused=refused))
 
 
 @api.post("/attempts/{attempt_id}/log")

@@ -25,24 +25,22 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 try:
     import fcntl
 except ImportError:  # Windows: no runner shares the spool there, so no lock is needed
     fcntl = None  # type: ignore[assignment]
 
-__all__ = [
-    *("log", "outputs", "params", "resume_from", "should_stop", "stop_reason"),
-    *("trial_id", "trial_name"),
-]
+__all__ = ["log", "outputs", "params", "resume_from", "should_stop", "stop_reason"]
+__all__ += ["trial_id", "trial_name"]
 
 CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 5.0
 # After a failed try of d seconds, pause for 20 d, at most half a minute.
 COST, FIRST_PAUSE, MAX_PAUSE = 20, 0.5, 30.0
 POINTS_AT_ONCE, MAX_IN_MEMORY = 500, 10_000
 NOTES = ("stop", "told", "client")  # suffixes of the files beside the spool
-MAX_SPOOL, MAX_HALVINGS = 32 << 20, 60
+MAX_SPOOL, MAX_WARNINGS, MAX_NAME = 32 << 20, 30, 300  # names: the site takes 250
 MAX_REPORTS = 3  # after more of them since a stop request, the script is not stopping
 STALE, RETRY = (401, 403, 404, 409), (408, 425, 429)
 JSON, CLOSED = "application/json", (ConnectionError, http.client.HTTPException)
@@ -59,7 +57,8 @@ def log(step: int | None = None, **metrics: Any) -> bool:
     `step` is a whole number, by default one more than this process's last one, from 0.
     Values are anything that float() accepts except text, such as numpy scalars and
     tensors of one element; NaN and infinity are reported too. A report that cannot be
-    delivered is kept and sent later. Raises TypeError or ValueError for a bad call.
+    delivered is kept and sent later; standard error names the metrics that the site
+    refuses. Raises TypeError or ValueError for a bad call.
     """
     return _client().log(step, metrics)
 
@@ -82,10 +81,7 @@ def outputs() -> str:
 
 
 def resume_from() -> Path | None:
-    """A folder with what an earlier attempt at this trial left in its outputs, or None.
-
-    Its files are whole and read-only; save new ones in outputs().
-    """
+    """A read-only folder with what an earlier attempt left in outputs(), or None."""
     return Path(found) if (found := os.environ.get("SWEEPSITE_RESUME_FROM")) else None
 
 
@@ -116,18 +112,20 @@ class _Client:
         self._next_step = 0
         spool = environ.get("SWEEPSITE_SPOOL") or ""
         self.stop = _Stop(spool)
-        site = _site_from(environ)
+        args = [environ.get(f"SWEEPSITE_{n}", "") for n in ("URL", "TRIAL_ID", "TOKEN")]
+        site = _Site(*args) if all(args) else None
         self._reporter = _Reporter(site, _Spool(spool), self.stop) if site else None
 
     def log(self, step: int | None, metrics: dict[str, Any]) -> bool:
         if not metrics:
             raise ValueError("log() needs a metric, for example log(step=1, loss=0.3)")
-        values = {name: _number(name, value) for name, value in metrics.items()}
+        values = {name[:MAX_NAME]: _number(name, v) for name, v in metrics.items()}
         with self._lock:
             number = self._next_step if step is None else _whole(step)
             self._next_step = number + 1
             if self._reporter is None:
-                _print(number, values)
+                parts = [f"{name}={float(v):.6g}" for name, v in values.items()]
+                print(f"step {number}", *parts, sep="  ", flush=True)
                 return False
             common = {"step": number, "time": time.time()}
             points = [{"name": n, "value": v, **common} for n, v in values.items()]
@@ -141,7 +139,7 @@ class _Stop:
     def __init__(self, spool: str) -> None:
         self._note, self._seen, client = (f"{spool}.{n}" * bool(spool) for n in NOTES)
         self._reason, self._reports = "", 0
-        _write(client, "")  # tells the runner that this script notices a request
+        _write(client, "", "a")  # tells the runner that this script notices a request
 
     def reason(self) -> str:
         if not self._reason and os.path.exists(self._note):
@@ -167,8 +165,7 @@ class _Reporter:
 
     def __init__(self, site: _Site, spool: _Spool, stop: _Stop) -> None:
         self._site, self._spool, self._stop = site, spool, stop
-        self._stale, self._halvings = False, iter([1] * MAX_HALVINGS)
-        self._retry_at, self._pause = 0.0, FIRST_PAUSE
+        self._stale, self._retry_at, self._pause = False, 0.0, FIRST_PAUSE
         self._warned: set[str] = set()
 
     def report(self, points: list[dict[str, Any]]) -> None:
@@ -176,8 +173,7 @@ class _Reporter:
             return
         self._stop.count_report()
         if time.monotonic() < self._retry_at:
-            self._keep(points)
-            return
+            return self._keep(points)
         started = time.monotonic()
         try:
             self._send_kept()
@@ -191,41 +187,40 @@ class _Reporter:
             self._stop.ask(str(problem))
 
     def _send_kept(self) -> None:
-        while True:
-            kept = self._spool.peek()
-            if not kept:
-                return
+        while kept := self._spool.peek():
             self._deliver(kept)
             self._spool.drop(len(kept))
 
     def _deliver(self, points: list[dict[str, Any]]) -> None:
-        """Send points; halve a refused batch to find the bad one, a few times."""
-        try:
-            answer = self._site.send(points)
-        except _Refused as problem:
-            self._warn("refused", f"points are refused: {problem}")
-            if len(points) > 1 and next(self._halvings, 0):
-                half = len(points) // 2
-                self._deliver(points[:half])
-                self._deliver(points[half:])
-            return
-        if answer.get("stop"):
-            self._stop.ask(str(answer.get("reason") or "asked to stop"))
+        """Send points, at most 500 at once; what the site refuses is not sent again."""
+        for first in range(0, len(points), POINTS_AT_ONCE):
+            batch = points[first : first + POINTS_AT_ONCE]
+            try:
+                answer = self._site.send(batch)
+            except _Refused as problem:
+                answer = {"refused": [{"name": "all metrics", "reason": problem}]}
+                self._spool.note(len(batch))
+            for each in answer.get("refused", ()):
+                self._warn(each["name"], "{name!r} is refused: {reason}".format(**each))
+            if answer.get("stop"):
+                self._stop.ask(str(answer.get("reason") or "asked to stop"))
 
     def _keep(self, points: list[dict[str, Any]]) -> None:
         try:
             if not self._spool.add(points):
-                self._warn("full", "too many reports are waiting; new ones are lost")
+                self._warn(" full", "too many reports are waiting; new ones are lost")
         except OSError as problem:
-            self._warn("disk", f"reports wait in memory, not on disk: {problem}")
+            self._warn(" disk", f"reports wait in memory, not on disk: {problem}")
 
     def _back_off(self, cost: float, problem: Exception) -> None:
-        self._warn("away", f"the site is away, reports are kept: {problem}")
+        self._warn(" away", f"the site is away, reports are kept: {problem}")
         pause = min(MAX_PAUSE, max(self._pause, COST * cost))
         self._retry_at = time.monotonic() + pause
         self._pause = min(2 * self._pause, MAX_PAUSE)
 
     def _warn(self, kind: str, sentence: str) -> None:
+        if len(self._warned) >= MAX_WARNINGS:
+            kind, sentence = " more", "further warnings are left out"
         if kind not in self._warned:
             self._warned.add(kind)
             with contextlib.suppress(OSError):  # it may be a file on a full disk
@@ -246,29 +241,26 @@ class _Site:
     def send(self, points: list[dict[str, Any]]) -> dict[str, Any]:
         """Raises _Away, _Refused or _Stale."""
         body = json.dumps({"points": points}, allow_nan=False).encode("utf-8")
-        if self._connection.sock is not None:
-            # Servers close idle connections silently; that is not an outage.
-            with contextlib.suppress(*CLOSED):
-                return self._exchange(body)
         try:
+            if self._connection.sock is not None:
+                # Servers close idle connections silently; that is not an outage.
+                with contextlib.suppress(*CLOSED):
+                    return self._exchange(body)
             return self._exchange(body)
-        except CLOSED as problem:
+        except (OSError, http.client.HTTPException) as problem:
             raise _Away(f"{type(problem).__name__}: {problem}") from problem
 
     def _exchange(self, body: bytes) -> dict[str, Any]:
         try:
-            is_new = self._connection.sock is None
-            if is_new:
-                self._connection.connect()
-                self._connection.sock.settimeout(ANSWER_TIMEOUT)
+            if self._connection.sock is None:
+                self._connection.connect()  # with its own time limit
+                self._connection.sock.settimeout(ANSWER_TIMEOUT)  # type: ignore[attr-defined]
             self._connection.request("POST", self._path, body, self._headers)
             response = self._connection.getresponse()
             return _answer(response.status, response.read())
-        except (OSError, *CLOSED) as problem:
+        except (OSError, http.client.HTTPException):
             self._connection.close()
-            if isinstance(problem, CLOSED):
-                raise
-            raise _Away(f"{type(problem).__name__}: {problem}") from problem
+            raise
 
 
 class _Spool:
@@ -281,49 +273,56 @@ class _Spool:
         self._unkept: list[dict[str, Any]] = []  # newer than those in the file
 
     def add(self, points: list[dict[str, Any]]) -> bool:
-        self._unkept += points[: max(0, MAX_IN_MEMORY - len(self._unkept))]
-        if not self._path:
-            return len(self._unkept) < MAX_IN_MEMORY
+        """False if some are lost, as too many wait. OSError: all are in memory."""
+        self.note(len(points))
+        self._unkept += points
+        lost = self._unkept[MAX_IN_MEMORY:]
+        del self._unkept[MAX_IN_MEMORY:]
+        if self._path:
+            self._write_unkept()
+        return not lost
+
+    def _write_unkept(self) -> None:
         lines = "".join(json.dumps(point) + "\n" for point in self._unkept).encode()
-        with self._locked(), open(self._path, "ab", 0) as file:
-            if (end := file.tell()) < MAX_SPOOL and file.write(lines) < len(lines):
+        with _locked(f"{self._path}.lock"), open(self._path, "ab", 0) as file:
+            if (end := file.tell()) >= MAX_SPOOL:
+                return
+            if file.write(lines) < len(lines):
                 file.truncate(end)  # half a line would spoil the next one
                 raise OSError("no room on the disk")
+        self.note(-len(self._unkept))
         self._unkept = []
-        return end < MAX_SPOOL
+
+    def note(self, change: int) -> None:
+        """Count points that are lost, or only in memory, for the runner: by the size of
+        a file, which can grow on a full disk."""
+        if self._path and change:
+            with contextlib.suppress(OSError), _locked(f"{self._path}.client") as file:
+                file.truncate(max(0, file.tell() + change))
 
     def peek(self) -> list[dict[str, Any]]:
         """The oldest points."""
         if not self._points and self._path:
             with contextlib.suppress(OSError):
                 if not os.path.exists(self._own):
-                    self._claim()
+                    os.stat(self._path)  # usually nothing waits: no lock is needed
+                    with _locked(f"{self._path}.lock"):
+                        os.rename(self._path, self._own)
                 self._points = _points_in(self._own)
                 if not self._points:
                     os.unlink(self._own)
-        if not self._points and not os.path.exists(self._own):
-            self._points, self._unkept = self._unkept, []
-        return self._points[:POINTS_AT_ONCE]
+        in_file = self._points or os.path.exists(self._own)
+        return (self._points if in_file else self._unkept)[:POINTS_AT_ONCE]
 
     def drop(self, count: int) -> None:
-        """Remove delivered points; the file only with the last, so that none is
-        lost."""
-        del self._points[:count]
-        if self._path and not self._points:
+        """Remove delivered points; a file only with its last one, so none is lost."""
+        waiting = self._points or self._unkept
+        del waiting[:count]
+        if waiting is self._unkept:
+            self.note(-count)
+        elif not waiting:
             with contextlib.suppress(OSError):
                 os.unlink(self._own)
-
-    def _claim(self) -> None:
-        os.stat(self._path)  # usually nothing waits, and then no lock is needed
-        with self._locked():
-            os.rename(self._path, self._own)
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with open(f"{self._path}.lock", "a") as lock:
-            if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 # By process: a fork needs its own connection and steps, threads share them.
@@ -333,11 +332,6 @@ _clients: dict[int, _Client] = {}
 def _client() -> _Client:
     pid = os.getpid()
     return _clients.get(pid) or _clients.setdefault(pid, _Client(dict(os.environ)))
-
-
-def _site_from(environ: dict[str, str]) -> _Site | None:
-    values = [environ.get(f"SWEEPSITE_{n}", "") for n in ("URL", "TRIAL_ID", "TOKEN")]
-    return _Site(*values) if all(values) else None
 
 
 def _number(name: str, value: Any) -> Any:
@@ -380,8 +374,16 @@ def _answer(status: int, text: bytes) -> dict[str, Any]:
     raise _Refused(f"{error.get('message')} {error.get('fields') or ''}")
 
 
-def _write(path: str, text: str) -> None:  # without a runner the name is ""
-    with contextlib.suppress(OSError), open(path, "w") as file:
+@contextlib.contextmanager
+def _locked(path: str) -> Iterator[BinaryIO]:
+    with open(path, "ab") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+def _write(path: str, text: str, mode: str = "w") -> None:  # "": there is no runner
+    with contextlib.suppress(OSError), open(path, mode) as file:
         file.write(text)
 
 
@@ -393,8 +395,3 @@ def _points_in(path: str) -> list[dict[str, Any]]:
             with contextlib.suppress(ValueError):
                 points.append(json.loads(line.decode("utf-8")))
     return points
-
-
-def _print(step: int, values: dict[str, Any]) -> None:
-    parts = [f"{name}={float(value):.6g}" for name, value in values.items()]
-    print(f"step {step}", *parts, sep="  ", flush=True)

@@ -244,6 +244,8 @@ class Attempt(models.Model):
     message = models.TextField(blank=True)
     # Which outputs could not be stored, and why.
     not_kept = models.TextField(blank=True)
+    # Refused points and losses, as MissingData; NULL: the results are complete.
+    missing = models.JSONField(null=True, blank=True, editable=False)
     pool = models.ForeignKey(Pool, models.PROTECT, related_name="attempts")
     worker = models.ForeignKey(
         Worker, models.SET_NULL, null=True, blank=True, related_name="attempts"
@@ -295,6 +297,11 @@ class Attempt(models.Model):
         indexes = (
             models.Index(fields=("state", "heartbeat_at"), name="attempt_by_beat"),
             models.Index(fields=("worker", "slot", "state"), name="attempt_by_slot"),
+            models.Index(
+                fields=("trial",),
+                condition=models.Q(missing__isnull=False),
+                name="attempt_incomplete",
+            ),
         )
 
     def __str__(self) -> str:

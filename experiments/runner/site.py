@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from experiments.runner.errors import Refused, SiteAway, Stop
 from experiments.runner.http import Connection, Readable
 
 MAX_PHASE = 100
+
+
+@dataclass(frozen=True)
+class PointsReply:
+    """The request to stop, if there is one, and why points were refused, by name."""
+
+    stop: Stop | None
+    refused: Mapping[str, str]
 
 
 class Site:
@@ -38,13 +47,15 @@ class Site:
             body["phase"] = phase[:MAX_PHASE]
         return _stop_from(self._attempt.send_json("heartbeat", body).get("stop"))
 
-    def send_points(self, points: Sequence[Mapping[str, object]]) -> Stop | None:
+    def send_points(self, points: Sequence[Mapping[str, object]]) -> PointsReply:
         """Send metric points; sending one again does no harm."""
         answer = self._attempt.send_json("metrics", {"points": list(points)})
+        names = answer.get("refused") or ()
+        refused = {str(each["name"]): str(each["reason"]) for each in names}
         if not answer.get("stop"):
-            return None
+            return PointsReply(None, refused)
         reason = str(answer.get("reason") or "the site asked the trial to stop")
-        return Stop(reason=reason, message=reason)
+        return PointsReply(Stop(reason=reason, message=reason), refused)
 
     def send_log(self, sequence: int, data: bytes) -> int:
         """Append raw output; returns the next sequence number."""

@@ -16,6 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 POINTS_AT_ONCE = 500
 MAX_LINE_LENGTH = 16 * 1024
+MAX_REFUSED = 20
 QUIET_SECONDS = 15.0
 NON_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
 
@@ -35,6 +37,8 @@ class SpoolSender:
 
     def __init__(self, spool: Path, site: Site) -> None:
         self.dropped = 0
+        # Why the site refused points, by name; the site has the full account.
+        self.refused: dict[str, str] = {}
         self.stop: Stop | None = None
         self._spool = spool
         self._own = spool.with_name(f"{spool.name}.runner.sending")
@@ -104,17 +108,15 @@ class SpoolSender:
         return points, False
 
     def _deliver(self, points: Sequence[Mapping[str, object]]) -> None:
-        """Send points; halve a refused batch until the bad point is alone."""
         try:
-            self.stop = self._site.send_points(points) or self.stop
+            reply = self._site.send_points(points)
         except Refused as problem:
-            if len(points) == 1:
-                logger.warning("a spooled point was refused: %s", problem)
-                self.dropped += 1
-                return
-            half = len(points) // 2
-            self._deliver(points[:half])
-            self._deliver(points[half:])
+            logger.warning("%d spooled points were refused: %s", len(points), problem)
+            self.dropped += len(points)
+            return
+        self.stop = reply.stop or self.stop
+        room = MAX_REFUSED - len(self.refused)
+        self.refused |= dict(islice(reply.refused.items(), room))
 
 
 @contextlib.contextmanager

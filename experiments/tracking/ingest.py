@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
 from django.db import transaction
 from django.db.models import F, Min, Q
-from django.db.models.functions import Now
 
 from experiments import lifecycle
 from experiments.db.clock import database_now
@@ -31,15 +30,26 @@ from experiments.models import (
     Trial,
     ranks,
 )
+from experiments.models.missing import (
+    MissingData,
+    RefusedName,
+    RefusedPoint,
+    by_name,
+)
 from experiments.models.trials import AttemptState
 from experiments.runner.failpoints import failpoint
 from experiments.tracking.judging import judge
+from experiments.tracking.reports import STANDING, number_reports, stored
 
+# Besides the primary metric, which is always stored.
 MAX_NAMES = 1_000
+TOO_MANY_NAMES = (
+    f"the trial has {MAX_NAMES:,} other metric names, the most that are allowed; put"
+    " changing parts, such as an epoch, into step"
+)
 # An attempt takes over this many points of the one that it resumes.
 MAX_CARRIED = 100_000
 STATISTICS = ("count", "last_step", "last_value", "low", "high")
-STANDING = ("reports", "last_value", "value", "value_report")
 
 # The statements of a report. They name their columns, as reading others takes time.
 LOCKED_ATTEMPT = SelectObject(
@@ -64,34 +74,15 @@ METRIC = SelectObject(
     Metric,
     *("attempt", "name", *STATISTICS),
 )
-REPORT = SelectObject(
-    lambda: Report.objects.filter(trial=Placeholder("trial"), n=Placeholder("n")),
-    Report,
-    *("n", "best_loss", "mean_loss", "finite"),
-)
 NEW_POINT = Insert(MetricPoint, "metric", "step", "ordinal", "value", "time")
-NEW_REPORT = Insert(
-    Report,
-    *("sweep", "trial", "number", "n", "step", "value"),
-    *("best_loss", "mean_loss", "finite"),
-)
 NEW_STATISTICS = Update(
     lambda: Metric.objects.filter(pk=Placeholder("pk")),
     **{name: Placeholder(name) for name in STATISTICS},
-)
-NEW_STANDING = Update(
-    lambda: Trial.objects.filter(pk=Placeholder("pk")),
-    **{name: Placeholder(name) for name in STANDING},
-    updated_at=Now(),
 )
 
 
 class AttemptNotRunning(Exception):
     """The attempt has ended, or another one has taken over."""
-
-
-class TooManyMetrics(Exception):
-    """The attempt would have more metric names than allowed."""
 
 
 @dataclass(frozen=True)
@@ -106,43 +97,61 @@ class Point:
 
 @dataclass(frozen=True)
 class Reply:
-    """Whether the training process has to stop, and why."""
+    """Whether the training process has to stop, and why; and what was not stored."""
 
     stop: bool
     reason: str = ""
+    refused: Sequence[RefusedName] = ()
 
 
 def record(
-    attempt_id: int, points: Sequence[Point], *, is_heartbeat: bool = False
+    attempt_id: int,
+    points: Sequence[Point],
+    *,
+    refused: Sequence[RefusedPoint] = (),
+    is_heartbeat: bool = False,
 ) -> Reply:
     """Store a batch; sending it again changes nothing.
 
-    With `is_heartbeat` the report renews the heartbeat, as no worker does. Raises
-    AttemptNotRunning or TooManyMetrics.
+    `refused` are its points that are not valid. With `is_heartbeat` the report renews
+    the heartbeat, as no worker does. Raises AttemptNotRunning.
     """
+    refused = list(refused)
     with transaction.atomic():
         attempt = LOCKED_ATTEMPT.first(pk=attempt_id)
         if attempt is None:
             raise _not_running(attempt_id)
         # Read after the lock: a join may return what it was before the wait.
         trial = _trial(attempt)
-        new = _store(attempt, points)
+        new = _store(trial, attempt, points, refused)
         failpoint("report.stored")
         if trial.sweep is not None:
             name = trial.sweep.primary_metric
             own = [point for point in new if point.name == name]
             # Points that the attempt takes over are judged already, but not ranked.
-            carried = _number_reports(trial, _points_before(trial, attempt, own))
+            before = _points_before(trial, attempt, own, refused)
+            carried = number_reports(trial, [(p.step, p.value) for p in before])
             if carried:
                 _take_over_verdicts(attempt, carried)
-            reports = _number_reports(trial, own)
+            reports = number_reports(trial, [(p.step, p.value) for p in own])
             judge(trial, attempt, reports)
             failpoint("report.judged")
             ranks.count_in(trial.sweep.pk, [*carried, *reports])
+        if refused:
+            _note_refused(attempt, refused)
         if is_heartbeat:
             lifecycle.ask_heartbeat(attempt)
     failpoint("report.committed")
-    return _reply(trial, attempt)
+    return _reply(trial, attempt, by_name(refused))
+
+
+def _note_refused(attempt: Attempt, refused: Sequence[RefusedPoint]) -> None:
+    """For the trial's page. The attempt is locked."""
+    row = Attempt.objects.filter(pk=attempt.pk)
+    before = MissingData.of(row.values_list("missing", flat=True).get())
+    after = before.with_refused(refused)
+    if after is not before:
+        row.update(missing=after.dump())
 
 
 def _trial(attempt: Attempt) -> Trial:
@@ -153,7 +162,9 @@ def _trial(attempt: Attempt) -> Trial:
     return trial
 
 
-def _points_before(trial: Trial, attempt: Attempt, own: Sequence[Point]) -> list[Point]:
+def _points_before(
+    trial: Trial, attempt: Attempt, own: Sequence[Point], refused: list[RefusedPoint]
+) -> list[Point]:
     """Take over the points that the resumed attempt reported before this one's first
     step; returns those of the primary metric.
 
@@ -171,7 +182,7 @@ def _points_before(trial: Trial, attempt: Attempt, own: Sequence[Point]) -> list
         Point(name, step, math.nan if value is None else value, time)
         for name, step, value, time in columns[:MAX_CARRIED]
     ]
-    carried = _store(attempt, points)
+    carried = _store(trial, attempt, points, refused)
     return [point for point in carried if point.name == own[0].name]
 
 
@@ -201,16 +212,16 @@ def count_reported(attempt: Attempt) -> None:
     name = trial.sweep.primary_metric
     rows = MetricPoint.objects.filter(metric__attempt=attempt, metric__name=name)
     values = rows.order_by("pk").values_list("step", "value")
-    points = [Point(name, s, math.nan if v is None else v) for s, v in values]
-    ranks.count_in(trial.sweep.pk, _number_reports(trial, points))
+    points = [(step, math.nan if v is None else v) for step, v in values]
+    ranks.count_in(trial.sweep.pk, number_reports(trial, points))
 
 
-def _reply(trial: Trial, attempt: Attempt) -> Reply:
+def _reply(trial: Trial, attempt: Attempt, refused: Sequence[RefusedName]) -> Reply:
     if trial.stop_reason:
-        return Reply(stop=True, reason=trial.stop_message)
+        return Reply(stop=True, reason=trial.stop_message, refused=refused)
     if attempt.release_requested_at is not None:
-        return Reply(stop=True, reason=PAUSE_MESSAGE)
-    return Reply(stop=False)
+        return Reply(stop=True, reason=PAUSE_MESSAGE, refused=refused)
+    return Reply(stop=False, refused=refused)
 
 
 def locked_attempt(attempt_id: int) -> Attempt:
@@ -231,13 +242,22 @@ def _not_running(attempt_id: int) -> AttemptNotRunning:
     )
 
 
-def _store(attempt: Attempt, points: Sequence[Point]) -> list[Point]:
-    """Insert the points that are new, and return them.
+def _store(
+    trial: Trial,
+    attempt: Attempt,
+    sent: Sequence[Point],
+    refused: list[RefusedPoint],
+) -> list[Point]:
+    """Insert the points that are new, and return them. Those of names beyond the limit
+    are added to `refused`.
 
     The same step and time is a repetition; another time at the same step is a further
     report. Without a time, the first point of a step counts.
     """
-    metrics = _metrics(attempt, {point.name for point in points})
+    primary = trial.sweep.primary_metric if trial.sweep else ""
+    metrics = _metrics(attempt, dict.fromkeys(p.name for p in sent), primary)
+    points = [point for point in sent if point.name in metrics]
+    refused += (_beyond_limit(point) for point in sent if point.name not in metrics)
     known = _known_times(metrics, points)
     # Reading the clock is a query, and most scripts send the time.
     now = cache(database_now)
@@ -252,7 +272,7 @@ def _store(attempt: Attempt, points: Sequence[Point]) -> list[Point]:
             metric=metric,
             step=point.step,
             ordinal=len(times),
-            value=_stored(point.value),
+            value=stored(point.value),
             time=point.time or now(),
         )
         times.append(row.time)
@@ -267,26 +287,29 @@ def _store(attempt: Attempt, points: Sequence[Point]) -> list[Point]:
     return new
 
 
-def _metrics(attempt: Attempt, names: set[str]) -> dict[str, Metric]:
-    """The attempt's metrics of these names; new ones are created."""
+def _beyond_limit(point: Point) -> RefusedPoint:
+    sent = repr((point.step, point.time, point.value))
+    return RefusedPoint(point.name, "names", TOO_MANY_NAMES, sent)
+
+
+def _metrics(
+    attempt: Attempt, names: Collection[str], primary: str
+) -> dict[str, Metric]:
+    """The attempt's metrics of these names; new ones are created up to the limit."""
     found = {metric.name: metric for metric in _found_metrics(attempt, names)}
-    missing = sorted(names - found.keys())
+    missing = [name for name in names if name not in found]
     if missing:
-        count = attempt.metrics.count() + len(missing)
-        if count > MAX_NAMES:
-            raise TooManyMetrics(
-                f"The attempt would have {count:,} different metric names; at most"
-                f" {MAX_NAMES:,} are allowed. Put changing parts, such as an epoch,"
-                " into step."
-            )
+        room = MAX_NAMES - attempt.metrics.exclude(name=primary).count()
+        allowed = [name for name in missing if name != primary][: max(0, room)]
         made = Metric.objects.bulk_create(
-            Metric(attempt=attempt, name=name) for name in missing
+            Metric(attempt=attempt, name=name)
+            for name in (*allowed, *{primary}.intersection(missing))
         )
         found.update((metric.name, metric) for metric in made)
     return found
 
 
-def _found_metrics(attempt: Attempt, names: set[str]) -> Iterable[Metric]:
+def _found_metrics(attempt: Attempt, names: Collection[str]) -> Iterable[Metric]:
     if len(names) != 1:
         return attempt.metrics.filter(name__in=names)
     (name,) = names
@@ -316,10 +339,6 @@ def _may_be_known(metric: Metric, point: Point) -> bool:
     return metric.last_step is not None and point.step <= metric.last_step
 
 
-def _stored(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
 def _summarise(metrics: dict[str, Metric], points: Iterable[Point]) -> None:
     changed: dict[str, Metric] = {}
     for point in points:
@@ -336,65 +355,8 @@ def _count_in(metric: Metric, point: Point) -> None:
     """Add a point to the metric's statistics."""
     metric.count += 1
     if metric.last_step is None or point.step >= metric.last_step:
-        metric.last_step, metric.last_value = point.step, _stored(point.value)
+        metric.last_step, metric.last_value = point.step, stored(point.value)
     if math.isfinite(point.value):
         low, high = metric.low, metric.high
         metric.low = point.value if low is None else min(low, point.value)
         metric.high = point.value if high is None else max(high, point.value)
-
-
-def _number_reports(trial: Trial, points: Sequence[Point]) -> list[Report]:
-    """Store new reports of the primary metric, in the order of arrival."""
-    if not points:
-        return []
-    last = REPORT.first(trial=trial.pk, n=trial.reports) if trial.reports else None
-    reports: list[Report] = []
-    for point in points:
-        last = _next_report(trial, last, point)
-        reports.append(last)
-    if len(reports) == 1:
-        NEW_REPORT.run(reports[0])
-    else:
-        Report.objects.bulk_create(reports)
-    _keep_standing(trial, reports)
-    return reports
-
-
-def _next_report(trial: Trial, last: Report | None, point: Point) -> Report:
-    """The report after ``last``, with best and mean of the finite losses so far."""
-    report = Report(
-        sweep=trial.sweep,
-        trial=trial,
-        number=trial.number,
-        n=last.n + 1 if last else 1,
-        step=point.step,
-        value=_stored(point.value),
-        best_loss=last.best_loss if last else math.inf,
-        mean_loss=last.mean_loss if last else math.inf,
-        finite=last.finite if last else 0,
-    )
-    loss = trial.sweep.objective.loss(point.value) if trial.sweep else math.inf
-    if math.isfinite(loss):
-        before = report.mean_loss if report.finite else 0.0
-        report.finite += 1
-        # Divided before they are added: a sum of large losses may overflow.
-        report.mean_loss = before + (loss / report.finite - before / report.finite)
-        report.best_loss = min(report.best_loss, loss)
-    return report
-
-
-def _keep_standing(trial: Trial, reports: Sequence[Report]) -> None:
-    """Copy what lists show to the trial's row."""
-    last = reports[-1]
-    trial.reports, trial.last_value = last.n, last.value
-    best = _best_value(trial, last)
-    if best != trial.value:
-        first = next(r for r in reports if r.best_loss == last.best_loss)
-        trial.value, trial.value_report = best, first.n
-    NEW_STANDING.run(pk=trial.pk, **{name: getattr(trial, name) for name in STANDING})
-
-
-def _best_value(trial: Trial, report: Report) -> float | None:
-    if trial.sweep is None or not report.finite:
-        return None
-    return trial.sweep.objective.value(report.best_loss)

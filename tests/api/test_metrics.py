@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from experiments.api.schemas import reported_number
 from experiments.models import MetricPoint, Team, Trial
+from experiments.models.missing import MissingData
 from tests import factories
 from tests.api.conftest import Api
 
@@ -146,30 +150,115 @@ def test_extreme_numbers_are_kept(
     assert api.get(f"/trials/{trial.pk}").json()["metrics"]["extreme"] == told
 
 
-@pytest.mark.parametrize(
-    "point",
-    [
-        {"name": "accuracy", "step": 0},
-        {"name": "accuracy", "step": 0, "value": None},
-        {"name": "accuracy", "step": 0, "value": True},
-        {"name": "accuracy", "step": 0, "value": "much"},
-        {"name": "accuracy", "step": 0.5, "value": 1},
-        {"name": "accuracy", "step": True, "value": 1},
-        {"name": "accuracy", "step": 2**63, "value": 1},
-        {"name": "", "step": 0, "value": 1},
-        {"name": "a\x00", "step": 0, "value": 1},
-        {"name": "a" * 251, "step": 0, "value": 1},
-    ],
-)
-def test_a_bad_point_is_refused_by_its_field(
-    api: Api, trial: Trial, point: dict[str, Any]
+BAD_POINTS: list[tuple[Any, str, str]] = [
+    ({"name": "a", "step": 0}, "a", "value is missing; allowed are numbers, and NaN"),
+    ({"name": "a", "step": 0, "value": None}, "a", "value is null"),
+    ({"name": "a", "step": 0, "value": True}, "a", "value is true"),
+    ({"name": "a", "step": 0, "value": "much"}, "a", 'value is "much"; allowed are'),
+    ({"name": "a", "step": 0, "value": [1]}, "a", "value is [1]"),
+    ({"name": "a", "step": 0.5, "value": 1}, "a", "step is 0.5; allowed are whole"),
+    ({"name": "a", "step": True, "value": 1}, "a", "step is true"),
+    ({"name": "a", "step": 2**63, "value": 1}, "a", "step is 9223372036854775808"),
+    ({"name": "a", "value": 1}, "a", "step is missing"),
+    ({"name": "", "step": 0, "value": 1}, "", 'name is ""; allowed are texts of 1'),
+    ({"name": 5, "step": 0, "value": 1}, "5", "name is 5"),
+    ({"step": 0, "value": 1}, "", "name is missing"),
+    ({"name": "a\x00", "step": 0, "value": 1}, "a?", "none of them NUL"),
+    ({"name": "a\ud800", "step": 0, "value": 1}, "a?", "name is"),
+    (
+        {"name": "a" * 400, "step": 0, "value": 1},
+        "a" * 100 + "…",
+        "has more than 250",
+    ),
+    (["accuracy", 0, 1], '["accuracy", 0, 1]', "not an object with name, step and"),
+    (None, "null", "not an object"),
+]
+
+
+@pytest.mark.parametrize(("point", "name", "reason"), BAD_POINTS)
+def test_a_bad_point_is_refused_alone_with_its_name_and_the_reason(
+    api: Api, trial: Trial, point: Any, name: str, reason: str
 ) -> None:
-    before = MetricPoint.objects.count()
-    good = {"name": "accuracy", "step": 9, "value": 1}
-    answer = api.post(f"/trials/{trial.pk}/metrics", {"points": [good, point]})
-    assert answer.status_code == 422
-    assert all(f.startswith("points.1.") for f in answer.json()["error"]["fields"])
-    assert MetricPoint.objects.count() == before
+    good = [{"name": "accuracy", "step": step, "value": 1} for step in (8, 9)]
+    body = {"points": [good[0], point, good[1]]}
+    for _ in range(2):
+        answer = api.post(f"/trials/{trial.pk}/metrics", body)
+        assert answer.status_code == 200
+        (refused,) = answer.json()["refused"]
+        assert (refused["name"], refused["points"]) == (name, 1)
+        assert reason in refused["reason"]
+    trial.refresh_from_db()
+    assert trial.reports == 5
+    shown = api.get(f"/trials/{trial.pk}").json()
+    assert shown["refused"] == [refused]
+
+
+@pytest.mark.parametrize("time", ["now", None, True, [], 1e300, -5, "NaN"])
+def test_a_time_is_only_for_display_and_costs_no_point(
+    api: Api, trial: Trial, time: Any
+) -> None:
+    body = {"points": [{"name": "accuracy", "step": 9, "value": 1, "time": time}]}
+    answer = api.post(f"/trials/{trial.pk}/metrics", body)
+    assert answer.json() == {"stop": False, "reason": ""}
+    trial.refresh_from_db()
+    assert trial.reports == 4
+
+
+def test_a_stop_comes_also_where_every_point_is_refused(api: Api, trial: Trial) -> None:
+    api.post(f"/trials/{trial.pk}/cancel")
+    reply = api.post(f"/trials/{trial.pk}/metrics", {"points": [{}]}).json()
+    assert reply["stop"] is True and reply["refused"]
+
+
+good_points = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["accuracy", "loss", "val/loss é", "a\nb"]),
+        "step": st.integers(0, 30),
+        "value": st.floats(0, 1) | st.sampled_from(["NaN", "Infinity"]),
+    }
+)
+batches = st.lists(
+    st.lists(st.one_of(good_points, st.sampled_from([p for p, *_ in BAD_POINTS]))),
+    max_size=4,
+)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(batches=batches)
+def test_any_mixture_keeps_every_good_point_and_sent_twice_changes_nothing(
+    team: Team, batches: list[list[Any]]
+) -> None:
+    trial = factories.trial(factories.sweep(team))
+    script = own(trial)
+    good: dict[tuple[str, int], Any] = {}
+    bad = 0
+    for batch in batches:
+        for _ in range(2):
+            answer = script.post(f"/trials/{trial.pk}/metrics", {"points": batch})
+            assert answer.status_code == 200
+        fine = [p for p in batch if p not in [each for each, *_ in BAD_POINTS]]
+        for point in fine:
+            good.setdefault((point["name"], point["step"]), point["value"])
+        refused = sum(each["points"] for each in answer.json().get("refused", []))
+        assert refused == len(batch) - len(fine)
+        bad += refused
+    points = MetricPoint.objects.filter(metric__attempt__trial=trial)
+    stored = {
+        (name, step): reported_number(value)
+        for name, step, value in points.values_list("metric__name", "step", "value")
+    }
+    assert stored == good
+    trial.refresh_from_db()
+    assert trial.reports == sum(name == "accuracy" for name, _ in good)
+    missing = MissingData.of(trial.attempts.get().missing)
+    counted = sum(refusal.points for refusal in missing.names())
+    distinct = [batch for n, batch in enumerate(batches) if batch not in batches[:n]]
+    if len(distinct) == len(batches):
+        assert counted == bad
 
 
 def test_more_than_1000_points_are_refused(api: Api, trial: Trial) -> None:
@@ -179,8 +268,8 @@ def test_more_than_1000_points_are_refused(api: Api, trial: Trial) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["{", "[" * 100_000, r'{"points": [{"name": "\ud800", "step": 0, "value": 1}]}'],
-    ids=["cut off", "too deep", "half a pair"],
+    ["{", "[" * 100_000, "\xff"],
+    ids=["cut off", "too deep", "not UTF-8"],
 )
 def test_a_body_that_is_no_json_is_refused_in_the_one_shape(
     api: Api, trial: Trial, body: str

@@ -180,6 +180,11 @@ def test_what_a_process_of_the_same_number_left_is_not_overwritten(
     assert in_order(site) == [0, 1, 2]
 
 
+def lost(spool: Path) -> int:
+    """How many points the runner takes as lost, were the script to end now."""
+    return spool.with_name("spool.jsonl.client").stat().st_size
+
+
 def test_a_full_spool_takes_no_more_and_says_so(
     sweep: Any,
     site: Any,
@@ -188,11 +193,19 @@ def test_a_full_spool_takes_no_more_and_says_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sweep, "MAX_SPOOL", 1000)
+    monkeypatch.setattr(sweep, "MAX_IN_MEMORY", 20)
     site.go_away()
     for step in range(100):
         assert sweep.log(step=step, loss=1) is False
     assert spool.stat().st_size < 1200
     assert capsys.readouterr().err.count("too many reports are waiting") == 1
+    kept = len(spool.read_text().splitlines())
+    assert lost(spool) == 100 - kept
+    site.come_back()
+    try_again_now(sweep)
+    sweep.log(step=100, loss=1)
+    assert in_order(site) == [*range(kept + 20), 100]
+    assert lost(spool) == 100 - kept - 20
 
 
 def test_a_spool_that_cannot_be_written_does_not_stop_training(
@@ -236,6 +249,7 @@ def test_reports_that_find_no_room_on_the_disk_are_sent_all_the_same(
         sweep.log(step=1, loss=1)
         sweep.log(step=2, loss=1)
         assert len(spool.read_text().splitlines()) == 1, "no half a line"
+        assert lost(spool) == 2
     assert capsys.readouterr().err.count("in memory") == 1
     if comes_first == "room":
         sweep.log(step=3, loss=1)
@@ -243,6 +257,7 @@ def test_reports_that_find_no_room_on_the_disk_are_sent_all_the_same(
     site.come_back()
     try_again_now(sweep)
     sweep.log(step=4, loss=1)
+    assert lost(spool) == 0
     left_out = 3 if comes_first == "the site" else None
     assert in_order(site) == [step for step in range(5) if step != left_out]
 

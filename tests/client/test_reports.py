@@ -157,26 +157,43 @@ def test_an_ended_trial_stops_the_script_and_is_left_in_peace(
     assert len(site.requests) == 1
 
 
-def test_a_refused_report_is_logged_once_and_training_continues(
+def test_a_refused_name_costs_no_other_and_is_named_once(
     sweep: Any, site: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.refused_names = {"odd"}
-    assert sweep.log(step=0, loss=1, odd=2) is False
-    assert sweep.log(step=1, loss=1, odd=2) is False
-    assert site.points == {("loss", 0): 1.0, ("loss", 1): 1.0}
-    assert capsys.readouterr().err.count("points are refused: that is a 422") == 1
+    for step in range(300):
+        assert sweep.log(step=step, loss=1, odd=2) is False
+    assert site.points == {("loss", step): 1.0 for step in range(300)}
+    assert len(site.requests) == 300
+    assert capsys.readouterr().err == "sweepsite_client: 'odd' is refused: odd\n"
 
 
-def test_thousands_of_refused_points_do_not_cost_a_request_each(
-    sweep: Any, site: Any
+def test_thousands_of_refused_names_cost_few_requests_and_few_lines(
+    sweep: Any, site: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [f"odd{number}" for number in range(2_000)]
     site.refused_names = set(names)
-    assert sweep.log(step=0, **dict.fromkeys(names, 1.0)) is False
-    assert sweep.log(step=1, **dict.fromkeys(names, 1.0)) is False
-    assert len(site.requests) < 500
-    sweep.log(step=2, loss=1)
-    assert site.points == {("loss", 2): 1.0}
+    assert sweep.log(step=0, loss=1, **dict.fromkeys(names, 1.0)) is False
+    assert site.points == {("loss", 0): 1.0}
+    assert len(site.requests) == 5
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 31 and lines[-1].endswith("further warnings are left out")
+
+
+def test_a_name_of_any_length_and_kind_is_sent_for_the_site_to_refuse(
+    sweep: Any, site: Any
+) -> None:
+    sweep.log(step=0, loss=1, **{"n" * 1_000_000: 1, "\ud800": 2})
+    assert [len(point["name"]) for point in site.arrivals] == [4, 300, 1]
+
+
+def test_a_batch_that_is_refused_whole_is_counted_as_lost(
+    sweep: Any, site: Any, spool: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.statuses["trial-metrics"] = 422
+    assert sweep.log(step=0, loss=1, accuracy=2) is False
+    assert "'all metrics' is refused: that is a 422" in capsys.readouterr().err
+    assert spool.with_name("spool.jsonl.client").stat().st_size == 2
 
 
 def test_reports_share_one_connection_and_are_quick(sweep: Any, site: Any) -> None:

@@ -107,6 +107,29 @@ def test_no_metric(site: RunningSite) -> None:
     assert "'accuracy'" in site.trials(sweep)[0]["message"]
 
 
+def test_bad_names_cost_no_good_one_and_the_trial_names_them(site: RunningSite) -> None:
+    sweep = site.submit(
+        command="python train_bad_names.py ${{search_space.kind}}",
+        search_space={"kind": {"type": "choice", "values": ["long", "many"]}},
+        sampling_algorithm="grid",
+        limits=limits(2),
+    )
+    assert ends(site, sweep) == [("completed", "")] * 2
+    long, many = (site.api("GET", f"/trials/{t['id']}") for t in site.trials(sweep))
+    assert (long["reports"], many["reports"]) == (300, 400)
+    assert (long["value"], many["value"]) == (1 - 1 / 300, 1 - 1 / 400)
+    (refused,) = long["refused"]
+    assert refused["name"] == "n" * 100 + "…" and refused["points"] == 300
+    assert "has more than 250 characters; allowed are texts" in refused["reason"]
+    assert sum(each["points"] for each in many["refused"]) == 200
+    assert many["refused"][0]["name"] == "epoch333/lr"
+    assert (
+        "put changing parts, such as an epoch, into step"
+        in many["refused"][0]["reason"]
+    )
+    assert log(site, long["id"]).count("is refused") == 1
+
+
 def test_trial_timeout_ends_the_whole_tree(site: RunningSite) -> None:
     sweep = site.submit(
         command="python train_daemon_grandchild.py hang",

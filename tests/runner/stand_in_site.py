@@ -232,12 +232,14 @@ class Handler(BaseHTTPRequestHandler):
         return 404, _error(404)
 
     def _metrics(self, site: StandInSite, points: list[Any]) -> tuple[int, Any]:
-        if any(point["name"] in site.refused_names for point in points):
-            return 422, _error(422)
+        refused = [p for p in points if p["name"] in site.refused_names]
+        points = [p for p in points if p["name"] not in site.refused_names]
         site.arrivals.extend(points)
         for point in points:
             site.points.setdefault((point["name"], point["step"]), point["value"])
-        return 200, {"stop": bool(site.reply_stop), "reason": site.reply_stop}
+        answer = {"stop": bool(site.reply_stop), "reason": site.reply_stop}
+        names = [{"name": p["name"], "points": 1, "reason": "odd"} for p in refused]
+        return 200, {**answer, **({"refused": names} if names else {})}
 
     def _reply(self, status: int, answer: Any) -> None:
         raw = isinstance(answer, bytes)

@@ -100,7 +100,7 @@ def test_nan_literals_become_the_names_the_site_knows(
     assert site.arrivals == [{"name": "a", "step": 0, "value": "NaN"}]
 
 
-def test_a_refused_point_is_found_among_the_good_ones(
+def test_a_batch_with_refused_points_is_delivered_with_one_request(
     path: Path, sender: SpoolSender, site: Any
 ) -> None:
     bad = '{"name": "odd", "step": 0, "value": 1}\n'
@@ -108,7 +108,17 @@ def test_a_refused_point_is_found_among_the_good_ones(
     site.refused_names = {"odd"}
     send_all(sender)
     assert sorted(point["step"] for point in site.arrivals) == list(range(200))
-    assert sender.dropped == 1
+    assert (sender.dropped, sender.refused) == (0, {"odd": "odd"})
+    assert len(site.requests) == 1 and not path.exists()
+
+
+def test_a_batch_that_is_refused_whole_is_counted(
+    path: Path, sender: SpoolSender, site: Any
+) -> None:
+    path.write_text(lines(0, 700))
+    site.statuses["metrics"] = 422
+    send_all(sender)
+    assert sender.dropped == 700
 
 
 def test_while_training_runs_only_a_forgotten_spool_is_sent(

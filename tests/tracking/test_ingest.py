@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -13,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from experiments import lifecycle
 from experiments.db.clock import database_now
 from experiments.models import Attempt, Decision, MetricPoint, Report, Sweep, Trial
+from experiments.models.missing import MissingData, RefusedPoint
 from experiments.tracking import ingest
 from experiments.tracking.ingest import Point
 from tests import factories
@@ -208,11 +211,60 @@ class TestPoints:
             "accuracy ",
         }
 
-    def test_too_many_names_are_refused_whole(self, trial: Trial) -> None:
-        many = [Point(f"metric-{i}", 0, 1.0) for i in range(ingest.MAX_NAMES + 1)]
-        with pytest.raises(ingest.TooManyMetrics, match="1,001"):
-            send(trial, *many)
-        assert not MetricPoint.objects.exists()
+
+class TestNames:
+    """A name too many never costs a good one, and the primary metric has no limit."""
+
+    def test_names_beyond_the_limit_are_refused_one_by_one(self, trial: Trial) -> None:
+        many = [Point(f"metric-{i}", 0, 1.0) for i in range(ingest.MAX_NAMES + 2)]
+        reply = send(trial, *many, Point("accuracy", 0, 0.5))
+        assert [(r.name, r.points) for r in reply.refused] == [
+            ("metric-1000", 1),
+            ("metric-1001", 1),
+        ]
+        assert "1,000 other metric names" in reply.refused[0].reason
+        assert MetricPoint.objects.count() == ingest.MAX_NAMES + 1
+        trial.refresh_from_db()
+        assert trial.reports == 1
+
+    def test_the_primary_metric_may_be_the_1001st_name(self, trial: Trial) -> None:
+        send(trial, *(Point(f"metric-{i}", 0, 1.0) for i in range(ingest.MAX_NAMES)))
+        for step in range(3):
+            new = Point(f"epoch-{step}", 0, 1.0)
+            reply = send(trial, new, Point("accuracy", step, 0.5))
+            assert [r.name for r in reply.refused] == [new.name]
+        trial.refresh_from_db()
+        assert trial.reports == 3
+        missing = MissingData.of(Attempt.objects.get().missing)
+        assert [r.name for r in missing.refused] == ["epoch-0", "epoch-1", "epoch-2"]
+
+    def test_what_is_remembered_is_bounded(self, trial: Trial) -> None:
+        for batch in range(3):
+            refused = [
+                RefusedPoint(f"{batch}-{i}" + "n" * 400, "name", "it is too long")
+                for i in range(500)
+            ]
+            for _ in range(2):
+                ingest.record(trial.current_attempt_id or 0, [], refused=refused)
+        stored = Attempt.objects.get().missing
+        assert len(json.dumps(stored)) < 6_000
+        counts = [r.points for r in MissingData.of(stored).names()]
+        assert counts == [1] * 20 + [1480]
+
+    def test_nothing_refused_takes_no_query_more(
+        self, trial: Trial, django_assert_num_queries: Any
+    ) -> None:
+        send(trial, Point("accuracy", 0, 0.5))
+        with CaptureQueriesContext(connection) as usual:
+            send(trial, Point("accuracy", 1, 0.5))
+        assert not any("missing" in (query["sql"] or "") for query in usual)
+        bad = RefusedPoint("a", "value", "value is null")
+        with django_assert_num_queries(len(usual) + 2):
+            ingest.record(
+                trial.current_attempt_id or 0,
+                [Point("accuracy", 2, 0.5)],
+                refused=[bad],
+            )
 
 
 class TestFence:
