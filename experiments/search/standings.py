@@ -11,7 +11,7 @@ import math
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Container, Iterable
-from typing import Literal, TypeAlias, TypeVar, cast
+from typing import Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,13 +57,12 @@ class SortedLosses:
 
     def place(self, loss: float, number: int) -> int:
         """Where a trial with this loss is, or would be."""
-        losses = self.losses
+        losses, numbers = self.losses, self.numbers
         first = bisect_left(losses, loss)
-        if first == len(losses) or losses[first] != loss:
+        # Equal losses are rare: most often the first one is the trial's own.
+        if first == len(losses) or losses[first] != loss or numbers[first] >= number:
             return first
-        return bisect_left(
-            self.numbers, number, first, bisect_right(losses, loss, first)
-        )
+        return bisect_left(numbers, number, first, bisect_right(losses, loss, first))
 
 
 class LeadingTrials:
@@ -96,47 +95,55 @@ def _by_loss(ranked: Ranked) -> tuple[float, int]:
     return ranked.loss, ranked.number
 
 
+class StoredStanding(NamedTuple):
+    """A trial's lowest and mean finite loss up to one report."""
+
+    number: int
+    best: float
+    mean: float
+
+    def at(self, measure: Measure, report: int) -> float:
+        return self.best if measure == "best" else self.mean
+
+
 class Rung:
-    """All trials with at least n reports, as they were at their n-th report.
+    """All trials with at least n reports, as they were at report n.
 
     An order is made when it is first needed, and then kept up to date. `running` are
     the trials that have not ended.
     """
 
-    __slots__ = ("_orders", "_running", "best", "leaders", "mean", "numbers")
+    __slots__ = ("_orders", "_running", "leaders", "report", "trials")
 
-    def __init__(self, running: Container[int]) -> None:
+    def __init__(self, report: int, running: Container[int]) -> None:
+        self.report = report
         self._running = running
         self._orders: dict[tuple[Measure, bool], SortedLosses] = {}
         self.leaders = LeadingTrials()
-        self.numbers = array("q")
-        self.best = array("d")
-        self.mean = array("d")
+        self.trials: list[LearningCurve | StoredStanding] = []
 
-    def add(self, number: int, best: float, mean: float) -> None:
-        self.numbers.append(number)
-        self.best.append(best)
-        self.mean.append(mean)
-        if best <= self.leaders.limit:
-            self.leaders.add(number, best)
+    def add(self, trial: LearningCurve | StoredStanding) -> None:
+        """A trial has made report n."""
+        self.trials.append(trial)
+        if trial.best <= self.leaders.limit:
+            self.leaders.add(trial.number, trial.best)
         for (measure, _), order in self._orders.items():
-            order.add(best if measure == "best" else mean, number)
+            order.add(trial.at(measure, self.report), trial.number)
 
-    def end(self, number: int, best: float, mean: float) -> None:
+    def end(self, trial: LearningCurve) -> None:
         """A trial has ended."""
         for (measure, running_only), order in self._orders.items():
             if running_only:
-                order.remove(best if measure == "best" else mean, number)
+                order.remove(trial.at(measure, self.report), trial.number)
 
     def order(self, measure: Measure, running_only: bool) -> SortedLosses:
         """The trials in order of a measure: all of them, or those that run."""
         order = self._orders.get((measure, running_only))
         if order is None:
-            entries = zip(getattr(self, measure), self.numbers, strict=True)
             order = SortedLosses(
-                entry
-                for entry in entries
-                if not running_only or entry[1] in self._running
+                (trial.at(measure, self.report), trial.number)
+                for trial in self.trials
+                if not running_only or trial.number in self._running
             )
             self._orders[measure, running_only] = order
         return order
@@ -145,32 +152,32 @@ class Rung:
 class RungRivals(Rivals):
     """The other trials at a rung, valid until the next trial reports."""
 
-    __slots__ = ("_count", "_number", "_own", "_rung", "_running_only")
+    __slots__ = ("_count", "_order", "_own", "_place", "_rung", "_running")
 
     def __init__(
-        self, rung: Rung, number: int, own: Standing, *, running_only: bool = False
+        self, rung: Rung, own: LearningCurve | StoredStanding, running: bool = False
     ) -> None:
         self._rung = rung
-        self._number = number
         self._own = own
-        self._running_only = running_only
-        self._count = len(rung.numbers) - 1
-        if running_only:
-            order, place = self._by_best()
-            self._count = len(order.losses) - (place < len(order.losses))
+        self._running = running
+        self._order: SortedLosses | None = None
+        self._count = len(rung.trials) - 1
+        if running:
+            self._order, self._place = order, place = self._found("best")
+            count = len(order.numbers)
+            self._count = count - (place < count)
 
     def __len__(self) -> int:
         return self._count
 
     def leader(self) -> Ranked | None:
-        if not self._running_only:
-            return self._rung.leaders.besides(self._number)
+        if not self._running:
+            return self._rung.leaders.besides(self._own.number)
         first = self.ranked(0) if self._count else None
         return first if first and first.loss < math.inf else None
 
     def ranked_by_mean(self, place: int, count: int) -> list[Ranked]:
-        order = self._rung.order("mean", self._running_only)
-        own = order.find(self._own.mean, self._number)
+        order, own = self._found("mean")
         places = (at + (at >= own) for at in range(place, place + count))
         return [Ranked(order.numbers[at], order.losses[at]) for at in places]
 
@@ -185,46 +192,62 @@ class RungRivals(Rivals):
         return Ranked(order.numbers[place], order.losses[place])
 
     def only_running(self) -> Rivals:
-        return RungRivals(self._rung, self._number, self._own, running_only=True)
+        return RungRivals(self._rung, self._own, True)
 
     def _by_best(self) -> tuple[SortedLosses, int]:
         """The order by best, and the trial's own place in it."""
-        order = self._rung.order("best", self._running_only)
-        return order, order.find(self._own.best, self._number)
+        if self._order is None:
+            self._order, self._place = self._found("best")
+        return self._order, self._place
+
+    def _found(self, measure: Measure) -> tuple[SortedLosses, int]:
+        order, own = self._rung.order(measure, self._running), self._own
+        return order, order.find(own.at(measure, self._rung.report), own.number)
 
 
 class LearningCurve:
-    """One trial's reports: its losses, infinity where not finite, and the lowest and
-    the mean of the finite ones up to each report."""
+    """One trial's reports: its losses, infinity where not finite, and the lowest of
+    the finite ones up to each report."""
 
-    __slots__ = ("best", "bests", "finite", "losses", "mean", "means", "number")
+    __slots__ = ("_finite", "_means", "best", "bests", "losses", "number")
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.finite = 0
-        self.best = self.mean = math.inf
+        self.best = math.inf
         self.losses = array("d")
         self.bests = array("d")
-        self.means = array("d")
+        self._finite = 0
+        self._means = array("d")
 
     def add(self, loss: float) -> None:
         """The next report."""
-        if -math.inf < loss < math.inf:
-            self.finite = finite = self.finite + 1
-            before = self.mean if finite > 1 else 0.0
-            # Each part is divided on its own: a sum of large losses may overflow.
-            self.mean = before + (loss / finite - before / finite)
-            if loss < self.best:
-                self.best = loss
-        else:
+        if not -math.inf < loss < math.inf:
             loss = math.inf
+        if loss < self.best:
+            self.best = loss
         self.losses.append(loss)
         self.bests.append(self.best)
-        self.means.append(self.mean)
+
+    def at(self, measure: Measure, report: int) -> float:
+        """The lowest or the mean of the finite losses up to a report."""
+        if measure == "best":
+            return self.bests[report - 1]
+        while len(self._means) < report:
+            self._means.append(self._next_mean())
+        return self._means[report - 1]
+
+    def _next_mean(self) -> float:
+        loss = self.losses[len(self._means)]
+        before = self._means[-1] if self._finite else 0.0
+        if loss == math.inf:
+            return before if self._finite else math.inf
+        self._finite += 1
+        # Each part is divided on its own: a sum of large losses may overflow.
+        return before + (loss / self._finite - before / self._finite)
 
     def standing(self) -> Standing:
         """After the latest report."""
-        return Standing(len(self.losses), self.best, self.mean, self.losses[-1])
+        return Standing(len(self.losses), self.best, self.losses[-1])
 
 
 class CompletedCurves:
@@ -285,9 +308,9 @@ class StandingEvidence(Evidence):
         self._standings = standings
         self._curve = curve
         self.number: int = curve.number
-        self.report: int = len(curve.losses)
-        self.own: Standing = curve.standing()
-        self.rivals: Rivals = RungRivals(rung, curve.number, self.own)
+        self.report: int = rung.report
+        self.own: Standing = Standing(self.report, curve.best, curve.losses[-1])
+        self.rivals: Rivals = RungRivals(rung, curve)
 
     def losses(self) -> NDArray[np.float64]:
         return np.array(self._curve.losses)
@@ -334,22 +357,22 @@ class Standings:
             self._leaders.add(number, curve.best)
         report = len(curve.losses)
         if report > len(self._rungs):
-            self._rungs.append(Rung(self._running) if self._due(report) else None)
+            due = self._due(report)
+            self._rungs.append(Rung(report, self._running) if due else None)
         rung = self._rungs[report - 1]
         if rung is None:
             return None
-        rung.add(number, curve.best, curve.mean)
+        rung.add(curve)
         return StandingEvidence(self, curve, rung)
 
     def finish(self, number: int, *, completed: bool = True) -> None:
         """A trial has ended, by itself (completed) or not; its standings stay."""
         self._running.discard(number)
         curve = self._curves[number]
-        rungs = self._rungs[: len(curve.losses)]
-        for rung, best, mean in zip(rungs, curve.bests, curve.means, strict=True):
+        for rung in self._rungs[: len(curve.losses)]:
             if rung is not None:
-                rung.end(number, best, mean)
-        if completed and curve.finite:
+                rung.end(curve)
+        if completed and curve.best < math.inf:
             self._completed.add(curve)
 
     def losses(self, number: int) -> NDArray[np.float64]:

@@ -113,7 +113,6 @@ class StoredEvidence(Evidence):
         return Standing(
             report=stored.n,
             best=stored.best_loss,
-            mean=stored.mean_loss,
             last=self._loss(stored.value),
         )
 
@@ -127,7 +126,7 @@ class StoredEvidence(Evidence):
 
     @cached_property
     def rivals(self) -> Rivals:
-        return StoredRivals(self._stored, self.own)
+        return StoredRivals(self._stored)
 
     @cached_property
     def finished(self) -> Finished:

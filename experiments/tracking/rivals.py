@@ -15,8 +15,8 @@ from experiments.db.prepared import Placeholder, Select
 from experiments.models import RankBlock, Report, ranks
 from experiments.models.ranks import Block
 from experiments.models.trials import TrialState
-from experiments.search.standings import Rung, RungRivals
-from experiments.search.termination.evidence import Ranked, Rivals, Standing
+from experiments.search.standings import Rung, RungRivals, StoredStanding
+from experiments.search.termination.evidence import Ranked, Rivals
 
 Measure = RankBlock.Measure
 
@@ -132,9 +132,8 @@ class StoredOrder:
 class StoredRivals(Rivals):
     """The sweep's other trials, up to the n-th report."""
 
-    def __init__(self, report: Report, own: Standing) -> None:
+    def __init__(self, report: Report) -> None:
         self._report = report
-        self._own = own
         self._better: dict[float, int] = {}
         self._by_place: dict[tuple[int, int], list[Ranked]] = {}
 
@@ -181,11 +180,12 @@ class StoredRivals(Rivals):
         """Reads all of them: a sweep runs only a limited number at a time."""
         report = self._report
         standings = RUNNING.rows(**_where(report))
-        rung = Rung({number for number, *_ in standings} | {report.number})
-        for number, best, mean in standings:
-            rung.add(number, best, mean)
-        rung.add(report.number, self._own.best, self._own.mean)
-        return RungRivals(rung, report.number, self._own)
+        rung = Rung(report.n, {number for number, *_ in standings} | {report.number})
+        for row in standings:
+            rung.add(StoredStanding(*row))
+        own = StoredStanding(report.number, report.best_loss, report.mean_loss)
+        rung.add(own)
+        return RungRivals(rung, own)
 
     def only_running(self) -> Rivals:
         return self._running

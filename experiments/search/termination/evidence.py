@@ -43,15 +43,14 @@ def without_marks(clause: str) -> str:
 
 
 class Standing(NamedTuple):
-    """One trial after its n-th report: best and mean of its finite LOSSES so far.
+    """One trial after its n-th report: the best of its finite LOSSES so far.
 
-    Both are infinity until a finite value was reported. `last` is the loss of the n-th
+    It is infinity until a finite value was reported. `last` is the loss of the n-th
     report, infinity if that was not finite.
     """
 
     report: int
     best: float
-    mean: float
     last: float = math.inf
 
     @property

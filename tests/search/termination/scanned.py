@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +24,26 @@ from experiments.search.termination.evidence import (
 
 def standing(losses: Sequence[float]) -> Standing:
     """The standing after some losses, computed from all of them at once."""
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    return Standing(
-        report=len(losses),
-        best=min(finite, default=math.inf),
-        mean=math.fsum(finite) / len(finite) if finite else math.inf,
-        last=losses[-1],
-    )
+    return Standing(len(losses), min(finite(losses), default=math.inf), losses[-1])
+
+
+def finite(losses: Sequence[float]) -> list[float]:
+    return [loss for loss in losses if math.isfinite(loss)]
+
+
+class ScannedTrial(NamedTuple):
+    best: float
+    mean: float
+
+    @classmethod
+    def of(cls, losses: Sequence[float]) -> ScannedTrial:
+        known = finite(losses)
+        mean = math.fsum(known) / len(known) if known else math.inf
+        return cls(min(known, default=math.inf), mean)
 
 
 class ScannedRivals(Rivals):
-    def __init__(self, stands: Mapping[int, Standing], running: set[int]) -> None:
+    def __init__(self, stands: Mapping[int, ScannedTrial], running: set[int]) -> None:
         self.stands = stands
         self.running = running
 
@@ -41,8 +51,8 @@ class ScannedRivals(Rivals):
         return len(self.stands)
 
     def leader(self) -> Ranked | None:
-        finite = [r for r in self._by_best() if math.isfinite(r.loss)]
-        return finite[0] if finite else None
+        known = [r for r in self._by_best() if math.isfinite(r.loss)]
+        return known[0] if known else None
 
     def ranked_by_mean(self, place: int, count: int) -> list[Ranked]:
         means = [Ranked(number, stand.mean) for number, stand in self.stands.items()]
@@ -130,7 +140,7 @@ class ScannedEvidence(Evidence):
     @property
     def rivals(self) -> Rivals:
         stands = {
-            number: standing(curve[: self.report])
+            number: ScannedTrial.of(curve[: self.report])
             for number, curve in self.curves.items()
             if number != self.number and len(curve) >= self.report
         }
