@@ -11,7 +11,6 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router, Swagger
 
 from experiments.api import (
-    ask,
     documents,
     failures,
     metrics,
@@ -47,7 +46,7 @@ api = NinjaAPI(
 )
 add_error_handlers(api)
 # These add routes to the trials' router: one path has one view.
-ON_TRIALS_ROUTER = (metrics, requests, ask)
+ON_TRIALS_ROUTER = (metrics, requests)
 for module in (documents, sweeps, simulations, trials, outputs, uploads, savings):
     api.add_router("", module.router)
 others = Router()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from django.db.models import Count, F, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
+from pydantic import ConfigDict, Field
 
 from experiments import lifecycle, queues
 from experiments.api.auth import (
@@ -17,11 +18,18 @@ from experiments.api.auth import (
     readable_sweep,
     readable_trial,
     reader,
+    steerable_sweep,
     steerable_trial,
 )
 from experiments.api.errors import WITHOUT_NUL, ApiError
 from experiments.api.pagination import paginate
-from experiments.api.schemas import Number, TrialRowOut, answers, reported_number
+from experiments.api.schemas import (
+    Number,
+    TrialRowOut,
+    answers,
+    page_url,
+    reported_number,
+)
 from experiments.api.trial_rows import (
     DecisionOut,
     TrialOut,
@@ -31,6 +39,7 @@ from experiments.api.trial_rows import (
 )
 from experiments.models import Decision, MetricPoint, Trial
 from experiments.models.trials import TrialState
+from experiments.scheduling import ask
 
 router = Router(tags=["trials"])
 # A training process may look at its own trial.
@@ -152,3 +161,63 @@ def decisions(request: HttpRequest, trial_id: int) -> QuerySet[Decision]:
     """Every verdict of the early termination policy, *continue* included."""
     trial = readable_trial(request, trial_id)
     return trial.decisions.select_related("attempt").order_by("n", "id")
+
+
+# --- ask-and-tell ------------------------------------------------------------------
+
+
+class AskIn(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    client_id: Annotated[
+        str,
+        Field(
+            max_length=200,
+            pattern=WITHOUT_NUL,
+            description="what the asker calls itself: asking again before it has"
+            " finished gives the same trial",
+        ),
+    ] = ""
+
+
+class AskedOut(Schema):
+    """A trial that the asker runs from now on; ``token`` reports on it and ends it."""
+
+    id: int
+    number: int
+    name: str
+    url: str
+    params: dict[str, Any]
+    token: str
+    origin: str
+    primary_metric: str
+    goal: str
+
+
+@router.post("/sweeps/{sweep_id}/ask", response=answers(200, AskedOut))
+def ask_for_trial(
+    request: HttpRequest, sweep_id: int, body: AskIn | None = None
+) -> AskedOut:
+    """The next trial, for a process that this site does not launch.
+
+    Report with ``POST /trials/{id}/metrics``, end with ``POST /trials/{id}/finish``,
+    both with the trial's token. 409 ``budget_spent``, ``exhausted``, ``not_running``:
+    there is none; ``too_many_running``, ``busy``: there may be one later.
+    """
+    sweep = steerable_sweep(request, sweep_id)
+    try:
+        claim = ask.ask(sweep, client=body.client_id.strip() if body else "")
+    except ask.NothingToRun as error:
+        raise ApiError(409, error.code, str(error)) from error
+    trial = claim.attempt.trial
+    return AskedOut(
+        id=trial.pk,
+        number=trial.number,
+        name=trial.label,
+        url=page_url(trial),
+        params=trial.params,
+        token=claim.token.secret,
+        origin=trial.origin_text,
+        primary_metric=sweep.primary_metric,
+        goal=sweep.goal,
+    )

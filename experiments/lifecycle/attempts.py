@@ -221,17 +221,17 @@ def lose_attempt(
     *,
     reason: str,
     message: str,
-    unheard_since: datetime | None = None,
+    silent_since: datetime | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> bool:
     """The infrastructure lost a running attempt: queue its trial again, or fail it.
 
-    A trial that was asked to stop ends now. With ``unheard_since`` an attempt with a
+    A trial that was asked to stop ends now. With ``silent_since`` an attempt with a
     later heartbeat continues; ``facts`` are further columns to set.
     """
     running = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING)
-    if unheard_since is not None:
-        running = running.filter(heartbeat_at__lt=unheard_since)
+    if silent_since is not None:
+        running = running.filter(heartbeat_at__lt=silent_since)
     columns = {**(facts or {}), "reason": reason, "message": message}
     with transaction.atomic():
         won = running.update(state=AttemptState.LOST, ended_at=Now(), **columns)

@@ -86,7 +86,7 @@ class Delivery:
         )
         failpoint("finish.delivered")
         state = self._retry.call(lambda: self._site.finish(dict(report)))
-        failpoint("finish.heard")
+        failpoint("finish.answered")
         logger.info(
             "attempt %s: %s (%s), trial is %s",
             *(self._spec.attempt, outcome.cause, report["message"], state),

@@ -37,7 +37,7 @@ PLACES: Mapping[str, str] = {
     "finish.delivered": "everything is sent except the finish report",
     "finish.updated": "inside the transaction: the attempt has ended, its trial not",
     "finish.committed": "the trial has ended, and the runner has no answer",
-    "finish.heard": "the runner knows that the site knows",
+    "finish.answered": "the runner knows that the site knows",
     "finish.runner": "the slot has seen the runner end",
     "stop.marked": "inside the transaction: attempts are to stop, trials are not yet",
     "stop.committed": "the request to stop is stored, and its sender has no answer",

@@ -25,15 +25,15 @@ logger = logging.getLogger(__name__)
 
 # Written last: an environment without it was never finished. Renewed at every use.
 MARK = "sweepsite.json"
-USUAL_LIMIT = 20 << 30
+USUAL_LIMIT = 20 * 10**9
 DAY = 24 * 3600.0
 
 
 Show = Callable[[], None]
 
-USUAL_RESUME_LIMIT = 20 << 30
-USUAL_CODE_LIMIT = 10 << 30
-USUAL_REPOSITORIES_LIMIT = 20 << 30
+USUAL_RESUME_LIMIT = 20 * 10**9
+USUAL_CODE_LIMIT = 10 * 10**9
+USUAL_REPOSITORIES_LIMIT = 20 * 10**9
 # In seconds: longer than a file needs from its download to its copy for the trial.
 MIN_UNUSED = 600.0
 # In seconds: longer than a failed build counts for the next ones.

@@ -31,10 +31,10 @@ SILENT_AFTER = timedelta(seconds=15)
 
 
 class Silence(Enum):
-    """Whose silence means that its process died: of nobody, of attempts that must stop
+    """Whose silence means that its process died: none, attempts that must stop
     anyway, or of all."""
 
-    NOBODY = auto()
+    NONE = auto()
     STOPPING = auto()
     ALL = auto()
 
@@ -175,14 +175,14 @@ def lose_silent(counts: SilenceCounts) -> None:
             " or a killed process."
         )
         lifecycle.lose_attempt(
-            attempt, reason="silent", message=message, unheard_since=limit
+            attempt, reason="silent", message=message, silent_since=limit
         )
 
 
 def _that_count(silent: QuerySet[Attempt], counts: SilenceCounts) -> list[Attempt]:
     """Those of the silent attempts whose silence counts."""
     attempts = list(silent)
-    whose = counts() if attempts else Silence.NOBODY
+    whose = counts() if attempts else Silence.NONE
     return [
         attempt
         for attempt in attempts
@@ -211,7 +211,7 @@ def lose_silent_asks(counts: SilenceCounts) -> None:
             time = exact_duration_text(allowed)
             message = f"The process that asked for it was silent for {time}."
             lifecycle.lose_attempt(
-                attempt, reason="silent", message=message, unheard_since=limit
+                attempt, reason="silent", message=message, silent_since=limit
             )
 
 

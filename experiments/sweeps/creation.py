@@ -13,6 +13,7 @@ from experiments.code import snapshots
 from experiments.code.folders import with_shared_code
 from experiments.models import CodeSnapshot, Event, Experiment, Pool, Sweep, Team, User
 from experiments.search.document.definition import SweepDefinition
+from experiments.search.document.durations import as_written
 from experiments.search.fields import DefinitionError, Problem
 
 T = TypeVar("T")
@@ -87,8 +88,8 @@ def sweep_document(sweep: Sweep) -> dict[str, Any]:
         "max_total_trials": sweep.max_total_trials,
         "max_concurrent_trials": sweep.max_concurrent_trials,
         "max_failed_trials": sweep.max_failed_trials,
-        "timeout": sweep.timeout,
-        "trial_timeout": sweep.trial_timeout,
+        "timeout": as_written(sweep.timeout),
+        "trial_timeout": as_written(sweep.trial_timeout),
         "stop_grace": sweep.definition.get("limits", {}).get("stop_grace"),
     }
     document: dict[str, Any] = {

@@ -276,4 +276,5 @@ def test_a_body_that_is_no_json_is_refused_in_the_one_shape(
 ) -> None:
     answer = api.post(f"/trials/{trial.pk}/metrics", body)
     assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "refused"
     assert answer.json()["error"]["message"]

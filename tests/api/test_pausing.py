@@ -185,7 +185,7 @@ class TestExtending:
         assert rounds.settle(sweep) and sweep.state == "failed"
         api.post(f"/sweeps/{sweep.pk}/extend", {"trials": 4})
         sweep.refresh_from_db()
-        recovery.recover(lambda: Silence.NOBODY)
+        recovery.recover(lambda: Silence.NONE)
         assert not rounds.settle(sweep)
 
     def test_what_was_tried_to_the_end_cannot_go_on(self, api: Api, team: Team) -> None:

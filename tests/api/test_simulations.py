@@ -82,7 +82,7 @@ def test_a_token_that_may_only_read_may_simulate(sweep: Sweep) -> None:
     assert simulate(reading, sweep, MEDIAN).status_code == 200
 
 
-def test_other_teams_and_nobody_get_nothing(sweep: Sweep) -> None:
+def test_other_teams_and_callers_without_a_token_get_nothing(sweep: Sweep) -> None:
     factories.team("Chemistry", eve="admin")
     stranger = Api(factories.api_token(factories.user("eve")))
     assert simulate(stranger, sweep, MEDIAN).status_code == 404

@@ -98,7 +98,7 @@ def far(chance: random.Random) -> int:
 
 def clock_chaos(case: Case) -> list[str]:
     """All clocks are wrong from the start, and one after the other is set again, to
-    and fro, while trials run. Nothing is lost, nobody's time is over too early or too
+    and fro, while trials run. Nothing is lost, no trial's time is over too early or too
     late, and the times that are told are those that trainings took."""
     options = {"kind": Clocked, "chance": case.random, "hosts": 2, "slots": 2}
     with case.installed(**options, SWEEPSITE_LEASE_SECONDS=str(LEASE)) as site:
@@ -146,7 +146,7 @@ def _not_wrong(site: Clocked) -> list[str]:
     for name, seen in site.database.rows(
         "SELECT name, seen_at FROM experiments_worker"
     ):
-        told[f"the database, which heard from {name}"] = seconds_of(seen)
+        told[f"the database, which had a heartbeat from {name}"] = seconds_of(seen)
     now = time.time()
     return [
         f"the clock of {whose} was right"

@@ -47,7 +47,7 @@ def _words(site: Installation) -> Counter[str]:
 
 def metric_flood(case: Case) -> list[str]:
     """Trials that report without a pause, some greedy writers of the database: trials
-    of another sweep go on and are taken over meanwhile, and a stop is heard."""
+    of another sweep go on and are taken over meanwhile, and a stop arrives."""
     with case.installed(hosts=2, slots=(case.size + 3) // 2) as site:
         flood = site.submit(f"{TRAIN} --reports 10000000 --pause 0", trials=case.size)
         site.wait(

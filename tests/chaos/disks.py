@@ -28,7 +28,7 @@ Where = Callable[[Installation], list[Path]]
 Disks = Sequence[Volume]
 # A host is thought of as full below some tens of them.
 MEGABYTES = 128
-# Two leases: nobody may be taken for dead meanwhile.
+# Two leases: no worker may count as dead meanwhile.
 LONG = 12.0
 
 
@@ -107,7 +107,7 @@ def _without_database(
         site.wait_for_end(sweep, timeout=120 + reports * case.size / 5)
         case.figures["answers"] = dict(visitor.seen)
         problems = [*visitor.problems, *_judged(case, site, sweep)]
-        problems += [f"nobody was told by {x}" for x in {"form", "page"} - told]
+        problems += [f"{x} does not say so" for x in {"form", "page"} - told]
         return problems + _starts(site)
 
 

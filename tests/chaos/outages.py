@@ -110,7 +110,7 @@ def db_locked(case: Case) -> list[str]:
         refused = (site.logs / "access-0.log").read_text().count("] 503 ")
         case.figures["refused"] = refused
         if not refused:
-            problems.append("nobody was refused: the lock was not held long enough")
+            problems.append("no request was refused: the lock was not held long enough")
         if case.figures["lost"]:
             problems.append(f"attempts were lost: {case.figures['lost']}")
         return problems

@@ -59,7 +59,7 @@ def _pictures(
 
 @contextlib.contextmanager
 def stopped(site: Installation) -> Iterator[None]:
-    """Nobody who has the database open does anything, wherever in a write they are."""
+    """Processes that have the database open do nothing, also within a write."""
     pids = site.pids("sweepsite.wsgi") + site.pids("manage.py", "scheduler")
     try:
         for pid in pids:

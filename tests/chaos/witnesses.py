@@ -13,7 +13,7 @@ from pathlib import Path
 class Run:
     """One training process, by what it wrote down. Times are seconds since 1970.
 
-    ``took``: how long it ran by a clock that nobody sets, where it tells.
+    ``took``: how long it ran by a clock that is never set, where it tells.
     """
 
     attempt: int

@@ -257,10 +257,10 @@ def test_a_dispatch_of_the_future_is_repeated(
     )
     factories.trial(sweep)
     Attempt.objects.update(dispatched_at=Now() + timedelta(seconds=HOUR))
-    recovery.recover(lambda: Silence.NOBODY)
+    recovery.recover(lambda: Silence.NONE)
     assert notified == []
     Attempt.objects.update(dispatched_at=F("dispatched_at") - timedelta(seconds=11))
-    recovery.recover(lambda: Silence.NOBODY)
+    recovery.recover(lambda: Silence.NONE)
     assert len(notified) == 1
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from experiments.management import terminal
+from experiments.management.sweep_actions import has_paused_itself
 from experiments.models import Sweep
 from tests import factories
 from tests.management.conftest import Run
@@ -36,10 +36,10 @@ def test_one_configuration_is_tried_first_when_asked(run: Run, tmp_path: Path) -
 
 def test_watching_ends_when_the_sweep_has_paused_itself() -> None:
     made = factories.sweep(factories.team(), state="paused", reason="preflight_failed")
-    assert terminal.has_paused_itself(made)
+    assert has_paused_itself(made)
     factories.trial(made)
-    assert not terminal.has_paused_itself(made)
+    assert not has_paused_itself(made)
     made.trials.all().delete()
     Sweep.objects.filter(pk=made.pk).update(reason="user")
     made.refresh_from_db()
-    assert not terminal.has_paused_itself(made)
+    assert not has_paused_itself(made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 import yaml
@@ -75,8 +76,9 @@ def test_best_without_a_value_is_refused(run: Run, team: Team) -> None:
 def test_a_document_comes_back_with_what_was_changed(
     run: Run, sweep: Sweep, form: str
 ) -> None:
-    Sweep.objects.filter(pk=sweep.pk).update(max_total_trials=9)
+    Sweep.objects.filter(pk=sweep.pk).update(max_total_trials=9, trial_timeout=120)
     ran = run("sweep", "export", "digits-1", "--format", form)
+    assert re.search(r'trial_timeout"?: 120\b(?!\.)', ran.out), "as a person writes it"
     document = json.loads(ran.out) if form == "json" else yaml.safe_load(ran.out)
     assert parse_document(document).limits.max_total_trials == 9
 

@@ -169,7 +169,7 @@ def test_the_profile_shows_and_keeps_the_viewers_name(
     assert 'href="/teams/physics/"' in text
 
 
-def test_the_profile_gives_nobody_more_rights(client: Client, ada: User) -> None:
+def test_the_profile_gives_no_more_rights(client: Client, ada: User) -> None:
     log_in(client)
     client.post(
         "/settings/", {"first_name": "", "is_superuser": "on", "is_staff": "on"}

@@ -40,7 +40,7 @@ def test_the_right_is_that_of_the_team_that_the_page_shows() -> None:
     assert not offers(client, other.get_absolute_url())
 
 
-def test_nobody_without_a_team_is_offered_a_sweep() -> None:
+def test_without_a_team_no_sweep_is_offered() -> None:
     assert not offers(logged_in("stranger"), "/")
 
 

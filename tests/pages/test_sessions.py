@@ -137,7 +137,7 @@ def test_a_person_ends_one_or_all_others_with_their_password(ada: User) -> None:
     assert [e.message for e in events] == ["1 of their own", "2 of their own"]
 
 
-def test_nobody_ends_sessions_of_others(ada: User) -> None:
+def test_sessions_of_others_cannot_be_ended(ada: User) -> None:
     factories.user("max")
     client, victim = logged_in("max"), logged_in()
     named = BrowserSession.objects.get(pk=key_of(victim)).public_id

@@ -154,7 +154,7 @@ def remove_all_files(site: RunningSite) -> None:
 
 
 @pytest.mark.parametrize("fault", [remove_the_socket, freeze, remove_all_files])
-def test_a_queue_that_nobody_can_reach_is_restarted(
+def test_a_queue_that_cannot_be_reached_is_restarted(
     site: RunningSite, fault: Callable[[RunningSite], None], tmp_path: Path
 ) -> None:
     witness = tmp_path / "witness"

@@ -150,7 +150,7 @@ def trickle(lines: list[socket.socket]) -> list[socket.socket]:
     return left
 
 
-def test_nobody_waits_for_forty_clients_that_send_a_byte_now_and_then(
+def test_no_request_waits_for_forty_clients_that_send_a_byte_now_and_then(
     files_port: int,
 ) -> None:
     with ExitStack() as stack:

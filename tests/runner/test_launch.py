@@ -24,8 +24,8 @@ runner = start_runner(json.loads(spec), home=Path(home), slot="host-0")
 other_end.close()
 print(runner.pid, flush=True)
 queue.settimeout(20)
-heard = queue.recv(1)
-print(json.dumps({"heard": len(heard)}), flush=True)
+received = queue.recv(1)
+print(json.dumps({"received": len(received)}), flush=True)
 runner.join()
 print(json.dumps({"exit": runner.exitcode}), flush=True)
 """
@@ -83,7 +83,7 @@ def test_a_forked_runner_holds_no_connection_of_its_slot(
 ) -> None:
     with slot(python, home, runners.spec("train_hang")) as lines:
         assert told(lines)
-        assert told(lines) == {"heard": 0}, "the runner still holds the other end"
+        assert told(lines) == {"received": 0}, "the runner still holds the other end"
 
 
 def test_a_training_of_a_forked_runner_gets_the_slot_s_mark_and_no_token(

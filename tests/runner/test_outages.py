@@ -50,7 +50,7 @@ def test_the_client_sends_what_it_kept_once_the_site_answers(
     assert len(by_trial) > 50
     steps = [point["step"] for point in site.arrivals]
     assert set(steps) == set(range(150))
-    # The site may have heard one report whose answer was cut.
+    # The site may have stored one report whose answer was cut.
     assert len(steps) <= 151, "nothing else was sent twice"
     assert steps == sorted(steps), "kept points come before new ones"
 

@@ -56,7 +56,7 @@ def test_a_foreign_page_means_away(site: Any, calls: Site) -> None:
         beat(calls)
 
 
-def test_nobody_there_means_away(site: Any, calls: Site) -> None:
+def test_a_closed_port_means_away(site: Any, calls: Site) -> None:
     site.go_away()
     with pytest.raises(SiteAway, match="did not answer"):
         beat(calls)

@@ -284,7 +284,7 @@ def test_who_was_told_to_stop_and_says_nothing_more_is_ended() -> None:
     assert (trial.state, trial.reason) == ("cancelled", "user")
 
 
-def heard_and_took(claim: AskClaim) -> float:
+def heartbeat_and_elapsed(claim: AskClaim) -> float:
     """A heartbeat, and the seconds of training that are known by then."""
     assert lifecycle.ask_heartbeat(claim.attempt)
     claim.attempt.refresh_from_db()
@@ -295,7 +295,7 @@ def heard_and_took(claim: AskClaim) -> float:
 def test_its_time_is_added_up_between_signs_of_life() -> None:
     claim = ask.ask(sweep())
     for total in (0, 300, 600, 900):
-        assert total - 1 < heard_and_took(claim) < total + 200
+        assert total - 1 < heartbeat_and_elapsed(claim) < total + 200
         quiet(300)
 
 
@@ -308,14 +308,14 @@ def test_no_more_is_added_than_it_may_have_been_silent(
     """Nor less than nothing: what was noted is of a clock that was set since."""
     claim = ask.ask(sweep(limits={"trial_timeout": 600}))
     Attempt.objects.update(elapsed=100.0, heartbeat_at=Now() - by)
-    assert heard_and_took(claim) == 100 + counted
+    assert heartbeat_and_elapsed(claim) == 100 + counted
 
 
 def test_without_a_limit_of_the_sweep_that_of_the_site_counts(settings: Any) -> None:
     settings.ASK_TIMEOUT_SECONDS = 50
     claim = ask.ask(sweep())
     quiet(3_600)
-    assert heard_and_took(claim) == 50
+    assert heartbeat_and_elapsed(claim) == 50
 
 
 def test_a_worker_s_trial_has_no_such_signs() -> None:
@@ -326,7 +326,7 @@ def test_a_worker_s_trial_has_no_such_signs() -> None:
     assert attempt.elapsed is None
 
 
-def test_a_change_of_the_future_keeps_nobody_alive() -> None:
+def test_a_change_of_the_future_keeps_no_asker_alive() -> None:
     claim = ask.ask(sweep())
     quiet(86_400 + 60)
     Trial.objects.update(updated_at=Now() + timedelta(hours=1))
@@ -356,7 +356,7 @@ def rounds_after(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
         (True, 120, "cancelled"),
     ],
 )
-def test_nobody_waits_for_a_worker_where_none_lives(
+def test_no_asker_waits_for_a_worker_where_none_lives(
     cancelled: bool, silence: float, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without any worker the silence of other processes counts all the same."""

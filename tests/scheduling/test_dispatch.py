@@ -205,7 +205,7 @@ class TestGpus:
             == 1
         )
 
-    def test_a_trial_that_no_host_can_take_waits_and_blocks_nobody(self) -> None:
+    def test_a_trial_that_no_host_can_take_waits_and_blocks_no_other(self) -> None:
         host("a", slots=2, gpus=2)
         big, small = sweep(gpus=4, priority=9), sweep()
         for _ in range(3):
@@ -307,7 +307,7 @@ class TestAhead:
         rounds.advance_all()
         assert self.queued(other, made) == [0, 0]
 
-    def test_nobody_goes_ahead_of_a_sweep_whose_turn_it_is(self) -> None:
+    def test_no_sweep_goes_ahead_of_one_whose_turn_it_is(self) -> None:
         worker = host("a", slots=2)
         made = self.started(worker)
         made.trials.filter(state="queued").delete()

@@ -75,7 +75,7 @@ def test_a_silent_attempt_is_lost_only_when_silence_counts(
     trial = factories.reported_trial(sweep, [0.5])
     late = timedelta(seconds=settings.LEASE_SECONDS + 1)
     set_attempts(heartbeat_at=Now() - late)
-    recovery.recover(lambda: Silence.NOBODY)
+    recovery.recover(lambda: Silence.NONE)
     trial.refresh_from_db()
     assert trial.state == "running"
     recovery.recover(lambda: Silence.ALL)
@@ -158,7 +158,7 @@ def test_where_no_worker_runs_a_trial_its_silence_counts_for_its_time(
 
 @pytest.mark.parametrize(
     ("silence", "reason"),
-    [(Silence.NOBODY, ""), (Silence.STOPPING, ""), (Silence.ALL, "trial_timeout")],
+    [(Silence.NONE, ""), (Silence.STOPPING, ""), (Silence.ALL, "trial_timeout")],
 )
 def test_silence_counts_for_a_trial_s_time_when_it_counts_at_all(
     sweep: Sweep, silence: Silence, reason: str
@@ -242,11 +242,11 @@ def test_a_trial_queued_again_while_its_sweep_was_cancelled_ends(sweep: Sweep) -
     assert (trial.state, trial.reason) == ("cancelled", "user")
 
 
-def test_an_attempt_that_was_heard_after_all_is_not_lost(sweep: Sweep) -> None:
+def test_an_attempt_with_a_late_heartbeat_is_not_lost(sweep: Sweep) -> None:
     trial = factories.reported_trial(sweep, [0.5])
     limit = database_now() - timedelta(seconds=60)
     assert not lifecycle.lose_attempt(
-        trial.current_attempt, reason="silent", message="Gone.", unheard_since=limit
+        trial.current_attempt, reason="silent", message="Gone.", silent_since=limit
     )
 
 
@@ -289,14 +289,12 @@ def test_a_pause_that_began_in_the_future_is_over(
 
 
 def quiet_since(seconds: float) -> None:
-    """Nobody was heard for so long."""
+    """No heartbeat came for so long."""
     Attempt.objects.update(heartbeat_at=Now() - timedelta(seconds=seconds))
     Worker.objects.update(seen_at=Now() - timedelta(seconds=seconds))
 
 
-def test_when_nobody_at_all_is_heard_the_site_was_away(
-    sweep: Sweep, settings: Any
-) -> None:
+def test_without_any_heartbeat_the_site_was_away(sweep: Sweep, settings: Any) -> None:
     factories.reported_trial(sweep, [0.5])
     assert not recovery.all_workers_are_silent()
     quiet_since(settings.LEASE_SECONDS)
@@ -305,7 +303,7 @@ def test_when_nobody_at_all_is_heard_the_site_was_away(
     assert not recovery.all_workers_are_silent()
 
 
-def test_nobody_is_missed_where_nothing_runs(sweep: Sweep) -> None:
+def test_no_worker_is_missed_where_nothing_runs(sweep: Sweep) -> None:
     factories.worker(sweep.pool)
     quiet_since(3_600)
     assert not recovery.all_workers_are_silent()
@@ -332,13 +330,13 @@ def test_after_everybody_was_silent_all_have_a_lease_to_come_back(
 
     quiet_since(lease + 1)
     assert state_after(3 * lease) == "running"
-    # Another host is heard again: now this one's silence begins to count.
+    # Another host sends heartbeats again: now this one's silence begins to count.
     factories.worker(sweep.pool, "another")
     assert state_after(lease - 10) == "running"
     assert state_after(20) == "queued"
 
 
-def test_nobody_is_lost_for_a_silence_that_all_share(
+def test_no_attempt_is_lost_for_a_silence_that_all_share(
     sweep: Sweep, settings: Any
 ) -> None:
     """Also where a lease is shorter than the beats by which an absence is noticed."""

@@ -85,7 +85,7 @@ def test_a_bad_value_is_a_problem_at_its_path(
     assert "x" in problem.message
 
 
-def test_a_field_that_nobody_asked_for_is_a_problem() -> None:
+def test_an_unknown_field_is_a_problem() -> None:
     diagnostics = Diagnostics()
     fields = Fields({"timeout": 1, "timout": 2}, "limits", diagnostics)
     fields.number("timeout", None)

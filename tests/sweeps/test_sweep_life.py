@@ -205,7 +205,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def make_good(self) -> None:
-        recovery.recover(lambda: Silence.NOBODY)
+        recovery.recover(lambda: Silence.NONE)
         self.sweep.refresh_from_db()
         if self.sweep.has_ended:
             live = Attempt.objects.filter(trial__sweep=self.sweep, state__in=LIVE)

@@ -151,7 +151,7 @@ def run_to_the_end(sweep: Sweep, witness: Witness, chance: random.Random) -> Non
         ingest.record(trial.current_attempt_id or 0, points)
         trial.refresh_from_db()
         for point in points[trial.decisions.count() - first :]:
-            # Nobody was asked about what came after the end, in one batch with it.
+            # No policy judged what came after the end, in one batch with it.
             loss = sweep.objective.loss(point.value)
             witness.standings.report(trial.number, loss)
         if trial.stop_reason or chance.random() < 0.12:

@@ -162,7 +162,7 @@ def test_too_many_jobs_at_one_time_are_refused(
 
 
 @pytest.mark.usefixtures("redis", "slow")
-def test_a_job_that_nobody_waits_for_stops(sweep: Sweep) -> None:
+def test_a_job_without_a_waiting_reader_stops(sweep: Sweep) -> None:
     question = question_of(sweep, MEDIAN)
     asked(sweep, question, keep=0.001)
     work()

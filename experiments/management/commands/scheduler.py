@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import signal
+import socket
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -13,10 +17,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
+from django.db.models.functions import Now
 
 from experiments import lifecycle, queues
-from experiments.db.clock import Steps
-from experiments.scheduling.heartbeat import SchedulerHeartbeat
+from experiments.db.clock import Steps, database_now
+from experiments.models import SchedulerProcess
 from experiments.scheduling.recovery import (
     Silence,
     all_workers_are_silent,
@@ -29,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 ROUND_SECONDS = 1.0
 RECOVER_EVERY = 3.0
+HEARTBEAT_EVERY = 5.0
+# Rows of processes that ended longer ago are deleted.
+KEEP = timedelta(days=1)
 
 
 class Command(BaseCommand):
@@ -46,7 +54,7 @@ class Command(BaseCommand):
             started = time.monotonic()
             loop.round()
             # 'up' restarts a scheduler that no longer does it.
-            with suppress(OSError):
+            with contextlib.suppress(OSError):
                 (settings.HOME / "scheduler_round").touch()
             if (
                 not queues.wait_for_wake(connection, seconds=ROUND_SECONDS)
@@ -119,7 +127,7 @@ class Rounds:
     def _silence(self, now: float) -> Silence:
         lease = settings.LEASE_SECONDS
         if now - self._undisturbed_since <= lease or self._was_set():
-            return Silence.NOBODY
+            return Silence.NONE
         return Silence.STOPPING if now - self._silent_at <= lease else Silence.ALL
 
 
@@ -127,3 +135,41 @@ def _log_failure() -> None:
     """For any error: without rounds the whole site would stop."""
     logger.exception("a round failed; the next one tries again")
     time.sleep(ROUND_SECONDS)
+
+
+class SchedulerHeartbeat:
+    """One scheduler's row: made at its first round, renewed by later ones."""
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._row = 0
+        self._noted = float("-inf")
+        self._longest = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Note a round that took so many seconds. Raises DatabaseError."""
+        self._longest = max(self._longest, seconds)
+        if self._now() - self._noted < HEARTBEAT_EVERY:
+            return
+        facts = {"round_seconds": seconds, "longest_seconds": self._longest}
+        renewed = SchedulerProcess.objects.filter(pk=self._row).update(
+            heartbeat_at=Now(), stopped_at=None, **facts
+        )
+        if not renewed:
+            self._begin(facts)
+        self._noted, self._longest = self._now(), 0.0
+
+    def _begin(self, facts: dict[str, float]) -> None:
+        old = database_now() - KEEP
+        SchedulerProcess.objects.filter(heartbeat_at__lt=old).delete()
+        self._row = SchedulerProcess.objects.create(
+            host=socket.gethostname()[:100],
+            pid=os.getpid(),
+            version=settings.VERSION,
+            **facts,
+        ).pk
+
+    def stop(self) -> None:
+        """Note the end, if the database responds."""
+        with contextlib.suppress(DatabaseError):
+            SchedulerProcess.objects.filter(pk=self._row).update(stopped_at=Now())

@@ -23,7 +23,6 @@ from experiments.code.folders import shared_code_problem
 from experiments.failures.groups import failure_groups
 from experiments.failures.known_errors import known_error
 from experiments.failures.preflight import Preflight
-from experiments.management import terminal
 from experiments.management.lookups import (
     MAX_NAMED,
     find_sweep,
@@ -37,8 +36,10 @@ from experiments.management.sweep_actions import (
     STEPS,
     add_backfill,
     add_steps,
+    progress_line,
     run_backfill,
     take_step,
+    watch,
 )
 from experiments.models import Pool, Sweep
 from experiments.models.sweeps import SweepState
@@ -191,7 +192,7 @@ class Command(BaseCommand):
     def _watch(self, sweep: Sweep) -> None:
         """Exits 0 when the sweep completes, 1 when it ends otherwise."""
         try:
-            terminal.watch(sweep, self.stdout)
+            watch(sweep, self.stdout)
         except KeyboardInterrupt:
             self.stdout.write(f"\nNo longer watching. It continues: {url_of(sweep)}")
             sys.exit(130)
@@ -247,13 +248,13 @@ class Command(BaseCommand):
         sweeps = list(newest[:MAX_LISTED])
         progress = progress_of(sweeps)
         for sweep in sweeps:
-            line = terminal.progress_line(sweep, progress[sweep.pk])
+            line = progress_line(sweep, progress[sweep.pk])
             self.stdout.write(f"{sweep.pk:>5}  {line}")
 
     def do_show(self, options: dict[str, Any]) -> None:
         sweep = find_sweep(options["id"])
         progress = progress_of([sweep])[sweep.pk]
-        self.stdout.write(terminal.progress_line(sweep, progress))
+        self.stdout.write(progress_line(sweep, progress))
         facts = {
             "id": sweep.pk,
             "url": url_of(sweep),

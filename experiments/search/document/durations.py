@@ -85,5 +85,9 @@ def read_seconds(document: Fields, key: str) -> float | None:
         return None
     if seconds == 0:
         return None
-    seconds = exact(seconds)
-    return int(seconds) if seconds.is_integer() else seconds
+    return as_written(exact(seconds))
+
+
+def as_written(seconds: float | None) -> float | None:
+    """As a person writes it: 120 and not 120.0."""
+    return int(seconds) if seconds and float(seconds).is_integer() else seconds

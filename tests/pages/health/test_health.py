@@ -354,7 +354,7 @@ def test_an_admins_token_of_any_scope_reads_the_numbers(
     assert answer["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
 
 
-def test_nobody_else_reads_them(root: Client, queue: None) -> None:
+def test_others_do_not_read_them(root: Client, queue: None) -> None:
     factories.team("Physics", ada="admin")
     ada = factories.user("ada")
     admin = factories.user("root")

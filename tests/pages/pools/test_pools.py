@@ -54,7 +54,7 @@ def test_viewers_see_their_pools_and_no_actions(client: Client, pool: Pool) -> N
             assert action not in text
 
 
-def test_a_pool_of_nobody_one_knows_does_not_exist(ada: Client) -> None:
+def test_a_pool_of_other_teams_does_not_exist(ada: Client) -> None:
     factories.pool(factories.team("Chemistry"), "secretpool")
     assert "secretpool" not in page(ada)
     for url in ("/pools/secretpool/", "/pools/secretpool/start/", "/pools/nowhere/"):

@@ -186,9 +186,7 @@ def test_the_same_time_in_other_words_is_no_change(sweep: Sweep) -> None:
 
 
 @pytest.mark.parametrize("seconds", [246.00000000000003, 245.99999999999997, 0.1 + 0.2])
-def test_a_form_that_nobody_touched_changes_no_limit(
-    sweep: Sweep, seconds: float
-) -> None:
+def test_an_unchanged_form_changes_no_limit(sweep: Sweep, seconds: float) -> None:
     Sweep.objects.filter(pk=sweep.pk).update(timeout=seconds, trial_timeout=seconds)
     sweep.refresh_from_db()
     shown = LimitsForm.of(sweep)

@@ -292,7 +292,7 @@ def test_a_sweep_that_ended_without_a_value_says_no_value_was_reported() -> None
     assert "No value was reported" in sweep_page(sweep)
 
 
-def test_what_nobody_made_in_person_is_of_the_command_line() -> None:
+def test_a_sweep_without_a_creator_is_of_the_command_line() -> None:
     sweep = factories.sweep(factories.team("Physics", ada="member"))
     assert "from the command line" in sweep_page(sweep)
     for url in ("/", sweep.experiment.get_absolute_url(), "/experiments/"):

@@ -339,7 +339,7 @@ def test_a_rule_that_waits_is_told_with_the_best_so_far() -> None:
     )
 
 
-def test_every_rule_of_a_combination_is_heard() -> None:
+def test_every_rule_of_a_combination_counts() -> None:
     policy = {
         "type": "all_of",
         "policies": [{"type": "median_stopping"}, {"type": "patience", "patience": 1}],

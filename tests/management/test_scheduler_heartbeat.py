@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from experiments.management.commands import scheduler
+from experiments.management.commands.scheduler import SchedulerHeartbeat
 from experiments.models import SchedulerProcess
-from experiments.scheduling.heartbeat import SchedulerHeartbeat
 
 pytestmark = pytest.mark.django_db
 
