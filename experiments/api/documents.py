@@ -15,8 +15,7 @@ from experiments.api.schemas import answers
 from experiments.models import Pool, User
 from experiments.search.document.definition import SweepDefinition
 from experiments.search.fields import DefinitionError, Problem
-from experiments.search.formats import Imported, InvalidImportError, Note
-from experiments.search.preview import Histogram
+from experiments.search.formats import Imported, InvalidImportError
 from experiments.sweeps.check import check_import, read_sweep
 from experiments.sweeps.warm_start import usable_trials
 from experiments.sweeps.warnings import gpu_warnings, slack_warnings
@@ -85,10 +84,6 @@ class ProblemOut(Schema):
     path: Annotated[str, Field(description="the field, such as limits.timeout")]
     message: str
 
-    @classmethod
-    def of(cls, problem: Problem) -> ProblemOut:
-        return cls(path=problem.path, message=problem.message)
-
 
 class NoteOut(Schema):
     path: Annotated[str, Field(description="in the text that was sent; may be empty")]
@@ -96,10 +91,6 @@ class NoteOut(Schema):
     kind: Annotated[str, Field(description="left out, or changed")]
     message: str
     alternative: str
-
-    @classmethod
-    def of(cls, note: Note) -> NoteOut:
-        return cls(**vars(note))
 
 
 class HistogramOut(Schema):
@@ -117,10 +108,6 @@ class HistogramOut(Schema):
         float, Field(description="of all draws, in which the parameter was set")
     ]
     drawn: Annotated[int, Field(description="the draws in which it was set")]
-
-    @classmethod
-    def of(cls, histogram: Histogram) -> HistogramOut:
-        return cls.model_validate(histogram.dump())
 
 
 class PreviewOut(Schema):
@@ -179,7 +166,7 @@ class CheckOut(Schema):
 )
 def check(
     request: HttpRequest, format_name: FormatName = "", part: PartName = ""
-) -> CheckOut:
+) -> dict[str, Any]:
     """Check a document and show what would be tried. Nothing is stored.
 
     It may be of this site or of Azure ML, W&B, Katib, NNI or Optuna; Python that uses
@@ -189,36 +176,35 @@ def check(
     try:
         imported = read_body(request, format=format_name, part=part)
     except InvalidImportError as error:
-        return _invalid(error.imported, error)
+        return _invalid(error, error.imported)
     except DefinitionError as error:
-        return CheckOut(valid=False, problems=_problems(error))
-    notes = [NoteOut.of(note) for note in imported.notes]
+        return _invalid(error, None)
     try:
         checked = check_import(imported)
     except DefinitionError as error:
-        return _invalid(imported, error)
+        return _invalid(error, imported)
     definition = checked.definition
-    return CheckOut(
-        valid=True,
-        format=imported.format,
-        notes=notes,
-        document=definition.dump(),
-        combinations=checked.combinations,
-        combinations_words=checked.combinations_words,
-        preview=PreviewOut(
-            parameters={
-                name: HistogramOut.of(one) for name, one in checked.histograms.items()
+    return {
+        "valid": True,
+        "format": imported.format,
+        "notes": imported.notes,
+        "document": definition.dump(),
+        "combinations": checked.combinations,
+        "combinations_words": checked.combinations_words,
+        "preview": {
+            "parameters": {
+                name: one.dump() for name, one in checked.histograms.items()
             },
-            configurations=checked.configurations,
-        ),
-        trials=len(usable_trials(definition.search_space, imported.trials)),
-        warnings=[
-            *(ProblemOut(path=note.path, message=note.message) for note in notes),
-            *map(ProblemOut.of, definition.warnings),
-            *map(ProblemOut.of, _slack_warnings(user, definition)),
-            *map(ProblemOut.of, _gpu_warnings(user, definition)),
+            "configurations": checked.configurations,
+        },
+        "trials": len(usable_trials(definition.search_space, imported.trials)),
+        "warnings": [
+            *imported.notes,
+            *definition.warnings,
+            *_slack_warnings(user, definition),
+            *_gpu_warnings(user, definition),
         ],
-    )
+    }
 
 
 def _slack_warnings(user: User, definition: SweepDefinition) -> list[Problem]:
@@ -235,15 +221,7 @@ def _gpu_warnings(user: User, definition: SweepDefinition) -> list[Problem]:
     return gpu_warnings(pools.first(), definition.resources.gpus)
 
 
-def _invalid(imported: Imported, error: DefinitionError) -> CheckOut:
+def _invalid(error: DefinitionError, imported: Imported | None) -> dict[str, Any]:
     """What was recognised, and what is wrong with it."""
-    return CheckOut(
-        valid=False,
-        format=imported.format,
-        notes=[NoteOut.of(note) for note in imported.notes],
-        problems=_problems(error),
-    )
-
-
-def _problems(error: DefinitionError) -> list[ProblemOut]:
-    return [ProblemOut.of(problem) for problem in error.problems]
+    known = {"format": imported.format, "notes": imported.notes} if imported else {}
+    return {"valid": False, "problems": error.problems, **known}

@@ -12,12 +12,17 @@ from typing import Annotated, Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
-from ninja import NinjaAPI
+from ninja import NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.parser import Parser
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
+from experiments.lifecycle import NoRoom
+from experiments.scheduling.ask import NothingToRun
+from experiments.search.fields import DefinitionError
+from experiments.sweeps.control import NotPossible
+from experiments.sweeps.editing import Conflict
 from experiments.tracking.ingest import AttemptNotRunning
 
 
@@ -33,6 +38,12 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.fields = status, code, dict(fields or {})
+
+
+class ClosedSchema(Schema):
+    """A body whose unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def add_error_handlers(api: NinjaAPI) -> None:
@@ -87,9 +98,23 @@ def _refused(error: HttpError) -> ApiError:
     return ApiError(error.status_code, "refused", str(error))
 
 
+def _invalid_definition(error: DefinitionError) -> ApiError:
+    """Every problem of a document at once, by the path of its field."""
+    count = len(error.problems)
+    message = (
+        str(error) if count == 1 else f"The document has {count} problems, see fields."
+    )
+    return ApiError(422, "invalid", message, error.by_path())
+
+
 REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
     ApiError: lambda error: error,
     AttemptNotRunning: _stale,
+    NotPossible: lambda error: ApiError(409, "wrong_state", str(error)),
+    Conflict: lambda error: ApiError(409, "conflict", str(error)),
+    NothingToRun: lambda error: ApiError(409, error.code, str(error)),
+    NoRoom: lambda error: ApiError(409, "no_room", str(error)),
+    DefinitionError: _invalid_definition,
     RequestDataTooBig: _too_large,
     ValidationError: _invalid,
     AuthenticationError: _unauthorized,

@@ -90,7 +90,7 @@ def _failure_out(
         trials=numbers.get((group.reason, group.signature), [])[:MAX_NUMBERS],
         likely_cause=known.cause if known else "",
         advice=known.advice if known else "",
-        shared=[SharedOut(**row) for row in shared],
+        shared=shared,
     )
 
 
@@ -117,7 +117,7 @@ class PreflightOut(Schema):
 
 
 @router.get("/sweeps/{sweep_id}/preflight", response=answers(200, PreflightOut))
-def read_preflight(request: HttpRequest, sweep_id: int) -> PreflightOut:
+def read_preflight(request: HttpRequest, sweep_id: int) -> dict[str, Any]:
     """What was found when one configuration was tried first."""
     return _preflight_out(readable_sweep(request, sweep_id))
 
@@ -129,7 +129,7 @@ def preflight(
     hold: Annotated[
         bool, Query(description="Pause the sweep when it has passed, to be looked at.")
     ] = True,
-) -> PreflightOut:
+) -> dict[str, Any]:
     """Start a draft with one configuration alone, which then counts as its first trial.
 
     Without ``hold`` the others follow by themselves once it has reported.
@@ -147,22 +147,19 @@ def preflight(
     return _preflight_out(sweep)
 
 
-def _preflight_out(sweep: Sweep) -> PreflightOut:
+def _preflight_out(sweep: Sweep) -> dict[str, Any]:
     flight = Preflight.of(sweep)
     if flight is None:
         raise ApiError(
             404, "no_preflight", f"No configuration of {sweep} was tried first."
         )
-    return PreflightOut(
-        state=flight.state,
-        hold=bool(flight.data.get("hold")),
-        trial=flight.number,
-        problem=flight.problem,
-        similar_names=flight.similar_names,
-        checks=[
-            PreflightCheckOut(mark=check.mark, text=check.text)
-            for check in flight.checks()
-        ],
-        estimate=flight.estimate(),
-        sweep_state=sweep.state,
-    )
+    return {
+        "state": flight.state,
+        "hold": bool(flight.data.get("hold")),
+        "trial": flight.number,
+        "problem": flight.problem,
+        "similar_names": flight.similar_names,
+        "checks": flight.checks(),
+        "estimate": flight.estimate(),
+        "sweep_state": sweep.state,
+    }

@@ -24,7 +24,6 @@ from experiments.api import (
 )
 from experiments.api.auth import UserAuth
 from experiments.api.errors import ApiError, BodyParser, add_error_handlers
-from experiments.search.fields import DefinitionError
 
 DESCRIPTION = """
 Every call carries a token: `Authorization: Bearer swp_…`. Make one on your account's
@@ -67,14 +66,3 @@ def nowhere(request: HttpRequest, rest: str) -> HttpResponse:
 
 api.add_router("", failures.router)
 api.add_router("", others)
-
-
-@api.exception_handler(DefinitionError)
-def invalid_definition(request: HttpRequest, error: DefinitionError) -> HttpResponse:
-    """Every problem of a document at once, by the path of its field."""
-    count = len(error.problems)
-    message = (
-        str(error) if count == 1 else f"The document has {count} problems, see fields."
-    )
-    body = {"code": "invalid", "message": message, "fields": error.by_path()}
-    return api.create_response(request, {"error": body}, status=422)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Schema, Status
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from experiments.api.auth import (
     readable_sweep,
@@ -16,13 +16,12 @@ from experiments.api.auth import (
     steerable_sweep,
     steerable_trial,
 )
-from experiments.api.errors import ApiError, Whole
+from experiments.api.errors import ApiError, ClosedSchema, Whole
 from experiments.api.pagination import paginate
 from experiments.api.schemas import SweepOut, answers, sweep_out
 from experiments.api.trials import router
 from experiments.models import Sweep, Trial, TrialRequest
 from experiments.sweeps import backfill, requests
-from experiments.sweeps.control import NotPossible
 from experiments.sweeps.progress import progress_of
 from experiments.sweeps.requests import waiting_requests
 
@@ -33,9 +32,7 @@ Params = Annotated[
 ]
 
 
-class AgainIn(Schema):
-    model_config = ConfigDict(extra="forbid")
-
+class AgainIn(ClosedSchema):
     trials: Annotated[
         list[Annotated[Whole, Field(ge=0, lt=10**9)]],
         Field(description="numbers of ended trials of the sweep"),
@@ -43,15 +40,11 @@ class AgainIn(Schema):
     to_end: ToEnd = False
 
 
-class RetryIn(Schema):
-    model_config = ConfigDict(extra="forbid")
-
+class RetryIn(ClosedSchema):
     to_end: ToEnd = False
 
 
-class TrialIn(Schema):
-    model_config = ConfigDict(extra="forbid")
-
+class TrialIn(ClosedSchema):
     params: Params
     to_end: ToEnd = False
 
@@ -91,10 +84,6 @@ def request_fields(trial_request: TrialRequest) -> dict[str, Any]:
     }
 
 
-def _refused(error: NotPossible) -> ApiError:
-    return ApiError(409, "wrong_state", str(error))
-
-
 @router.post("/sweeps/{sweep_id}/again", response=answers(200, SweepOut))
 def again(request: HttpRequest, sweep_id: int, body: AgainIn) -> SweepOut:
     """Run trials once more each, with the same values and beyond the budget.
@@ -103,12 +92,7 @@ def again(request: HttpRequest, sweep_id: int, body: AgainIn) -> SweepOut:
     them.
     """
     sweep = steerable_sweep(request, sweep_id)
-    try:
-        requests.run_again(
-            sweep, body.trials, actor=reader(request), to_end=body.to_end
-        )
-    except NotPossible as error:
-        raise _refused(error) from error
+    requests.run_again(sweep, body.trials, actor=reader(request), to_end=body.to_end)
     return sweep_out(sweep, progress_of([sweep])[sweep.pk])
 
 
@@ -119,10 +103,7 @@ def retry(
     """Run one ended trial once more, with the same values."""
     trial, sweep = _of_sweep(steerable_trial(request, trial_id))
     to_end = bool(body and body.to_end)
-    try:
-        requests.run_again(sweep, [trial.number], actor=reader(request), to_end=to_end)
-    except NotPossible as error:
-        raise _refused(error) from error
+    requests.run_again(sweep, [trial.number], actor=reader(request), to_end=to_end)
     trial_request = TrialRequest.objects.filter(sweep=sweep).order_by("-pk")
     mine = next(each for each in trial_request if each.repeats == trial.number)
     return Status(202, RequestOut.of(mine))
@@ -157,12 +138,9 @@ def _add(
     to_end: bool,
     clone_of: int | None = None,
 ) -> Status[AddedOut]:
-    try:
-        added = requests.add_trial(
-            sweep, params, actor=reader(request), clone_of=clone_of, to_end=to_end
-        )
-    except NotPossible as error:
-        raise _refused(error) from error
+    added = requests.add_trial(
+        sweep, params, actor=reader(request), clone_of=clone_of, to_end=to_end
+    )
     added.trial_request.refresh_from_db()
     fields = request_fields(added.trial_request)
     return Status(202, AddedOut(**fields, outside=list(added.outside)))
@@ -194,19 +172,14 @@ def remove_waiting(
     trial_request = sweep.requests.filter(pk=request_id).first()
     if trial_request is None:
         raise ApiError(404, "not_found", f"{sweep} has no such request.")
-    try:
-        requests.withdraw(trial_request, actor=reader(request))
-    except NotPossible as error:
-        raise _refused(error) from error
+    requests.withdraw(trial_request, actor=reader(request))
     return Status(204, None)
 
 
 # --- backfill ----------------------------------------------------------------------
 
 
-class BackfillIn(Schema):
-    model_config = ConfigDict(extra="forbid")
-
+class BackfillIn(ClosedSchema):
     dry_run: Annotated[bool, Field(description="only say what would be run")] = False
 
 
@@ -236,7 +209,7 @@ class BackfillOut(Schema):
 @router.post("/sweeps/{sweep_id}/backfill", response=answers(200, BackfillOut))
 def run_backfill(
     request: HttpRequest, sweep_id: int, body: BackfillIn | None = None
-) -> BackfillOut:
+) -> dict[str, Any]:
     """Run what was lost, has failed, was cancelled with the sweep or was deleted.
 
     What has completed since with the same values, or waits to, is no gap: asking twice
@@ -244,29 +217,14 @@ def run_backfill(
     """
     sweep = steerable_sweep(request, sweep_id)
     dry_run = bool(body and body.dry_run)
-    try:
-        found = (
-            backfill.find_backfill(sweep)
-            if dry_run
-            else backfill.run_backfill(sweep, actor=reader(request))
-        )
-    except NotPossible as error:
-        raise _refused(error) from error
-    return BackfillOut(
-        dry_run=dry_run,
-        counts=found.counts,
-        trials=[_missing_trial(trial) for trial in found.trials],
-        unknown=[_missing_trial(trial) for trial in found.unknown],
-        requested=0 if dry_run else len(found.trials),
+    found = (
+        backfill.find_backfill(sweep)
+        if dry_run
+        else backfill.run_backfill(sweep, actor=reader(request))
     )
-
-
-def _missing_trial(trial: backfill.MissingTrial) -> MissingTrialOut:
-    params = None if trial.params is None else dict(trial.params)
-    return MissingTrialOut(
-        number=trial.number,
-        kind=trial.kind,
-        why=trial.why,
-        trial=trial.trial,
-        params=params,
-    )
+    return {
+        **vars(found),
+        "counts": found.counts,
+        "dry_run": dry_run,
+        "requested": 0 if dry_run else len(found.trials),
+    }

@@ -9,10 +9,10 @@ import numpy as np
 from django.http import HttpRequest
 from ninja import Router, Schema
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from experiments.api.auth import readable_sweep
-from experiments.api.errors import WITHOUT_NUL, ApiError
+from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
 from experiments.api.schemas import Number, Seconds, answers, json_number
 from experiments.models import Sweep
 from experiments.search.fields import DefinitionError, Diagnostics, join
@@ -35,9 +35,7 @@ MAX_POLICIES = 8
 MAX_WAIT, KEEP = 10.0, 60.0
 
 
-class SimulationIn(Schema):
-    model_config = ConfigDict(extra="forbid")
-
+class SimulationIn(ClosedSchema):
     policies: Annotated[
         list[dict[str, Any]],
         Field(

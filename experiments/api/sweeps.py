@@ -11,8 +11,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Header, Query, Router, Schema, Status
-from pydantic import ConfigDict, Field
+from ninja import Header, Query, Router, Status
+from pydantic import Field
 
 from experiments import access, lifecycle, queues
 from experiments.api.auth import (
@@ -30,7 +30,14 @@ from experiments.api.documents import (
     PartName,
     read_body,
 )
-from experiments.api.errors import WITHOUT_NUL, ApiError, Described, Duration, Whole
+from experiments.api.errors import (
+    WITHOUT_NUL,
+    ApiError,
+    ClosedSchema,
+    Described,
+    Duration,
+    Whole,
+)
 from experiments.api.pagination import paginate
 from experiments.api.schemas import (
     SweepOut,
@@ -78,7 +85,7 @@ def create(
     format_name: FormatName = "",
     part: PartName = "",
     idempotency_key: IdempotencyKey = None,
-) -> Status[CreatedOut]:
+) -> Status[dict[str, Any]]:
     """A sweep from a document, as JSON or YAML; a draft unless ``start`` is true.
 
     It may be of this site or of Azure ML, W&B, Katib, NNI or Optuna, whose finished
@@ -97,11 +104,8 @@ def create(
             lifecycle.start_sweep(sweep, actor=user)
     if start:
         queues.wake_scheduler()
-    notes = [NoteOut.of(note) for note in imported.notes]
-    created = CreatedOut(
-        **_out(sweep).dict(), format=imported.format, import_notes=notes
-    )
-    return Status(201, created)
+    notes = {"format": imported.format, "import_notes": imported.notes}
+    return Status(201, {**_out(sweep).dict(), **notes})
 
 
 def _create_once(
@@ -171,9 +175,7 @@ def best(request: HttpRequest, sweep_id: int) -> TrialRowOut:
     return trial_rows([found])[0]
 
 
-class LimitsIn(Schema):
-    model_config = ConfigDict(extra="forbid")
-
+class LimitsIn(ClosedSchema):
     max_total_trials: Whole | None = None
     max_concurrent_trials: Whole | None = None
     max_failed_trials: Whole | None = None
@@ -225,12 +227,9 @@ def change(request: HttpRequest, sweep_id: int, body: SweepIn) -> SweepOut:
     description, tags and notes.
     """
     sweep = steerable_sweep(request, sweep_id)
-    try:
-        editing.change_sweep(
-            sweep, body.changes(), actor=reader(request), if_version=body.if_version
-        )
-    except editing.Conflict as error:
-        raise ApiError(409, "conflict", str(error)) from error
+    editing.change_sweep(
+        sweep, body.changes(), actor=reader(request), if_version=body.if_version
+    )
     return _out(sweep)
 
 
@@ -240,10 +239,7 @@ def _steer(request: HttpRequest, sweep_id: int, action: control.Action) -> Sweep
 
 def _moved(request: HttpRequest, sweep_id: int, move: Callable[..., Sweep]) -> SweepOut:
     sweep = steerable_sweep(request, sweep_id)
-    try:
-        return _out(move(sweep, actor=reader(request)))
-    except control.NotPossible as error:
-        raise ApiError(409, "wrong_state", str(error)) from error
+    return _out(move(sweep, actor=reader(request)))
 
 
 @router.post("/sweeps/{sweep_id}/start", response=answers(200, SweepOut))
@@ -252,9 +248,7 @@ def start(request: HttpRequest, sweep_id: int) -> SweepOut:
     return _steer(request, sweep_id, "start")
 
 
-class PauseIn(Schema):
-    model_config = ConfigDict(extra="forbid")
-
+class PauseIn(ClosedSchema):
     running: Annotated[
         control.Running,
         Field(
@@ -285,9 +279,7 @@ def cancel(request: HttpRequest, sweep_id: int) -> SweepOut:
     return _steer(request, sweep_id, "cancel")
 
 
-class ExtendIn(Schema):
-    model_config = ConfigDict(extra="forbid")
-
+class ExtendIn(ClosedSchema):
     trials: Annotated[Whole, Field(description="how many more")]
 
 

@@ -9,7 +9,7 @@ from django.db.models import Count, F, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from experiments import lifecycle, queues
 from experiments.api.auth import (
@@ -21,7 +21,7 @@ from experiments.api.auth import (
     steerable_sweep,
     steerable_trial,
 )
-from experiments.api.errors import WITHOUT_NUL, ApiError
+from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
 from experiments.api.pagination import paginate
 from experiments.api.schemas import (
     Number,
@@ -166,9 +166,7 @@ def decisions(request: HttpRequest, trial_id: int) -> QuerySet[Decision]:
 # --- ask-and-tell ------------------------------------------------------------------
 
 
-class AskIn(Schema):
-    model_config = ConfigDict(extra="forbid")
-
+class AskIn(ClosedSchema):
     client_id: Annotated[
         str,
         Field(
@@ -205,10 +203,7 @@ def ask_for_trial(
     there is none; ``too_many_running``, ``busy``: there may be one later.
     """
     sweep = steerable_sweep(request, sweep_id)
-    try:
-        claim = ask.ask(sweep, client=body.client_id.strip() if body else "")
-    except ask.NothingToRun as error:
-        raise ApiError(409, error.code, str(error)) from error
+    claim = ask.ask(sweep, client=body.client_id.strip() if body else "")
     trial = claim.attempt.trial
     return AskedOut(
         id=trial.pk,

@@ -59,10 +59,7 @@ add_error_handlers(api)
 def claim(request: HttpRequest, attempt_id: int, body: SlotIn) -> dict[str, Any]:
     check_protocol(request)
     worker = calling_worker(request, body.worker)
-    try:
-        won = lifecycle.claim_attempt(attempt_id, worker=worker, slot=body.slot)
-    except lifecycle.NoRoom as problem:
-        raise ApiError(409, "no_room", str(problem)) from problem
+    won = lifecycle.claim_attempt(attempt_id, worker=worker, slot=body.slot)
     if won is None:
         raise ApiError(409, "not_claimable", f"Attempt {attempt_id} is not waiting.")
     return attempt_spec.attempt_spec(won)
