@@ -74,3 +74,20 @@ def test_no_page_changes_anything_without_a_form_token(url: str) -> None:
     client.force_login(factories.user("root", is_superuser=True, is_staff=True))
     answer = client.post(url)
     assert answer.status_code in {302, 403, 404, 405}, answer.status_code
+
+
+def test_debug_is_off() -> None:
+    from sweepsite import settings as own
+
+    assert own.DEBUG is False
+    assert Client().get("/login/no-such-page").status_code in {302, 404}
+
+
+@pytest.mark.parametrize("path", ["/static/", "/static/js/", "/login/", "/healthz"])
+def test_a_folder_has_no_listing_and_trace_is_refused(path: str) -> None:
+    client = Client()
+    if path.startswith("/static/"):
+        assert client.get(path).status_code in {302, 404}
+    answer = client.trace(path, headers={"X-Secret": "echo-me"})
+    assert answer.status_code == 405
+    assert b"echo-me" not in answer.content

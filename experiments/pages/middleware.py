@@ -5,7 +5,12 @@ from __future__ import annotations
 
 import logging
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    JsonResponse,
+)
 from django.http.response import HttpResponseBase
 from django.middleware.security import SecurityMiddleware
 
@@ -15,6 +20,7 @@ from experiments.pages.sessions import note_use
 logger = logging.getLogger(__name__)
 HTTPS_ONLY = "Use https. Plain http is refused so that tokens are never sent openly."
 MAX_LOGGED_PATH = 200
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
 
 class AnswerMiddleware(SecurityMiddleware):
@@ -25,6 +31,8 @@ class AnswerMiddleware(SecurityMiddleware):
     ) -> HttpResponse | None:
         """Pages over http are redirected. Programs get an error: a redirect would hide
         that they send their token unencrypted."""
+        if request.method not in METHODS:
+            return HttpResponseNotAllowed(METHODS)
         redirect = super().process_request(request)
         if redirect is None or not request.path.startswith("/api/"):
             return redirect

@@ -157,3 +157,9 @@ def test_the_queues_users_may_do_what_they_must_and_no_more(
                 stranger.execute_command(*words)
     finally:
         queues.shared_connection.cache_clear()
+
+
+def test_source_control_data_is_out_of_reach() -> None:
+    """Neither the service's user nor an image has it."""
+    assert "chmod go= .git" in (ROOT / "docs/installation.md").read_text()
+    assert ".git" in (ROOT / ".containerignore").read_text().split()

@@ -214,3 +214,22 @@ def test_a_form_that_stops_midway_gets_an_error(port: int) -> None:
         line.sendall(head.encode())
         said = line.recv(10_000)
         assert said.startswith(b"HTTP/1.1 408 "), said
+
+
+def test_a_request_of_two_lengths_is_refused(files_port: int) -> None:
+    """A proxy may believe the other one, and take the rest for a second request."""
+    lengths = (
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Content-Length: 5\r\nContent-Length: 50",
+        b"Transfer-Encoding: xchunked\r\nContent-Length: 5",
+    )
+    hidden = b"0\r\n\r\nGET /upload HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    for length in lengths:
+        with ExitStack() as stack:
+            line = connected(files_port, stack)
+            head = b"POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\n" + length
+            line.sendall(head + b"\r\n\r\n" + hidden)
+            with line.makefile("rb") as said:
+                answers = said.read()
+        assert answers.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 ")), length
+        assert answers.count(b"HTTP/1.1 ") == 1

@@ -57,3 +57,24 @@ def test_only_the_tokens_name_colours(path: Path) -> None:
     text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
     colours = re.findall(r"#[0-9a-fA-F]{3,8}\b(?=[^{]*;)", text)
     assert set(colours) <= {"#000"}  # of a mask, where only its opacity counts
+
+
+SCRIPTS = sorted((ROOT / "static" / "js").rglob("*.js"))
+
+
+def scripts_with(pattern: str) -> set[str]:
+    found = re.compile(pattern)
+    return {path.name for path in SCRIPTS if found.search(path.read_text())}
+
+
+def test_scripts_store_the_theme_only() -> None:
+    storage = r"localStorage|sessionStorage|indexedDB|document\.cookie"
+    assert scripts_with(storage) == {"theme.js"}
+
+
+def test_scripts_never_write_to_a_key_that_comes_from_data() -> None:
+    """So no data can change what all objects have. These write by a state and by a
+    position."""
+    written = r"\w\[[^\]\"'0-9]+\] (?:[+|?&]{0,2})= "
+    assert scripts_with(written) == {"states.js", "labels.js"}
+    assert scripts_with(r"\beval\(|new Function|postMessage|__proto__") == set()
