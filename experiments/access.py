@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest
@@ -127,3 +128,11 @@ def found_or_404(queryset: QuerySet[M], **lookup: object) -> M:
         name = queryset.model._meta.verbose_name
         raise Http404(f"There is no such {name}, or you may not see it.")
     return found
+
+
+def address_of(request: HttpRequest) -> str:
+    """The visitor's address. A proxy's header counts only if settings allow it."""
+    forwarded = request.headers.get("X-Forwarded-For", "")
+    if getattr(settings, "SECURE_PROXY_SSL_HEADER", None) and forwarded:
+        return forwarded.rsplit(",", 1)[-1].strip()[:45]
+    return str(request.META.get("REMOTE_ADDR", ""))

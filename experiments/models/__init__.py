@@ -15,6 +15,7 @@ from experiments.models.sweeps import CodeSnapshot, Experiment, SpaceVersion, Sw
 from experiments.models.teams import (
     ApiToken,
     BrowserSession,
+    LoginLimit,
     Membership,
     Team,
     User,

@@ -123,3 +123,14 @@ class ApiToken(models.Model):
         if token is not None:
             cls.objects.filter(pk=token.pk).update(last_used_at=Now())
         return token
+
+
+class LoginLimit(models.Model):
+    """How far a limit on wrong passwords is used up. Names are stored as digests."""
+
+    key = models.CharField(max_length=16, primary_key=True)
+    # Seconds since 1970: the limit is free from then on.
+    used_until = models.FloatField(default=0, db_index=True)
+
+    def __str__(self) -> str:
+        return self.key

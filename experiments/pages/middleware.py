@@ -14,7 +14,7 @@ from django.http import (
 from django.http.response import HttpResponseBase
 from django.middleware.security import SecurityMiddleware
 
-from experiments.pages.accounts import address_of
+from experiments.access import address_of
 from experiments.pages.sessions import note_use
 
 logger = logging.getLogger(__name__)

@@ -167,7 +167,7 @@ def test_a_cookie_has_its_flags(client: Client, settings: Any) -> None:
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
     data = {"username": "ada", "password": "correct horse battery"}
     answer = client.post("/login/", data)
-    assert set(answer.cookies) == {"sessionid", "csrftoken"}
+    assert set(answer.cookies) == {"sessionid", "csrftoken", "known_browser"}
     for cookie in answer.cookies.values():
         assert cookie["httponly"] and cookie["secure"]
         assert cookie["samesite"] == "Lax"
