@@ -221,13 +221,14 @@ def database(folder: Path) -> dict[str, Any]:
     if url.startswith("sqlite"):
         # IMMEDIATE: a transaction that reads and then writes waits for the lock
         # instead of failing at once. FULL: what was acknowledged survives a power cut.
+        # Checkpoints: see experiments/db/wal.py.
         config["OPTIONS"] = {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
             "init_command": (
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                 "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-20000;"
-                "PRAGMA journal_size_limit=27103364;"
+                "PRAGMA journal_size_limit=8388608; PRAGMA wal_autocheckpoint=0;"
             ),
         }
     return config

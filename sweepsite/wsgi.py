@@ -9,3 +9,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sweepsite.settings")
 
 application = get_wsgi_application()
+
+from experiments.db.wal import start_checkpoints  # noqa: E402
+
+start_checkpoints()

@@ -21,6 +21,7 @@ from django.db.models.functions import Now
 
 from experiments import lifecycle, queues
 from experiments.db.clock import Steps, database_now
+from experiments.db.wal import MAX_WAL, start_checkpoints
 from experiments.models import SchedulerProcess
 from experiments.scheduling.recovery import (
     Silence,
@@ -48,6 +49,8 @@ class Command(BaseCommand):
         self.stopping = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        # Only when no web server does it.
+        start_checkpoints(max_wal=4 * MAX_WAL)
         loop = Rounds()
         connection = queues.connect(retries=0)
         while not self.stopping:

@@ -160,14 +160,6 @@ def _disk_issues(disk: Disk) -> Iterator[HealthIssue]:
 
 
 def _database_issues(database: Database) -> Iterator[HealthIssue]:
-    if not database.sound:
-        yield HealthIssue(
-            f"SQLite {database.version} can damage the database",
-            "Before 3.51.3, two processes that write at the same instant can, rarely,"
-            " damage a database in WAL mode, which this site uses.",
-            "Use a Python with SQLite 3.51.3 or newer, or PostgreSQL (DATABASE_URL)."
-            " Keep backups until then.",
-        )
     if database.wal is not None and database.wal > MAX_WAL:
         yield HealthIssue(
             "The database's write-ahead log is large",

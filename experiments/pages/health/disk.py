@@ -27,8 +27,6 @@ FOLDERS = {
     "queue": ("queue",),
     "logs of the site": ("logs",),
 }
-# The first SQLite in which two connections cannot damage a database in WAL mode.
-SOUND_SQLITE = (3, 51, 3)
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,6 @@ class Database:
     wal: int | None = None
     connections: int | None = None
     limit: int | None = None
-    sound: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,6 @@ def _sqlite() -> Database:
         version=sqlite3.sqlite_version,
         size=file_size(path),
         wal=file_size(f"{path}-wal"),
-        sound=sqlite3.sqlite_version_info >= SOUND_SQLITE,
     )
 
 

@@ -172,10 +172,6 @@ def test_no_scheduler_for_half_a_minute_is_a_worry() -> None:
             "The queue's memory is full",
         ),
         (
-            {"database": disk.Database("SQLite", "3.46.1", 1, wal=1, sound=False)},
-            "SQLite 3.46.1 can damage the database",
-        ),
-        (
             {"database": disk.Database("SQLite", "3.51.3", 1, wal=300 << 20)},
             "The database's write-ahead log is large",
         ),
