@@ -1,4 +1,4 @@
-"""RQ's own pages under /django-rq/, for staff.
+"""RQ's own pages under /django-rq/, for administrators; what they do there is logged.
 
 Their templates have inline scripts and styles, which the site's content security policy
 blocks. These pages alone get a policy that allows the package's scripts by their
@@ -19,17 +19,27 @@ from typing import Any
 import django_rq
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
-from django.http import HttpRequest, HttpResponseBase
+from django.core.exceptions import ImproperlyConfigured
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.urls import URLPattern, include, path
 from django_rq.urls import urlpatterns as package_patterns
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+
+from experiments.models import Event
+from experiments.pages.health.views import must_be_admin
 
 logger = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponseBase]
 TEMPLATES = Path(django_rq.__file__).parent / "templates"
 INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
+
+
+MAX_LOGGED = 100
+# These only ask before an action.
+QUESTIONS = {"confirm_action"}
 
 
 def script_digests(folder: Path) -> list[str]:
@@ -48,18 +58,38 @@ POLICY = {
 }
 
 
-def with_queue_errors(view: View) -> View:
-    """The view, with a page instead of an error while the queue does not answer."""
+# What the package raises for jobs, workers and queues that do not exist any more.
+GONE = (
+    *(NoSuchJobError, InvalidJobOperation, ResponseError, LookupError, ValueError),
+    ImproperlyConfigured,
+)
+
+
+def guarded(view: View, name: str) -> View:
+    """The view for administrators, with an event for each action, and pages instead of
+    the package's errors."""
 
     @functools.wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        user = must_be_admin(request)
         try:
-            return view(request, *args, **kwargs)
+            response = view(request, *args, **kwargs)
+        except GONE as error:
+            raise Http404(f"RQ does not have that: {error}") from error
         except RedisError as error:
             logger.warning("could not show a queue page: %s", error)
             return render(request, "experiments/queue_down.html", status=503)
+        if request.method == "POST" and name not in QUESTIONS:
+            jobs = [str(kwargs["job_id"])] if "job_id" in kwargs else _chosen(request)
+            data = {"path": request.path, "jobs": jobs}
+            Event.log("queue changed", name.replace("_", " "), actor=user, data=data)
+        return response
 
     return answered
+
+
+def _chosen(request: HttpRequest) -> list[str]:
+    return request.POST.getlist("job_ids")[:MAX_LOGGED]
 
 
 def own_policy(patterns: Iterable[URLPattern]) -> list[URLPattern]:
@@ -67,7 +97,7 @@ def own_policy(patterns: Iterable[URLPattern]) -> list[URLPattern]:
     return [
         URLPattern(
             pattern.pattern,
-            allow(with_queue_errors(pattern.callback)),
+            allow(guarded(pattern.callback, pattern.name or "")),
             pattern.default_args,
             pattern.name,
         )

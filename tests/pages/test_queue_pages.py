@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from redis import Redis
 
 from experiments import queues
+from experiments.models import Event
 from experiments.pages.queue_pages import script_digests
 from tests import factories
 
@@ -66,6 +68,40 @@ def test_a_job_of_ours_can_be_looked_at(
     response = root.get("/django-rq/queues/0/attempt-7/")
     assert response.status_code == 200
     assert queues.RUN_ATTEMPT in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        *("queues/9/", "workers/9/", "workers/0/none/", "schedulers/0/"),
+        *("queues/0/gone/", "queues/0/gone/delete/", "queues/0/text/"),
+    ],
+)
+def test_what_is_not_there_is_a_404(
+    root: Client, settings: Any, queue_url: str, page: str
+) -> None:
+    use(settings, queue_url)
+    with Redis.from_url(queue_url) as queue:
+        queue.set("rq:job:text", "no job at all")
+    for answer in (root.get(f"/django-rq/{page}"), root.post(f"/django-rq/{page}")):
+        assert answer.status_code == 404
+
+
+def test_only_administrators_may_act_and_it_is_logged(
+    root: Client, settings: Any, queue_url: str
+) -> None:
+    use(settings, queue_url)
+    assert queues.notify(7, "default")
+    staff = Client()
+    staff.force_login(factories.user("staff", is_staff=True))
+    url = "/django-rq/queues/0/attempt-7/delete/"
+    assert staff.get("/django-rq/").status_code == 403
+    assert staff.post(url).status_code == 403
+    assert not Event.objects.filter(verb="queue changed").exists()
+    assert root.post(url).status_code == 302
+    event = Event.objects.get(verb="queue changed")
+    assert (event.actor, event.message) == (factories.user("root"), "delete job")
+    assert event.data == {"path": url, "jobs": ["attempt-7"]}
 
 
 @pytest.mark.parametrize("page", ["/", "/admin/", "/experiments/", "/login/"])
