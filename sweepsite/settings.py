@@ -318,13 +318,16 @@ DATABASES = {"default": database(HOME)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "experiments.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}", **options}
-    for name, options in (
-        ("UserAttributeSimilarityValidator", {}),
-        ("MinimumLengthValidator", {"OPTIONS": {"min_length": 12}}),
-        ("CommonPasswordValidator", {}),
-        ("NumericPasswordValidator", {}),
-    )
+    *(
+        {"NAME": f"django.contrib.auth.password_validation.{name}", **options}
+        for name, options in (
+            ("UserAttributeSimilarityValidator", {}),
+            ("MinimumLengthValidator", {"OPTIONS": {"min_length": 12}}),
+            ("CommonPasswordValidator", {}),
+            ("NumericPasswordValidator", {}),
+        )
+    ),
+    {"NAME": "experiments.pages.passwords.PlaceWordsValidator"},
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.core.management.base import CommandError
 from django.test import Client
 
 from experiments.management.commands import setup
@@ -55,6 +56,18 @@ def test_a_password_like_the_user_name_is_refused(client: Client, ada: User) -> 
     assert "too similar" in change(client, "ada-lovelace1").content.decode()
 
 
+@pytest.mark.parametrize(
+    "new", ["Sweepsite-2026", "password1234", "Vision-Lab-12", "example-vision-1"]
+)
+def test_words_of_the_place_do_not_count(
+    client: Client, ada: User, settings: Any, new: str
+) -> None:
+    settings.SITE_URL = "https://sweeps.example.org"
+    factories.team("Vision Lab", **{ada.username: "member"})
+    assert "easy to guess here" in change(client, new).content.decode()
+    assert change(client, f"{new} nine more").status_code == 302
+
+
 @pytest.mark.parametrize("path", ["/login/", "/settings/password/", "/settings/"])
 def test_password_fields_hide_and_can_be_filled_by_a_manager(
     client: Client, ada: User, path: str
@@ -92,3 +105,12 @@ def test_the_first_account_has_a_random_password(
     assert password is not None and len(password) >= 16
     assert User.objects.get().check_password(password)
     assert setup.ensure_admin() is None
+
+
+def test_a_weak_first_password_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SWEEPSITE_ADMIN_PASSWORD", "sweepsite1")
+    with pytest.raises(CommandError, match=r"ADMIN_PASSWORD: .*12 characters.*sweep"):
+        setup.ensure_admin()
+    assert not User.objects.exists()

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
@@ -58,7 +60,7 @@ def ensure_admin() -> str | None:
     """Make the first admin, with a team and a pool; returns a new admin's password."""
     if User.objects.exists():
         return None
-    password = os.environ.get("SWEEPSITE_ADMIN_PASSWORD") or secrets.token_urlsafe(12)
+    password = _given_password() or secrets.token_urlsafe(12)
     with transaction.atomic():
         admin = User.objects.create_superuser(ADMIN, password=password)
         team, _ = Team.objects.get_or_create(
@@ -70,6 +72,17 @@ def ensure_admin() -> str | None:
         pool, _ = Pool.objects.get_or_create(name="default")
         pool.teams.add(team)
     return password
+
+
+def _given_password() -> str:
+    given = os.environ.get("SWEEPSITE_ADMIN_PASSWORD", "")
+    try:
+        if given:
+            validate_password(given, User(username=ADMIN))
+    except ValidationError as error:
+        sentences = " ".join(error.messages)
+        raise CommandError(f"SWEEPSITE_ADMIN_PASSWORD: {sentences}") from error
+    return given
 
 
 def keep_embedded_token(secret: str) -> None:
