@@ -117,7 +117,7 @@ def log(
         with transaction.atomic():
             attempt = ingest.locked_attempt(attempt_id)
             before = storage.log_size(attempt_id)
-            return {"next": _add_to_log(attempt, seq, chunk)}
+            return _add_to_log(attempt, seq, chunk)
     except DatabaseError:
         # It is sent again and would be stored twice.
         if before is not None:
@@ -125,16 +125,16 @@ def log(
         raise
 
 
-def _add_to_log(attempt: Attempt, seq: int, chunk: bytes) -> int:
-    """The number of the next chunk."""
+def _add_to_log(attempt: Attempt, seq: int, chunk: bytes) -> dict[str, int]:
+    """The number of the next chunk, and the bytes of those before it."""
     if seq != attempt.log_chunks:
-        return attempt.log_chunks
+        return {"next": attempt.log_chunks, "bytes": attempt.log_bytes}
     with artifacts.answering_disk_full():
         storage.append_log(attempt.pk, chunk, first=seq == 0)
     Attempt.objects.filter(pk=attempt.pk).update(
         log_chunks=seq + 1, log_bytes=F("log_bytes") + len(chunk)
     )
-    return seq + 1
+    return {"next": seq + 1, "bytes": attempt.log_bytes + len(chunk)}
 
 
 class AttemptFinishIn(Schema):
@@ -145,6 +145,9 @@ class AttemptFinishIn(Schema):
     over_limit: bool = False
     message: Annotated[str, Field(max_length=2_000), WITHOUT_NUL] = ""
     not_kept: Annotated[str, Field(max_length=2_000), WITHOUT_NUL] = ""
+    lost: Annotated[
+        list[Annotated[str, Field(max_length=500), WITHOUT_NUL]], Field(max_length=10)
+    ] = []
     elapsed: float | None = None
     peak_memory: Bytes | None = None
     log_dropped: Bytes = 0

@@ -6,7 +6,7 @@ Also: heartbeats that a change of the database's clock has made too old or too n
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from experiments.lifecycle.trials import (
     queue_attempt,
 )
 from experiments.models import Attempt, Metric, Report, Sweep, Trial, Worker, ranks
+from experiments.models.missing import MissingData
 from experiments.models.sweeps import SWEEP_ENDS
 from experiments.models.trials import AttemptState, TrialState
 from experiments.runner.failpoints import failpoint
@@ -95,13 +96,16 @@ class Outcome:
     over_limit: bool = False
     message: str = ""
     not_kept: str = ""
+    lost: Sequence[str] = ()
     elapsed: float | None = None
     peak_memory: int | None = None
     log_dropped: int = 0
 
-    def facts(self) -> dict[str, Any]:
-        """The columns of an attempt that hold it, however the attempt has ended."""
+    def facts(self, attempt: Attempt) -> dict[str, Any]:
+        """The columns of the attempt that hold it, however the attempt has ended."""
+        missing = MissingData.of(attempt.missing).with_lost(self.lost).dump()
         return {
+            **({"missing": missing} if self.lost else {}),
             "message": self.message,
             "not_kept": self.not_kept,
             "elapsed": self.elapsed,
@@ -138,7 +142,10 @@ def finish_attempt(attempt: Attempt, outcome: Outcome) -> bool:
     """
     if loss := _loss_reason(attempt, outcome):
         return lose_attempt(
-            attempt, reason=loss, message=outcome.message, facts=outcome.facts()
+            attempt,
+            reason=loss,
+            message=outcome.message,
+            facts=outcome.facts(attempt),
         )
     with transaction.atomic():
         won = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
@@ -146,7 +153,7 @@ def finish_attempt(attempt: Attempt, outcome: Outcome) -> bool:
             ended_at=Now(),
             heartbeat_at=Now(),
             reason=outcome.code or outcome.cause,
-            **outcome.facts(),
+            **outcome.facts(attempt),
         )
         if not won:
             return False
@@ -201,7 +208,13 @@ def _final_state(trial: Trial, outcome: Outcome) -> tuple[TrialState, str, str]:
         return TrialState.FAILED, reason, outcome.message
     if not trial.reports:
         return TrialState.FAILED, NO_METRIC, _no_metric_message(trial)
-    return TrialState.COMPLETED, "", RAN_TO_THE_END
+    return TrialState.COMPLETED, "", _complete_message(outcome)
+
+
+def _complete_message(outcome: Outcome) -> str:
+    files = [f"outputs are not kept: {outcome.not_kept}"] if outcome.not_kept else []
+    missing = "; ".join([*outcome.lost, *files])
+    return f"It ended normally, but {missing}." if missing else RAN_TO_THE_END
 
 
 def _no_metric_message(trial: Trial) -> str:

@@ -11,14 +11,19 @@ from functools import cached_property
 from pathlib import Path
 from subprocess import SubprocessError
 
-from experiments.runner import processes
+from experiments.runner import ends, processes
 from experiments.runner.command import resolve, start_problem
 from experiments.runner.delivery import Channels, Delivery
+from experiments.runner.ends import KeptEnd
 from experiments.runner.environment import training_environment
 from experiments.runner.errors import Refused, SiteAway, StaleAttempt
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
-from experiments.runner.heartbeat import HeartbeatThread, PreparationHeartbeat
+from experiments.runner.heartbeat import (
+    EndedTree,
+    HeartbeatThread,
+    PreparationHeartbeat,
+)
 from experiments.runner.limits import LimitError, cgroup_for, limits_from
 from experiments.runner.logs import OutputLog
 from experiments.runner.outcome import (
@@ -87,8 +92,15 @@ class AttemptRun:
 
     def run(self) -> int:
         """Run it. Returns DELIVERED, or KEPT if its folder had to stay."""
+        return self._finished(self._run)
+
+    def deliver(self, end: KeptEnd) -> int:
+        """Deliver the end that an earlier process has left; returns as `run`."""
+        return self._finished(lambda: self._deliver_kept(end))
+
+    def _finished(self, work: Callable[[], None]) -> int:
         try:
-            self._run()
+            work()
         except StaleAttempt as problem:
             logger.info(
                 "attempt %s is over for the site: %s", self._spec.attempt, problem
@@ -119,7 +131,8 @@ class AttemptRun:
             self._confirm_lease()
             tree = self._start(prepared)
         except NotStarted as problem:
-            self._deliver(problem.outcome, log)
+            released = problem.outcome.cause == "released"
+            self._deliver(problem.outcome, log, hurried=released)
         else:
             self._train(tree, log)
 
@@ -225,12 +238,33 @@ class AttemptRun:
             outcome = self._watch(tree, log, heartbeat)
         finally:
             tree.kill()
+        if outcome.cause != STALE:
+            at_site = self._uploads.at_site()
+            end = KeptEnd(self._spec, outcome, at_site, log.dropped)
+            ends.keep(end, self._folder)
         upload_thread.finish(hurried=lambda: self._is_hurried(outcome))
         if outcome.cause == STALE:
             raise StaleAttempt(outcome.message)
         failpoint("finish.ended")
         heartbeat.only_beat()
-        self._deliver(outcome, log)
+        self._deliver(outcome, log, hurried=outcome.cause == "released")
+        heartbeat.finish()
+
+    def _deliver_kept(self, end: KeptEnd) -> None:
+        log = OutputLog(self._folder.log, limit=self._spec.log_limit_bytes)
+        log.dropped = end.log_dropped
+        log.note("the worker was started again; it delivers what was left")
+        self._uploads.restore(end.at_site)
+        heartbeat = HeartbeatThread(
+            self._channels,
+            tree=EndedTree(end.outcome.elapsed),
+            folder=self._folder,
+            beat_seconds=self._spec.heartbeat_seconds,
+            wake=self._signals.wake,
+        )
+        heartbeat.only_beat()
+        heartbeat.start()
+        self._deliver(end.outcome, log, hurried=False)
         heartbeat.finish()
 
     def _is_hurried(self, outcome: AttemptOutcome) -> bool:
@@ -251,9 +285,11 @@ class AttemptRun:
             group=self._group,
         ).until_end()
 
-    def _deliver(self, outcome: AttemptOutcome, log: OutputLog) -> None:
+    def _deliver(
+        self, outcome: AttemptOutcome, log: OutputLog, *, hurried: bool = False
+    ) -> None:
         retry = self._retry(
-            hurried=outcome.cause == "released",
+            hurried=hurried,
             answers=lambda: self._lease.answered_lately(self._spec),
         )
         Delivery(

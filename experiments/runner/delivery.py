@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from experiments.runner.failpoints import failpoint
-from experiments.runner.folder import AttemptFolder
+from experiments.runner.folder import AttemptFolder, size_in_words
 from experiments.runner.logs import OutputLog
 from experiments.runner.outcome import AttemptOutcome, Lease, finish_report
 from experiments.runner.outputs import (
@@ -75,14 +75,17 @@ class Delivery:
         collection = collect(self._folder.outputs, limit=self._spec.outputs_limit_bytes)
         self._close_log(outcome, collection)
         self._send_all(self._spool.send_next)
+        for sentence in (*self._refused_points(), *self._lost_points()):
+            self._log.note(sentence)
         failpoint("finish.points")
         self._send_all(self._log_upload.send_next)
         refused = self._upload_all(collection, outcome)
         report = finish_report(
             outcome,
-            log_dropped=self._log.dropped + self._log_upload.dropped,
+            log_dropped=self._log.dropped,
             not_kept=collection.in_words(refused),
-            remarks=[self._partial_files_text(), self._points()],
+            lost=[*self._lost_points(), *self._lost_output()],
+            remark=self._partial_files_text(),
         )
         failpoint("finish.delivered")
         state = self._retry.call(lambda: self._site.finish(dict(report)))
@@ -142,9 +145,27 @@ class Delivery:
         was = "were" if more else "was"
         return f"{names} {was} being written at the end, so no later attempt resumes it"
 
-    def _points(self) -> str:
-        count = self._spool.dropped
-        return f"{count} spooled metric points were unusable" if count else ""
+    def _refused_points(self) -> Iterator[str]:
+        for name, reason in self._spool.refused.items():
+            yield f"points of {name!r} were refused: {reason}"
+
+    def _lost_points(self) -> Iterator[str]:
+        if count := self._folder.lost_points():
+            yield (
+                f"{count:,} metric points are lost: they could be neither sent nor"
+                " kept on the worker's disk, which was full, or too many waited"
+            )
+        if count := self._spool.dropped:
+            yield f"{count:,} metric points that waited on the worker were unusable"
+
+    def _lost_output(self) -> Iterator[str]:
+        for what in (self._log, self._log_upload):
+            if what.lost:
+                where = "worker's disk" if what is self._log else "site"
+                yield (
+                    f"{size_in_words(what.lost)} of output are lost: the {where} did"
+                    f" not take them ({what.problem})"
+                )
 
 
 def _last_word(outcome: AttemptOutcome) -> str:

@@ -57,8 +57,18 @@ class AttemptFolder:
 
     @property
     def client(self) -> Path:
-        """Exists once the script has used the client, which notices a stop request."""
+        """Exists once the script has used the client, which notices a stop request.
+
+        Its size is the number of points that the client could neither send nor keep.
+        """
         return self.root / "spool.jsonl.client"
+
+    def lost_points(self) -> int:
+        """How many points are lost, now that the training has ended."""
+        try:
+            return self.client.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     @property
     def stop_seen(self) -> Path:
@@ -74,6 +84,11 @@ class AttemptFolder:
     @property
     def log(self) -> Path:
         return self.root / "log"
+
+    @property
+    def end(self) -> Path:
+        """How the training ended, until the site knows it."""
+        return self.root / "end.json"
 
     def touch(self) -> None:
         """Mark it as in use: the cleanup removes old folders, and a training may run
@@ -104,6 +119,13 @@ class AttemptFolder:
             self.remove()
         except OSError as problem:
             logger.warning("%s could not be removed: %s", self.root, problem)
+
+
+def kept_ends(home: Path) -> list[AttemptFolder]:
+    """The attempts that have ended on this worker, and whose end the site may not know
+    yet."""
+    found = home.absolute().glob("attempts/*/end.json")
+    return [AttemptFolder(path.parent) for path in found]
 
 
 def _permit(folder: Path) -> None:

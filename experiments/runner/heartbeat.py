@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from experiments.runner.delivery import Channels
 from experiments.runner.errors import SiteAway, SiteError, StaleAttempt, Stop
@@ -28,6 +29,23 @@ SPREAD = 0.1
 WAIT_SECONDS = 0.25
 
 
+@dataclass(frozen=True)
+class EndedTree:
+    """In the place of a training whose end another process saw."""
+
+    seconds: float
+
+    @property
+    def pid(self) -> int:
+        return os.getpid()
+
+    def elapsed(self) -> float:
+        return self.seconds
+
+    def memory_bytes(self) -> int:
+        return 0
+
+
 class HeartbeatThread(threading.Thread):
     """Sends heartbeats, the log and a spool that the client has left.
 
@@ -40,7 +58,7 @@ class HeartbeatThread(threading.Thread):
         self,
         channels: Channels,
         *,
-        tree: ProcessTree,
+        tree: ProcessTree | EndedTree,
         folder: AttemptFolder,
         beat_seconds: float,
         wake: Callable[[], None],

@@ -19,7 +19,7 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import NoReturn
 
-from experiments.runner import signals
+from experiments.runner import ends, signals
 from experiments.runner.attempt import AttemptRun, WorkerContext
 from experiments.runner.command import PYTHON_OVERRIDE
 from experiments.runner.environment import (
@@ -29,6 +29,7 @@ from experiments.runner.environment import (
     tool_settings,
 )
 from experiments.runner.failpoints import CHOSEN, ONCE, failpoint
+from experiments.runner.folder import AttemptFolder
 from experiments.runner.limits import CGROUP_VARIABLE, LIMIT_VARIABLES
 from experiments.runner.signals import Signals
 from experiments.runner.spec import SpecError, parse_spec
@@ -59,22 +60,41 @@ def run(document: bytes, *, home: Path, parent: int, give_up_after: float) -> in
     Returns 0 when the site has everything (or no longer wants it), 1 when something had
     to stay in the attempt's folder, 2 for an invalid specification.
     """
-    received = Signals()
-    received.install()
-    _tie_to_parent(parent, received)
+    received = _received_signals(parent)
     try:
         spec = parse_spec(document)
     except SpecError as problem:
         logger.error("%s", problem)
         return BAD_SPEC
     failpoint("start.read")
-    worker = WorkerContext(
+    worker = _worker(home, parent, give_up_after)
+    return AttemptRun(spec, worker=worker, signals=received).run()
+
+
+def deliver(folder: AttemptFolder, *, home: Path, parent: int, url: str) -> int:
+    """Deliver the end that a killed runner has left; otherwise like `run`."""
+    received = _received_signals(parent)
+    worker = _worker(home, parent, GIVE_UP_AFTER)
+    with ends.taken_over(folder, url=url) as end:
+        if end is None:
+            return 0
+        return AttemptRun(end.spec, worker=worker, signals=received).deliver(end)
+
+
+def _received_signals(parent: int) -> Signals:
+    received = Signals()
+    received.install()
+    _tie_to_parent(parent, received)
+    return received
+
+
+def _worker(home: Path, parent: int, give_up_after: float) -> WorkerContext:
+    return WorkerContext(
         home=home,
         environment=dict(os.environ),
         parent=parent,
         give_up_after=give_up_after,
     )
-    return AttemptRun(spec, worker=worker, signals=received).run()
 
 
 def leave(code: int) -> NoReturn:
@@ -117,9 +137,31 @@ def start_runner(
     return runner
 
 
+def start_delivery(folder: AttemptFolder, *, home: Path, url: str) -> ForkProcess:
+    """Start a process that delivers a kept end, like `start_runner`; `url` is the
+    site's address."""
+    delivery = multiprocessing.get_context("fork").Process(
+        target=_become_delivery, args=(folder, home.absolute(), os.getpid(), url)
+    )
+    delivery.start()
+    return delivery
+
+
+def _become_delivery(folder: AttemptFolder, home: Path, parent: int, url: str) -> None:
+    _leave_worker("")
+    leave(deliver(folder, home=home, parent=parent, url=url))
+
+
 def _become_runner(
     spec: Mapping[str, object], home: Path, slot: str, parent: int
 ) -> None:
+    _leave_worker(slot)
+    document = json.dumps(spec).encode()
+    leave(run(document, home=home, parent=parent, give_up_after=GIVE_UP_AFTER))
+
+
+def _leave_worker(slot: str) -> None:
+    """Drop what this process has inherited from the worker."""
     gc.freeze()
     _close_inherited()
     environment = runner_environment(os.environ, slot=slot)
@@ -127,8 +169,6 @@ def _become_runner(
     os.environ.update(environment)
     os.chdir(PROJECT)
     signals.name_process(RUNNER)
-    document = json.dumps(spec).encode()
-    leave(run(document, home=home, parent=parent, give_up_after=GIVE_UP_AFTER))
 
 
 def _close_inherited() -> None:

@@ -56,6 +56,9 @@ class OutputLog:
         self.path = path
         self.written = 0
         self.dropped = 0
+        # Bytes that the worker's disk did not take, and why.
+        self.lost = 0
+        self.problem = ""
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._clock = clock
         self._tail_size = min(TAIL, limit // 4)
@@ -163,7 +166,8 @@ class OutputLog:
                 count = os.write(self._fd, view)
             except OSError as problem:
                 logger.warning("output could not be written to disk: %s", problem)
-                self.dropped += len(view)
+                self.lost += len(view)
+                self.problem = problem.strerror or str(problem)
                 return
             self.written += count
             view = view[count:]

@@ -15,7 +15,7 @@ from experiments.runner.processes import FileId
 from experiments.runner.spec import AttemptSpec
 from experiments.runner.stopping import NO_EXIT, SHELL_SIGNAL_BASE, Exit
 
-MAX_MESSAGE_LENGTH = 2_000
+MAX_MESSAGE_LENGTH, MAX_LOST_LENGTH = 2_000, 500
 OUT_OF_MEMORY = "out_of_memory"
 DISK_FULL = "disk_full"
 DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -77,6 +77,7 @@ class FinishReport(TypedDict):
     over_limit: bool
     message: str
     not_kept: str
+    lost: list[str]
     elapsed: float
     peak_memory: int | None
     log_dropped: int
@@ -88,11 +89,13 @@ def finish_report(
     *,
     log_dropped: int = 0,
     not_kept: str = "",
-    remarks: Sequence[str] = (),
+    lost: Sequence[str] = (),
+    remark: str = "",
 ) -> FinishReport:
-    """Put an outcome and the remarks on what could not be kept into one body."""
+    """Put an outcome and what could not be kept into one body; `lost` are sentences
+    about reports and output that did not arrive."""
     outputs = not_kept and f"not kept: {not_kept}"
-    sentences = filter(None, [outcome.message, outputs, *remarks])
+    sentences = filter(None, [outcome.message, outputs, *lost, remark])
     report = FinishReport(
         exit_code=outcome.exit.code,
         signal=outcome.exit.signal,
@@ -101,6 +104,7 @@ def finish_report(
         over_limit=outcome.over_limit,
         message="; ".join(sentences)[:MAX_MESSAGE_LENGTH],
         not_kept=not_kept[:MAX_MESSAGE_LENGTH],
+        lost=[sentence[:MAX_LOST_LENGTH] for sentence in lost],
         elapsed=round(outcome.elapsed, 3),
         peak_memory=outcome.peak_memory,
         log_dropped=log_dropped,

@@ -18,7 +18,7 @@ from experiments.runner.site import Site
 
 MAX_FILES = 10_000
 MAX_DEPTH = 32
-MAX_NAMED = 3
+MAX_NAMED = 10
 
 # If the runner did not kill the process, a file that changed less than this many
 # seconds before the end may be incomplete.
@@ -147,13 +147,11 @@ def _problem(
         return f"{_printable(name)} is not a plain file"
     if name != _printable(name):
         return f"{_printable(name)} has characters in its name that cannot be kept"
+    sized = f"{name} ({size_in_words(status.st_size)})"
     if count >= MAX_FILES:
-        return f"{name} is beyond the limit of {MAX_FILES} files"
+        return f"{sized} is beyond the limit of {MAX_FILES:,} files"
     if status.st_size > room:
-        return (
-            f"{name} ({size_in_words(status.st_size)}) exceeds the limit of "
-            f"{size_in_words(limit)} for all outputs"
-        )
+        return f"{sized} exceeds the limit of {size_in_words(limit)} for all outputs"
     return ""
 
 

@@ -20,6 +20,14 @@ class PointsReply:
     refused: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class StoredLog:
+    """How much of an attempt's log the site has; `size` in bytes."""
+
+    chunks: int
+    size: int
+
+
 class Site:
     """One attempt's requests. Raises as Connection does; usable from several
     threads."""
@@ -57,15 +65,15 @@ class Site:
         reason = str(answer.get("reason") or "the site asked the trial to stop")
         return PointsReply(Stop(reason=reason, message=reason), refused)
 
-    def send_log(self, sequence: int, data: bytes) -> int:
-        """Append raw output; returns the next sequence number."""
+    def send_log(self, sequence: int, data: bytes) -> StoredLog:
+        """Append raw output; returns what the site has now."""
         answer = self._attempt.send_bytes(f"log?seq={sequence}", data)
-        following = answer.get("next")
-        if not isinstance(following, int):
+        following, size = answer.get("next"), answer.get("bytes")
+        if not isinstance(following, int) or not isinstance(size, int):
             raise SiteAway(
                 f"the site answered a log chunk without its number: {answer}"
             )
-        return following
+        return StoredLog(following, size)
 
     def send_artifact(
         self,

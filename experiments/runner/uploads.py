@@ -13,7 +13,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -85,6 +85,14 @@ class OutputUploads:
     def is_there(self, file: OutputFile) -> bool:
         """Whether the site has the file's current version."""
         return self._at_site.get(file.name) == file.stamp
+
+    def at_site(self) -> dict[str, Stamp]:
+        """The outputs that the site has."""
+        return dict(self._at_site)
+
+    def restore(self, at_site: Mapping[str, Stamp]) -> None:
+        """Continue with what an earlier process has uploaded."""
+        self._at_site = dict(at_site)
 
     def note(self, file: OutputFile) -> None:
         """The site has got the file in another way."""
@@ -270,7 +278,9 @@ class LogUpload:
     """
 
     def __init__(self, path: Path, site: Site) -> None:
-        self.dropped = 0
+        # Bytes that the site refused, and why.
+        self.lost = 0
+        self.problem = ""
         self._site = site
         self._fd = os.open(path, os.O_RDONLY)
         self._sequence = 0
@@ -288,7 +298,6 @@ class LogUpload:
             if not self._chunk:
                 return False
             self._deliver(self._chunk)
-            self._offset += len(self._chunk)
             self._chunk = b""
             return True
 
@@ -297,11 +306,15 @@ class LogUpload:
 
     def _deliver(self, chunk: bytes) -> None:
         try:
-            following = self._site.send_log(self._sequence, chunk)
+            stored = self._site.send_log(self._sequence, chunk)
         except Refused as problem:
             logger.warning("%s bytes of output were refused: %s", len(chunk), problem)
-            self.dropped += len(chunk)
+            self.lost += len(chunk)
+            self.problem = problem.words
+            self._offset += len(chunk)
             return
-        if following <= self._sequence:
-            raise SiteAway(f"the site expects log chunk {following} again")
-        self._sequence = following
+        if stored.chunks <= self._sequence:
+            raise SiteAway(f"the site expects log chunk {stored.chunks} again")
+        # The site may have the chunk, or more, from an earlier process of this attempt.
+        self._offset = stored.size + self.lost
+        self._sequence = stored.chunks

@@ -232,9 +232,10 @@ class TestAttempts:
     ) -> None:
         log = self.path(spec, "log")
         plain = {"content_type": "application/octet-stream"}
-        for sequence, chunk in ((0, b"one\n"), (0, b"one\n"), (1, b"\xfftwo\n")):
+        sent = ((0, b"one\n", 4), (0, b"one, longer\n", 4), (1, b"\xfftwo\n", 9))
+        for sequence, chunk, size in sent:
             answer = runner.post(f"{log}?seq={sequence}", chunk, **plain)
-            assert answer.json() == {"next": sequence + 1}
+            assert answer.json() == {"next": sequence + 1, "bytes": size}
         assert storage.read_log(spec["attempt"]) == b"one\n\xfftwo\n"
 
     def test_a_log_that_lies_there_from_elsewhere_is_not_taken_for_this_one_s(

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from experiments import lifecycle
 from experiments.models import Attempt, Report, Sweep, Trial
+from experiments.models.missing import MissingData
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -122,6 +123,17 @@ class TestEnds:
     def test_exit_code_0_with_a_report_is_completed(self, sweep: Sweep) -> None:
         trial = finish(factories.reported_trial(sweep, [0.5]))
         assert (trial.state, trial.reason) == ("completed", "")
+
+    def test_a_trial_whose_results_are_not_complete_says_so(self, sweep: Sweep) -> None:
+        lost, unkept = (factories.reported_trial(sweep, [0.5]) for _ in range(2))
+        sentence = "12 metric points are lost: the disk was full"
+        lost = finish(lost, lost=[sentence])
+        unkept = finish(unkept, not_kept="model.pt (2 GB) exceeds the limit of 1 GB")
+        assert (lost.state, lost.reason) == ("completed", "")
+        assert lost.message == f"It ended normally, but {sentence}."
+        assert "but outputs are not kept: model.pt (2 GB) exceeds" in unkept.message
+        attempt = Attempt.objects.get(pk=lost.current_attempt_id)
+        assert MissingData.of(attempt.missing).lost == [sentence]
 
     def test_exit_code_0_without_the_metric_fails_and_names_what_was_seen(
         self, sweep: Sweep

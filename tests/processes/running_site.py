@@ -265,6 +265,18 @@ class RunningSite:
         wait_for(ended, f"sweep {sweep} to end", lambda: self.story(sweep), timeout)
         return self.sweep(sweep)
 
+    def log(self, trial: int) -> str:
+        return self.download(f"/trials/{trial}/log")
+
+    def download(self, path: str) -> str:
+        request = urllib.request.Request(
+            f"{self.url}/api/v1{path}",
+            headers={"Authorization": f"Bearer {self.token}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            text: str = answer.read().decode(errors="replace")
+            return text
+
     def story(self, sweep: int) -> str:
         """What to read when a test has failed."""
         logs = sorted((self.home / "logs").glob("*.log"))

@@ -85,7 +85,7 @@ def test_failed_with_the_exit_code_in_words(site: RunningSite) -> None:
     assert ends(site, sweep) == [("failed", "exit_code")] * 2
     trial = site.trials(sweep)[0]
     assert "exit code 1" in trial["message"]
-    assert "the optimiser fell over" in log(site, trial["id"])
+    assert "the optimiser fell over" in site.log(trial["id"])
     assert site.sweep(sweep)["state"] == "failed"
 
 
@@ -127,7 +127,7 @@ def test_bad_names_cost_no_good_one_and_the_trial_names_them(site: RunningSite) 
         "put changing parts, such as an epoch, into step"
         in many["refused"][0]["reason"]
     )
-    assert log(site, long["id"]).count("is refused") == 1
+    assert site.log(long["id"]).count("is refused") == 1
 
 
 def test_trial_timeout_ends_the_whole_tree(site: RunningSite) -> None:
@@ -177,14 +177,14 @@ def test_values_reach_the_script_as_single_arguments(site: RunningSite) -> None:
     )
     site.wait_for_end(sweep)
     for trial in site.trials(sweep):
-        arguments = json.loads(log(site, trial["id"]))
+        arguments = json.loads(site.log(trial["id"]))
         assert arguments == ["--text", trial["params"]["text"]]
 
 
 def test_a_training_process_sees_no_secret_of_the_site(site: RunningSite) -> None:
     sweep = site.submit(command="python train_prints_env.py", limits=limits(1))
     site.wait_for_end(sweep)
-    names = set(json.loads(log(site, site.trials(sweep)[0]["id"]))["environment"])
+    names = set(json.loads(site.log(site.trials(sweep)[0]["id"]))["environment"])
     assert "SWEEPSITE_TOKEN" in names
     assert not {n for n in names if "REDIS" in n or "SECRET" in n or "WORKER" in n}
 
@@ -197,7 +197,7 @@ def test_outputs_are_kept(site: RunningSite) -> None:
     trial = site.trials(sweep)[0]["id"]
     items = site.api("GET", f"/trials/{trial}/artifacts")["items"]
     assert [item["path"] for item in items] == ["model.txt"]
-    assert download(site, f"/trials/{trial}/artifacts/{items[0]['id']}") == "weights\n"
+    assert site.download(f"/trials/{trial}/artifacts/{items[0]['id']}") == "weights\n"
 
 
 def test_a_second_up_on_the_same_folder_is_refused(site: RunningSite) -> None:
@@ -225,19 +225,6 @@ def test_ctrl_c_ends_everything_and_the_next_start_continues(site: RunningSite) 
     assert site.training() == []
     site.start()
     assert ends(site, sweep) == [("completed", "")] * 3
-
-
-def log(site: RunningSite, trial: int) -> str:
-    return download(site, f"/trials/{trial}/log")
-
-
-def download(site: RunningSite, path: str) -> str:
-    request = urllib.request.Request(
-        f"{site.url}/api/v1{path}", headers={"Authorization": f"Bearer {site.token}"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        text: str = answer.read().decode(errors="replace")
-        return text
 
 
 def test_no_access_without_a_token(site: RunningSite) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import os
 import shutil
 import signal
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -181,3 +185,51 @@ def test_killing_the_supervisor_leaves_no_process(
     site.up.wait()
     wait_for(lambda: not site.pids(), "all processes to end", timeout=30)
     wait_for(lambda: not site.training(), "all trainings to end", timeout=30)
+
+
+@pytest.mark.parametrize("returns", ["at once", "as another worker"])
+def test_trials_that_have_ended_are_not_run_again_after_the_supervisor_is_killed(
+    site: RunningSite, tmp_path: Path, returns: str
+) -> None:
+    """The site is away when they end, so their end is only on the worker's disk."""
+    witness = tmp_path / "witness"
+    sweep = site.submit(
+        command="python train_curve.py --reports 20 --pause 0.1"
+        " --height ${{search_space.x}}",
+        environment={"WITNESS": str(witness)},
+        limits={"max_total_trials": 2, "max_concurrent_trials": 2},
+    )
+    wait_for(lambda: len(started(witness)) == 2, "two trials to run", site.said)
+    # So that it does not start the web server again.
+    site.up.send_signal(signal.SIGSTOP)
+    for pid in victims(site, "web"):
+        os.kill(pid, signal.SIGKILL)
+    ends = site.home / "worker" / "attempts"
+    wait_for(lambda: len(list(ends.glob("*/end.json"))) == 2, "two ends on the disk")
+    site.up.kill()
+    site.up.wait()
+    with contextlib.ExitStack() as stack:
+        if returns == "as another worker":
+            wait_for(lambda: not site.pids(), "all processes to end", timeout=60)
+            stack.enter_context(taken_name(site))
+        site.start()
+        site.wait_for_end(sweep)
+        for trial in site.trials(sweep):
+            assert (trial["state"], trial["reports"]) == ("completed", 20)
+            assert trial["attempts"] == 1, site.story(sweep)
+            log = site.log(trial["id"])
+            assert log.count("step 1 ") == log.count("step 20 ") == 1
+        assert len(started(witness)) == 2, "a trial ran again"
+        wait_for(lambda: not list(ends.iterdir()), "the folders to be removed")
+        if returns == "as another worker":
+            site.stop()
+
+
+@contextlib.contextmanager
+def taken_name(site: RunningSite) -> Iterator[None]:
+    """Another process has the name of the site's worker, which gets the next one."""
+    place = hashlib.sha256(f"{site.url} default".encode()).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"sweepsite-workers-{os.getuid()}"
+    with (folder / f"{place}-1").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield

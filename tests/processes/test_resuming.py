@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -23,18 +22,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
         yield site
 
 
-def text(site: RunningSite, path: str) -> str:
-    request = urllib.request.Request(
-        f"{site.url}/api/v1{path}", headers={"Authorization": f"Bearer {site.token}"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        body: bytes = answer.read()
-        return body.decode()
-
-
 def begun_at(site: RunningSite, trial: int) -> int:
     """The epoch at which the trial's last attempt began."""
-    found = re.search(r"begins at epoch (\d+)", text(site, f"/trials/{trial}/log"))
+    found = re.search(r"begins at epoch (\d+)", site.log(trial))
     assert found, "the script said nothing"
     return int(found[1])
 
@@ -53,7 +43,7 @@ def test_a_killed_runner_costs_what_was_not_shipped_yet(site: RunningSite) -> No
     site.wait_for_end(sweep)
     assert site.trials(sweep)[0]["state"] == "completed", site.story(sweep)
     assert begun_at(site, trial) > 10
-    log = text(site, f"/trials/{trial}/log")
+    log = site.log(trial)
     assert "the outputs of attempt 1 are in" in log
     assert not site.training()
 

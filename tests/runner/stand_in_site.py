@@ -26,8 +26,9 @@ class StandInSite:
         self.arrivals: list[dict[str, Any]] = []
         self.points: dict[tuple[str, int], Any] = {}
         self.log = b""
-        # By attempt: how many chunks of its log came.
+        # By attempt: how many chunks of its log came, and their bytes.
         self.chunks: dict[str, int] = {}
+        self.log_sizes: dict[str, int] = {}
         self.artifacts: dict[str, bytes] = {}
         self.uploads: list[str] = []
         self.partial: set[str] = set()
@@ -202,7 +203,9 @@ class Handler(BaseHTTPRequestHandler):
             if int(query["seq"]) == count:
                 site.log += body
                 site.chunks[attempt] += 1
-            return 200, {"next": site.chunks[attempt]}
+                site.log_sizes[attempt] = site.log_sizes.get(attempt, 0) + len(body)
+            stored = site.log_sizes.get(attempt, 0)
+            return 200, {"next": site.chunks[attempt], "bytes": stored}
         if action.startswith("resume/"):
             file = site.checkpoint.get(action.removeprefix("resume/"))
             return (200, file) if file is not None else (404, _error(404))

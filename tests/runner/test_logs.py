@@ -153,7 +153,8 @@ def test_a_full_disk_costs_output_and_nothing_else(clock: Clock) -> None:
     log = OutputLog(Path("/dev/full"), limit=1_000_000, clock=clock)
     log.feed(b"lost\n")
     log.close()
-    assert log.dropped == 5
+    assert (log.lost, log.problem) == (5, "No space left on device")
+    assert log.dropped == 0
     log.release()
 
 

@@ -172,4 +172,5 @@ def test_points_that_the_site_refuses_do_not_hold_up_the_others(
     )
     assert runners.run("python", "-c", command) == 0
     assert sorted(site.points) == [("loss", step) for step in range(40)]
-    assert "1 spooled metric points were unusable" in site.finish["message"]
+    assert "[sweepsite: points of 'odd' were refused: odd]" in site.text()
+    assert site.finish["lost"] == []

@@ -27,6 +27,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from experiments.runner import cleanup
 from experiments.runner.cleanup import Housekeeping
 from experiments.runner.errors import Refused, SiteAway, StaleAttempt
+from experiments.runner.folder import kept_ends
 from experiments.workers.host import (
     DeviceError,
     Devices,
@@ -176,6 +177,7 @@ class WorkerHost:
         signal.signal(signal.SIGUSR1, self._on_drain_signal)
         cleanup.clear(settings.HOME / "worker")
         self._wait_for_queue()
+        self._deliver_ends()
         self._sign_on()
         for slot in range(self.slots):
             if not self.supervisor.stopping:
@@ -189,6 +191,25 @@ class WorkerHost:
     def _leave(self) -> None:
         with contextlib.suppress(Refused, SiteAway, StaleAttempt):
             self.site.bye(self.worker)
+
+    def _deliver_ends(self) -> None:
+        """Deliver the ends that killed runners have left in this folder, whichever
+        worker had them: after the sign-on, this one's earlier attempts count as lost.
+        """
+        home = settings.HOME / "worker"
+        if not (found := kept_ends(home)):
+            return
+        from experiments.runner.launch import start_delivery
+
+        logger.info("delivering %d ends of an earlier worker", len(found))
+        url = settings.SITE_URL
+        processes = [start_delivery(folder, home=home, url=url) for folder in found]
+        while any(process.exitcode is None for process in processes):
+            time.sleep(CHECK_EVERY / 10)
+            if self.supervisor.stopping:
+                for process in processes:
+                    process.terminate()
+                    process.join()
 
     def _wait_for_queue(self) -> None:
         """Slots that no job can reach must not count as free."""
