@@ -117,7 +117,7 @@ class Confirmation:
     verb: str
     keep: str
     keep_url: str
-    note: str = "Will be in the audit log"
+    note: str = "Recorded in the audit log"
     reason_label: str = ""
     reason: str = ""
     reason_error: str = ""

@@ -165,15 +165,12 @@ class WaitReasons:
 
     def _taken_title(self, fitting: Sequence[HostState]) -> str:
         """Of the hosts that could have it: the pool may have free slots elsewhere."""
-        slots = sum(host.worker.slots for host in fitting)
         all_fit = len(fitting) == len(self.state.hosts)
         which = "" if all_fit else " on hosts with enough GPUs"
-        if slots == 1:
-            return f"The only slot{which} of pool {self.pool.name} is taken."
-        return f"All {slots} slots{which} of pool {self.pool.name} are taken."
+        return f"No slot{which} of pool {self.pool.name} is free."
 
     def _taken(self, fitting: Sequence[HostState]) -> str:
-        """``By Physics (3) and Chemistry (1).``"""
+        """``Used by Physics (3) and Chemistry (1).``"""
         hosts = {host.worker.pk for host in fitting}
         taken: Counter[str] = Counter()
         for attempt in self.state.placed:
@@ -182,7 +179,7 @@ class WaitReasons:
             if place in hosts and attempt.trial.sweep is not None:
                 taken[attempt.trial.sweep.experiment.team.name] += attempt.slots
         by = _listed(f"{name} ({count})" for name, count in taken.most_common())
-        return f"By {by}." if by else ""
+        return f"Used by {by}." if by else ""
 
     def _after(self, before: Sweep, sweep: Sweep) -> str:
         """``digits-3 (priority 5)``, or why else that sweep comes first."""

@@ -1,7 +1,7 @@
 """Backfill: runs configurations of a sweep that have no outcome again.
 
 These are trials that the infrastructure lost, that failed, that were cancelled with
-their sweep, or whose rows were deleted. An early stop by a policy or a person is an
+their sweep, or whose rows were deleted. A trial ended by a policy or a person has an
 outcome. Deleted configurations are computed again from their numbers where the sampler
 goes by the seed and the number alone (random, grid, sobol).
 """

@@ -135,8 +135,8 @@ def compute_of(ids: Sequence[int]) -> dict[int, Compute]:
 
 
 def saved_by(trial: Trial, elapsed: float | None, usual: float | None) -> float | None:
-    """What one early stop saved, given the ``usual`` time of a completed trial; None if
-    nothing."""
+    """What ending one trial early saved, given the ``usual`` time of a completed trial;
+    None if nothing."""
     if trial.state != TrialState.TERMINATED or elapsed is None or usual is None:
         return None
     return usual - elapsed if usual > elapsed else None

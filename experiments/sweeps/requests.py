@@ -99,7 +99,7 @@ def run_again(
     """Run ended trials of the sweep once more each, with the same values.
 
     With ``to_end`` no policy ends them early. Raises NotPossible for trials or in
-    states that do not allow it, and for trials that wait to run again already.
+    states that do not allow it, and for trials that already wait to run again.
     """
     with transaction.atomic():
         locked(sweep)
@@ -133,7 +133,7 @@ def _waiting_words(sweep: Sweep, numbers: Sequence[int]) -> str:
         return ""
     named = trials_named([number for number in numbers if number in waiting])
     verb = "waits" if len(waiting) == 1 else "wait"
-    return f"{named} {verb} to run again already, for a free slot."
+    return f"{named} already {verb} to run again."
 
 
 def _cannot_rerun(sweep: Sweep, numbers: Sequence[int]) -> str:
@@ -143,10 +143,9 @@ def _cannot_rerun(sweep: Sweep, numbers: Sequence[int]) -> str:
     ended = {number for number, state in found if state not in TRIAL_LIVE}
     missing = set(numbers) - ended
     if missing:
-        verb = "is" if len(missing) == 1 else "are"
         return (
-            f"{trials_named(sorted(missing))} of {sweep} {verb} not among those that"
-            " have ended; only these can run again."
+            f"{trials_named(sorted(missing))} of {sweep} cannot run again: only trials"
+            " that have ended can."
         )
     return room_refusal(sweep, len(numbers))
 

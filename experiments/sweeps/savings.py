@@ -65,8 +65,8 @@ FROM ended GROUP BY sweep_id, month ORDER BY month, sweep_id
 
 @dataclass(frozen=True)
 class Saving:
-    """What early stops saved. ``reports`` are of the primary metric; money is None
-    without a price."""
+    """What ending trials early saved. ``reports`` are of the primary metric; money is
+    None without a price."""
 
     trials: int = 0
     reports: float = 0.0

@@ -42,7 +42,7 @@ def test_one_that_lives_is_not_retried(api: Api, sweep: Sweep) -> None:
     trial = sweep.trials.get(number=2)
     answer = api.post(f"/trials/{trial.pk}/retry")
     assert answer.status_code == 409
-    assert "not among those that have ended" in answer.json()["error"]["message"]
+    assert "only trials that have ended can" in answer.json()["error"]["message"]
 
 
 def test_a_configuration_by_hand(api: Api, sweep: Sweep) -> None:

@@ -32,7 +32,7 @@ test("where there are few curves each of them is named", () => {
   assert.deepEqual(labelled(trials).map((each) => each.number), [3, 2, 1]);
 });
 
-test("of many early ends only the late ones are labelled", () => {
+test("of many trials that ended early only the late ones are labelled", () => {
   const early = [1, 2, 3, 4, 5].map((number) => trial(number, "terminated"));
   const late = trial(6, "terminated", { reports: 15 });
   const done = trial(7, "completed");

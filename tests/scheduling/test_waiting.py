@@ -46,7 +46,7 @@ def test_taken_slots_are_told_by_team() -> None:
     third = sweep("Biology")
     (waiting,) = queue(third)
     assert (waiting.place, waiting.sweep, waiting.attempt) == (1, third, None)
-    assert waiting.reason.cause == "All 3 slots of pool default are taken."
+    assert waiting.reason.cause == "No slot of pool default is free."
     assert waiting.reason.detail == "By Physics (2) and Chemistry (1)."
     assert {first, second} == {s for s in Sweep.objects.all() if s != third}
 
@@ -183,7 +183,7 @@ def test_full_hosts_with_gpus_are_told_apart_from_free_ones_without() -> None:
     (waiting,) = queue(sweep("Chemistry", gpus=1))
     assert (
         waiting.reason.cause
-        == "The only slot on hosts with enough GPUs of pool default is taken."
+        == "No slot on hosts with enough GPUs of pool default is free."
     )
     assert waiting.reason.detail == "By Physics (1)."
 
@@ -199,7 +199,7 @@ class TestOccupancy:
         assert [view.state for view in row.slots] == ["promised", "promised"]
         assert row.slots[0].attempt == first.trials.get().current_attempt
         causes = {waiting.sweep: waiting.reason.cause for waiting in queue(third)}
-        assert causes[third] == "All 2 slots of pool default are taken."
+        assert causes[third] == "No slot of pool default is free."
         assert causes[second] == f"Host {worker.name} is about to start it."
 
     def test_what_is_promised_beyond_the_free_slots_has_no_place_yet(self) -> None:

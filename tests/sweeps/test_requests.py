@@ -193,7 +193,7 @@ def test_who_asked_and_for_what_is_on_record() -> None:
 def test_asking_twice_at_once_is_asking_once() -> None:
     made = completed()
     again(made, 2, 0)
-    assert "Trials 2 and 0 wait to run again already" in refused(made, 2, 0)
+    assert "Trials 2 and 0 already wait to run again" in refused(made, 2, 0)
     assert made.max_total_trials == 5
 
 
@@ -242,7 +242,7 @@ def test_only_trials_that_have_ended_are_run_again() -> None:
     factories.trial(made, state="failed", value=0.9)
     factories.trial(made, state="completed", value=0.9)
     factories.trial(made)
-    assert "Trials 2 and 7 of digits-1 are not among those" in refused(made, 0, 1, 2, 7)
+    assert "Trials 2 and 7 of digits-1 cannot run again" in refused(made, 0, 1, 2, 7)
     assert "1 to 100 different trials" in refused(made)
     assert "1 to 100 different trials" in refused(made, 1, 1)
     assert not made.requests.exists()

@@ -171,8 +171,8 @@ def proposal(timeout: str) -> tuple[str, str]:
         )
     return (
         THRIFTY,
-        f"The time is fixed ({time[:20]}), so each early stop makes room for another"
-        " trial.",
+        f"The time is fixed ({time[:20]}), so each trial that ends early makes room for"
+        " another.",
     )
 
 

@@ -160,14 +160,16 @@ def _count_words(reference: Mapping[str, Any], params: Mapping[str, Any]) -> str
     )
     if not count:
         return "has the same parameters"
-    which = f"all {count}" if count == len(names) > 1 else f"{count} of {len(names)}"
+    if len(names) == 1:
+        return "differs in its only parameter"
+    which = f"all {count}" if count == len(names) else f"{count} of {len(names)}"
     return f"differs in {which} parameters"
 
 
 def _course(reference: Entrant, entrant: Entrant) -> Iterator[str]:
     trial = entrant.trial
     if trial.origin == Origin.IMPORTED:
-        yield "ended elsewhere"
+        yield "was imported"
     elif trial.state == TrialState.TERMINATED:
         yield f"was ended early after report {trial.reports}"
     elif trial.state == TrialState.FAILED:

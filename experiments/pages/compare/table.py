@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.formatting import bytes_text, code_words, duration_text, parameter_text
+from experiments.formatting import (
+    bytes_text,
+    code_words,
+    duration_text,
+    number_text,
+    parameter_text,
+)
 from experiments.models import Trial
 from experiments.pages.compare.comparison import Comparison, Entrant, best_of_metric
 from experiments.pages.compare.lead import difference_text, ratio_text
@@ -228,14 +234,14 @@ def metric_rows(comparison: Comparison) -> Iterator[ComparedRow]:
         yield _metric_row(
             f"{name}, best",
             [trial.value for trial in trials],
-            aside=_at_reports([trial.value_report for trial in trials]),
             tone="best" if comparison.reference.is_best else "",
         )
+        yield _report_row("reached at report", [t.value_report for t in trials])
         yield _metric_row(
             f"{name}, last",
             [trial.last_value for trial in trials],
-            aside=_at_reports([trial.reports or None for trial in trials]),
         )
+        yield _report_row("reports", [trial.reports for trial in trials])
     for name in comparison.common_metrics[:MAX_METRICS]:
         lower = goal_of(name) == "minimize"
         yield _metric_row(
@@ -249,14 +255,12 @@ def _metric_value(entrant: Entrant, name: str) -> float | None:
     return best_of_metric(metric) if metric else None
 
 
-def _at_reports(reports: Sequence[int | None]) -> str:
-    if not any(reports):
-        return ""
-    return "at report " + ", ".join(str(n or "\u2013") for n in reports)
+def _report_row(name: str, reports: Sequence[int | None]) -> ComparedRow:
+    return ComparedRow(name, [ComparedCell(number_text(n)) for n in reports])
 
 
 def _metric_row(
-    name: str, values: Sequence[float | None], *, aside: str = "", tone: str = ""
+    name: str, values: Sequence[float | None], *, tone: str = ""
 ) -> ComparedRow:
     decimals = decimals_of(values)
     cells = [
@@ -269,7 +273,7 @@ def _metric_row(
         )
         for index, value in enumerate(values)
     ]
-    return ComparedRow(name, cells, aside=aside)
+    return ComparedRow(name, cells)
 
 
 def _gap(value: float | None, reference: float | None, decimals: int) -> str:

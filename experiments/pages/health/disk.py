@@ -23,7 +23,7 @@ MEASURED_EVERY = 60.0
 FOLDERS = {
     "code of sweeps": ("store", "code"),
     "logs and outputs of trials": ("store", "attempts"),
-    "caches and pending uploads of workers here": ("worker",),
+    "caches and pending uploads of workers on this machine": ("worker",),
     "queue": ("queue",),
     "logs of the site": ("logs",),
 }

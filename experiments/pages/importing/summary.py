@@ -19,7 +19,7 @@ def lead(preview: ImportPreview) -> str:
     """The result in one or two sentences."""
     imported = preview.imported
     if imported is None and preview.parts and not preview.part:
-        return f"This holds {counted(len(preview.parts), 'sweep')}: choose one."
+        return f"This has {counted(len(preview.parts), 'sweep')}. Choose one."
     if imported is None:
         return "This could not be read as a sweep."
     name = f"This is {FORMATS[imported.format]}"
@@ -122,4 +122,4 @@ def space_words(preview: ImportPreview) -> str:
     words = counted(len(laws), "parameter")
     continuous = sum(law.count() is None for law in laws)
     some = f", {continuous} of them continuous" if continuous else ""
-    return f"{words}{some}; drawn with the sweep's own code"
+    return f"{words}{some}; drawn as the sweep would draw them"

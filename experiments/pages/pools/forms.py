@@ -79,22 +79,22 @@ def host_questions(page: PoolsPage) -> Sequence[Confirmation]:
 
 def drain_question(worker: Worker, *, running: int, reason: str = "") -> Confirmation:
     """``running``: trials that run there; ``reason``: as typed, and checked."""
-    trials = "1 trial that runs" if running == 1 else f"{running} trials that run"
+    trials = "1 trial, which runs" if running == 1 else f"{running} trials, which run"
     return Confirmation(
         confirm_id=f"drain-{worker.pk}",
         title=f"Drain host {worker.name}?",
-        text="It gets no new trials until it is allowed to take them again.",
+        text="It gets no new trials until you undo this.",
         rows=[
-            ("continues", f"the {trials} there, to the end" if running else "nothing"),
-            ("waits", "trials that fit on no other host of the pool"),
-            ("afterwards", "the worker can be stopped without losing anything"),
+            ("running now", f"{trials} on it to the end" if running else "no trial"),
+            ("waiting", "trials that only this host can run"),
+            ("afterwards", "you can stop its worker without losing work"),
         ],
         action=reverse("host_drain", args=(worker.pool.name, worker.pk)),
         verb="Drain host",
-        keep="Keep it working",
+        keep="Do not drain it",
         keep_url=reverse("pool_detail", args=(worker.pool.name,)),
-        reason_label="Reason (optional), shown to everybody who sees the pool. Up to"
-        f" {MAX_REASON} characters",
+        reason_label=f"Reason (optional, up to {MAX_REASON} characters), for everybody"
+        " who sees the pool",
         reason=reason,
         reason_error=""
         if len(reason) <= MAX_REASON
@@ -110,7 +110,7 @@ def forget_question(worker: Worker) -> Confirmation:
         text="It leaves this page. Its trials are retried on other slots.",
         rows=[
             ("stays", "the history of its trials"),
-            ("comes back", "automatically, when its worker responds again"),
+            ("comes back", "when its worker responds again"),
         ],
         action=reverse("host_forget", args=(worker.pool.name, worker.pk)),
         verb="Forget host",

@@ -297,14 +297,14 @@ def _facts(evaluation: Evaluation) -> list[str]:
     complete, trials = int(recording.complete.sum()), len(recording.numbers)
     curves = counted(complete, "complete curve")
     if complete < trials:
-        exact = f"{curves} of {counted(trials, 'trial')}"
+        exact = f"{curves} in {counted(trials, 'trial')}"
     else:
         low, high = int(recording.reports.min()), int(recording.reports.max())
         each = (
             counted(high, "report") if low == high else f"{low:,} to {high:,} reports"
         )
         exact = f"{curves} of {each}, so the simulation is exact"
-    return [exact, "the code that judges live sweeps"]
+    return [exact, "simulated by the code that judges live sweeps"]
 
 
 def apply_targets(sweep: Sweep) -> list[Sweep]:

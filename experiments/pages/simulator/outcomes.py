@@ -86,8 +86,8 @@ def outcome_rows(
     found += _costs(price, figures)
     found += [
         _row("Best kept", figures, lambda f: _value(sweep, f)),
-        OutcomeRow(f"Its rank of {ranked:,}", [_rank(f) for f in figures]),
-        OutcomeRow(f"Ended among the best {best:,}", [_lost(f) for f in figures]),
+        OutcomeRow(f"Its rank among {ranked:,}", [_rank(f) for f in figures]),
+        OutcomeRow(f"Ended early among the best {best:,}", [_lost(f) for f in figures]),
     ]
     return [_marked(row, outcomes) for row in found]
 
@@ -197,4 +197,4 @@ def _lost_words(figures: Figures) -> str:
     if figures.ended_rank is None:
         return ""
     place = ordinal(figures.ended_rank)
-    return f"The best trial it would have ended ranked {place}."
+    return f"The best trial that it would have ended ranked {place}."

@@ -64,7 +64,7 @@ class FailureCard:
         if self.group is None or self.group.count == 1:
             return "The error"
         if len(self.groups) == 1:
-            return f"The error, in all {self.group.count:,}"
+            return f"The error of all {self.group.count:,}"
         return f"The error of {self.group.count:,}"
 
 
@@ -256,8 +256,8 @@ def _facts(summary: SweepSummary) -> str:
         facts.append(_why_no_best(sweep))
     if sweep.state == SweepState.PAUSED and sweep.max_failed_trials:
         facts.append(
-            f"Rule: pause after {counted(sweep.max_failed_trials, 'failure')}; resuming"
-            " allows as many again."
+            f"It pauses after {counted(sweep.max_failed_trials, 'failure')}; after you"
+            " resume it, the count starts at 0."
         )
     return " ".join(facts)
 

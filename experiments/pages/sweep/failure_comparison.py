@@ -150,11 +150,11 @@ def _share_of_space(sweep: Sweep, shared: SharedValues) -> str:
     failing = [value for value in values if value in shared.failed.listed]
     if not failing or len(values) > MAX_LISTED:
         return ""
-    names = listed([value_text(value) for value in values])
+    names = listed([value_text(value) for value in values], last="or")
     share = share_text(len(failing) / len(values))
     return (
-        f"The space has {shared.name} from {names}: about {share} of the sweep would"
-        " fail like this."
+        f"{shared.name} can be {names}, so about {share} of the trials would fail like"
+        " this."
     )
 
 

@@ -28,8 +28,8 @@ MIN_MONEY = 0.01
 
 
 def also_saved(saving: Saving) -> str:
-    """What follows the saved time: `` and 17 reports``, ``, 17 reports and 0.50 in
-    money``; GPU time and money only where there is some."""
+    """What follows the saved time: `` and 17 reports``, ``, 17 reports and a cost of
+    0.50``; GPU time and cost only where there is some."""
     parts = []
     if reports := round(saving.reports):
         parts.append(counted(reports, "report"))
@@ -43,9 +43,9 @@ def also_saved(saving: Saving) -> str:
 
 
 def money_text(money: float) -> str:
-    """``1,234.50 in money``, in the currency of the pools' prices."""
+    """``a cost of 1,234.50``, in the currency of the pools' prices."""
     least = f"below {MIN_MONEY}"
-    return f"{least if money < MIN_MONEY else f'{money:,.2f}'} in money"
+    return f"a cost {least}" if money < MIN_MONEY else f"a cost of {money:,.2f}"
 
 
 WHY_ENDED: Mapping[str, str] = {
@@ -140,7 +140,7 @@ def _lead(
 ) -> BestMargin:
     side = "over" if sweep.goal == "maximize" else "under"
     if best == other:
-        return BestMargin("level", "with", trial)
+        return BestMargin("equal", "to", trial)
     return BestMargin(_gap(best, other), side, trial)
 
 
@@ -235,7 +235,7 @@ def compute_tile(summary: SweepSummary) -> ComputeTile:
         used=round(used),
         saved=round(saved),
         also=also_saved(summary.progress.compute.saving),
-        early=counted(early, "early end"),
+        early=counted(early, "trial"),
         share=share_text(saved / (used + saved)) if saved else "",
         text="" if saved else _nothing_saved(summary, early),
     )
@@ -246,6 +246,7 @@ def _nothing_saved(summary: SweepSummary, early: int) -> str:
         return "No early termination: each trial runs to its end."
     if not early:
         return "No trial was ended early so far."
+    ended = f"{counted(early, 'trial')} ended early"
     if not summary.counts[TrialState.COMPLETED]:
-        return f"{counted(early, 'early end')}; the saving is known when one completes."
-    return f"{counted(early, 'early end')}, none shorter than the median trial."
+        return f"{ended}; the saving is known once a trial completes."
+    return f"{ended}, none of them shorter than the median trial."

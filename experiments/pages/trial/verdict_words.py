@@ -113,7 +113,7 @@ def _schedule(policy: Policy) -> str:
 def checks_sentence(detail: TrialDetail) -> str:
     checks = detail.checks
     if not checks.passed:
-        return "It was the first check." if checks.ended else ""
+        return "This was its first check." if checks.ended else ""
     count = "One check" if checks.passed == 1 else f"{checks.passed} checks"
     if checks.closest is None:
         compares = isinstance(detail.policy, ComparingPolicy)

@@ -103,6 +103,9 @@ def _place(detail: TrialDetail) -> Sentence:
     link = format_html(
         '<a href="{}">trial {}</a>', other.get_absolute_url(), other.number
     )
+    if trial.value == other.value:
+        words = ": rank {} of {} with <strong>{}</strong>, the same as {}"
+        return format_html(words, ranking.rank, ranking.ranked, value, link)
     if ranking.is_best(trial):
         words = "and is the best of {} with <strong>{}</strong>, {} ahead of {}"
         return format_html(f" {words}", ranking.ranked, value, gap, link)
@@ -122,7 +125,7 @@ def _judged_notes(detail: TrialDetail) -> list[Sentence]:
     policy = policy_sentence(detail)
     if not detail.decisions:
         return [policy, "It was never checked."]
-    return [policy, checks_sentence(detail) or "It was never close to an early end."]
+    return [policy, checks_sentence(detail) or "No check came close to ending it."]
 
 
 def _unjudged_notes(detail: TrialDetail) -> list[Sentence]:

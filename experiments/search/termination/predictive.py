@@ -128,7 +128,7 @@ class PredictivePolicy(Policy):
 
     chance: float = declared(
         ShareSetting(
-            label="Least chance to become the best",
+            label="Minimum chance to become the best",
             default=0.15,
             help="A trial with a smaller chance ends. A higher value saves more and "
             "risks more.",

@@ -19,7 +19,7 @@ function median(values) {
 }
 
 // The trials with a label, the most important first: the best, running ones, failed ones,
-// and the latest early ends; all if there are few. Pure.
+// and the latest of those that ended early; all if there are few. Pure.
 export function labelled(trials) {
   const ended = trials.filter((trial) => !trial.best && trial.state === "terminated");
   const usual = median(ended.map((trial) => trial.reports));

@@ -1,4 +1,4 @@
-// Learning curves: which trials pull ahead, and which were ended?
+// Learning curves: which trials lead, and which ended early?
 //
 // Model: {
 //   objective: {metric, goal},           goal: "maximize" or "minimize"

@@ -316,7 +316,7 @@ def test_a_comparison_does_not_say_when_an_imported_trial_ended() -> None:
     other = factories.trial(sweep, state="terminated", value=0.5, origin="imported")
     (note,) = lead_of(Comparison([best, other], timezone.now())).notes
     assert "after report" not in note
-    assert note.endswith("and ended elsewhere.")
+    assert note.endswith("and was imported.")
 
 
 def test_a_document_that_no_longer_reads_has_no_axes() -> None:

@@ -94,9 +94,9 @@ def test_what_early_ends_saved_is_told_as_an_estimate(ada: Client) -> None:
     sweep.trials.filter(state="completed").update(reports=20)
     factories.trial(sweep, state="terminated", value=0.1, elapsed=20.0, reports=5)
     url = experiment.get_absolute_url()
-    assert "about 40 s and 15 reports saved by early ends" in page(ada, url)
+    assert "about 40 s and 15 reports saved by ending trials early" in page(ada, url)
     Pool.objects.update(price_per_hour="90")
-    words = "about 40 s, 15 reports and 1.00 in money saved by early ends"
+    words = "about 40 s, 15 reports and a cost of 1.00 saved by ending trials early"
     assert words in page(ada, url)
 
 

@@ -250,7 +250,7 @@ def test_what_is_no_sweep_is_refused_with_a_sentence(ada: Client) -> None:
 def test_one_of_several_steps_is_chosen(ada: Client) -> None:
     response = send(ada, samples.PIPELINE)
     assert response.context["preview"].parts == ["first", "second"]
-    assert "This holds 2 sweeps: choose one." in page(response)
+    assert "This has 2 sweeps. Choose one." in page(response)
     response = send(ada, samples.PIPELINE, part="second")
     assert "b.py" in response.context["yaml"]
 

@@ -203,7 +203,7 @@ def test_a_promised_slot_is_taken_in_every_part_of_the_page(
     factories.trial(factories.sweep(team))
     text = page(ada)
     assert "about to start" in text and "0 free" in text and "all busy" in text
-    assert "The only slot of pool default is taken." in text
+    assert "No slot of pool default is free." in text
     assert "No trial waits for a slot" not in text
     assert "place-free" not in text
 

@@ -190,7 +190,7 @@ def test_backfill_lists_trials_with_reasons_and_queues_them_by_one_press(
     again = ada.post(f"/sweeps/{sweep.pk}/backfill/", follow=True)
     assert "digits-1 has no trials to backfill." in text_of(again)
     assert origins(sweep) == ["retry of 0"]
-    assert "has an outcome, or waits to run" in text_of(
+    assert "has an outcome or waits to run" in text_of(
         ada.get(f"/sweeps/{sweep.pk}/backfill/")
     )
 

@@ -93,7 +93,7 @@ def test_outcomes_are_side_by_side_with_what_happened(
     text = page(ada, sweep, **MEDIAN, **{"with": other})
     assert "What happened" in text and "no policy" in text
     assert "median stopping, from report 2" in text and "slack 0.05" in text
-    assert "Ended among the best 1" in text
+    assert "Ended early among the best 1" in text
 
 
 def test_a_setting_is_kept_as_a_column_and_taken_out_again(
@@ -267,7 +267,7 @@ def test_curves_that_really_ended_early_are_mentioned(ada: Client) -> None:
         factories.reported_trial(sweep, [level] * 6, state="completed")
     factories.reported_trial(sweep, [0.2, 0.2], state="terminated")
     text = page(ada, sweep)
-    assert "2 complete curves of 3 trials" in text
+    assert "2 complete curves in 3 trials" in text
     assert "1 trial was really ended early. If a policy would let" in text
 
 

@@ -31,7 +31,7 @@ def test_the_card_groups_errors_and_says_what_the_failed_share() -> None:
     assert 'Tried to allocate <span class="failure-blank">‹size›</span>' in text
     assert "Against the 12 trials that ran" in text
     assert '<tr class="is-telling"><th scope="row">batch</th>' in text
-    assert "The space has batch from 8, 16, 64 and 128: about 50 %" in text
+    assert "batch can be 8, 16, 64 or 128, so about 50 %" in text
     assert text.count("is-telling") == 1
     assert "Resume with batch &lt; 64" in text
 

@@ -132,7 +132,7 @@ def test_members_run_the_top_three_again() -> None:
     made.refresh_from_db()
     assert (made.state, made.max_total_trials) == ("running", 17 + 3)
     text = overview(made)
-    assert "wait to run again already" in text
+    assert "already wait to run again" in text
     assert "Run the top" not in text
 
 
@@ -167,7 +167,7 @@ def test_only_a_post_with_its_token_counts() -> None:
 def test_nonsense_is_refused_in_words(trials: str) -> None:
     made, _ = with_luck()
     text = page(again(made, trials))
-    assert "such as 3, 8, 12" in text or "not among those that have ended" in text
+    assert "such as 3, 8, 12" in text or "only trials that have ended can" in text
     made.refresh_from_db()
     assert made.max_total_trials == 40
 

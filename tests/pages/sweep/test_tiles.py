@@ -61,7 +61,7 @@ def test_equal_values_are_level_and_the_lower_number_is_best() -> None:
     tile = best_tile(summary_of(sweep_with(0.9, 0.9)))
     assert tile.trial is not None
     assert tile.trial.number == 0
-    assert (tile.leads[0].gap, tile.leads[0].side) == ("level", "with")
+    assert (tile.leads[0].gap, tile.leads[0].side) == ("equal", "to")
 
 
 def test_a_failed_trial_is_never_the_best() -> None:
@@ -128,7 +128,7 @@ def test_early_ends_save_what_the_median_completed_trial_takes_beyond_them() -> 
     factories.trial(sweep, state="terminated", value=0.1, elapsed=12.0, reports=30)
     tile = compute_tile(summary_of(sweep))
     assert (tile.used, tile.saved, tile.also) == (46, 6, " and 17 reports")
-    assert (tile.early, tile.share) == ("2 early ends", "12 %")
+    assert (tile.early, tile.share) == ("2 trials", "12 %")
 
 
 def test_saved_money_and_gpu_time_are_told_where_there_is_some() -> None:
@@ -139,10 +139,10 @@ def test_saved_money_and_gpu_time_are_told_where_there_is_some() -> None:
     sweep.definition["resources"] = {"gpus": 2}
     sweep.trials.update(reports=1)
     assert compute_tile(summary_of(sweep)).also == (
-        ", 12 s of GPU time and 0.60 in money"
+        ", 12 s of GPU time and a cost of 0.60"
     )
     Pool.objects.update(price_per_hour="0.01")
-    assert compute_tile(summary_of(sweep)).also.endswith("below 0.01 in money")
+    assert compute_tile(summary_of(sweep)).also.endswith("a cost below 0.01")
 
 
 def test_compute_counts_lost_attempts_too() -> None:

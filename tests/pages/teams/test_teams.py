@@ -70,11 +70,11 @@ def test_what_early_termination_saved_is_shown_by_month(team: Team) -> None:
     card = text.partition('id="savings-title"')[2].partition("</section>")[0]
     assert card.index("Nov 2026") < card.index("Oct 2026")
     assert card.count("2 h 00 m") == 2 and card.count("1,191") == 2
-    assert "In total 4 h 00 m, by 2 early stops." in card
+    assert "In total 4 h 00 m, by ending 2 trials early." in card
     assert "money" not in card
     Pool.objects.update(price_per_hour=1.5)
     text = text_of(logged_in("vera"))
-    assert "In total 4 h 00 m, 6.00 in money, by 2 early stops." in text
+    assert "In total 4 h 00 m and a cost of 6.00, by ending 2 trials early." in text
 
 
 def test_an_admin_adds_somebody_with_an_account(ada: Client, team: Team) -> None:

@@ -226,7 +226,7 @@ def test_a_queued_trial_says_what_it_waits_for() -> None:
     assert list(found.notes) == ["The scheduler is about to place it."]
     factories.claim(factories.trial(sweep), slot=1)
     found = why(sweep.trials.get(number=1))
-    assert "<strong>all 2 slots of pool default are taken.</strong>" in found.lead
+    assert "<strong>no slot of pool default is free.</strong>" in found.lead
     assert found.notes[0] == "By Physics (2)."
     assert not found.command
 
