@@ -138,32 +138,28 @@ def trial(
     params: dict[str, Any] | None = None,
     **fields: Any,
 ) -> Trial:
-    """The sweep's next trial with its first attempt.
+    """The sweep's next trial with its first attempt, as rows: much quicker than by the
+    lifecycle, which tests of its own cover.
 
     An ended trial has a finished attempt of ``elapsed`` seconds; for one that runs and
     reports use ``claim`` and ``report``.
     """
-    number = sweep.next_number()
-    row = Sweep.objects.filter(pk=sweep.pk)
-    stands = row.values_list("state", flat=True).get()
-    # Only a running sweep gets trials; they stay when it is paused or ends.
-    row.update(state="running")
-    made = lifecycle.create_trial(
-        sweep, number=number, params=params or {"x": number / 10}, origin="random"
+    number, now = sweep.next_number(), timezone.now()
+    made = Trial.objects.create(
+        experiment_id=sweep.experiment_id,
+        sweep=sweep,
+        number=number,
+        params=params or {"x": number / 10},
+        origin="random",
     )
-    row.update(state=stands)
-    if made is None:
-        raise ValueError(f"trial number {number} of {sweep} is taken")
-    made.refresh_from_db()
-    ended = state in TRIAL_ENDS
-    if ended:
-        now = timezone.now()
+    attempt = Attempt(trial=made, n=1, pool_id=sweep.pool_id)
+    if state in TRIAL_ENDS:
         fields = {"started_at": now, "ended_at": now, **fields}
-        Attempt.objects.filter(pk=made.current_attempt_id).update(
-            state=AttemptState.FINISHED, claimed_at=now, ended_at=now, elapsed=elapsed
-        )
+        attempt.state, attempt.elapsed = AttemptState.FINISHED, elapsed
+        attempt.claimed_at = attempt.ended_at = now
+    attempt.save()
     Trial.objects.filter(pk=made.pk).update(
-        state=state, value=value, last_value=value, **fields
+        current_attempt=attempt, state=state, value=value, last_value=value, **fields
     )
     made.refresh_from_db()
     return made

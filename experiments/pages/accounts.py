@@ -13,15 +13,15 @@ from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import path
 from django.utils.decorators import method_decorator
-from django.views.decorators.http import require_http_methods, require_POST
 from django.views.generic import FormView, RedirectView
 
 from experiments import access
 from experiments.models import BrowserSession, Event, User
 from experiments.pages import login_limits
+from experiments.pages.frame import form_page, get_or_post, post
 from experiments.pages.sessions import note_login
 from experiments.pages.teams import tokens
 from experiments.pages.teams.tokens import TokenForm, token_questions
@@ -118,7 +118,6 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("first_name", "last_name", "email")
 
 
-@require_http_methods(["GET", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
     user = access.viewer(request)
     form = ProfileForm(request.POST or None, instance=User.objects.get(pk=user.pk))
@@ -127,21 +126,19 @@ def profile(request: HttpRequest) -> HttpResponse:
         Event.log("profile changed", actor=user)
         messages.success(request, "Saved your profile.")
         return redirect("profile")
-    context = {
-        "form": form,
-        "memberships": user.memberships.select_related("team").order_by("team__name"),
-        "tokens": token_questions(user),
-        "token_form": TokenForm(),
-        "sessions": BrowserSession.valid_for(user),
-        "this_session": request.session.session_key,
-        "back": request.path,
-    }
-    status = 422 if form.errors else 200
-    template = "experiments/accounts/profile.html"
-    return render(request, template, context, status=status)
+    return form_page(
+        request,
+        "experiments/accounts/profile.html",
+        form,
+        memberships=user.memberships.select_related("team").order_by("team__name"),
+        tokens=token_questions(user),
+        token_form=TokenForm(),
+        sessions=BrowserSession.valid_for(user),
+        this_session=request.session.session_key,
+        back=request.path,
+    )
 
 
-@require_POST
 def sessions_end(request: HttpRequest) -> HttpResponse:
     """End one of the viewer's sessions, or all others, after their password."""
     user = access.viewer(request)
@@ -177,8 +174,8 @@ urlpatterns = [
         "admin/password_change/", RedirectView.as_view(pattern_name="password_change")
     ),
     path("logout/", LogoutView.as_view(), name="logout"),
-    path("settings/", profile, name="profile"),
-    path("settings/sessions/end/", sessions_end, name="sessions_end"),
+    get_or_post("settings/", profile, "profile"),
+    post("settings/sessions/end/", sessions_end, "sessions_end"),
     path("settings/password/", PasswordChangeView.as_view(), name="password_change"),
     path(
         "settings/password/done/",

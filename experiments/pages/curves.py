@@ -94,8 +94,7 @@ class Envelopes:
         rows = self._rows.filter(**{f"{self._axis}__in": places})
         for owner, place, value in rows.values_list(self._owner, self._axis, "value"):
             if place in ends[owner]:
-                finite = value is not None and math.isfinite(value)
-                yield owner, place, value if finite else None
+                yield owner, place, finite(value)
 
 
 Places = dict[tuple[int, int, float | None], int]
@@ -178,7 +177,7 @@ def _whole(metrics: Sequence[Metric]) -> dict[int, Points]:
     if metrics:
         rows = _points(metrics).order_by("metric", "step")
         for metric_id, step, value in rows.values_list("metric_id", "step", "value"):
-            curves[metric_id].append([step, _finite(value)])
+            curves[metric_id].append([step, finite(value)])
     return curves
 
 
@@ -192,7 +191,7 @@ def _envelopes(metrics: Sequence[Metric]) -> dict[int, Points]:
     return {metric.pk: curves.get(metric.pk, []) for metric in metrics}
 
 
-def _finite(value: float | None) -> float | None:
+def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 

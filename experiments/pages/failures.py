@@ -258,10 +258,6 @@ def _output_elsewhere(failure: Failure) -> str:
     )
 
 
-def _exit_elsewhere(failure: Failure) -> Sequence[Sentence]:
-    return (_output_elsewhere(failure),)
-
-
 def _signal_elsewhere(failure: Failure) -> Sequence[Sentence]:
     attempt = failure.attempt
     if attempt is None or attempt.signal != KILLED:
@@ -282,7 +278,7 @@ def _lost_elsewhere(failure: Failure) -> Sequence[Sentence]:
 
 
 ADVICE_ELSEWHERE: Mapping[str, Callable[[Failure], Sequence[Sentence]]] = {
-    "exit_code": _exit_elsewhere,
+    "exit_code": lambda failure: (_output_elsewhere(failure),),
     "signal": _signal_elsewhere,
     "lost": _lost_elsewhere,
 }

@@ -1,5 +1,5 @@
-"""What all pages share: the viewer's teams, live updates by parts, the page's sweep,
-questions, and static files.
+"""What all pages share: the viewer's teams, live updates by parts, routes, forms,
+actions, questions, the page's sweep, and static files.
 
 A page that updates itself consists of parts. It carries a token that its feed gets back
 as ``?since=``: a mark of the rows it shows, then a digest of each part. While the mark
@@ -13,15 +13,32 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.forms import BaseForm
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+)
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path
 from django.utils.functional import SimpleLazyObject
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from experiments import access
-from experiments.models import Sweep, Team, User
+from experiments.models import Sweep, Team, Trial, User
+from experiments.search.fields import DefinitionError
+from experiments.sweeps.control import NotPossible
 
 SESSION_KEY = "team"
 
@@ -82,10 +99,6 @@ def token_of(mark: str, parts: Mapping[str, str]) -> str:
     return "~".join([mark, *map(digest, parts.values())])
 
 
-def is_current(since: str, mark: str) -> bool:
-    return since.startswith(f"{mark}~")
-
-
 def changed_parts(since: str, parts: Mapping[str, str]) -> dict[str, str]:
     """The parts that look different on a page with this token."""
     seen = dict(zip(parts, since.split("~")[1:], strict=False))
@@ -94,15 +107,39 @@ def changed_parts(since: str, parts: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+Parts = Mapping[str, str]
+
+
+def render_parts(
+    folder: str, names: Sequence[str], context: Mapping[str, Any]
+) -> dict[str, str]:
+    """The HTML of parts that have a template of their own."""
+    return {
+        name: render_to_string(f"experiments/{folder}/{name}.html", dict(context))
+        for name in names
+    }
+
+
+def live_parts(mark: str, parts: Parts) -> dict[str, Any]:
+    """What the template of a page with these parts needs."""
+    return {"parts": parts, "since": token_of(mark, parts)}
+
+
 def parts_feed(
-    request: HttpRequest, mark: str, rendered_parts: Callable[[], Mapping[str, str]]
+    request: HttpRequest,
+    mark: str,
+    read: Callable[[], Parts | tuple[Parts, Mapping[str, Any]]],
+    **answer: Any,
 ) -> JsonResponse:
-    """The parts that have changed ``?since=``, as HTML."""
-    since, changed = request.GET.get("since", ""), {}
-    if not is_current(since, mark):
-        parts = rendered_parts()
-        changed, since = changed_parts(since, parts), token_of(mark, parts)
-    return JsonResponse({"since": since, "parts": changed, "final": False})
+    """The parts that have changed ``?since=``, as HTML, and what ``read`` adds."""
+    since = request.GET.get("since", "")
+    answer = {"final": False, **answer, "since": since, "parts": {}}
+    if not since.startswith(f"{mark}~"):
+        found = read()
+        parts, more = found if isinstance(found, tuple) else (found, {})
+        answer |= {**more, "since": token_of(mark, parts)}
+        answer["parts"] = changed_parts(since, parts)
+    return JsonResponse(answer)
 
 
 @dataclass(frozen=True)
@@ -129,6 +166,51 @@ def ask(
     """The question as its own page, for browsers without scripts."""
     context = {"question": question}
     return render(request, "components/question_page.html", context, status=status)
+
+
+View = Callable[..., HttpResponseBase]
+
+
+def get(route: str, view: View, name: str) -> URLPattern:
+    """The route of a page, feed or file."""
+    return path(route, require_safe(view), name=name)
+
+
+def post(route: str, view: View, name: str) -> URLPattern:
+    """The route of an action."""
+    return path(route, require_POST(view), name=name)
+
+
+def get_or_post(route: str, view: View, name: str) -> URLPattern:
+    """The route of a form, or of a question before an action."""
+    methods = require_http_methods(["GET", "HEAD", "POST"])
+    return path(route, methods(view), name=name)
+
+
+def act(
+    request: HttpRequest, to: Sweep | Trial | str, do: Callable[[], str]
+) -> HttpResponseRedirect:
+    """Do it and show its sentence, if any, on page ``to``; or why it was refused."""
+    try:
+        if sentence := do():
+            messages.success(request, sentence)
+    except (NotPossible, DefinitionError) as error:
+        messages.error(request, str(error))
+    return redirect(to)
+
+
+def form_page(
+    request: HttpRequest, template: str, form: BaseForm, **context: Any
+) -> HttpResponse:
+    """The page of a form, with its errors if it was sent."""
+    status = 422 if form.errors else 200
+    return render(request, template, {"form": form, **context}, status=status)
+
+
+def whole_number(text: str, *, most_digits: int = 9) -> int | None:
+    """The number, if the text is nothing else."""
+    is_whole = text.isascii() and text.isdigit() and len(text) <= most_digits
+    return int(text) if is_whole else None
 
 
 def sweep_to_read(request: HttpRequest, pk: int) -> Sweep:

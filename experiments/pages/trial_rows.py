@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 from django.db.models import F, Q, Value, Window
@@ -18,6 +18,7 @@ from experiments.formatting import distinct_texts, metric_text
 from experiments.models import Decision, Report, Sweep, Trial, TrialRequest
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import Origin, TrialState
+from experiments.pages.curves import Points, finite
 from experiments.pages.failures import out_of_time
 from experiments.pages.simulator.policy_words import kind_name
 from experiments.pages.trial.verdicts import chance_text
@@ -54,6 +55,7 @@ def origin_words(trial: Trial | TrialRequest) -> str:
     return f"{words}{end}" if words else origin[:1].upper() + origin[1:]
 
 
+T = TypeVar("T")
 # More points than a chart can show.
 MAX_CURVE_POINTS = 150
 
@@ -74,7 +76,7 @@ class TrialRow(TypedDict):
     reports: int
     origin: str
     params: dict[str, Any]
-    curve: list[list[float | None]]
+    curve: Points
     elapsed: float | None
     started: str | None
     ended: str | None
@@ -139,12 +141,12 @@ def _iso(moment: datetime | None) -> str | None:
 
 def report_curves(
     trial_ids: Sequence[int], *, most: int = MAX_CURVE_POINTS, wide: bool = False
-) -> dict[int, list[list[float | None]]]:
+) -> dict[int, Points]:
     """Primary-metric curves by trial, thinned to what a chart can show.
 
     The database thins to between ``most`` and twice as many points.
     """
-    curves: dict[int, list[list[float | None]]] = defaultdict(list)
+    curves: dict[int, Points] = defaultdict(list)
     stride = Greatest(Value(1), F("trial__reports") / Value(most))
     rows = (
         Report.objects.filter(trial__in=trial_ids)
@@ -155,8 +157,7 @@ def report_curves(
     names = ["trial_id", "n", "value"]
     names += ["step", "time", "trial__current_attempt__claimed_at"] if wide else []
     for trial_id, n, value, *when in rows.values_list(*names):
-        finite = value is not None and abs(value) != float("inf")
-        curves[trial_id].append([n, value if finite else None, *_placed(*when)])
+        curves[trial_id].append([n, finite(value), *_placed(*when)])
     return {pk: thinned(curve, most) for pk, curve in curves.items()}
 
 
@@ -173,12 +174,10 @@ def _placed(
     return [step, round(max(0.0, (time - started).total_seconds()), 1)]
 
 
-def thinned(
-    curve: list[list[float | None]], most: int = MAX_CURVE_POINTS
-) -> list[list[float | None]]:
+def thinned(curve: Sequence[T], most: int = MAX_CURVE_POINTS) -> list[T]:
     """At most ``most`` points: evenly spread, with both ends."""
     if len(curve) <= most:
-        return curve
+        return list(curve)
     kept = np.linspace(0, len(curve) - 1, most).round().astype(int)
     return [curve[index] for index in kept]
 

@@ -55,7 +55,7 @@ def test_trials_run_again_beyond_the_budget(api: Api, sweep: Sweep) -> None:
     assert answer.json()["limits"]["max_total_trials"] == 42
     answer = api.post(f"/sweeps/{sweep.pk}/again", {"trials": [7]})
     assert answer.status_code == 409
-    assert "Trial 7 waits to run again already" in answer.json()["error"]["message"]
+    assert "Trial 7 already waits to run again" in answer.json()["error"]["message"]
 
 
 def test_what_cannot_run_again_is_refused_in_words(api: Api, sweep: Sweep) -> None:

@@ -34,7 +34,7 @@ def test_a_failed_trial_is_retried(api: Api, sweep: Sweep) -> None:
     assert (asked["sweep"], asked["requested_by"]) == (sweep.pk, "ada")
     again = api.post(f"/trials/{trial.pk}/retry", {"to_end": True})
     assert again.status_code == 409
-    assert "waits to run again already" in again.json()["error"]["message"]
+    assert "already waits to run again" in again.json()["error"]["message"]
     assert origins(sweep) == ["retry of 0"]
 
 

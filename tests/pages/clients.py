@@ -6,7 +6,9 @@ import json
 import re
 from typing import Any
 
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Sweep
 from tests import factories
@@ -22,6 +24,16 @@ def page(client: Client, url: str) -> str:
     answer = client.get(url)
     assert answer.status_code == 200
     return answer.content.decode()
+
+
+def count_queries(client: Client, url: str) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        page(client, url)
+    return len(queries)
+
+
+def text_of(response: Any) -> str:
+    return str(response.content.decode())
 
 
 def sweep_page(sweep: Sweep, path: str = "", *, user: str = "ada") -> str:

@@ -47,7 +47,7 @@ def test_taken_slots_are_told_by_team() -> None:
     (waiting,) = queue(third)
     assert (waiting.place, waiting.sweep, waiting.attempt) == (1, third, None)
     assert waiting.reason.cause == "No slot of pool default is free."
-    assert waiting.reason.detail == "By Physics (2) and Chemistry (1)."
+    assert waiting.reason.detail == "Used by Physics (2) and Chemistry (1)."
     assert {first, second} == {s for s in Sweep.objects.all() if s != third}
 
 
@@ -185,7 +185,7 @@ def test_full_hosts_with_gpus_are_told_apart_from_free_ones_without() -> None:
         waiting.reason.cause
         == "No slot on hosts with enough GPUs of pool default is free."
     )
-    assert waiting.reason.detail == "By Physics (1)."
+    assert waiting.reason.detail == "Used by Physics (1)."
 
 
 class TestOccupancy:

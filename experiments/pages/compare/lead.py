@@ -13,7 +13,7 @@ from experiments.models import Report, Trial
 from experiments.models.trials import Origin, TrialState
 from experiments.pages.compare.comparison import Comparison, Entrant
 from experiments.pages.space import ParameterAxis, same_value
-from experiments.search.fields import is_number
+from experiments.search.fields import is_number, listed
 
 
 def difference_text(axis: ParameterAxis | None, value: Any, reference: Any) -> str:
@@ -145,9 +145,7 @@ def _difference(comparison: Comparison, entrant: Entrant) -> str:
     name = entrant.words[:1].upper() + entrant.words[1:]
     facts = [_count_words(comparison.reference.params, entrant.params)]
     facts += _course(comparison.reference, entrant)
-    if len(facts) > 1:
-        facts = [", ".join(facts[:-1]), facts[-1]]
-    return f"{name} {' and '.join(facts)}."
+    return f"{name} {listed(facts)}."
 
 
 def _count_words(reference: Mapping[str, Any], params: Mapping[str, Any]) -> str:

@@ -9,10 +9,9 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
-from django.views.decorators.http import require_GET
 
 from experiments import access, storage
 from experiments.models import Trial
@@ -20,6 +19,7 @@ from experiments.pages.compare.comparison import Comparison, chart_trials
 from experiments.pages.compare.lead import all_words, lead_of
 from experiments.pages.compare.table import as_text, equal_rows, sections
 from experiments.pages.curves import goal_of, points_of
+from experiments.pages.frame import get, whole_number
 from experiments.pages.log_text import last_lines, parse_log
 from experiments.pages.trial_rows import report_curves
 
@@ -39,9 +39,10 @@ def asked_ids(request: HttpRequest) -> list[int]:
     scripts sends them, each once; 404 for anything else."""
     text = ",".join(request.GET.getlist("trials"))
     parts = [part.strip() for part in text[:500].split(",") if part.strip()]
-    if not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
+    ids = [whole_number(part, most_digits=18) for part in parts]
+    if None in ids:
         raise Http404("trials must be numbers, such as trials=1,2,3.")
-    return list(dict.fromkeys(int(part) for part in parts))
+    return list(dict.fromkeys(number for number in ids if number is not None))
 
 
 def compare_url(ids: Sequence[int], **more: str) -> str:
@@ -60,7 +61,6 @@ def _found(request: HttpRequest, ids: Sequence[int]) -> list[Trial]:
     return [found[pk] for pk in ids]
 
 
-@require_GET
 def compare(request: HttpRequest) -> HttpResponse:
     ids = asked_ids(request)
     trials = _found(request, ids[: MAX_TRIALS + 1])
@@ -160,7 +160,6 @@ def _metric_curves(comparison: Comparison, name: str) -> dict[int, Any]:
     return {pk: points[metric.pk] for pk, metric in series.items()}
 
 
-@require_GET
 def compare_add(request: HttpRequest) -> HttpResponse:
     """Add a trial by its number in the first trial's sweep, or by its label."""
     ids = asked_ids(request)
@@ -180,21 +179,21 @@ def _by_name(
     request: HttpRequest, trials: Sequence[Trial], wanted: str
 ) -> Trial | None:
     label, _, number = wanted.rpartition("/")
-    if not (number.isascii() and number.isdigit() and len(number) < 10):
+    if whole_number(number) is None:
         return None
-    found = _trials(request).filter(number=int(number))
+    found = _trials(request).filter(number=number)
     if not label:
         return found.filter(sweep=trials[0].sweep_id).first() if trials else None
     slug, _, sweep = label.rpartition("-")
-    if not (sweep.isascii() and sweep.isdigit() and len(sweep) < 10):
+    if whole_number(sweep) is None:
         return None
-    named = found.filter(sweep__experiment__slug=slug, sweep__number=int(sweep))
+    named = found.filter(sweep__experiment__slug=slug, sweep__number=sweep)
     if trials:
         named = named.filter(experiment__team=trials[0].experiment.team_id)
     return named.first()
 
 
 urlpatterns = [
-    path("compare/", compare, name="compare"),
-    path("compare/add/", compare_add, name="compare_add"),
+    get("compare/", compare, "compare"),
+    get("compare/add/", compare_add, "compare_add"),
 ]

@@ -11,10 +11,9 @@ from typing import Any
 
 from django.db.models import Count, Max, RowRange, Sum, Value, Window
 from django.db.models.functions import Coalesce
-from django.template.loader import render_to_string
 
 from experiments.formatting import metric_text, number_text
-from experiments.models import Experiment, Trial
+from experiments.models import Experiment, Sweep, Trial
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import TRIAL_ENDS
 from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
@@ -96,8 +95,6 @@ def best_by_compute(ids: Sequence[int], *, goal: str) -> Mapping[int, list[Point
 
 # Beyond this the oldest sweeps are left out of the page.
 MAX_SWEEPS = 200
-# The parts of the page that its feed may replace, each with a template of its own.
-PARTS = ("facts", "answer", "chart", "sweeps")
 
 
 @dataclass(frozen=True)
@@ -190,23 +187,18 @@ def _best_value(row: SweepRow) -> float:
     return row.best.value
 
 
-def rendered_parts(context: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        part: render_to_string(f"experiments/experiments/{part}.html", dict(context))
-        for part in PARTS
-    }
-
-
 def version(experiment: Experiment) -> str:
     """A mark that changes whenever a sweep or a trial of the page has changed, from
     two aggregates over indexed columns."""
-    live = Trial.objects.filter(
-        sweep__experiment=experiment, sweep__state__in=set(SweepState) - SWEEP_ENDS
+    return digest(repr(sweep_facts(experiment=experiment)))
+
+
+def sweep_facts(**where: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """They change whenever one of these sweeps or its trials changes."""
+    sweeps = Sweep.objects.filter(**where)
+    live = {"sweep__state__in": set(SweepState) - SWEEP_ENDS}
+    live |= {f"sweep__{name}": value for name, value in where.items()}
+    return (
+        sweeps.aggregate(Max("updated_at"), Count("pk"), Count("archived_at")),
+        Trial.objects.filter(**live).aggregate(Max("updated_at"), Count("pk")),
     )
-    facts = (
-        experiment.sweeps.aggregate(
-            Max("updated_at"), Count("pk"), Count("archived_at")
-        ),
-        live.aggregate(Max("updated_at"), Count("pk")),
-    )
-    return digest(repr(facts))

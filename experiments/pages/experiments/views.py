@@ -12,19 +12,22 @@ from django.db.models import Count, F, Max, Q
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.urls import path
 from django.utils.text import slugify
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import access
 from experiments.models import Event, Experiment, Team, User
 from experiments.models.sweeps import SweepState
-from experiments.pages.experiments.summary import (
-    experiment_summary,
-    rendered_parts,
-    version,
+from experiments.pages.experiments.summary import experiment_summary, version
+from experiments.pages.frame import (
+    current_team,
+    form_page,
+    get,
+    get_or_post,
+    live_parts,
+    parts_feed,
+    post,
+    render_parts,
 )
-from experiments.pages.frame import changed_parts, current_team, is_current, token_of
 
 MAX_TAGS = 20
 
@@ -95,6 +98,8 @@ class NotesForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 PAGE_SIZE = 50
+# The parts of the page that its feed may replace, each with its own template.
+PARTS = ("facts", "answer", "chart", "sweeps")
 
 
 def readable(request: HttpRequest, pk: int) -> Experiment:
@@ -120,7 +125,6 @@ def log(experiment: Experiment, actor: User, verb: str) -> None:
     Event.log(verb, experiment.name, actor=actor, team=experiment.team, data=data)
 
 
-@require_GET
 def experiment_list(request: HttpRequest) -> HttpResponse:
     team, user = current_team(request), access.viewer(request)
     if team is None:
@@ -149,13 +153,11 @@ def _with_counts(experiments: Any) -> Any:
     ).order_by("-changed_at", "-pk")
 
 
-@require_GET
 def experiment_detail(request: HttpRequest, pk: int) -> HttpResponse:
     experiment = readable(request, pk)
     mark = version(experiment)
     context = _detail(request, experiment)
-    parts = rendered_parts(context)
-    context |= {"parts": parts, "since": token_of(mark, parts)}
+    context |= live_parts(mark, render_parts("experiments", PARTS, context))
     return render(request, "experiments/experiments/detail.html", context)
 
 
@@ -169,78 +171,55 @@ def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
     }
 
 
-@require_GET
 def experiment_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The parts that have changed ``?since=``, as HTML, and the chart's model; final
     when no sweep of the page is running."""
     experiment = readable(request, pk)
-    since, mark = request.GET.get("since", ""), version(experiment)
-    if is_current(since, mark):
-        return JsonResponse({"since": since, "final": False, "parts": {}})
-    context = _detail(request, experiment)
-    parts, summary = rendered_parts(context), context["summary"]
-    return JsonResponse(
-        {
-            "since": token_of(mark, parts),
-            "final": not summary.running_count,
-            "parts": changed_parts(since, parts),
-            "charts": {"best": summary.chart},
-        }
-    )
+
+    def read() -> tuple[dict[str, str], dict[str, Any]]:
+        context = _detail(request, experiment)
+        summary = context["summary"]
+        more = {"final": not summary.running_count, "charts": {"best": summary.chart}}
+        return render_parts("experiments", PARTS, context), more
+
+    return parts_feed(request, version(experiment), read)
 
 
-@require_http_methods(["GET", "POST"])
 def experiment_create(request: HttpRequest) -> HttpResponse:
     team, user = current_team(request), access.viewer(request)
     if team is None or not access.can_steer(user, team):
         raise PermissionDenied
     form = ExperimentForm(request.POST or None, team=team)
-    if request.method == "POST" and form.is_valid():
-        form.instance.created_by = user
-        experiment = form.save()
-        log(experiment, user, "experiment created")
-        return redirect(experiment)
-    return _form_page(request, form, title="New experiment", team=team)
+    form.instance.created_by = user
+    return _answer(request, form, "experiment created", title="New experiment")
 
 
-@require_http_methods(["GET", "POST"])
 def experiment_edit(request: HttpRequest, pk: int) -> HttpResponse:
     experiment = steerable(request, pk)
-    team = experiment.team
-    form = ExperimentForm(request.POST or None, instance=experiment, team=team)
-    if request.method == "POST" and form.is_valid():
-        log(form.save(), access.viewer(request), "experiment changed")
-        return redirect(experiment)
-    title = f"Edit {form.initial['name']}"
-    return _form_page(request, form, title=title, team=team)
+    data, title = request.POST or None, f"Edit {experiment.name}"
+    form = ExperimentForm(data, instance=experiment, team=experiment.team)
+    return _answer(request, form, "experiment changed", title=title)
 
 
-@require_http_methods(["GET", "POST"])
 def experiment_notes(request: HttpRequest, pk: int) -> HttpResponse:
     experiment = steerable(request, pk)
     form = NotesForm(request.POST or None, instance=experiment)
-    if request.method == "POST" and form.is_valid():
-        log(form.save(), access.viewer(request), "experiment notes changed")
-        return redirect(experiment)
     title = f"Notes on {experiment.name}"
-    return _form_page(request, form, title=title, team=experiment.team)
+    return _answer(request, form, "experiment notes changed", title=title)
 
 
-def _form_page(
-    request: HttpRequest, form: Any, *, title: str, team: Team
-) -> HttpResponse:
-    context = {
-        "form": form,
-        "title": title,
-        "team": team,
-        "experiment": form.instance if form.instance.pk else None,
-    }
-    status = 422 if form.errors else 200
+def _answer(request: HttpRequest, form: Any, verb: str, *, title: str) -> HttpResponse:
+    """The saved experiment's page, or the form."""
+    if request.method == "POST" and form.is_valid():
+        experiment = form.save()
+        log(experiment, access.viewer(request), verb)
+        return redirect(experiment)
+    known = form.instance if form.instance.pk else None
+    context = {"title": title, "team": form.instance.team, "experiment": known}
     template = "experiments/experiments/form.html"
-    return render(request, template, context, status=status)
+    return form_page(request, template, form, **context)
 
 
-@require_POST
 def experiment_archive(request: HttpRequest, pk: int) -> HttpResponse:
     """Archive the experiment, or with ``restore`` restore it."""
     experiment = steerable(request, pk)
@@ -253,13 +232,11 @@ def experiment_archive(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 urlpatterns = [
-    path("experiments/", experiment_list, name="experiment_list"),
-    path("experiments/new/", experiment_create, name="experiment_create"),
-    path("experiments/<int:pk>/", experiment_detail, name="experiment_detail"),
-    path("experiments/<int:pk>/feed.json", experiment_feed, name="experiment_feed"),
-    path("experiments/<int:pk>/edit/", experiment_edit, name="experiment_edit"),
-    path("experiments/<int:pk>/notes/", experiment_notes, name="experiment_notes"),
-    path(
-        "experiments/<int:pk>/archive/", experiment_archive, name="experiment_archive"
-    ),
+    get("experiments/", experiment_list, "experiment_list"),
+    get_or_post("experiments/new/", experiment_create, "experiment_create"),
+    get("experiments/<int:pk>/", experiment_detail, "experiment_detail"),
+    get("experiments/<int:pk>/feed.json", experiment_feed, "experiment_feed"),
+    get_or_post("experiments/<int:pk>/edit/", experiment_edit, "experiment_edit"),
+    get_or_post("experiments/<int:pk>/notes/", experiment_notes, "experiment_notes"),
+    post("experiments/<int:pk>/archive/", experiment_archive, "experiment_archive"),
 ]

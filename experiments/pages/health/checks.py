@@ -205,11 +205,10 @@ def _work_issues(work: Work) -> Iterator[HealthIssue]:
 
 def _no_worker(pool: PoolWork, work: Work) -> HealthIssue:
     waited = (work.now - pool.oldest).total_seconds() if pool.oldest else 0.0
-    verb = "waits" if pool.waiting == 1 else "wait"
+    trials = counted(pool.waiting, "trial waits", "trials wait")
     return HealthIssue(
         f"Pool {pool.name} has no slot that takes trials",
-        f"{counted(pool.waiting, 'trial')} {verb}, the longest for"
-        f" {duration_text(waited)}.",
+        f"{trials}, the longest for {duration_text(waited)}.",
         f"Start a worker: python manage.py worker --pool {pool.name} --slots 2",
         critical=waited > MAX_WAIT,
     )

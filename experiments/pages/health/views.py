@@ -5,20 +5,17 @@ shows admins the state of the whole installation.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.template.loader import render_to_string
 from django.urls import path
-from django.views.decorators.http import require_GET
 
 from experiments import queues
 from experiments.models import User
-from experiments.pages.frame import parts_feed, token_of
+from experiments.pages.frame import get, live_parts, parts_feed, render_parts
 from experiments.pages.health import disk
 from experiments.pages.health.checks import health_issues
 from experiments.pages.health.status import (
@@ -52,15 +49,12 @@ def _database_answers() -> bool:
     return True
 
 
-@require_GET
 def health(request: HttpRequest) -> HttpResponse:
     must_be_admin(request)
-    mark, parts = moment(), rendered_parts()
-    context = {"parts": parts, "since": token_of(mark, parts), "versions": versions()}
+    context = {**live_parts(moment(), rendered_parts()), "versions": versions()}
     return render(request, "experiments/health/page.html", context)
 
 
-@require_GET
 def health_feed(request: HttpRequest) -> JsonResponse:
     must_be_admin(request)
     return parts_feed(request, moment(), rendered_parts)
@@ -79,7 +73,7 @@ def must_be_admin(request: HttpRequest) -> User:
     return user
 
 
-def rendered_parts() -> Mapping[str, str]:
+def rendered_parts() -> dict[str, str]:
     found = installation_status()
     context = {
         "status": found,
@@ -89,14 +83,11 @@ def rendered_parts() -> Mapping[str, str]:
         "address": queue_address(),
         "folders": disk.folders().items(),
     }
-    return {
-        part: render_to_string(f"experiments/health/{part}.html", context)
-        for part in PARTS
-    }
+    return render_parts("health", PARTS, context)
 
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
-    path("health/", health, name="health"),
-    path("health/feed.json", health_feed, name="health_feed"),
+    get("health/", health, "health"),
+    get("health/feed.json", health_feed, "health_feed"),
 ]

@@ -12,6 +12,7 @@ from experiments.search.formats import FORMATS, FinishedTrial
 from experiments.search.wording import counted
 
 MAX_BEST = 5
+SETTINGS = ("setting is", "settings are")
 SCRIPTS = (".py", ".sh", ".jl", ".r", ".R", ".js", ".lua", ".pl", ".m")
 
 
@@ -35,21 +36,16 @@ def _carried(preview: ImportPreview) -> str:
     lost = len({note.path for note in preview.notes if note.line is not None})
     if not total:
         differing = sum(bool(note.path) for note in preview.notes)
-        verb = "is" if differing == 1 else "are"
-        settings = counted(differing, "setting")
-        return f"{settings} {verb} changed or left out." if differing else ""
-    verb = "is" if total == 1 else "are"
-    if not lost:
-        return f"{counted(total, 'setting')} {verb} imported unchanged."
-    kept = max(0, total - lost)
-    return f"{kept:,} of {counted(total, 'setting')} {verb} imported unchanged."
+        settings = counted(differing, *SETTINGS)
+        return f"{settings} changed or left out." if differing else ""
+    of = f"{max(0, total - lost):,} of " if lost else ""
+    return f"{of}{counted(total, *SETTINGS)} imported unchanged."
 
 
 def _filled(preview: ImportPreview) -> str:
     """About settings that a sweep here needs and the content does not have."""
     filled = sum(not note.path for note in preview.notes)
-    verb = "is" if filled == 1 else "are"
-    return f"{counted(filled, 'setting')} {verb} filled in." if filled else ""
+    return f"{counted(filled, *SETTINGS)} filled in." if filled else ""
 
 
 def missing_script(preview: ImportPreview) -> str:
@@ -84,12 +80,11 @@ def finished_words(preview: ImportPreview) -> Sequence[str]:
         for state, word in words.items()
         if state in states
     ]
-    verb = "was" if len(given) == 1 else "were"
-    sentences = [f"{counted(len(given), 'finished trial')} {verb} found."]
-    if len(usable) < len(given):
-        gone = len(given) - len(usable)
-        verb = "is" if gone == 1 else "are"
-        sentences.append(f"{gone:,} of them {verb} outside the space and left out.")
+    were = ("finished trial was found.", "finished trials were found.")
+    sentences = [counted(len(given), *were)]
+    if gone := len(given) - len(usable):
+        are = counted(gone, "of them is", "of them are")
+        sentences.append(f"{are} outside the space and left out.")
     if usable:
         total = limits.max_total_trials + len(usable)
         sentences += [

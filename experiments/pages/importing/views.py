@@ -9,12 +9,11 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path
-from django.views.decorators.http import require_http_methods
 
 from experiments.pages.builder.context import FormContext, context_for_new, new_token
 from experiments.pages.builder.drafts import submit_once
 from experiments.pages.builder.views import TOKEN
+from experiments.pages.frame import get_or_post
 from experiments.pages.importing import summary
 from experiments.pages.importing.lines import (
     numbered_problems,
@@ -84,7 +83,6 @@ class ImportForm:
         )
 
 
-@require_http_methods(["GET", "POST"])
 def sweep_import(request: HttpRequest) -> HttpResponse:
     """Preview a pasted text or a chosen file; only `do=create` stores anything."""
     form = ImportForm(request, context_for_new(request))
@@ -162,4 +160,4 @@ def preview_context(preview: ImportPreview) -> dict[str, Any]:
     }
 
 
-urlpatterns = [path("sweeps/import/", sweep_import, name="sweep_import")]
+urlpatterns = [get_or_post("sweeps/import/", sweep_import, "sweep_import")]

@@ -18,6 +18,7 @@ from experiments import access
 from experiments.db.clock import database_now
 from experiments.models import Pool, Team, Trial, User
 from experiments.models.trials import TrialState
+from experiments.pages.frame import render_parts
 from experiments.pages.pools.hosts import (
     IDLE,
     HostCard,
@@ -174,10 +175,7 @@ class PoolsPage:
 
     def rendered_parts(self) -> Mapping[str, str]:
         context = {"page": self, "is_admin": self.user.is_superuser, "team": self.team}
-        parts = {
-            name: render_to_string(f"experiments/pools/{name}.html", context)
-            for name in ("facts", "tiles", "queue")
-        }
+        parts = render_parts("pools", ("facts", "tiles", "queue"), context)
         for section in self.sections:
             parts[f"pool-{section.pool.pk}"] = render_to_string(
                 "experiments/pools/section.html", {**context, "section": section}

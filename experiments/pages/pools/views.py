@@ -15,13 +15,21 @@ from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.urls import path, reverse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.urls import reverse
 
 from experiments import access, lifecycle
 from experiments.models import Event, Pool, User, Worker, WorkerToken
 from experiments.models.trials import AttemptState
-from experiments.pages.frame import ask, current_team, parts_feed, token_of
+from experiments.pages.frame import (
+    ask,
+    current_team,
+    form_page,
+    get,
+    get_or_post,
+    live_parts,
+    parts_feed,
+    post,
+)
 from experiments.pages.health.views import must_be_admin
 from experiments.pages.pools.forms import (
     MAX_REASON,
@@ -53,15 +61,12 @@ def page_of(request: HttpRequest, pools: Sequence[Pool]) -> PoolsPage:
     return pools_page(access.viewer(request), pools, team=team, narrow=narrow)
 
 
-@require_GET
 def pool_page(request: HttpRequest, name: str = "") -> HttpResponse:
     mark = moment()
     page = page_of(request, pools_of(request, name))
-    parts = page.rendered_parts()
     context: dict[str, Any] = {
+        **live_parts(mark, page.rendered_parts()),
         "page": page,
-        "parts": parts,
-        "since": token_of(mark, parts),
         "pool": page.pools[0] if name else None,
         "tabs": tabs_of(page.user, name),
         "team_count": team_count(page.pools),
@@ -72,7 +77,6 @@ def pool_page(request: HttpRequest, name: str = "") -> HttpResponse:
     return render(request, "experiments/pools/page.html", context)
 
 
-@require_GET
 def pool_feed(request: HttpRequest) -> JsonResponse:
     """The parts that have changed, of all pools or of one ``?pool=``."""
     pools = pools_of(request, request.GET.get("pool", ""))
@@ -108,7 +112,6 @@ def team_count(pools: Sequence[Pool]) -> int:
     return int(through.aggregate(n=Count("team", distinct=True))["n"])
 
 
-@require_GET
 def pool_start(request: HttpRequest, name: str) -> HttpResponse:
     pool = pools_of(request, name)[0]
     return show_start(request, pool)
@@ -148,7 +151,6 @@ def pool_of(name: str) -> Pool:
     return access.found_or_404(Pool.objects.all(), name=name)
 
 
-@require_http_methods(["GET", "POST"])
 def host_drain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     admin, worker = must_be_admin(request), host_of(name, pk)
     reason = request.POST.get("reason", "").replace("\0", "").strip()
@@ -165,7 +167,6 @@ def host_drain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     return redirect("pool_list")
 
 
-@require_POST
 def host_undrain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     admin, worker = must_be_admin(request), host_of(name, pk)
     if lifecycle.undrain_worker(worker, actor=admin):
@@ -175,7 +176,6 @@ def host_undrain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     return redirect("pool_list")
 
 
-@require_http_methods(["GET", "POST"])
 def host_forget(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     admin, worker = must_be_admin(request), host_of(name, pk)
     if request.method != "POST":
@@ -191,7 +191,6 @@ def host_forget(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     return redirect("pool_list")
 
 
-@require_POST
 def pool_token(request: HttpRequest, name: str) -> HttpResponse:
     """Create a token for the pool's workers, and show it this once."""
     admin, pool = must_be_admin(request), pool_of(name)
@@ -201,7 +200,6 @@ def pool_token(request: HttpRequest, name: str) -> HttpResponse:
     return show_start(request, pool, token.secret)
 
 
-@require_http_methods(["GET", "POST"])
 def pool_edit(request: HttpRequest, name: str) -> HttpResponse:
     admin, pool = must_be_admin(request), pool_of(name)
     form = PoolForm(request.POST or None, instance=pool)
@@ -212,7 +210,6 @@ def pool_edit(request: HttpRequest, name: str) -> HttpResponse:
     return show_form(request, form, pool)
 
 
-@require_http_methods(["GET", "POST"])
 def pool_create(request: HttpRequest) -> HttpResponse:
     admin = must_be_admin(request)
     form = NewPoolForm(request.POST or None)
@@ -223,9 +220,8 @@ def pool_create(request: HttpRequest) -> HttpResponse:
 
 
 def show_form(request: HttpRequest, form: PoolForm, pool: Pool | None) -> HttpResponse:
-    status = 422 if form.errors else 200
-    context = {"form": form, "pool": pool and pool_of(pool.name)}
-    return render(request, "experiments/pools/form.html", context, status=status)
+    shown = pool and pool_of(pool.name)
+    return form_page(request, "experiments/pools/form.html", form, pool=shown)
 
 
 @transaction.atomic
@@ -243,14 +239,14 @@ def save(form: PoolForm, admin: User, verb: str) -> Pool:
 
 HOST = "pools/<slug:name>/hosts/<int:pk>"
 urlpatterns = [
-    path("pools/", pool_page, name="pool_list"),
-    path("pools/feed.json", pool_feed, name="pool_feed"),
-    path("pools/new/", pool_create, name="pool_create"),
-    path("pools/<slug:name>/", pool_page, name="pool_detail"),
-    path("pools/<slug:name>/start/", pool_start, name="pool_start"),
-    path("pools/<slug:name>/edit/", pool_edit, name="pool_edit"),
-    path("pools/<slug:name>/token/", pool_token, name="pool_token"),
-    path(f"{HOST}/drain/", host_drain, name="host_drain"),
-    path(f"{HOST}/undrain/", host_undrain, name="host_undrain"),
-    path(f"{HOST}/forget/", host_forget, name="host_forget"),
+    get("pools/", pool_page, "pool_list"),
+    get("pools/feed.json", pool_feed, "pool_feed"),
+    get_or_post("pools/new/", pool_create, "pool_create"),
+    get("pools/<slug:name>/", pool_page, "pool_detail"),
+    get("pools/<slug:name>/start/", pool_start, "pool_start"),
+    get_or_post("pools/<slug:name>/edit/", pool_edit, "pool_edit"),
+    post("pools/<slug:name>/token/", pool_token, "pool_token"),
+    get_or_post(f"{HOST}/drain/", host_drain, "host_drain"),
+    post(f"{HOST}/undrain/", host_undrain, "host_undrain"),
+    get_or_post(f"{HOST}/forget/", host_forget, "host_forget"),
 ]

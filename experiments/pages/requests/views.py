@@ -8,14 +8,13 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path, reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.urls import reverse
 
 from experiments import access
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_LIVE
-from experiments.pages.frame import sweep_to_steer
+from experiments.pages.frame import act, get_or_post, post, sweep_to_steer, whole_number
 from experiments.pages.requests.form import HandForm
 from experiments.search.fields import DefinitionError
 from experiments.search.wording import counted
@@ -46,25 +45,23 @@ def numbers_in(texts: Sequence[str]) -> list[int]:
 
 
 def _number(text: str) -> int:
-    is_plain = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
-    return int(text) if is_plain else -1
+    number = whole_number(text, most_digits=MAX_DIGITS)
+    return -1 if number is None else number
 
 
 # --- again -------------------------------------------------------------------------
 
 
-@require_http_methods(GET_OR_POST)
 def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Run trials again with the same values; GET with the ids of ticked ones asks
     first."""
     sweep = sweep_to_steer(request, pk)
     if request.method != "POST":
         return _ask_again(request, sweep)
-    _run_again(request, sweep, numbers_in(request.POST.getlist("trials")))
-    return redirect(sweep)
+    numbers = numbers_in(request.POST.getlist("trials"))
+    return act(request, sweep, lambda: _run_again(request, sweep, numbers))
 
 
-@require_http_methods(GET_OR_POST)
 def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
     """Run one trial again, from its page."""
     trial = access.found_or_404(access.trials_for(access.viewer(request)), pk=pk)
@@ -73,22 +70,16 @@ def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_steer(request, trial.sweep_id)
     if request.method != "POST":
         return _question(request, sweep, [trial], back=trial)
-    _run_again(request, sweep, [trial.number])
-    return redirect(trial)
+    return act(request, trial, lambda: _run_again(request, sweep, [trial.number]))
 
 
-def _run_again(request: HttpRequest, sweep: Sweep, numbers: Sequence[int]) -> None:
-    """Request the trials again, and say so, or why not."""
+def _run_again(request: HttpRequest, sweep: Sweep, numbers: Sequence[int]) -> str:
     to_end = request.POST.get("to_end") == "on"
     actor = access.viewer(request)
-    try:
-        requests.run_again(sweep, numbers, actor=actor, to_end=to_end)
-    except NotPossible as error:
-        messages.error(request, str(error))
-        return
+    requests.run_again(sweep, numbers, actor=actor, to_end=to_end)
     how = ", without early termination" if to_end else ""
     named = requests.trials_named(numbers)
-    messages.success(request, f"{named} will run again{how}, {when_words(sweep)}.")
+    return f"{named} will run again{how}, {when_words(sweep)}."
 
 
 def _ask_again(request: HttpRequest, sweep: Sweep) -> HttpResponse:
@@ -124,13 +115,11 @@ def _question(
 # --- own values ----------------------------------------------------------------------
 
 
-@require_http_methods(GET_OR_POST)
 def add(request: HttpRequest, pk: int) -> HttpResponse:
     """A trial with values from an empty form."""
     return _by_hand(request, sweep_to_steer(request, pk), None)
 
 
-@require_http_methods(GET_OR_POST)
 def clone(request: HttpRequest, pk: int) -> HttpResponse:
     """A trial with another trial's values, changed."""
     trial = access.found_or_404(
@@ -197,22 +186,19 @@ def _form_page(
 # --- backfill ----------------------------------------------------------------------
 
 
-@require_http_methods(GET_OR_POST)
 def backfill_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Lists configurations without an outcome; POST runs them."""
     sweep = sweep_to_steer(request, pk)
     if request.method != "POST":
         return _backfill_page(request, sweep)
-    try:
-        found = backfill.run_backfill(sweep, actor=access.viewer(request))
-        count = len(found.trials)
-        words = f"{counted(count, 'trial')} will run {when_words(sweep)}."
-        messages.success(
-            request, words if count else f"{sweep} has no trials to backfill."
-        )
-    except NotPossible as error:
-        messages.error(request, str(error))
-    return redirect(sweep)
+    return act(request, sweep, lambda: _run_backfill(request, sweep))
+
+
+def _run_backfill(request: HttpRequest, sweep: Sweep) -> str:
+    count = len(backfill.run_backfill(sweep, actor=access.viewer(request)).trials)
+    if not count:
+        return f"{sweep} has no trials to backfill."
+    return f"{counted(count, 'trial')} will run {when_words(sweep)}."
 
 
 def _backfill_page(request: HttpRequest, sweep: Sweep) -> HttpResponse:
@@ -239,27 +225,26 @@ def _backfill_row(trial: backfill.MissingTrial, space: Any) -> dict[str, Any]:
 # --- withdrawal ----------------------------------------------------------------------
 
 
-@require_POST
 def remove_waiting(request: HttpRequest, pk: int) -> HttpResponse:
     """Withdraw a requested trial that waits to run."""
     sweep = sweep_to_steer(request, pk)
+    return act(request, sweep, lambda: _withdrawn(request, sweep))
+
+
+def _withdrawn(request: HttpRequest, sweep: Sweep) -> str:
     wanted = _number(request.POST.get("request", ""))
     trial_request = sweep.requests.filter(pk=wanted).first()
-    try:
-        if trial_request is None:
-            raise NotPossible(f"This trial of {sweep} is not waiting to run.")
-        requests.withdraw(trial_request, actor=access.viewer(request))
-        messages.success(request, "Withdrew the requested trial; it will not run.")
-    except NotPossible as error:
-        messages.error(request, str(error))
-    return redirect(sweep)
+    if trial_request is None:
+        raise NotPossible(f"This trial of {sweep} is not waiting to run.")
+    requests.withdraw(trial_request, actor=access.viewer(request))
+    return "Withdrew the requested trial; it will not run."
 
 
 urlpatterns = [
-    path("sweeps/<int:pk>/again/", again, name="sweep_again"),
-    path("trials/<int:pk>/again/", trial_again, name="trial_again"),
-    path("sweeps/<int:pk>/add/", add, name="sweep_add_trial"),
-    path("sweeps/<int:pk>/backfill/", backfill_view, name="sweep_backfill"),
-    path("sweeps/<int:pk>/waiting/", remove_waiting, name="sweep_remove_waiting"),
-    path("trials/<int:pk>/clone/", clone, name="trial_clone"),
+    get_or_post("sweeps/<int:pk>/again/", again, "sweep_again"),
+    get_or_post("trials/<int:pk>/again/", trial_again, "trial_again"),
+    get_or_post("sweeps/<int:pk>/add/", add, "sweep_add_trial"),
+    get_or_post("sweeps/<int:pk>/backfill/", backfill_view, "sweep_backfill"),
+    post("sweeps/<int:pk>/waiting/", remove_waiting, "sweep_remove_waiting"),
+    get_or_post("trials/<int:pk>/clone/", clone, "trial_clone"),
 ]

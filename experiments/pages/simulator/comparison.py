@@ -14,8 +14,6 @@ from django.utils.http import urlencode
 from experiments.models import Sweep
 from experiments.models.sweeps import SWEEP_ENDS
 from experiments.pages.simulator.ended import (
-    EndedMap,
-    EndedTrial,
     ended_map,
     ended_trials,
 )
@@ -34,8 +32,6 @@ from experiments.pages.simulator.form import (
     settings_text,
 )
 from experiments.pages.simulator.outcomes import (
-    OutcomeRow,
-    OutcomeSentence,
     PolicyOutcome,
     happened,
     outcome,
@@ -146,79 +142,60 @@ class ComparisonInput:
         return query_text(self.entered, kept, mark=str(self.mark), vary=self.vary)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PolicyComparison:
-    """The page: its form, how far the simulations are, and what they found.
+def compare(given: ComparisonInput) -> dict[str, Any]:
+    """What the page's templates show: its form, how far the simulations are, and what
+    they found.
 
-    `final`: asking again would bring nothing new. `own` is the column of the entered
-    policy; what depends on it is None or empty without it.
+    ``final``: asking again would bring nothing new. ``own`` is the column of the
+    entered policy; what depends on it is None or empty without it.
     """
-
-    entered: EnteredPolicy
-    options: list[PolicyOption]
-    fields: list[SettingField]
-    problems: list[str]
-    hidden: list[tuple[str, str]]
-    varied: list[tuple[str, str]]
-    vary: str
-    is_empty: bool
-    final: bool
-    result: SimulationResult
-    waiting_for: str
-    columns: list[PolicyOutcome]
-    rows: list[OutcomeRow]
-    own: PolicyOutcome | None
-    sentence: OutcomeSentence | None
-    ended_map: EndedMap | None
-    ended_trials: list[EndedTrial]
-    keep_query: str
-    own_text: str
-    new_sweep_url: str
-    facts: list[str]
-    limits: list[str]
-
-    @property
-    def percent(self) -> int:
-        return round(100 * self.result.done)
-
-
-def compare(given: ComparisonInput) -> PolicyComparison:
-    sweep, recording, own = given.sweep, given.recording, given.entered.settings
-    result = given.result()
-    evaluation = None if recording is None or given.is_empty else Evaluation(recording)
-    columns = _columns(given, result, evaluation) if evaluation else []
-    entered = next((each for each in columns if each.own), None)
-    fields = _fields(given)
-    return PolicyComparison(
-        entered=given.entered,
-        options=_options(given),
-        fields=fields,
-        problems=_problems(given.entered, fields),
-        hidden=_hidden(given),
-        varied=[(name, name.replace("_", " ")) for name in given.varied],
-        vary=given.vary,
-        is_empty=given.is_empty,
-        final=given.is_empty
+    recording, own = given.recording, given.entered.settings
+    result, fields = given.result(), _fields(given)
+    is_read = recording is not None
+    return {
+        "entered": given.entered,
+        "options": _options(given),
+        "fields": fields,
+        "problems": _problems(given.entered, fields),
+        "hidden": _hidden(given),
+        "varied": [(name, name.replace("_", " ")) for name in given.varied],
+        "vary": given.vary,
+        "is_empty": given.is_empty,
+        "final": given.is_empty
         or bool(result.problem)
-        or (recording is not None and result.complete),
-        result=result,
-        waiting_for=_waiting_for(given),
-        columns=columns,
-        rows=outcome_rows(sweep, columns, evaluation) if evaluation else [],
-        own=entered,
-        sentence=outcome_sentence(sweep, entered, evaluation)
-        if evaluation and entered
-        else None,
-        ended_map=ended_map(entered, evaluation) if evaluation and entered else None,
-        ended_trials=ended_trials(sweep, entered, evaluation)
-        if evaluation and entered
-        else [],
-        keep_query=_keep_query(given),
-        own_text=settings_text(own) if own is not None else "",
-        new_sweep_url=_new_sweep_url(given),
-        facts=_facts(evaluation) if evaluation else [_reports(given)],
-        limits=limits_in_words(evaluation) if evaluation else [],
-    )
+        or (is_read and result.complete),
+        "result": result,
+        "percent": round(100 * result.done),
+        "waiting_for": _waiting_for(given),
+        "keep_query": _keep_query(given),
+        "own_text": settings_text(own) if own is not None else "",
+        "new_sweep_url": _new_sweep_url(given),
+        "facts": [_reports(given)],
+        **_outcomes(given, result),
+    }
+
+
+def _outcomes(given: ComparisonInput, result: SimulationResult) -> dict[str, Any]:
+    """Empty until the reports are read."""
+    if given.recording is None or given.is_empty:
+        return {}
+    sweep, evaluation = given.sweep, Evaluation(given.recording)
+    columns = _columns(given, result, evaluation)
+    own = next((each for each in columns if each.own), None)
+    found = {
+        "columns": columns,
+        "rows": outcome_rows(sweep, columns, evaluation),
+        "own": own,
+        "facts": _facts(evaluation),
+        "limits": limits_in_words(evaluation),
+    }
+    if own is not None:
+        found |= {
+            "sentence": outcome_sentence(sweep, own, evaluation),
+            "ended_map": ended_map(own, evaluation),
+            "ended_trials": ended_trials(sweep, own, evaluation),
+        }
+    return found
 
 
 def _columns(

@@ -9,12 +9,18 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
-from django.urls import path, reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.urls import reverse
 
 from experiments import access
 from experiments.models import Sweep
-from experiments.pages.frame import may_steer, sweep_to_read, sweep_to_steer
+from experiments.pages.frame import (
+    get,
+    may_steer,
+    post,
+    sweep_to_read,
+    sweep_to_steer,
+    whole_number,
+)
 from experiments.pages.simulator.comparison import (
     KEEP,
     ComparisonInput,
@@ -30,7 +36,6 @@ MAX_DIGITS, MAX_QUERY = 15, 20_000
 PARTS = ("facts", "actions", "answer", "outcomes", "ended", "limits")
 
 
-@require_GET
 def simulator(request: HttpRequest, pk: int) -> HttpResponse:
     """The whole page; a long simulation shows its progress, and the page asks again."""
     given = ComparisonInput.read(sweep_to_read(request, pk), request.GET)
@@ -38,7 +43,6 @@ def simulator(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "experiments/simulator/page.html", context)
 
 
-@require_GET
 def simulator_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The page's parts for the entered policy."""
     given = ComparisonInput.read(sweep_to_read(request, pk), request.GET)
@@ -47,19 +51,20 @@ def simulator_feed(request: HttpRequest, pk: int) -> JsonResponse:
     names = [*PARTS, "settings"] if "form" in request.GET else PARTS
     return JsonResponse(
         {
-            "final": comparison.final,
+            "final": comparison["final"],
             "reading": given.recording is None,
             "mark": str(given.mark),
-            "problems": {each.name: list(each.problems) for each in comparison.fields},
-            "varied": comparison.varied,
-            "vary": comparison.vary,
-            "right": comparison.own is not None,
+            "problems": {
+                each.name: list(each.problems) for each in comparison["fields"]
+            },
+            "varied": comparison["varied"],
+            "vary": comparison["vary"],
+            "right": comparison.get("own") is not None,
             "parts": {name: _part(request, name, context) for name in names},
         }
     )
 
 
-@require_GET
 def trade_off_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The data of the trade-off's chart, or its progress."""
     sweep = sweep_to_read(request, pk)
@@ -78,7 +83,6 @@ def trade_off_feed(request: HttpRequest, pk: int) -> JsonResponse:
     )
 
 
-@require_POST
 def apply(request: HttpRequest, pk: int) -> HttpResponse:
     """A live sweep is judged by the posted policy from now on."""
     source = sweep_to_read(request, pk)
@@ -99,9 +103,10 @@ def apply(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > MAX_DIGITS:
+    number = whole_number(text, most_digits=MAX_DIGITS)
+    if number is None:
         raise Http404(f"There is no sweep {text[:40]!r}.")
-    return int(text)
+    return number
 
 
 def _settings(text: str) -> Any:
@@ -134,7 +139,7 @@ def _context(request: HttpRequest, given: ComparisonInput) -> dict[str, Any]:
         "comparison": comparison,
         "can_steer": can_steer,
         "targets": apply_targets(given.sweep)
-        if can_steer and comparison.own_text
+        if can_steer and comparison["own_text"]
         else [],
     }
 
@@ -146,12 +151,12 @@ def _part(request: HttpRequest, name: str, context: dict[str, Any]) -> str:
 
 
 urlpatterns = [
-    path("sweeps/<int:pk>/simulator/", simulator, name="simulator"),
-    path("sweeps/<int:pk>/simulator/feed.json", simulator_feed, name="simulator_feed"),
-    path(
+    get("sweeps/<int:pk>/simulator/", simulator, "simulator"),
+    get("sweeps/<int:pk>/simulator/feed.json", simulator_feed, "simulator_feed"),
+    get(
         "sweeps/<int:pk>/simulator/trade-off.json",
         trade_off_feed,
-        name="simulator_trade_off",
+        "simulator_trade_off",
     ),
-    path("sweeps/<int:pk>/simulator/apply", apply, name="simulator_apply"),
+    post("sweeps/<int:pk>/simulator/apply", apply, "simulator_apply"),
 ]

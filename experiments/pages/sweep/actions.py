@@ -1,26 +1,177 @@
-"""What people do to a sweep from its page, from starting to archiving it."""
+"""What people do to a sweep, from starting to archiving it: on its failures and its
+pre-flight, by the forms of its Settings tab, and by its buttons.
+"""
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Collection
+from typing import Any, cast
 
 from django.contrib import messages
 from django.db.models.functions import Now
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path
-from django.views.decorators.http import require_http_methods, require_POST
 
-from experiments import access
+from experiments import access, lifecycle, queues
 from experiments.db.clock import database_now
-from experiments.models import Event, Sweep
+from experiments.failures.groups import failure_groups
+from experiments.failures.known_errors import known_error
+from experiments.failures.preflight import Preflight
+from experiments.models import Event, Sweep, User
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
-from experiments.pages.frame import sweep_to_steer
+from experiments.pages.frame import (
+    act,
+    get,
+    get_or_post,
+    post,
+    sweep_to_read,
+    sweep_to_steer,
+)
+from experiments.pages.sweep.best_configuration import document_text
+from experiments.pages.sweep.cards import USE, preflight_remedies
+from experiments.pages.sweep.failure_card import failure_card, picked_group
+from experiments.pages.sweep.forms import LimitsForm, PolicyForm, SeenForm, SpaceForm
 from experiments.pages.sweep.head import frame
+from experiments.pages.sweep.remedies import (
+    NO_CHOICE,
+    Situation,
+    constraint_of,
+    do_remedy,
+)
+from experiments.pages.sweep.summary import sweep_summary
 from experiments.search.fields import DefinitionError
 from experiments.search.wording import counted
-from experiments.sweeps import control
+from experiments.sweeps import control, editing, primary_metric
 from experiments.sweeps.progress import counts_by_sweep
+
+
+def failures(request: HttpRequest, pk: int) -> HttpResponse:
+    """The sweep's failures, also while it runs."""
+    sweep, now = sweep_to_read(request, pk), database_now()
+    summary = sweep_summary(sweep, now=now)
+    context = {
+        **frame(request, sweep, summary.counts, now=now),
+        "tab": "sweep_failures",
+        "card": failure_card(summary, request.GET, always=True),
+    }
+    return render(request, "experiments/sweep/failures.html", context)
+
+
+def remedy(request: HttpRequest, pk: int) -> HttpResponse:
+    """Do what was picked on the failure card."""
+    sweep = sweep_to_steer(request, pk)
+    summary = sweep_summary(sweep, now=database_now())
+    group = picked_group(failure_groups(sweep), request.POST.get("signature", ""))
+    situation = Situation(
+        sweep,
+        group,
+        known_error(group.words if group else ""),
+        constraint_of(sweep, group),
+        summary.not_started,
+    )
+    picked, actor = request.POST.get("remedy", ""), access.viewer(request)
+    try:
+        done = do_remedy(situation, picked, actor=actor)
+    except (control.NotPossible, DefinitionError) as error:
+        messages.error(request, str(error))
+        return redirect(sweep)
+    messages.success(request, done.message)
+    return redirect("sweep_edit", pk=done.draft.pk) if done.draft else redirect(sweep)
+
+
+def preflight(request: HttpRequest, pk: int) -> HttpResponse:
+    """Test one configuration of a draft, or do what was picked on the card."""
+    sweep, user = sweep_to_steer(request, pk), access.viewer(request)
+    picked = request.POST.get("remedy")
+    if picked is None:
+        return act(request, sweep, lambda: _test_one(sweep, user))
+    flight = Preflight.of(sweep)
+    known = {r.value for r in preflight_remedies(sweep, flight)} if flight else set()
+    if picked == "copy" and picked in known:
+        return redirect(f"/sweeps/new/?clone={sweep.pk}")
+    return act(request, sweep, lambda: _continue(sweep, picked, known, user))
+
+
+def _test_one(sweep: Sweep, user: User) -> str:
+    if not lifecycle.start_preflight(sweep, hold=True, actor=user):
+        sweep.refresh_from_db()
+        text = f"{sweep} is {sweep.state}. Only a draft can be tested first."
+        raise control.NotPossible(text)
+    queues.wake_scheduler()
+    return f"{sweep} tests one configuration, then waits for you."
+
+
+def _continue(sweep: Sweep, picked: str, known: Collection[str], user: User) -> str:
+    if picked not in known:
+        raise control.NotPossible(NO_CHOICE)
+    if picked == "resume":
+        control.steer(sweep, "resume", actor=user)
+        return f"{sweep} resumed with all its trials."
+    message = f"{sweep} tests one more configuration first."
+    if picked.startswith(USE):
+        name = picked.removeprefix(USE)
+        primary_metric.use_metric(sweep, name, actor=user)
+        message = f"{sweep} now compares {name}. {message}"
+    if not lifecycle.repeat_preflight(sweep, actor=user):
+        raise control.NotPossible(f"The sweep {sweep} is {sweep.state}, not paused.")
+    queues.wake_scheduler()
+    return message
+
+
+def settings(request: HttpRequest, pk: int) -> HttpResponse:
+    """The tab; POST changes limits."""
+    if request.method == "POST":
+        return _change(request, pk, LimitsForm)
+    return _page(request, sweep_to_read(request, pk))
+
+
+def change_policy(request: HttpRequest, pk: int) -> HttpResponse:
+    """Use another policy from now on, or none."""
+    return _change(request, pk, PolicyForm)
+
+
+def change_space(request: HttpRequest, pk: int) -> HttpResponse:
+    """Draw new trials from another space, after a preview of the change."""
+    if request.method != "POST":
+        return redirect("sweep_settings", pk)
+    return _change(request, pk, SpaceForm)
+
+
+def _change(request: HttpRequest, pk: int, kind: type[SeenForm]) -> HttpResponse:
+    """Save one of the tab's forms, or show it again with its errors."""
+    sweep = sweep_to_steer(request, pk)
+    form = kind(sweep, request.POST)
+    if form.is_valid() and form.save(actor=access.viewer(request)):
+        policy = editing.policy_words(sweep, sweep.early_termination)
+        messages.success(request, form.done.format(sweep, policy=policy))
+        return redirect("sweep_settings", sweep.pk)
+    return _page(request, sweep, **{kind.name: form})
+
+
+def _page(request: HttpRequest, sweep: Sweep, **forms: SeenForm) -> HttpResponse:
+    """The tab; ``forms`` are forms with errors, in place of fresh ones."""
+    counts = counts_by_sweep([sweep.pk])[sweep.pk]
+    context: dict[str, Any] = {
+        **frame(request, sweep, counts, now=database_now()),
+        "tab": "sweep_settings",
+        "form": LimitsForm(sweep),
+        "policy_form": PolicyForm(sweep),
+        "space_form": SpaceForm(sweep),
+        "policy": editing.policy_words(sweep, sweep.early_termination),
+        "document": document_text(sweep, "yaml"),
+        **forms,
+    }
+    return render(
+        request, "experiments/sweep/settings.html", context, status=_status(forms)
+    )
+
+
+def _status(forms: dict[str, SeenForm]) -> int:
+    """409 if somebody else changed the settings, 422 for other errors."""
+    if not any(form.errors for form in forms.values()):
+        return 200
+    return 409 if any(form.overtaken for form in forms.values()) else 422
+
 
 DONE = {
     "start": "{} started.",
@@ -33,7 +184,6 @@ DONE = {
 ASKING = ("cancel", "pause")
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 def action(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     """Start, pause, resume or cancel; GET of cancel and pause asks first."""
     if verb not in control.STEPS:
@@ -41,11 +191,7 @@ def action(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     sweep = sweep_to_steer(request, pk)
     if request.method != "POST":
         return _ask(request, sweep, verb) if verb in ASKING else redirect(sweep)
-    try:
-        messages.success(request, _moved(request, sweep, verb).format(sweep))
-    except control.NotPossible as error:
-        messages.error(request, str(error))
-    return redirect(sweep)
+    return act(request, sweep, lambda: _moved(request, sweep, verb).format(sweep))
 
 
 def _moved(request: HttpRequest, sweep: Sweep, verb: str) -> str:
@@ -64,50 +210,51 @@ def _ask(request: HttpRequest, sweep: Sweep, verb: str) -> HttpResponse:
     return render(request, f"experiments/sweep/{verb}.html", context)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 def extend(request: HttpRequest, pk: int) -> HttpResponse:
     """Run an ended sweep for more trials; GET asks how many."""
     sweep = sweep_to_steer(request, pk)
     if request.method != "POST":
         return _ask(request, sweep, "extend")
-    try:
-        more = control.trials_to_add(request.POST.get("trials", "").strip())
-        control.extend(sweep, more, actor=access.viewer(request))
-        noun = counted(more, "more trial")
-        messages.success(request, f"{sweep} runs again, for {noun}.")
-    except (control.NotPossible, DefinitionError) as error:
-        messages.error(request, str(error))
-    return redirect(sweep)
+    return act(request, sweep, lambda: _extended(request, sweep))
 
 
-@require_POST
+def _extended(request: HttpRequest, sweep: Sweep) -> str:
+    more = control.trials_to_add(request.POST.get("trials", "").strip())
+    control.extend(sweep, more, actor=access.viewer(request))
+    return f"{sweep} runs again, for {counted(more, 'more trial')}."
+
+
 def archive(request: HttpRequest, pk: int) -> HttpResponse:
     """Hide the sweep from lists, or show it again; an active sweep stays in them."""
     sweep = sweep_to_steer(request, pk)
-    away = sweep.archived_at is None
-    if away and not _put_away(sweep):
-        messages.error(
-            request,
-            f"{sweep} is {sweep.state}. Only drafts and ended sweeps can be archived."
-            " Cancel it first.",
-        )
-        return redirect(sweep)
+    return act(request, sweep, lambda: _archived(request, sweep))
+
+
+def _archived(request: HttpRequest, sweep: Sweep) -> str:
+    rows, away = Sweep.objects.filter(pk=sweep.pk), sweep.archived_at is None
     if not away:
-        Sweep.objects.filter(pk=pk).update(archived_at=None, updated_at=Now())
+        rows.update(archived_at=None, updated_at=Now())
+    elif not rows.filter(state__in={*SWEEP_ENDS, SweepState.DRAFT}).update(
+        archived_at=Now(), updated_at=Now()
+    ):
+        raise control.NotPossible(
+            f"{sweep} is {sweep.state}. Only drafts and ended sweeps can be archived."
+            " Cancel it first."
+        )
     verb = "sweep archived" if away else "sweep restored"
     Event.log(verb, actor=access.viewer(request), sweep=sweep)
     where = "archived and hidden from lists" if away else "in the lists again"
-    messages.success(request, f"{sweep} is {where}.")
-    return redirect(sweep)
-
-
-def _put_away(sweep: Sweep) -> bool:
-    over = Sweep.objects.filter(pk=sweep.pk, state__in={*SWEEP_ENDS, SweepState.DRAFT})
-    return bool(over.update(archived_at=Now(), updated_at=Now()))
+    return f"{sweep} is {where}."
 
 
 urlpatterns = [
-    path("sweeps/<int:pk>/extend/", extend, name="sweep_extend"),
-    path("sweeps/<int:pk>/archive/", archive, name="sweep_archive"),
-    path("sweeps/<int:pk>/<str:verb>/", action, name="sweep_action"),
+    get("sweeps/<int:pk>/failures/", failures, "sweep_failures"),
+    post("sweeps/<int:pk>/remedy/", remedy, "sweep_remedy"),
+    post("sweeps/<int:pk>/preflight/", preflight, "sweep_preflight"),
+    get_or_post("sweeps/<int:pk>/settings/", settings, "sweep_settings"),
+    post("sweeps/<int:pk>/early-termination/", change_policy, "sweep_change_policy"),
+    get_or_post("sweeps/<int:pk>/space/", change_space, "sweep_change_space"),
+    get_or_post("sweeps/<int:pk>/extend/", extend, "sweep_extend"),
+    post("sweeps/<int:pk>/archive/", archive, "sweep_archive"),
+    get_or_post("sweeps/<int:pk>/<str:verb>/", action, "sweep_action"),
 ]

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_GET
 
 from experiments.models import Artifact, Sweep, Trial
-from experiments.pages.frame import sweep_to_read
+from experiments.pages.frame import get, sweep_to_read
 from experiments.search.document.command import CommandError, render_command
 from experiments.search.document.yaml import yaml_text
 from experiments.search.wording import counted
@@ -120,7 +118,6 @@ def as_command(sweep: Sweep, params: Mapping[str, Any]) -> str:
         return f"# {error}"
 
 
-@require_GET
 def export(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     """The canonical document as a file."""
     sweep = sweep_to_read(request, pk)
@@ -142,4 +139,4 @@ def document_text(sweep: Sweep, kind: str) -> str:
     return yaml_text(document, width=88)
 
 
-urlpatterns = [path("sweeps/<int:pk>/document.<str:kind>", export, name="sweep_export")]
+urlpatterns = [get("sweeps/<int:pk>/document.<str:kind>", export, "sweep_export")]

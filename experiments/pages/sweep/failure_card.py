@@ -16,6 +16,7 @@ from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
 from experiments.pages.failures import Failure, Sentence, advice, cause, out_of_time
+from experiments.pages.frame import whole_number
 from experiments.pages.log_text import LogLine, last_lines, parse_log
 from experiments.pages.sweep.failure_comparison import (
     FailureComparison,
@@ -160,8 +161,8 @@ def _failure(sweep: Sweep, group: FailureGroup | None, number: str) -> Failure:
     """The picked trial, else the newest one, with the end of its log."""
     trials = group.trials_of(sweep) if group else sweep.trials.filter(reason=TIMEOUT)
     trials = trials.select_related("current_attempt", "sweep")
-    is_number = number.isascii() and number.isdigit() and len(number) < 9
-    trial = trials.filter(number=int(number)).first() if is_number else None
+    is_number = whole_number(number) is not None
+    trial = trials.filter(number=number).first() if is_number else None
     trial = trial or trials.latest("ended_at", "number")
     log = storage.trial_log(trial, trial.current_attempt, last=LOG_BYTES)
     return Failure(trial, last_lines(parse_log(log), MAX_LINES))
@@ -250,8 +251,7 @@ def _facts(summary: SweepSummary) -> str:
     sweep, left = summary.sweep, summary.not_started
     facts = []
     if left and sweep.has_ended:
-        verb = "was" if left == 1 else "were"
-        facts.append(f"{counted(left, 'trial')} {verb} not started.")
+        facts.append(f"{counted(left, 'trial was', 'trials were')} not started.")
     if summary.best is None:
         facts.append(_why_no_best(sweep))
     if sweep.state == SweepState.PAUSED and sweep.max_failed_trials:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -22,6 +22,7 @@ from experiments.pages.form_fields import (
     write_duration,
 )
 from experiments.pages.frame import digest
+from experiments.pages.sweep.search_tile import sampler_of
 from experiments.search.document.limits import MAX_CONCURRENT, MAX_TRIALS
 from experiments.search.document.loading import load_document
 from experiments.search.document.yaml import line_text, yaml_text
@@ -44,8 +45,13 @@ AREA = {"class": "input input-mono", "spellcheck": "false"}
 
 
 class SeenForm(forms.Form):
-    """A form of a sweep's settings; ``initial`` has the present ones."""
+    """A form of a sweep's settings; ``initial`` has the present ones.
 
+    ``name`` is the form's name on the page, ``done`` the message once it is saved.
+    """
+
+    name = "form"
+    done = "The limits of {} are set."
     seen = forms.CharField(
         required=False,
         max_length=MAX_SEEN,
@@ -55,9 +61,36 @@ class SeenForm(forms.Form):
     # Whether somebody else has changed what the form showed.
     overtaken = False
 
-    def __init__(self, data: Any = None, *, initial: Mapping[str, Any]) -> None:
-        now = json.dumps(dict(initial))
-        super().__init__(data, initial={**initial, SEEN: now})
+    def __init__(self, sweep: Sweep, data: Any = None) -> None:
+        self.sweep = sweep
+        initial = self.settings()
+        super().__init__(data, initial={**initial, SEEN: json.dumps(initial)})
+
+    def settings(self) -> dict[str, Any]:
+        """The present settings by field."""
+        raise NotImplementedError
+
+    def changes(self) -> dict[str, Any]:
+        """The fields of the sweep that change. Raises DefinitionError."""
+        raise NotImplementedError
+
+    def place(self, problem: Problem) -> tuple[str | None, str]:
+        """The field and the message of a problem of a change."""
+        raise NotImplementedError
+
+    def save(self, *, actor: User) -> bool:
+        """Change the sweep. False: the form now has errors."""
+        try:
+            if changes := self.changes():
+                editing.change_sweep(self.sweep, changes, actor=actor)
+        except DefinitionError as error:
+            return self.refuse(error)
+        return True
+
+    def refuse(self, error: DefinitionError) -> Literal[False]:
+        for problem in error.problems:
+            self.add_error(*self.place(problem))
+        return False
 
     def changed(self) -> list[str]:
         """The names of the changed fields."""
@@ -141,43 +174,34 @@ class LimitsForm(SeenForm):
         help_text="Sweeps with a higher priority start trials first. The default is 0.",
     )
 
-    @classmethod
-    def of(cls, sweep: Sweep, data: Any = None) -> LimitsForm:
-        names = [name for name in cls.base_fields if name != SEEN]
-        found = {name: getattr(sweep, name) for name in names}
-        initial = {n: None if v is None else whole(v) for n, v in found.items()}
-        return cls(data, initial=initial)
+    def settings(self) -> dict[str, Any]:
+        names = [name for name in self.base_fields if name != SEEN]
+        found = {name: getattr(self.sweep, name) for name in names}
+        return {n: None if v is None else whole(v) for n, v in found.items()}
 
     def change_text(self, name: str, old: Any, now: Any) -> str:
         if isinstance(self.fields[name], DurationField):
             old, now = write_duration(old), write_duration(now)
         return super().change_text(name, old, now)
 
-    def save(self, sweep: Sweep, *, actor: User) -> bool:
-        """Save the changed fields. False: the form now has errors."""
+    def changes(self) -> dict[str, Any]:
         limits = {name: self.cleaned_data[name] for name in self.changed()}
-        changes: dict[str, Any] = {}
-        priority = limits.pop(editing.PRIORITY, sweep.priority) or 0
-        if priority != sweep.priority:
+        priority = limits.pop(editing.PRIORITY, self.sweep.priority) or 0
+        changes: dict[str, Any] = {"limits": limits} if limits else {}
+        if priority != self.sweep.priority:
             changes[editing.PRIORITY] = priority
-        if limits:
-            changes["limits"] = limits
-        if not changes:
-            return True
-        try:
-            editing.change_sweep(sweep, changes, actor=actor)
-        except DefinitionError as error:
-            for problem in error.problems:
-                name = problem.path.removeprefix(LIMITS)
-                self.add_error(name if name in self.fields else None, problem.message)
-            return False
-        return True
+        return changes
+
+    def place(self, problem: Problem) -> tuple[str | None, str]:
+        name = problem.path.removeprefix(LIMITS)
+        return name if name in self.fields else None, problem.message
 
 
 class PolicyForm(SeenForm):
     """The policy as text, as below ``early_termination`` in a document."""
 
-    sweep: Sweep
+    name = "policy_form"
+    done = "Early termination of {} from now on: {policy}."
     policy = forms.CharField(
         required=False,
         max_length=MAX_POLICY,
@@ -188,29 +212,20 @@ class PolicyForm(SeenForm):
         widget=forms.Textarea({"rows": 7, **AREA}),
     )
 
-    @classmethod
-    def of(cls, sweep: Sweep, data: Any = None) -> PolicyForm:
-        settings = sweep.early_termination
-        text = yaml_text(settings) if settings else ""
-        form = cls(data, initial={"policy": text})
-        form.sweep = sweep
-        return form
+    def settings(self) -> dict[str, Any]:
+        settings = self.sweep.early_termination
+        return {"policy": yaml_text(settings) if settings else ""}
 
     def change_text(self, name: str, old: Any, now: Any) -> str:
         before, after = (_in_words(self.sweep, str(text)) for text in (old, now))
         return f"was {before} and is now {after}"
 
-    def save(self, sweep: Sweep, *, actor: User) -> bool:
-        """Use the policy from now on. False: the form now has errors."""
-        try:
-            text = self.cleaned_data["policy"].strip()
-            settings = dict(load_document(text)) if text else None
-            editing.change_sweep(sweep, {POLICY: settings}, actor=actor)
-        except DefinitionError as error:
-            for problem in error.problems:
-                self.add_error("policy", _named(problem, POLICY))
-            return False
-        return True
+    def changes(self) -> dict[str, Any]:
+        text = self.cleaned_data["policy"].strip()
+        return {POLICY: dict(load_document(text)) if text else None}
+
+    def place(self, problem: Problem) -> tuple[str | None, str]:
+        return "policy", _named(problem, POLICY)
 
 
 def _in_words(sweep: Sweep, text: str) -> str:
@@ -231,9 +246,11 @@ class SpacePreview:
 
 
 class SpaceForm(SeenForm):
-    """Search space and constraints as text."""
+    """Search space and constraints as text; a change is saved once the user has seen
+    its preview."""
 
-    sweep: Sweep
+    name = "space_form"
+    done = "New trials of {} are drawn from the new search space."
     preview: SpacePreview | None = None
 
     space = forms.CharField(
@@ -251,16 +268,12 @@ class SpaceForm(SeenForm):
         widget=forms.Textarea({"rows": 2, **AREA}),
     )
 
-    @classmethod
-    def of(cls, sweep: Sweep, data: Any = None) -> SpaceForm:
-        definition = sweep.definition
-        initial = {
+    def settings(self) -> dict[str, Any]:
+        definition = self.sweep.definition
+        return {
             "space": _lines(definition.get("search_space", {})),
             "constraints": "\n".join(definition.get("constraints", ())),
         }
-        form = cls(data, initial=initial)
-        form.sweep = sweep
-        return form
 
     def change_text(self, name: str, old: Any, now: Any) -> str:
         if name == "space":
@@ -270,43 +283,38 @@ class SpaceForm(SeenForm):
                 return f"is different now ({', '.join(changes)})"
         return super().change_text(name, old, now)
 
-    def save(self, *, actor: User, previewed: str) -> bool:
-        """Change the space if the user has seen this text's preview. False: the form
-        now has the preview, or errors."""
-        try:
-            changes = self._changes()
-            self.preview = self._preview(editing.space_after(self.sweep, changes))
-            if not self.preview.lines:
-                self.add_error(
-                    None, "Nothing changes: this is the sweep's search space now."
-                )
-            if not self.preview.lines or previewed != self.preview.mark:
-                return False
-            editing.change_sweep(self.sweep, changes, actor=actor)
-        except DefinitionError as error:
-            self.preview = None
-            for problem in error.problems:
-                self._add(problem)
-            return False
-        return True
-
-    def _changes(self) -> dict[str, Any]:
+    def changes(self) -> dict[str, Any]:
         lines = self.cleaned_data["constraints"].splitlines()
         return {
             "search_space": dict(load_document(self.cleaned_data["space"])),
             "constraints": [line.strip() for line in lines if line.strip()],
         }
 
+    def save(self, *, actor: User) -> bool:
+        try:
+            space = editing.space_after(self.sweep, self.changes())
+            self.preview = preview = self._preview(space)
+        except DefinitionError as error:
+            return self.refuse(error)
+        if not preview.lines:
+            text = "Nothing changes: this is the sweep's search space now."
+            self.add_error(None, text)
+        is_seen = self.data.get("previewed", "") == preview.mark
+        return is_seen and bool(preview.lines) and super().save(actor=actor)
+
+    def refuse(self, error: DefinitionError) -> Literal[False]:
+        self.preview = None
+        return super().refuse(error)
+
     def _preview(self, space: SearchSpace) -> SpacePreview:
         lines = space_changes(search_space(self.sweep), space)
         texts = (self.cleaned_data["space"], self.cleaned_data["constraints"])
         return SpacePreview(lines, _consequence(self.sweep, space), digest(repr(texts)))
 
-    def _add(self, problem: Problem) -> None:
+    def place(self, problem: Problem) -> tuple[str | None, str]:
         if problem.path.startswith("constraints"):
-            self.add_error("constraints", problem.message)
-        else:
-            self.add_error("space", _named(problem, "search_space"))
+            return "constraints", problem.message
+        return "space", _named(problem, "search_space")
 
 
 def _lines(space: Mapping[str, Any]) -> str:
@@ -325,10 +333,9 @@ def _consequence(sweep: Sweep, space: SearchSpace) -> str:
     outside, trials = no_longer_counted(sweep, space)
     if not trials:
         return "There are no trials yet; all will be drawn from it."
-    verb = "keeps its values" if trials == 1 else "keep their values"
-    kept = f"{counted(trials, 'existing trial')} {verb}."
-    kind = str(sweep.definition.get("sampling_algorithm", {}).get("type", "random"))
-    if SAMPLERS[kind].needs_history:
+    keep = ("existing trial keeps its values.", "existing trials keep their values.")
+    kept = counted(trials, *keep)
+    if SAMPLERS[sampler_of(sweep)].needs_history:
         if not outside:
             return f"{kept} The search continues to learn from all of them."
         return f"{kept} The search no longer learns from {outside:,} outside the space."

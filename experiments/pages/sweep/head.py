@@ -144,10 +144,9 @@ def extend_text(sweep: Sweep) -> str:
 def cancel_text(sweep: Sweep, counts: Mapping[str, int]) -> str:
     """What cancelling loses."""
     running = counts[TrialState.RUNNING]
-    verb = "stops" if running == 1 else "stop"
-    lost = f"{counted(running, 'running trial')} {verb}" if running else "No trial runs"
+    lost = counted(running, "running trial stops", "running trials stop")
     left = max(0, sweep.max_total_trials - sum(counts.values()))
     left += counts[TrialState.QUEUED]
-    verb = "is" if left == 1 else "are"
-    rest = f", {counted(left, 'trial')} {verb} not started" if left else ""
+    rest = f", {counted(left, 'trial is', 'trials are')} not started" if left else ""
+    lost = lost if running else "No trial runs"
     return f"{lost}{rest}; results are kept. A cancelled sweep cannot be resumed."

@@ -19,6 +19,7 @@ from experiments.sweeps import control, editing, requests
 from experiments.sweeps.creation import create_sweep, sweep_document
 
 # Errors that are fixed outside the sweep, which then resumes unchanged.
+NO_CHOICE = "Choose what to do. The choices may have changed since you loaded the page."
 OUTSIDE = frozenset(
     {"module", "import", "disk", "gpu", "network", "permission", "file"}
 )
@@ -137,8 +138,7 @@ def _offer_resume(now: Situation) -> Offer:
     if now.sweep.state == SweepState.PAUSED:
         start = "New trials start"
     elif now.ended and now.left and not now.sweep.exhausted:
-        verb = "starts" if now.left == 1 else "start"
-        start = f"The other {counted(now.left, 'trial')} {verb}"
+        start = f"The other {counted(now.left, 'trial starts', 'trials start')}"
     else:
         return None
     text = f"{start}, and the count of failures starts at 0 again."
@@ -157,10 +157,9 @@ class Done:
 
 
 def do_remedy(now: Situation, value: str, *, actor: User) -> Done:
-    """Do one of the choices. Raises NotPossible and DefinitionError, and KeyError for
-    a choice that is not offered."""
+    """Do one of the choices. Raises NotPossible and DefinitionError."""
     if value not in {remedy.value for remedy in remedies(now)}:
-        raise KeyError(value)
+        raise control.NotPossible(NO_CHOICE)
     return CHOICES[value][1](now, actor)
 
 

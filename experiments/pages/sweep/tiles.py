@@ -20,6 +20,7 @@ from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
 from experiments.pages.sweep.search_tile import SearchTile, search_tile
 from experiments.pages.sweep.summary import SweepSummary, forecast_text
+from experiments.search.fields import listed
 from experiments.search.wording import counted
 from experiments.sweeps.savings import Saving
 from experiments.sweeps.search_status import SearchStatus
@@ -37,9 +38,9 @@ def also_saved(saving: Saving) -> str:
         parts.append(f"{duration_text(saving.gpu_seconds)} of GPU time")
     if saving.money:
         parts.append(money_text(saving.money))
-    if len(parts) < 2:
-        return "".join(f" and {part}" for part in parts)
-    return f", {', '.join(parts[:-1])} and {parts[-1]}"
+    if not parts:
+        return ""
+    return f", {listed(parts)}" if len(parts) > 1 else f" and {parts[0]}"
 
 
 def money_text(money: float) -> str:
@@ -163,8 +164,8 @@ def _no_value(summary: SweepSummary) -> str:
         return "No trial has reported it yet."
     waiting = counts[TrialState.QUEUED]
     if waiting and summary.sweep.state == SweepState.PAUSED:
-        verb = "waits" if waiting == 1 else "wait"
-        return f"{counted(waiting, 'trial')} {verb} until the sweep resumes."
+        trials = counted(waiting, "trial waits", "trials wait")
+        return f"{trials} until the sweep resumes."
     return "The first trial that ends sets it."
 
 

@@ -7,10 +7,10 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from experiments.formatting import duration_text, metric_text, number_text, texts
+from experiments.formatting import duration_text, metric_text, number_text
+from experiments.pages.curves import Points
 from experiments.pages.trial_rows import TrialRow, thinned
 from experiments.search.space.choice import Choice
 from experiments.search.space.space import SearchSpace
@@ -64,7 +64,7 @@ def table_rows(
     configurations = [row["params"] for row in rows]
     values, value_room = value_column([row["value"] for row in rows])
     columns = [parameter_column(name, configurations, numeric) for name in numeric]
-    took = texts([row["elapsed"] for row in rows], duration_text)
+    took = [duration_text(row["elapsed"]) for row in rows]
     summary = summaries(configurations)
     made = [
         TableRow(
@@ -99,7 +99,7 @@ def plain_text(value: Any) -> str:
 
 def value_texts(values: Sequence[Any], *, digits: int = 4) -> list[str]:
     """Numbers with some digits, anything else as it is."""
-    found = texts(values, partial(number_text, digits=digits))
+    found = [number_text(value, digits) for value in values]
     return [
         text if type(value) in NUMBERS else plain_text(value)
         for value, text in zip(values, found, strict=True)
@@ -124,7 +124,7 @@ def padded(text: str, to: int) -> str:
 
 def value_column(values: Sequence[float | None]) -> tuple[list[TableCell], int]:
     """The metric's cells, and the width of their decimals."""
-    found = texts(values, metric_text)
+    found = [*map(metric_text, values)]
     room = max(map(decimals, found), default=0)
     return [
         TableCell(padded(text, room), "" if value is None else str(value), numeric=True)
@@ -194,10 +194,9 @@ class SparkScale:
             return -math.log10(min(1.0, max(CLOSEST, away)))
         return value if self.maximizes else -value
 
-    def draw(self, curve: Sequence[Sequence[float | None]]) -> Spark | None:
-        points = [
-            (n, v) for n, v, *_ in _thin(curve) if n is not None and v is not None
-        ]
+    def draw(self, curve: Points) -> Spark | None:
+        kept = thinned(curve, MAX_SPARK_POINTS)
+        points = [(n, v) for n, v, *_ in kept if n is not None and v is not None]
         if not points:
             return None
         placed = [(self._across(n), self._pixels(value)) for n, value in points]
@@ -212,10 +211,6 @@ class SparkScale:
         bottom, top = sorted((self.up(self.low), self.up(self.high)))
         share = (self.up(value) - bottom) / (top - bottom) if top > bottom else 0.75
         return round(HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * min(1.0, max(0.0, share)), 1)
-
-
-def _thin(curve: Sequence[Sequence[float | None]]) -> Sequence[Sequence[float | None]]:
-    return thinned([list(point) for point in curve], MAX_SPARK_POINTS)
 
 
 def spark_scale(

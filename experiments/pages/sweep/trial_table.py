@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,10 +14,11 @@ from django.db.models import Case, F, JSONField, Max, OrderBy, Value, When
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast
 from django.http import QueryDict
+from django.utils.http import urlencode
 
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialQuerySet, TrialState
-from experiments.pages.frame import digest
+from experiments.pages.frame import digest, whole_number
 from experiments.pages.sweep.trial_cells import TableRow, numeric_parameters, table_rows
 from experiments.pages.trial_rows import TrialRow
 from experiments.tracking.spaces import search_space
@@ -38,7 +38,6 @@ PARAMETER = "p."
 # How the first click on a column sorts.
 FIRST = {"number": "-number", "reports": "-reports", "took": "-took"}
 MAX_SELECTED = 50
-NUMBER = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,8 @@ class TableQuery:
 
     @cached_property
     def ticked(self) -> frozenset[int]:
-        numbers = self.params.get("ticked", "").split(",")[:MAX_SELECTED]
-        return frozenset(int(text) for text in numbers if NUMBER.fullmatch(text))
+        texts = self.params.get("ticked", "").split(",")[:MAX_SELECTED]
+        return frozenset(n for n in map(whole_number, texts) if n is not None)
 
     # --- links ----------------------------------------------------------------------
 
@@ -105,21 +104,11 @@ class TableQuery:
         return f"?{query.urlencode()}"
 
     @property
-    def base(self) -> str:
-        """The query without its page, ready for ``page=``."""
-        text = self.link()
-        return text[1:] + "&" if len(text) > 1 else ""
-
-    @property
     def feed_query(self) -> str:
         """The query of the feed, for the same rows."""
         names = ("sort", "state", "ticked", "page")
-        query = QueryDict(mutable=True)
-        for name in names:
-            if name in self.params:
-                query[name] = self.params.get(name, "")
-        query["part"] = "overview" if self.few else "trials"
-        return query.urlencode()
+        kept = {n: self.params.get(n, "") for n in names if n in self.params}
+        return urlencode({**kept, "part": "overview" if self.few else "trials"})
 
     @property
     def columns(self) -> dict[str, ColumnHead]:

@@ -7,22 +7,32 @@ HTML, and the table's order with the rows that look different.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.urls import path
 from django.utils import timezone
-from django.views.decorators.http import require_GET
 
 from experiments import access
 from experiments.db.clock import database_now
 from experiments.models import Sweep, Trial
-from experiments.pages.frame import digest, may_steer, sweep_to_read
+from experiments.pages.frame import digest, get, may_steer, sweep_to_read
+from experiments.pages.sweep.best_configuration import (
+    BestConfiguration,
+    best_configuration,
+)
+from experiments.pages.sweep.cards import (
+    PreflightCard,
+    WaitingCard,
+    preflight_card,
+    waiting_card,
+)
 from experiments.pages.sweep.charts import (
     MAX_TRIALS,
     chart_chips,
@@ -31,13 +41,101 @@ from experiments.pages.sweep.charts import (
     chart_row,
     chart_trials,
     curve_selects,
+    points_each,
     spread_select,
 )
+from experiments.pages.sweep.failure_card import FailureCard, failure_card, failure_line
 from experiments.pages.sweep.head import cancel_text, frame, running_text
+from experiments.pages.sweep.search_tile import LikelyStrip, likely_strip
 from experiments.pages.sweep.summary import SweepSummary, sweep_summary
-from experiments.pages.sweep.trial_table import TableQuery, TrialTable
-from experiments.pages.sweep.view import SweepView, answers_of, sweep_view
+from experiments.pages.sweep.tiles import Tiles, sweep_tiles
+from experiments.pages.sweep.trial_table import (
+    TableQuery,
+    TrialTable,
+    picked_trials,
+    trial_table,
+)
+from experiments.pages.trial_rows import TrialRow, trial_rows
 from experiments.sweeps.progress import counts_by_sweep
+from experiments.sweeps.search_status import search_status
+from experiments.sweeps.warnings import own_slack_warning
+
+
+@dataclass(frozen=True)
+class SweepView:
+    """The trials of a sweep: rows of the table, and those whose curves are drawn."""
+
+    table: TrialTable
+    charted: Sequence[TrialRow]
+
+
+def sweep_view(
+    summary: SweepSummary, query: TableQuery, *, charted: Iterable[Trial] = ()
+) -> SweepView:
+    """The table and the charts of some trials, read together."""
+    picked = picked_trials(query, best=summary.best)
+    drawn = [trial.pk for trial in charted]
+    shown = {trial.pk: trial for trial in (*charted, *picked.trials)}
+    made = trial_rows(
+        summary.sweep,
+        shown.values(),
+        now=summary.now,
+        best_id=summary.best.pk if summary.best else None,
+        of=summary.ranked,
+        most_points=points_each(len(shown)),
+        wide=bool(drawn),
+    )
+    rows = {row["id"]: row for row in made}
+    table = trial_table(query, picked, [rows[trial.pk] for trial in picked.trials])
+    return SweepView(table, [rows[pk] for pk in drawn])
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Tiles and cards above the charts; no tiles where the failure card replaces them.
+
+    ``slack_warning`` says why the policy's slack does not suit the metric,
+    ``failure_line`` is about failures where there is no card; both may be empty.
+    ``configuration``: the best one, of an ended sweep. ``steers``: the viewer may
+    change the sweep.
+    """
+
+    sweep_id: int
+    steers: bool
+    tiles: Tiles | None
+    likely: LikelyStrip | None
+    waiting: WaitingCard | None
+    slack_warning: str
+    preflight: PreflightCard | None
+    failure: FailureCard | None
+    failure_line: str
+    configuration: BestConfiguration | None
+
+    def html(self) -> str:
+        """The feed sends it too."""
+        return render_to_string("experiments/sweep/answers.html", {"answers": self})
+
+
+def answers_of(summary: SweepSummary, query: QueryDict, *, steers: bool) -> Answers:
+    sweep, best = summary.sweep, summary.best
+    failure = failure_card(summary, query)
+    search = search_status(sweep, tried=summary.tried)
+    over_without_best = sweep.has_ended and best is None
+    return Answers(
+        sweep_id=sweep.pk,
+        steers=steers,
+        tiles=None if over_without_best and failure else sweep_tiles(summary, search),
+        likely=likely_strip(sweep, search.likely, best, steers=steers),
+        waiting=waiting_card(sweep),
+        slack_warning="" if sweep.has_ended else own_slack_warning(sweep),
+        preflight=preflight_card(sweep),
+        failure=failure,
+        failure_line=failure_line(summary),
+        configuration=best_configuration(sweep, best)
+        if best is not None and sweep.has_ended
+        else None,
+    )
+
 
 # A transaction may commit a little later than the time on its rows.
 OVERLAP = timedelta(seconds=2)
@@ -52,21 +150,15 @@ class FeedToken:
     look: str = ""
 
     @classmethod
-    def read(cls, text: str) -> FeedToken:
-        moment, _, marks = text.partition("~")
-        frame, _, look = marks.partition("~")
-        try:
+    def read(cls, text: str, now: datetime) -> FeedToken:
+        """Empty for what is not a token, and for a time in the future, as after a clock
+        was set back."""
+        moment, frame, look = [*text.split("~", 2), "", ""][:3]
+        with suppress(ValueError):
             time = datetime.fromisoformat(moment)
-        except ValueError:
-            return cls(None)
-        if timezone.is_naive(time):
-            return cls(None)
-        return cls(time, frame, look)
-
-    def until(self, now: datetime) -> FeedToken:
-        """Empty for a time in the future, as after a clock was set back."""
-        later = self.time is not None and self.time > now + OVERLAP
-        return FeedToken(None) if later else self
+            if timezone.is_aware(time) and time <= now + OVERLAP:
+                return cls(time, frame, look)
+        return cls(None)
 
     def __str__(self) -> str:
         return f"{self.time.isoformat() if self.time else ''}~{self.frame}~{self.look}"
@@ -82,12 +174,11 @@ def frame_mark(sweep: Sweep, *, steers: bool) -> str:
     return digest(f"{sweep.state} {sweep.updated_at} {sweep.archived_at} {steers}")
 
 
-@require_GET
 def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """What has changed on a sweep's page ``?since=`` the last answer."""
     sweep = sweep_to_read(request, pk)
     now = database_now()
-    seen = FeedToken.read(request.GET.get("since", "")).until(now)
+    seen = FeedToken.read(request.GET.get("since", ""), now)
     if seen.time is not None and not _changed(sweep, seen.time):
         return JsonResponse(
             _answer(sweep, now, str(FeedToken(now, seen.frame, seen.look)))
@@ -172,7 +263,6 @@ def _part(name: str, **context: object) -> str:
 EVENTS_A_PAGE = 100
 
 
-@require_GET
 def overview(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
     summary = sweep_summary(sweep, now=database_now())
@@ -191,7 +281,6 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "experiments/sweep/overview.html", context)
 
 
-@require_GET
 def trials(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
     summary = sweep_summary(sweep, now=database_now())
@@ -217,7 +306,6 @@ def _framed(
     }
 
 
-@require_GET
 def events(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
     rows = access.events_for(access.viewer(request)).filter(sweep=sweep)
@@ -232,8 +320,8 @@ def events(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 urlpatterns = [
-    path("sweeps/<int:pk>/", overview, name="sweep_detail"),
-    path("sweeps/<int:pk>/trials/", trials, name="sweep_trials"),
-    path("sweeps/<int:pk>/events/", events, name="sweep_events"),
-    path("sweeps/<int:pk>/feed.json", sweep_feed, name="sweep_feed"),
+    get("sweeps/<int:pk>/", overview, "sweep_detail"),
+    get("sweeps/<int:pk>/trials/", trials, "sweep_trials"),
+    get("sweeps/<int:pk>/events/", events, "sweep_events"),
+    get("sweeps/<int:pk>/feed.json", sweep_feed, "sweep_feed"),
 ]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments import access
 from experiments.db.clock import database_now
 from experiments.models import ApiToken, Event, User
-from experiments.pages.frame import Confirmation, ask
+from experiments.pages.frame import Confirmation, ask, get_or_post, post
 from experiments.tokens import new_token
 
 
@@ -30,13 +27,10 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {"scope": "Read: view. Write: run sweeps. Admin: manage."}
 
 
-def tokens_of(user: User) -> Sequence[ApiToken]:
-    """Tokens that are not revoked, the newest first."""
-    return list(user.api_tokens.filter(revoked_at=None).order_by("-pk"))
-
-
 def token_questions(user: User) -> list[tuple[ApiToken, Confirmation]]:
-    return [(token, revocation_question(token)) for token in tokens_of(user)]
+    """Tokens that are not revoked, the newest first, each with its question."""
+    tokens = user.api_tokens.filter(revoked_at=None).order_by("-pk")
+    return [(token, revocation_question(token)) for token in tokens]
 
 
 def revocation_question(token: ApiToken) -> Confirmation:
@@ -57,7 +51,6 @@ def revocation_question(token: ApiToken) -> Confirmation:
     )
 
 
-@require_POST
 def token_create(request: HttpRequest) -> HttpResponse:
     """Create a token. Only this answer contains its secret."""
     user = access.viewer(request)
@@ -75,7 +68,6 @@ def token_create(request: HttpRequest) -> HttpResponse:
     return render(request, "experiments/accounts/token_made.html", context)
 
 
-@require_http_methods(["GET", "POST"])
 def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     user = access.viewer(request)
     token = access.found_or_404(user.api_tokens.filter(revoked_at=None), pk=pk)
@@ -101,6 +93,6 @@ def _back(request: HttpRequest) -> str:
 
 
 urlpatterns = [
-    path("settings/tokens/new/", token_create, name="token_create"),
-    path("settings/tokens/<int:pk>/revoke/", token_revoke, name="token_revoke"),
+    post("settings/tokens/new/", token_create, "token_create"),
+    get_or_post("settings/tokens/<int:pk>/revoke/", token_revoke, "token_revoke"),
 ]

@@ -9,14 +9,22 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.urls import reverse
 
 from experiments import access
 from experiments.models import Event, Membership, Team, User
-from experiments.pages.frame import SESSION_KEY, ask
+from experiments.pages.frame import (
+    SESSION_KEY,
+    act,
+    ask,
+    form_page,
+    get,
+    get_or_post,
+    post,
+)
 from experiments.pages.teams.forms import PersonForm, TeamForm
 from experiments.pages.teams.summary import readable_team, removal_question, team_page
+from experiments.sweeps.control import NotPossible
 
 Role = Membership.Role
 
@@ -29,7 +37,6 @@ def managed_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
     return team, user
 
 
-@require_POST
 def member_add(request: HttpRequest, slug: str) -> HttpResponse:
     team, actor = managed_team(request, slug)
     form = PersonForm(request.POST, team=team)
@@ -54,13 +61,9 @@ def member_add(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "experiments/teams/account_made.html", context)
 
 
-class LastAdmin(Exception):
-    """The change would leave the team without an admin."""
-
-
 def change_role(team: Team, user_id: int, role: Role | None) -> Membership | None:
     """Give a member another role, or remove them (None). Returns the membership as it
-    was, or None if there is none. Raises LastAdmin to keep the team an admin."""
+    was, or None if there is none. Raises NotPossible to keep the team an admin."""
     with transaction.atomic():
         # Locked together, so that two admins cannot demote each other at once.
         everyone = list(
@@ -71,7 +74,10 @@ def change_role(team: Team, user_id: int, role: Role | None) -> Membership | Non
             return None
         admins = [m for m in everyone if m.role == Role.ADMIN]
         if admins == [member] and role != Role.ADMIN:
-            raise LastAdmin
+            raise NotPossible(
+                f"Team {team.name} would have no admin. Make another member an admin"
+                " first."
+            )
         rows = Membership.objects.filter(pk=member.pk)
         if role is None:
             rows.delete()
@@ -80,67 +86,51 @@ def change_role(team: Team, user_id: int, role: Role | None) -> Membership | Non
     return member
 
 
-def _refuse(request: HttpRequest, team: Team) -> HttpResponse:
-    messages.error(
-        request,
-        f"Team {team.name} would have no admin. Make another member an admin first.",
-    )
-    return redirect("team_detail", team.slug)
-
-
-@require_POST
 def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     team, actor = managed_team(request, slug)
     person = access.found_or_404(User.objects.filter(memberships__team=team), pk=pk)
     role = request.POST.get("role", "")
-    if role not in Role.values:
-        allowed = ", ".join(Role.values)
-        messages.error(request, f"{role!r} is not a role. Use one of {allowed}.")
-        return redirect("team_detail", team.slug)
-    try:
+
+    def change() -> str:
+        if role not in Role.values:
+            allowed = ", ".join(Role.values)
+            raise NotPossible(f"{role!r} is not a role. Use one of {allowed}.")
         before = change_role(team, pk, Role(role))
-    except LastAdmin:
-        return _refuse(request, team)
-    if before is not None and before.role != role:
-        change = f"{person.username}: {before.role} to {role}"
-        data = {"user": person.pk}
-        Event.log("role changed", change, actor=actor, team=team, data=data)
-        messages.success(request, f"{person.username} is now {role}.")
-    return redirect("team_detail", team.slug)
+        if before is None or before.role == role:
+            return ""
+        text, data = f"{person.username}: {before.role} to {role}", {"user": pk}
+        Event.log("role changed", text, actor=actor, team=team, data=data)
+        return f"{person.username} is now {role}."
+
+    return act(request, reverse("team_detail", args=(team.slug,)), change)
 
 
-@require_http_methods(["GET", "POST"])
 def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """GET asks first, for browsers without scripts."""
     team, actor = managed_team(request, slug)
     person = access.found_or_404(User.objects.filter(memberships__team=team), pk=pk)
     if request.method != "POST":
         return ask(request, removal_question(team, person))
-    try:
+
+    def remove() -> str:
         before = change_role(team, pk, None)
-    except LastAdmin:
-        return _refuse(request, team)
-    if before is not None:
-        Event.log(
-            "member removed",
-            f"{person.username}, {before.role}",
-            actor=actor,
-            team=team,
-            data={"user": person.pk},
-        )
-        messages.success(request, f"{person.username} is no longer in the team.")
-    if person == actor:
+        if before is None:
+            return ""
+        text, data = f"{person.username}, {before.role}", {"user": pk}
+        Event.log("member removed", text, actor=actor, team=team, data=data)
+        return f"{person.username} is no longer in the team."
+
+    answer = act(request, reverse("team_detail", args=(team.slug,)), remove)
+    if person == actor and not team.memberships.filter(user=actor).exists():
         return redirect("home")
-    return redirect("team_detail", team.slug)
+    return answer
 
 
-@require_GET
 def team_detail(request: HttpRequest, slug: str) -> HttpResponse:
     team, user = readable_team(request, slug)
     return team_page(request, team, user)
 
 
-@require_POST
 def team_switch(request: HttpRequest, slug: str = "") -> HttpResponse:
     """Work in another team: home and lists show it from now on."""
     teams = access.teams_for(access.viewer(request))
@@ -149,7 +139,6 @@ def team_switch(request: HttpRequest, slug: str = "") -> HttpResponse:
     return redirect("home")
 
 
-@require_http_methods(["GET", "POST"])
 def team_create(request: HttpRequest) -> HttpResponse:
     user = access.viewer(request)
     if not user.is_superuser:
@@ -159,9 +148,7 @@ def team_create(request: HttpRequest) -> HttpResponse:
         team = _make(form, user)
         request.session[SESSION_KEY] = team.slug
         return redirect("team_detail", team.slug)
-    status = 422 if form.errors else 200
-    template = "experiments/teams/form.html"
-    return render(request, template, {"form": form}, status=status)
+    return form_page(request, "experiments/teams/form.html", form)
 
 
 @transaction.atomic
@@ -176,11 +163,11 @@ def _make(form: TeamForm, user: User) -> Team:
 
 MEMBERS = "teams/<slug:slug>/members"
 urlpatterns = [
-    path("teams/new/", team_create, name="team_create"),
-    path("teams/switch/", team_switch, name="team_switch"),
-    path("teams/<slug:slug>/switch/", team_switch, name="team_switch"),
-    path("teams/<slug:slug>/", team_detail, name="team_detail"),
-    path(f"{MEMBERS}/", member_add, name="member_add"),
-    path(f"{MEMBERS}/<int:pk>/role/", member_role, name="member_role"),
-    path(f"{MEMBERS}/<int:pk>/remove/", member_remove, name="member_remove"),
+    get_or_post("teams/new/", team_create, "team_create"),
+    post("teams/switch/", team_switch, "team_switch"),
+    post("teams/<slug:slug>/switch/", team_switch, "team_switch"),
+    get("teams/<slug:slug>/", team_detail, "team_detail"),
+    post(f"{MEMBERS}/", member_add, "member_add"),
+    post(f"{MEMBERS}/<int:pk>/role/", member_role, "member_role"),
+    get_or_post(f"{MEMBERS}/<int:pk>/remove/", member_remove, "member_remove"),
 ]

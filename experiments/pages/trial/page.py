@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import QueryDict
-from django.template.loader import render_to_string
 from django.urls import reverse
 
 from experiments.lifecycle import POLICY
@@ -97,7 +96,7 @@ def _row(
     )
 
 
-# The parts of the page that its feed may replace, each with a template of its own.
+# The parts of the page that its feed may replace, each with its own template.
 PARTS = (
     "head",
     "why",
@@ -292,10 +291,3 @@ def run_tabs(trial: Trial) -> list[dict[str, str]]:
         {"id": "values", "name": "Values", "code": run.parameters},
     ]
     return [tab for tab in tabs if tab["code"]]
-
-
-def rendered_parts(context: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        part: render_to_string(f"experiments/trial/{part}.html", dict(context))
-        for part in PARTS
-    }

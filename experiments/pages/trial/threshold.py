@@ -11,14 +11,13 @@ from django.db.models import Q
 
 from experiments.formatting import number_text
 from experiments.models import Decision, Report, Trial
-from experiments.pages.curves import MANY_POINTS, Envelopes
+from experiments.pages.curves import MANY_POINTS, Envelopes, Points, finite
 from experiments.pages.trial_rows import thinned
 from experiments.search.termination.predictive import EQUAL_REPORTS
 
 MAX_RIVALS = 60
 MAX_POINTS = 60
 
-Points = list[list[float | None]]
 # Median stopping compares with the others' means, all else with their bests.
 MEAN, BEST = "mean_loss", "best_loss"
 KNOWN = "as known at its last check."
@@ -121,7 +120,7 @@ def _own_curves(trial: Trial) -> tuple[Points, Points]:
         return reports, [[n, _value(trial, loss)] for n, loss in bests]
     reports, best = [], []
     for n, value, best_loss in rows.values_list("n", "value", "best_loss"):
-        reports.append([n, _finite(value)])
+        reports.append([n, finite(value)])
         best.append([n, _value(trial, best_loss)])
     return reports, best
 
@@ -130,16 +129,6 @@ def _envelope(trial: Trial) -> Points:
     own = trial.report_set.all()
     envelopes = Envelopes(own, owner="trial", axis="n", span=trial.reports)
     return envelopes.curves().get(trial.pk, [])
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """At most ``most`` of the numbers from 1 to ``count``, with both ends."""
-    kept = np.unique(np.linspace(1, count, most).round().astype(int))
-    return [int(n) for n in kept]
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and np.isfinite(value) else None
 
 
 def _value(trial: Trial, loss: float) -> float | None:
@@ -156,7 +145,7 @@ def _rivals(
         return []
     known = _Known(trial, setters, last)
     reached = last[0].n if last else trial.reports
-    kept = _spread(reached, MAX_POINTS)
+    kept = thinned(range(1, reached + 1), MAX_POINTS)
     drawn = _drawn_rivals(known, reached, setters)
     curves: dict[int, Points] = defaultdict(list)
     for pk, _, n, loss in known.rows(column, trial__in=drawn, n__in=kept):
@@ -203,12 +192,5 @@ def _drawn_rivals(known: _Known, reached: int, setters: Collection[int]) -> list
             first[pk] = None
     as_far = [pk for pk, n in furthest.items() if n == reached]
     others = [pk for pk, n in furthest.items() if n != reached]
-    order = [*list(first)[:MAX_RIVALS], *_even(as_far), *_even(others)]
-    return list(dict.fromkeys(order))[:MAX_RIVALS]
-
-
-def _even(ids: Sequence[int]) -> Sequence[int]:
-    if len(ids) <= MAX_RIVALS:
-        return ids
-    places = np.linspace(0, len(ids) - 1, MAX_RIVALS).round().astype(int)
-    return [ids[place] for place in places]
+    spread = [*thinned(as_far, MAX_RIVALS), *thinned(others, MAX_RIVALS)]
+    return list(dict.fromkeys([*list(first)[:MAX_RIVALS], *spread]))[:MAX_RIVALS]

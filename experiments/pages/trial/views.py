@@ -8,27 +8,26 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import (
-    FileResponse,
-    Http404,
-    HttpRequest,
-    HttpResponse,
-    JsonResponse,
-)
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.urls import path
-from django.views.decorators.http import require_GET, require_http_methods
 
 from experiments import access, lifecycle, queues, storage
 from experiments.models import Artifact, Trial, User
-from experiments.pages.frame import changed_parts, is_current, token_of
+from experiments.pages.frame import (
+    get,
+    get_or_post,
+    live_parts,
+    parts_feed,
+    render_parts,
+    whole_number,
+)
 from experiments.pages.trial.detail import (
     TrialDetail,
     detail_of,
     mark_of,
     neighbours,
 )
-from experiments.pages.trial.page import page_context, rendered_parts, run_tabs
+from experiments.pages.trial.page import PARTS, page_context, run_tabs
 
 
 def _trials(user: User) -> QuerySet[Trial]:
@@ -49,62 +48,49 @@ def _context(request: HttpRequest, detail: TrialDetail) -> dict[str, Any]:
     return {"can_steer": steers, **page_context(detail, request.GET, steers=steers)}
 
 
-@require_GET
 def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
     trial = _trial(request, pk)
     mark = mark_of(trial)
     before, after = neighbours(trial)
     context = _context(request, detail_of(trial))
-    parts = rendered_parts(context)
-    context |= {
-        "before": before,
-        "after": after,
-        "parts": parts,
-        "run_tabs": run_tabs(trial),
-        "since": token_of(mark, parts),
-    }
+    context |= live_parts(mark, render_parts("trial", PARTS, context))
+    context |= {"before": before, "after": after, "run_tabs": run_tabs(trial)}
     return render(request, "experiments/trial/detail.html", context)
 
 
-@require_GET
 def trial_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The parts of the page that have changed ``?since=``, as HTML, and its charts."""
     trial = _trial(request, pk)
-    since, mark = request.GET.get("since", ""), mark_of(trial)
-    answer: dict[str, Any] = {"final": trial.has_ended, "state": trial.state}
-    if is_current(since, mark):
-        return JsonResponse({**answer, "since": since, "parts": {}})
-    context = _context(request, detail_of(trial))
-    parts = rendered_parts(context)
-    answer["since"] = token_of(mark, parts)
-    answer["parts"] = changed_parts(since, parts)
-    answer["charts"] = {"curve": context["curve"], "metrics": context["lines"]}
-    return JsonResponse(answer)
+
+    def read() -> tuple[dict[str, str], dict[str, Any]]:
+        context = _context(request, detail_of(trial))
+        charts = {"curve": context["curve"], "metrics": context["lines"]}
+        return render_parts("trial", PARTS, context), {"charts": charts}
+
+    state = {"final": trial.has_ended, "state": trial.state}
+    return parts_feed(request, mark_of(trial), read, **state)
 
 
-@require_GET
 def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
     """The whole log of the current attempt, or of ``?attempt=N``."""
     trial = _trial(request, pk)
-    wanted = request.GET.get("attempt", "")
-    attempts = trial.attempts.all()
-    attempt = (
-        attempts.filter(n=int(wanted)).first()
-        if wanted.isascii() and wanted.isdigit() and len(wanted) < 6
-        else trial.current_attempt
+    attempt, wanted = (
+        trial.current_attempt,
+        whole_number(request.GET.get("attempt", "")),
     )
+    if wanted is not None:
+        attempt = trial.attempts.filter(n=wanted).first()
     if attempt is None:
         raise Http404("This attempt does not exist.")
     name = f"{trial.label.replace('/', '-')}-attempt-{attempt.n}.log"
-    attachment = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(
         storage.trial_log(trial, attempt),
         content_type="text/plain; charset=utf-8",
-        headers=storage.DOWNLOAD_HEADERS | attachment,
+        headers=storage.DOWNLOAD_HEADERS | headers,
     )
 
 
-@require_GET
 def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileResponse:
     trial = _trial(request, pk)
     own: QuerySet[Artifact] = access.artifacts_for(access.viewer(request))
@@ -123,7 +109,6 @@ def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileRe
     )
 
 
-@require_http_methods(["GET", "POST"])
 def trial_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """GET asks first. The trial is asked to stop, and keeps its reports."""
     trial, user = _trial(request, pk), access.viewer(request)
@@ -143,13 +128,13 @@ def trial_cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 urlpatterns = [
-    path("trials/<int:pk>/", trial_detail, name="trial_detail"),
-    path("trials/<int:pk>/feed.json", trial_feed, name="trial_feed"),
-    path("trials/<int:pk>/log", trial_log, name="trial_log"),
-    path(
+    get("trials/<int:pk>/", trial_detail, "trial_detail"),
+    get("trials/<int:pk>/feed.json", trial_feed, "trial_feed"),
+    get("trials/<int:pk>/log", trial_log, "trial_log"),
+    get(
         "trials/<int:pk>/outputs/<int:artifact_pk>/",
         artifact_download,
-        name="artifact_download",
+        "artifact_download",
     ),
-    path("trials/<int:pk>/cancel/", trial_cancel, name="trial_cancel"),
+    get_or_post("trials/<int:pk>/cancel/", trial_cancel, "trial_cancel"),
 ]

@@ -12,27 +12,9 @@ from experiments.code import snapshots
 from experiments.models import Sweep, Team
 from experiments.pages.builder.fields import TEXTS
 from tests import factories
-from tests.pages.builder.builder_forms import (
-    X,
-    form,
-    member,
-    page,
-    physics_team,
-    preview,
-    send,
-)
+from tests.pages.builder.builder_forms import X, form, page, preview, send
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def physics() -> Team:
-    return physics_team()
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    return member(client)
 
 
 HOSTILE = "<script>alert('x')</script>\"'&{{ x }}"

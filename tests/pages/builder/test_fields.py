@@ -8,30 +8,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from experiments.models import Sweep, Team
+from experiments.models import Sweep
 from experiments.search.document.definition import parse_document
-from tests.pages.builder.builder_forms import (
-    X,
-    form,
-    member,
-    page,
-    physics_team,
-    preview,
-    problems,
-    send,
-)
+from tests.pages.builder.builder_forms import X, form, page, preview, problems, send
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def physics() -> Team:
-    return physics_team()
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    return member(client)
 
 
 LOG = {"unit": "ln"}

@@ -25,15 +25,7 @@ from experiments.pages.builder.policy_fields import (
 from experiments.search.document.definition import parse_document
 from experiments.search.termination import POLICIES
 from tests import factories
-from tests.pages.builder.builder_forms import (
-    X,
-    form,
-    member,
-    page,
-    preview,
-    problems,
-    send,
-)
+from tests.pages.builder.builder_forms import X, form, page, preview, problems, send
 
 pytestmark = pytest.mark.django_db
 
@@ -63,11 +55,6 @@ POLICY_DOCUMENTS: tuple[dict[str, Any], ...] = (
         ],
     },
 )
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    return member(client)
 
 
 def policy_named(answer: dict[str, Any]) -> dict[str, str]:
@@ -238,8 +225,8 @@ def test_nonsense_in_a_setting_is_told_beside_it(
         assert not problems(ada, fields)
         return
     assert name in problems(ada, fields)
-    html = page(send(ada, fields))
-    assert "x <b>" not in html
+    if "<b>" in text:
+        assert text not in page(send(ada, fields))
 
 
 def test_a_fault_that_the_form_would_hide_stays_in_the_text() -> None:

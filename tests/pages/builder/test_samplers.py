@@ -11,23 +11,10 @@ from experiments.models import Sweep
 from experiments.pages.builder.cards import sampler_cards
 from experiments.pages.builder.fields import PROPOSED, Entries
 from experiments.search.samplers import SAMPLERS
-from tests.pages.builder.builder_forms import (
-    BATCH,
-    X,
-    form,
-    member,
-    page,
-    preview,
-    send,
-)
+from tests.pages.builder.builder_forms import BATCH, X, form, page, preview, send
 
 pytestmark = pytest.mark.django_db
 WIDE = {"name": "width", "kind": "choice", "values": "16, 32"}
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    return member(client)
 
 
 def cards(answer: dict[str, Any]) -> dict[str, tuple[str, bool]]:

@@ -5,30 +5,10 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from experiments.models import Sweep, Team
-from tests.pages.builder.builder_forms import (
-    BATCH,
-    KEEP,
-    RATE,
-    X,
-    form,
-    member,
-    physics_team,
-    preview,
-    send,
-)
+from experiments.models import Sweep
+from tests.pages.builder.builder_forms import BATCH, KEEP, RATE, X, form, preview, send
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def physics() -> Team:
-    return physics_team()
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    return member(client)
 
 
 ARTICLE = [

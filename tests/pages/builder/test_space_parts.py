@@ -25,7 +25,7 @@ from experiments.pages.sweep.charts import space_axes
 from experiments.pages.sweep.search_tile import search_tile
 from experiments.pages.sweep.summary import sweep_summary
 from experiments.pages.sweep.trial_table import TableQuery
-from experiments.pages.sweep.view import sweep_view
+from experiments.pages.sweep.views import sweep_view
 from experiments.pages.trial_rows import trial_rows
 from experiments.search.document.definition import parse_document
 from experiments.search.space.space import SearchSpace

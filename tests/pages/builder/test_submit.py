@@ -19,7 +19,6 @@ from experiments.sweeps.creation import sweep_document
 from tests import factories
 from tests.pages.builder.builder_forms import (
     form,
-    member,
     page,
     physics_team,
     preview,
@@ -27,16 +26,6 @@ from tests.pages.builder.builder_forms import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def physics() -> Team:
-    return physics_team()
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    return member(client)
 
 
 def test_start_starts_the_sweep_and_leads_to_its_page(ada: Client) -> None:

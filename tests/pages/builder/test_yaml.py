@@ -8,34 +8,14 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from experiments.models import CodeSnapshot, Sweep, Team
+from experiments.models import CodeSnapshot, Sweep
 from experiments.pages.builder.document import compose, left_over
 from experiments.pages.builder.fields import Entries
 from experiments.pages.builder.form import step
 from experiments.pages.builder.space_rows import row_from
-from tests.pages.builder.builder_forms import (
-    BATCH,
-    KEEP,
-    RATE,
-    X,
-    form,
-    member,
-    physics_team,
-    preview,
-    send,
-)
+from tests.pages.builder.builder_forms import BATCH, KEEP, RATE, X, form, preview, send
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def physics() -> Team:
-    return physics_team()
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    return member(client)
 
 
 def test_the_form_and_its_yaml_say_the_same_in_both_directions(ada: Client) -> None:

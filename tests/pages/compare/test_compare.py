@@ -6,9 +6,7 @@ import json
 import re
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from experiments import storage
@@ -24,7 +22,7 @@ from experiments.pages.compare.table import as_text, equal_rows, sections
 from experiments.pages.space import ParameterAxis, axes_of, picture
 from experiments.tracking import ingest
 from tests import factories
-from tests.pages.clients import page
+from tests.pages.clients import count_queries, page
 
 pytestmark = [
     pytest.mark.django_db,
@@ -336,8 +334,6 @@ def test_the_number_of_queries_does_not_grow_with_the_trials(ada: Client) -> Non
     counts = []
     for count in (2, 8):
         page(ada, url(*trials[:count]))
-        with CaptureQueriesContext(connection) as queries:
-            page(ada, url(*trials[:count]))
-        counts.append(len(queries))
+        counts.append(count_queries(ada, url(*trials[:count])))
     assert counts[0] == counts[1]
     assert counts[0] < 30

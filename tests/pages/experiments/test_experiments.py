@@ -6,13 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Event, Experiment, Pool, Sweep
 from tests import factories
-from tests.pages.clients import client_of, page
+from tests.pages.clients import client_of, count_queries, page
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script>"
@@ -175,12 +173,6 @@ def test_hostile_names_are_text(ada: Client) -> None:
         text = page(ada, url)
         assert "<script>alert" not in text
         assert "</script><b>" not in text
-
-
-def count_queries(client: Client, url: str) -> int:
-    with CaptureQueriesContext(connection) as captured:
-        page(client, url)
-    return len(captured)
 
 
 def test_queries_do_not_grow_with_sweeps(ada: Client) -> None:

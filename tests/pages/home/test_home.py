@@ -5,14 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from experiments.models import Experiment, Sweep, Trial, Worker
 from tests import factories
-from tests.pages.clients import page
+from tests.pages.clients import count_queries, page
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script>"
@@ -175,12 +173,6 @@ def test_the_page_stands_where_its_feed_goes_on(ada: Client) -> None:
     text = page(ada, "/")
     since = text.split('data-since="')[1].split('"')[0]
     assert ada.get("/home/feed.json", {"since": since}).json()["parts"] == {}
-
-
-def count_queries(client: Client, url: str) -> int:
-    with CaptureQueriesContext(connection) as captured:
-        page(client, url)
-    return len(captured)
 
 
 @pytest.mark.parametrize("url", ["/", "/home/feed.json"])

@@ -11,12 +11,11 @@ from django.utils import timezone
 from experiments import lifecycle
 from experiments.models import Attempt, Pool, Worker
 from tests import factories
+from tests.pages import clients
 
 
 def page(client: Client, url: str = "/pools/") -> str:
-    response = client.get(url)
-    assert response.status_code == 200
-    return response.content.decode()
+    return clients.page(client, url)
 
 
 def gpu_host(pool: Pool, name: str = "gpu", *, slots: int = 4) -> Worker:

@@ -17,23 +17,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_cache")]
 HOSTILE = "<script>alert(1)</script>"
 
 
-@pytest.fixture
-def team() -> Team:
-    return factories.team("Physics", ada="member", vera="viewer")
-
-
-@pytest.fixture
-def pool(team: Team) -> Pool:
-    return factories.pool(team)
-
-
-@pytest.fixture
-def root(team: Team) -> Client:
-    client = Client()
-    client.force_login(factories.user("root", is_superuser=True))
-    return client
-
-
 # --- hosts ----------------------------------------------------------------------------
 
 
@@ -45,7 +28,7 @@ def test_a_host_is_drained_after_a_question_and_takes_trials_again(
     url = f"/pools/default/hosts/{worker.pk}/drain/"
     question = page(root, url)
     assert "Drain host host?" in question
-    assert "the 1 trial that runs there, to the end" in question
+    assert "1 trial, which runs on it to the end" in question
     worker.refresh_from_db()
     assert worker.draining_since is None
     assert root.post(url, {"reason": "a new disk"}).status_code == 302

@@ -15,11 +15,6 @@ from tests.pages.pools.pool_hosts import put
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def pool() -> Pool:
-    return factories.pool(factories.team())
-
-
 def test_busy_time_is_what_lay_in_the_last_hour(pool: Pool) -> None:
     worker = factories.worker(pool, slots=2)
     now = database_now()

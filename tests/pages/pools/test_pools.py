@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from experiments.db.clock import database_now
 from experiments.models import Attempt, Pool, Sweep, Team, Worker, WorkerToken
 from tests import factories
+from tests.pages.clients import count_queries
 from tests.pages.pools.pool_hosts import gpu_host, page, put, silence
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_cache")]
 HOSTILE = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-def team() -> Team:
-    return factories.team("Physics", ada="member", vera="viewer")
-
-
-@pytest.fixture
-def pool(team: Team) -> Pool:
-    return factories.pool(team)
-
-
-@pytest.fixture
-def ada(client: Client, team: Team) -> Client:
-    client.force_login(factories.user("ada"))
-    return client
-
-
-@pytest.fixture
-def root(team: Team) -> Client:
-    client = Client()
-    client.force_login(factories.user("root", is_superuser=True))
-    return client
 
 
 # --- who sees what --------------------------------------------------------------------
@@ -273,9 +249,7 @@ def test_the_number_of_queries_is_fixed(ada: Client, team: Team, pool: Pool) -> 
 
     def queries() -> int:
         cache.clear()
-        with CaptureQueriesContext(connection) as asked:
-            page(ada)
-        return len(asked)
+        return count_queries(ada, "/pools/")
 
     worker = factories.worker(pool, "first", slots=2)
     put(factories.trial(sweep), worker, 0)

@@ -12,6 +12,7 @@ from experiments.models import Sweep
 from experiments.pages.sweep.cards import waiting_card
 from experiments.sweeps import requests
 from tests import factories
+from tests.pages.clients import text_of
 
 pytestmark = [
     pytest.mark.django_db,
@@ -36,11 +37,6 @@ def sweep(ada: Client) -> Sweep:
     factories.trial(made, state="completed", value=0.5, params={**params, "x": 0.5})
     factories.trial(made, params={**params, "x": 0.75})
     return made
-
-
-def text_of(response: Any) -> str:
-    found: str = response.content.decode()
-    return found
 
 
 def filled(text: str) -> dict[str, str]:

@@ -10,14 +10,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from experiments.models import Event, Sweep, Trial
 from experiments.pages.simulator.policy_words import kind_name, settings_words
 from tests import factories
+from tests.pages import clients
+from tests.pages.clients import count_queries
 
 pytestmark = [
     pytest.mark.django_db,
@@ -53,10 +53,7 @@ def url(sweep: Sweep, name: str = "simulator", **query: Any) -> str:
 
 
 def page(client: Client, sweep: Sweep, **query: Any) -> str:
-    answer = client.get(url(sweep, **query))
-    assert answer.status_code == 200
-    text: str = answer.content.decode()
-    return text
+    return clients.page(client, url(sweep, **query))
 
 
 def feed(client: Client, sweep: Sweep, **query: Any) -> dict[str, Any]:
@@ -75,7 +72,7 @@ def test_the_sentence_says_what_a_policy_ends_saves_and_keeps(
     text = page(ada, sweep, **MEDIAN)
     assert "Ends <strong>2 of 5 trials</strong>" in text
     assert "keeps the best" in text
-    assert "The best trial it would have ended ranked 4th." in text
+    assert "The best trial that it would have ended ranked 4th." in text
     assert "5 complete curves of 6 reports, so the simulation is exact" in text
 
 
@@ -281,9 +278,7 @@ def test_the_number_of_queries_does_not_depend_on_the_sweep(
     ada: Client, sweep: Sweep
 ) -> None:
     def queries(of: Sweep) -> int:
-        with CaptureQueriesContext(connection) as found:
-            page(ada, of, **MEDIAN)
-        return len(found)
+        return count_queries(ada, url(of, **MEDIAN))
 
     queries(sweep)
     first, second = queries(recorded_sweep()), queries(recorded_sweep(times=4))

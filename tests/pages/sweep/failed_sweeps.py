@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments import lifecycle, storage
 from experiments.failures import groups
-from experiments.models import Sweep, Trial
+from experiments.models import Attempt, Sweep, Trial
 from tests import factories
 from tests.pages.clients import sweep_page
 
@@ -27,24 +27,30 @@ def sweep(**fields: Any) -> Sweep:
 
 def run(made: Sweep, batch: int, log: str = "", count: int = 1) -> list[Trial]:
     """Trials that fail with a log, or work without one."""
-    done = []
-    Sweep.objects.filter(pk=made.pk).update(state="running")
-    for _ in range(count):
-        params = {"x": made.trials.count() * 7 % 13 / 13, "batch": batch}
-        trial = factories.trial(made, params=params)
-        attempt = factories.claim(trial).attempt
-        if log:
-            storage.append_log(attempt.pk, log.encode())
-            outcome = lifecycle.Outcome(
-                cause="exited", exit_code=1, message="exit code 1", elapsed=2.0
-            )
-        else:
-            factories.report(trial, [0.5])
-            outcome = lifecycle.Outcome(cause="exited", exit_code=0, elapsed=9.0)
-        groups.store_signature(attempt, outcome)
-        lifecycle.finish_attempt(attempt, outcome)
-        done.append(trial)
+    before = made.trials.count()
+    params = [
+        {"x": n * 7 % 13 / 13, "batch": batch} for n in range(before, before + count)
+    ]
+    if log:
+        return [failed(made, values, log) for values in params]
+    fields = {"state": "completed", "value": 0.5, "reports": 1, "value_report": 1}
+    done = [factories.trial(made, params=p, elapsed=9.0, **fields) for p in params]
+    Attempt.objects.filter(trial__in=done).update(worker=factories.worker(made.pool))
     return done
+
+
+def failed(made: Sweep, params: dict[str, Any], log: str) -> Trial:
+    """A trial whose process failed after it had written the log."""
+    Sweep.objects.filter(pk=made.pk).update(state="running")
+    trial = factories.trial(made, params=params)
+    attempt = factories.claim(trial).attempt
+    storage.append_log(attempt.pk, log.encode())
+    outcome = lifecycle.Outcome(
+        cause="exited", exit_code=1, message="exit code 1", elapsed=2.0
+    )
+    groups.store_signature(attempt, outcome)
+    lifecycle.finish_attempt(attempt, outcome)
+    return trial
 
 
 def oom(made: Sweep) -> Sweep:

@@ -189,11 +189,11 @@ def test_the_same_time_in_other_words_is_no_change(sweep: Sweep) -> None:
 def test_an_unchanged_form_changes_no_limit(sweep: Sweep, seconds: float) -> None:
     Sweep.objects.filter(pk=sweep.pk).update(timeout=seconds, trial_timeout=seconds)
     sweep.refresh_from_db()
-    shown = LimitsForm.of(sweep)
+    shown = LimitsForm(sweep)
     sent = {name: shown[name].value() for name in shown.fields}
-    form = LimitsForm.of(sweep, {k: v for k, v in sent.items() if v is not None})
+    form = LimitsForm(sweep, {k: v for k, v in sent.items() if v is not None})
     assert form.is_valid() and form.changed() == []
-    form = LimitsForm.of(sweep, {**form.data, "max_total_trials": 9})
+    form = LimitsForm(sweep, {**form.data, "max_total_trials": 9})
     assert form.is_valid() and form.changed() == ["max_total_trials"]
 
 

@@ -6,9 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Sweep, Trial
 from experiments.pages.sweep.search_tile import likely_sentence
@@ -17,7 +15,7 @@ from experiments.sweeps import search_status
 from experiments.sweeps.search_status import MIN_COMPLETED
 from experiments.tracking import history
 from tests import factories
-from tests.pages.builder.builder_forms import page
+from tests.pages.clients import client_of, count_queries, page, text_of
 
 pytestmark = pytest.mark.django_db
 # Noise on a hill with its top at 0.4, where trial 7 of 16 is, and luck far off.
@@ -52,15 +50,12 @@ def with_luck(**fields: Any) -> tuple[Sweep, Trial]:
 
 
 def overview(made: Sweep, user: str = "ada") -> str:
-    client = Client()
-    client.force_login(factories.user(user))
-    return page(client.get(f"/sweeps/{made.pk}/"))
+    return page(client_of(user), f"/sweeps/{made.pk}/")
 
 
 def again(made: Sweep, trials: str, *, user: str = "ada") -> Any:
-    client = Client()
-    client.force_login(factories.user(user))
-    return client.post(f"/sweeps/{made.pk}/again/", {"trials": trials}, follow=True)
+    url = f"/sweeps/{made.pk}/again/"
+    return client_of(user).post(url, {"trials": trials}, follow=True)
 
 
 def test_a_lucky_result_is_told_from_the_likely_best() -> None:
@@ -128,7 +123,7 @@ def test_members_run_the_top_three_again() -> None:
     numbers = text.partition('name="trials" value="')[2].partition('"')[0]
     assert len(numbers.split(",")) == 3
     answer = again(made, numbers)
-    assert "will run again, as soon as a slot is free." in page(answer)
+    assert "will run again, as soon as a slot is free." in text_of(answer)
     made.refresh_from_db()
     assert (made.state, made.max_total_trials) == ("running", 17 + 3)
     text = overview(made)
@@ -166,7 +161,7 @@ def test_only_a_post_with_its_token_counts() -> None:
 @pytest.mark.parametrize("trials", ["", "x", "-1", "8,8", "99", "9" * 30, "8;drop"])
 def test_nonsense_is_refused_in_words(trials: str) -> None:
     made, _ = with_luck()
-    text = page(again(made, trials))
+    text = text_of(again(made, trials))
     assert "such as 3, 8, 12" in text or "only trials that have ended can" in text
     made.refresh_from_db()
     assert made.max_total_trials == 40
@@ -175,7 +170,7 @@ def test_nonsense_is_refused_in_words(trials: str) -> None:
 def test_a_cancelled_sweep_goes_on_for_them() -> None:
     made, _ = with_luck(state="cancelled")
     assert "Run the top 3 again" in overview(made)
-    assert "will run again" in page(again(made, "8"))
+    assert "will run again" in text_of(again(made, "8"))
     made.refresh_from_db()
     assert (made.state, made.max_total_trials) == ("running", 18)
 
@@ -187,10 +182,8 @@ def test_it_costs_as_many_queries_for_many_trials_as_for_few() -> None:
     counts = []
     for trials in (MIN_COMPLETED, 40):
         made = sweep(trials, max_total_trials=100)
-        overview(made)
-        with CaptureQueriesContext(connection) as queries:
-            assert "Likely best" in overview(made)
-        counts.append(len(queries))
+        assert "Likely best" in overview(made)
+        counts.append(count_queries(client_of("ada"), f"/sweeps/{made.pk}/"))
     assert counts[0] == counts[1]
 
 

@@ -10,7 +10,7 @@ from experiments.models import Sweep
 from experiments.pages.sweep.summary import sweep_summary
 from experiments.pages.sweep.trial_cells import SparkScale, padded, parameter_column
 from experiments.pages.sweep.trial_table import PickedTrials, TableQuery, picked_trials
-from experiments.pages.sweep.view import answers_of, sweep_view
+from experiments.pages.sweep.views import answers_of, sweep_view
 from experiments.pages.trial_rows import report_curves, trial_rows
 from tests import factories
 

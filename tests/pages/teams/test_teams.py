@@ -6,13 +6,12 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from experiments.models import ApiToken, Event, Membership, Pool, Team, User
 from experiments.tokens import token_digest
 from tests import factories
+from tests.pages.clients import client_of, count_queries, page
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script>"
@@ -24,21 +23,9 @@ def team() -> Team:
     return factories.team("Physics", ada="admin", max="member", vera="viewer")
 
 
-def logged_in(name: str) -> Client:
-    client = Client()
-    client.force_login(factories.user(name))
-    return client
-
-
 @pytest.fixture
 def ada(team: Team) -> Client:
-    return logged_in("ada")
-
-
-def text_of(client: Client, url: str = URL) -> str:
-    response = client.get(url)
-    assert response.status_code == 200
-    return response.content.decode()
+    return client_of("ada")
 
 
 def role(name: str) -> str:
@@ -51,7 +38,7 @@ def member_url(name: str, action: str) -> str:
 
 def test_everybody_in_the_team_sees_its_people_and_pools(team: Team) -> None:
     factories.worker(factories.pool(team), "host-7", slots=3)
-    text = text_of(logged_in("vera"))
+    text = page(client_of("vera"), URL)
     for part in ("ada", "max", "vera", "host-7", "0 of 3"):
         assert part in text
     assert "Add a person" not in text
@@ -59,21 +46,21 @@ def test_everybody_in_the_team_sees_its_people_and_pools(team: Team) -> None:
 
 
 def test_what_early_termination_saved_is_shown_by_month(team: Team) -> None:
-    assert "No trial of this team was stopped early yet." in text_of(logged_in("vera"))
+    assert "No trial of this team has ended early yet." in page(client_of("vera"), URL)
     sweep = factories.sweep(team)
     factories.trial(sweep, state="completed", value=0.5, elapsed=7300.0, reports=1200)
     for day in (datetime(2026, 10, 9, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC)):
         factories.trial(
             sweep, state="terminated", value=0.1, elapsed=100.0, ended_at=day, reports=9
         )
-    text = text_of(logged_in("vera"))
+    text = page(client_of("vera"), URL)
     card = text.partition('id="savings-title"')[2].partition("</section>")[0]
     assert card.index("Nov 2026") < card.index("Oct 2026")
     assert card.count("2 h 00 m") == 2 and card.count("1,191") == 2
     assert "In total 4 h 00 m, by ending 2 trials early." in card
     assert "money" not in card
     Pool.objects.update(price_per_hour=1.5)
-    text = text_of(logged_in("vera"))
+    text = page(client_of("vera"), URL)
     assert "In total 4 h 00 m and a cost of 6.00, by ending 2 trials early." in text
 
 
@@ -103,7 +90,7 @@ def test_a_new_account_gets_a_password_that_is_shown_once(ada: Client) -> None:
     assert factories.user("new").check_password(found[1])
     assert role("new") == "member"
     assert "no-store" in response["Cache-Control"]
-    assert found[1] not in text_of(ada)
+    assert found[1] not in page(ada, URL)
     assert not Event.objects.filter(message__contains=found[1]).exists()
 
 
@@ -145,7 +132,7 @@ def test_the_last_admin_stays_one(ada: Client) -> None:
 
 
 def test_removing_somebody_asks_first(ada: Client) -> None:
-    text = text_of(ada, member_url("max", "remove"))
+    text = page(ada, member_url("max", "remove"))
     assert "Remove max from team Physics?" in text
     assert role("max") == "member"
     ada.post(member_url("max", "remove"))
@@ -162,7 +149,7 @@ def test_an_admin_may_leave_when_there_is_another(ada: Client) -> None:
 
 @pytest.mark.parametrize("name", ["max", "vera"])
 def test_only_admins_manage_people(team: Team, name: str) -> None:
-    client = logged_in(name)
+    client = client_of(name)
     posts = {
         f"{URL}members/": {"username": "ada", "role": "viewer"},
         member_url("ada", "role"): {"role": "viewer"},
@@ -185,7 +172,7 @@ def test_other_teams_do_not_exist(ada: Client) -> None:
 def test_the_picked_team_is_the_one_that_home_shows(ada: Client) -> None:
     factories.team("Zoology", ada="viewer")
     ada.post("/teams/zoology/switch/")
-    assert "<title>Zoology" in text_of(ada, "/")
+    assert "<title>Zoology" in page(ada, "/")
     assert ada.session["team"] == "zoology"
     ada.post("/teams/switch/", {"team": "physics"})
     assert ada.session["team"] == "physics"
@@ -199,7 +186,7 @@ def test_a_foreign_team_cannot_be_picked(ada: Client) -> None:
 
 def test_superusers_make_teams_with_pools(team: Team) -> None:
     factories.user("root", is_superuser=True)
-    root, pool = logged_in("root"), factories.pool(team, "gpu")
+    root, pool = client_of("root"), factories.pool(team, "gpu")
     response = root.post("/teams/new/", {"name": "Sea Life", "pools": [pool.pk]})
     made = Team.objects.get(slug="sea-life")
     assert response["Location"] == "/teams/sea-life/"
@@ -212,7 +199,7 @@ def test_names_that_make_no_address_of_their_own_are_refused(
     team: Team, name: str
 ) -> None:
     factories.user("root", is_superuser=True)
-    assert logged_in("root").post("/teams/new/", {"name": name}).status_code == 422
+    assert client_of("root").post("/teams/new/", {"name": name}).status_code == 422
     assert Team.objects.count() == 1
 
 
@@ -230,7 +217,7 @@ def test_a_token_is_shown_once_and_kept_as_a_hash(ada: Client) -> None:
     assert token.digest == token_digest(found[0])
     assert (token.user, token.scope) == (factories.user("ada"), "read")
     assert f'href="{URL}"' in response.content.decode()
-    text = text_of(ada)
+    text = page(ada, URL)
     assert "ci-nightly" in text
     assert found[0] not in text
     assert Event.objects.get(verb="token created").actor == factories.user("ada")
@@ -251,7 +238,7 @@ def test_a_token_never_leads_to_another_site(ada: Client) -> None:
 def test_revoking_a_token_asks_first_and_is_final(ada: Client) -> None:
     factories.api_token(factories.user("ada"))
     url = f"/settings/tokens/{ApiToken.objects.get().pk}/revoke/"
-    assert "Revoke token" in text_of(ada, url)
+    assert "Revoke token" in page(ada, url)
     ada.post(url)
     assert ApiToken.objects.get().revoked_at is not None
     assert ada.post(url).status_code == 404
@@ -269,19 +256,16 @@ def test_hostile_names_are_text(ada: Client, team: Team) -> None:
     User.objects.filter(username="max").update(first_name=HOSTILE)
     Team.objects.update(name=HOSTILE)
     ApiToken.objects.create(user=factories.user("ada"), name=HOSTILE, digest="x")
-    text = text_of(ada)
+    text = page(ada, URL)
     assert "<script>alert" not in text
     assert text.count("&lt;script&gt;alert") > 3
 
 
 def test_queries_do_not_grow_with_people_and_workers(ada: Client, team: Team) -> None:
     factories.worker(factories.pool(team), "host")
-    with CaptureQueriesContext(connection) as few:
-        text_of(ada)
+    few = count_queries(ada, URL)
     for index in range(15):
         Membership.objects.create(team=team, user=factories.user(f"p-{index}"))
         factories.worker(factories.pool(team, f"pool-{index}"), f"host-{index}")
         factories.api_token(factories.user("ada"))
-    with CaptureQueriesContext(connection) as many:
-        text_of(ada)
-    assert len(many) == len(few) < 20
+    assert count_queries(ada, URL) == few < 20

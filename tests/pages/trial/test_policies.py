@@ -33,7 +33,7 @@ def test_a_trial_that_was_ended_early_can_run_again_to_its_end(ada: Client) -> N
     assert asked.origin_text == "re-run of 3, to its end"
     assert "Rerun without early termination" not in page(ada, trial.get_absolute_url())
     twice = ada.post(again_url(trial), {"to_end": "on"}, follow=True).content.decode()
-    assert "waits to run again already" in twice
+    assert "already waits to run again" in twice
     assert waiting_requests(trial.sweep).count() == 1
 
 

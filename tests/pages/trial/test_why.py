@@ -227,7 +227,7 @@ def test_a_queued_trial_says_what_it_waits_for() -> None:
     factories.claim(factories.trial(sweep), slot=1)
     found = why(sweep.trials.get(number=1))
     assert "<strong>no slot of pool default is free.</strong>" in found.lead
-    assert found.notes[0] == "By Physics (2)."
+    assert found.notes[0] == "Used by Physics (2)."
     assert not found.command
 
 

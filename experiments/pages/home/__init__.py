@@ -1,1 +1,0 @@
-"""Home: what runs in the team, what needs attention, what is new."""
