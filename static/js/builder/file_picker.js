@@ -1,6 +1,6 @@
 // Files are sent as soon as they are chosen or dropped, and stay whatever happens next.
 
-import { MOST_FILES, chosen } from "./files.js";
+import { MAX_FILES, chosen } from "./files.js";
 
 export function wireFiles(form, preview) {
   const area = form.querySelector("[data-files]");
@@ -10,8 +10,8 @@ export function wireFiles(form, preview) {
   const send = async (files) => {
     const picked = chosen([...files]);
     if (picked.length === 0) return;
-    if (picked.length > MOST_FILES) {
-      complain(form, preview, `There are ${picked.length} files; at most ${MOST_FILES} can be sent one by one. Pack them as one zip.`);
+    if (picked.length > MAX_FILES) {
+      complain(form, preview, `There are ${picked.length} files; at most ${MAX_FILES} can be sent one by one. Pack them as one zip.`);
       return;
     }
     area.classList.add("is-busy");
@@ -21,7 +21,7 @@ export function wireFiles(form, preview) {
       if (answer.ok) showKept(form, kept);
       else complain(form, preview, kept.error);
     } catch {
-      complain(form, preview, "The files did not arrive. Is the site still there? Choose them again.");
+      complain(form, preview, "The files did not arrive. Choose them again.");
     } finally {
       area.classList.remove("is-busy");
       input.value = "";

@@ -4,7 +4,7 @@ const NOISE = new Set([
   ".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", "venv", ".mypy_cache",
   ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints", ".DS_Store", ".idea", ".vscode",
 ]);
-export const MOST_FILES = 100;
+export const MAX_FILES = 100;
 
 // The path inside the folder: the folder's own name is left out.
 export function innerPath(relative, name) {

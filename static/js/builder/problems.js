@@ -1,6 +1,6 @@
 // What the server found wrong, as the page tells it. Pure.
 
-const MOST_LINKS = 4;
+const MAX_LINKS = 4;
 
 // Problems that may be shown: of fields that were touched, or all once the form was sent.
 export function shownProblems(problems, touched, all) {
@@ -23,8 +23,8 @@ export function barModel(problems) {
   return {
     count,
     text: count === 1 ? "1 problem:" : `${count} problems:`,
-    links: problems.slice(0, MOST_LINKS).map(({ anchor, label }) => ({ anchor, label })),
-    more: Math.max(0, count - MOST_LINKS),
+    links: problems.slice(0, MAX_LINKS).map(({ anchor, label }) => ({ anchor, label })),
+    more: Math.max(0, count - MAX_LINKS),
   };
 }
 

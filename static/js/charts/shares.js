@@ -12,7 +12,7 @@ import { liveChart } from "./live_chart.js";
 import { haloText } from "./marks.js";
 import { createTooltip } from "./tooltip.js";
 
-const LONGEST_TICK = 14;
+const MAX_TICK_LENGTH = 14;
 
 // The parameter that is drawn. Pure.
 export function picked({ parameters }, name) {
@@ -29,7 +29,7 @@ export function heights({ bars }, { failed, ran }) {
 }
 
 export function shortTick(text) {
-  return text.length > LONGEST_TICK ? `${text.slice(0, LONGEST_TICK - 1)}…` : text;
+  return text.length > MAX_TICK_LENGTH ? `${text.slice(0, MAX_TICK_LENGTH - 1)}…` : text;
 }
 
 function measure(state) {
