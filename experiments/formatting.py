@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -35,6 +36,11 @@ def number_text(value: object, digits: int = 4) -> str:
         # It may be too large for a float.
         return _significant(Decimal(value), digits)
     return _significant(value, digits)
+
+
+def texts(values: Iterable[Any], text: Callable[[Any], str]) -> list[str]:
+    """The texts of a column."""
+    return [text(value) for value in values]
 
 
 def metric_text(value: float | None, digits: int = 4) -> str:

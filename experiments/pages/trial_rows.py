@@ -4,6 +4,7 @@ values come from, in words.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +19,7 @@ from experiments.formatting import distinct_texts, metric_text
 from experiments.models import Decision, Report, Sweep, Trial, TrialRequest
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import Origin, TrialState
-from experiments.pages.curves import Points, finite
+from experiments.pages.curves import Points
 from experiments.pages.failures import out_of_time
 from experiments.pages.simulator.policy_words import kind_name
 from experiments.pages.trial.verdicts import chance_text
@@ -157,7 +158,8 @@ def report_curves(
     names = ["trial_id", "n", "value"]
     names += ["step", "time", "trial__current_attempt__claimed_at"] if wide else []
     for trial_id, n, value, *when in rows.values_list(*names):
-        curves[trial_id].append([n, finite(value), *_placed(*when)])
+        is_finite = value is not None and abs(value) != math.inf
+        curves[trial_id].append([n, value if is_finite else None, *_placed(*when)])
     return {pk: thinned(curve, most) for pk, curve in curves.items()}
 
 

@@ -7,9 +7,10 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from experiments.formatting import duration_text, metric_text, number_text
+from experiments.formatting import duration_text, metric_text, number_text, texts
 from experiments.pages.curves import Points
 from experiments.pages.trial_rows import TrialRow, thinned
 from experiments.search.space.choice import Choice
@@ -64,7 +65,7 @@ def table_rows(
     configurations = [row["params"] for row in rows]
     values, value_room = value_column([row["value"] for row in rows])
     columns = [parameter_column(name, configurations, numeric) for name in numeric]
-    took = [duration_text(row["elapsed"]) for row in rows]
+    took = texts([row["elapsed"] for row in rows], duration_text)
     summary = summaries(configurations)
     made = [
         TableRow(
@@ -99,7 +100,7 @@ def plain_text(value: Any) -> str:
 
 def value_texts(values: Sequence[Any], *, digits: int = 4) -> list[str]:
     """Numbers with some digits, anything else as it is."""
-    found = [number_text(value, digits) for value in values]
+    found = texts(values, partial(number_text, digits=digits))
     return [
         text if type(value) in NUMBERS else plain_text(value)
         for value, text in zip(values, found, strict=True)
@@ -124,7 +125,7 @@ def padded(text: str, to: int) -> str:
 
 def value_column(values: Sequence[float | None]) -> tuple[list[TableCell], int]:
     """The metric's cells, and the width of their decimals."""
-    found = [*map(metric_text, values)]
+    found = texts(values, metric_text)
     room = max(map(decimals, found), default=0)
     return [
         TableCell(padded(text, room), "" if value is None else str(value), numeric=True)
