@@ -263,6 +263,18 @@ UPLOAD_LIMIT_BYTES = env_int("SWEEPSITE_UPLOAD_MB", 100, low=1, high=10_000) << 
 OUTPUTS_LIMIT_BYTES = (
     env_int("SWEEPSITE_OUTPUTS_MB", 1_000, low=0, high=1_000_000) << 20
 )
+USER_REQUESTS_PER_SECOND = env_int("SWEEPSITE_USER_REQUESTS", 50, low=1, high=100_000)
+WORKER_REQUESTS_PER_SECOND = env_int(
+    "SWEEPSITE_WORKER_REQUESTS", 500, low=10, high=100_000
+)
+# With a wrong token, from one address.
+API_FAILURES_PER_SECOND = 5
+TEAM_UPLOADS_LIMIT_BYTES = (
+    env_int("SWEEPSITE_TEAM_UPLOADS_MB", 10_000, low=1, high=100_000_000) << 20
+)
+TEAM_OUTPUTS_LIMIT_BYTES = (
+    env_int("SWEEPSITE_TEAM_OUTPUTS_MB", 0, low=0, high=100_000_000) << 20
+)
 LOG_LIMIT_BYTES = env_int("SWEEPSITE_LOG_MB", 4, low=1, high=1_000) << 20
 
 # The API's framework takes 9 MB, which only processes with pages need.

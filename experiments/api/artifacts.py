@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Annotated
 
+from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
+from django.db.models import Sum
 from django.http import FileResponse, HttpRequest
 from ninja import Path, Query, Router, Status
 
@@ -23,6 +26,7 @@ from experiments.sweeps.checkpoints import resumable
 from experiments.tracking import ingest
 
 router = Router()
+SUM_SECONDS = 60
 
 OutputPath = Annotated[str, Query(min_length=1, max_length=500, pattern=r"^[^\x00]+$")]
 
@@ -42,7 +46,9 @@ def put_artifact(
     later attempt sees it.
     """
     size = int(request.headers.get("Content-Length") or 0)
-    _check_room(running_attempt(request), path, size)
+    attempt = running_attempt(request)
+    _check_room(attempt, path, size)
+    _check_team(attempt, size)
     with answering_disk_full():
         target = storage.output_path(attempt_id, sha256)
     incoming = target.with_name(f".{uuid.uuid4().hex}")
@@ -120,6 +126,28 @@ def _check_room(attempt: Attempt, path: str, size: int) -> None:
             "outputs_too_large",
             f"{path} has {size:,} bytes, with {used:,} of other outputs; all together"
             f" may have {limit:,}.",
+        )
+
+
+def _check_team(attempt: Attempt, size: int) -> None:
+    """The sum is read once a minute, as it takes a row of each output. So a team can
+    get some files over its limit."""
+    limit = settings.TEAM_OUTPUTS_LIMIT_BYTES
+    if not limit:
+        return
+    team = attempt.trial.experiment.team_id
+    outputs = Artifact.objects.filter(attempt__trial__experiment__team=team)
+    used: int = cache.get_or_set(  # type: ignore[assignment]
+        f"outputs-of-team-{team}",
+        lambda: outputs.aggregate(sum=Sum("size"))["sum"] or 0,
+        SUM_SECONDS,
+    )
+    if used + size > limit:
+        raise ApiError(
+            413,
+            "team_outputs_too_large",
+            f"the outputs of the team take {used >> 20:,} MB; with this file they would"
+            f" take more than {limit >> 20:,} MB (SWEEPSITE_TEAM_OUTPUTS_MB)",
         )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -18,6 +20,7 @@ from django.utils import timezone
 from ninja.security import HttpBearer
 
 from experiments import access
+from experiments.api import rate_limits
 from experiments.api.errors import ApiError
 from experiments.db.prepared import Placeholder, SelectObject
 from experiments.models import (
@@ -54,7 +57,33 @@ def _named_in_path(request: HttpRequest, name: str) -> int:
     return int(text) if plain else 0
 
 
-class WorkerAuth(HttpBearer):
+class LimitedBearer(HttpBearer):
+    """A bearer token, of which each caller may send so many requests a second."""
+
+    def __call__(self, request: HttpRequest) -> Any | None:
+        if rate_limits.is_guessing(request):
+            raise too_many(1, "with a wrong token from your address")
+        found = super().__call__(request)
+        if found is not None:
+            rate_limits.note_success(request)
+            key, rate = self.limit_of(found)
+            if wait := rate_limits.requests.take(key, rate):
+                raise too_many(wait, f"by one caller, who may send {rate} a second")
+        return found
+
+    def limit_of(self, found: Any) -> tuple[str, int]:
+        """For a trial, a pool's workers or a runner."""
+        key = f"{type(self).__name__} {found.pk}"
+        return key, settings.WORKER_REQUESTS_PER_SECOND
+
+
+def too_many(wait: int, words: str) -> ApiError:
+    unit = "second" if wait == 1 else "seconds"
+    message = f"Too many requests {words}. Retry in {wait} {unit}."
+    return ApiError(429, "too_many_requests", message, retry_after=wait)
+
+
+class WorkerAuth(LimitedBearer):
     """A pool's credential; ``request.auth`` is the pool."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Pool | None:
@@ -76,7 +105,7 @@ def _note_use(token: WorkerToken) -> None:
         WorkerToken.objects.filter(pk=token.pk).update(last_used_at=Now())
 
 
-class RunnerAuth(HttpBearer):
+class RunnerAuth(LimitedBearer):
     """The runner's token of the attempt named in the path; ``request.auth`` is it."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Attempt | None:
@@ -112,15 +141,19 @@ class Caller:
     scope: str
 
 
-class UserAuth(HttpBearer):
+class UserAuth(LimitedBearer):
     """A person's API token; ``request.auth`` is a Caller."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Caller | None:
         known = ApiToken.use(token)
         return None if known is None else Caller(known.user, known.scope)
 
+    def limit_of(self, found: Caller) -> tuple[str, int]:
+        """All tokens of a person together."""
+        return f"user {found.user.pk}", settings.USER_REQUESTS_PER_SECOND
 
-class TrialAuth(HttpBearer):
+
+class TrialAuth(LimitedBearer):
     """A training process's token for its own trial; ``request.auth`` is the attempt."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Attempt | None:

@@ -18,6 +18,7 @@ from ninja.parser import Parser
 from pydantic import BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
+from experiments.api import rate_limits
 from experiments.lifecycle import NoRoom
 from experiments.scheduling.ask import NothingToRun
 from experiments.search.fields import DefinitionError
@@ -35,9 +36,12 @@ class ApiError(Exception):
         code: str,
         message: str,
         fields: Mapping[str, list[str]] | None = None,
+        *,
+        retry_after: int = 0,
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.fields = status, code, dict(fields or {})
+        self.retry_after = retry_after
 
 
 class ClosedSchema(Schema):
@@ -57,7 +61,14 @@ def add_error_handlers(api: NinjaAPI) -> None:
                 "message": str(found),
                 "fields": found.fields,
             }
-            return api.create_response(request, {"error": body}, status=found.status)
+            if found.status == 401:
+                rate_limits.note_failure(request)
+            response = api.create_response(
+                request, {"error": body}, status=found.status
+            )
+            if found.retry_after:
+                response["Retry-After"] = str(found.retry_after)
+            return response
 
         api.add_exception_handler(kind, answer)
 

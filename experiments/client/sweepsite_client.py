@@ -214,7 +214,7 @@ class _Reporter:
 
     def _back_off(self, cost: float, problem: Exception) -> None:
         self._warn(" away", f"the site is away, reports are kept: {problem}")
-        pause = min(MAX_PAUSE, max(self._pause, COST * cost))
+        pause = min(MAX_PAUSE, max(self._pause, COST * cost, self._site.retry_after))
         self._retry_at = time.monotonic() + pause
         self._pause = min(2 * self._pause, MAX_PAUSE)
 
@@ -236,6 +236,7 @@ class _Site:
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         self._connection = kind(address.netloc, timeout=CONNECT_TIMEOUT)
         self._path = f"{address.path.rstrip('/')}/api/v1/trials/{trial}/metrics"
+        self.retry_after = 0.0  # seconds that the site asked to wait
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": JSON}
 
     def send(self, points: list[dict[str, Any]]) -> dict[str, Any]:
@@ -257,6 +258,8 @@ class _Site:
                 self._connection.sock.settimeout(ANSWER_TIMEOUT)  # type: ignore[attr-defined]
             self._connection.request("POST", self._path, body, self._headers)
             response = self._connection.getresponse()
+            wait = response.getheader("Retry-After") or ""
+            self.retry_after = float(wait) if wait.isdigit() else 0.0
             return _answer(response.status, response.read())
         except (OSError, http.client.HTTPException):
             self._connection.close()

@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from django.conf import settings
+from django.db.models import Sum
 from django.utils import timezone
 
 from experiments import storage
@@ -78,6 +79,7 @@ def store_files(
     _check_size(sum(map(len, checked.values())))
     archive = pack(checked)
     digest = hashlib.sha256(archive).hexdigest()
+    _check_team(team, digest, sum(map(len, checked.values())))
     snapshot, _ = CodeSnapshot.all_objects.update_or_create(
         team=team,
         digest=digest,
@@ -182,6 +184,19 @@ def _check_size(size: int) -> None:
             f"The files take {size / 1e6:.1f} MB; at most"
             f" {settings.UPLOAD_LIMIT_BYTES >> 20} MB are allowed"
             " (SWEEPSITE_UPLOAD_MB)."
+        )
+
+
+def _check_team(team: Team, digest: str, size: int) -> None:
+    """Refuse new files beyond what all snapshots of a team may take together."""
+    others = CodeSnapshot.objects.filter(team=team).exclude(digest=digest)
+    used = others.aggregate(sum=Sum("size"))["sum"] or 0
+    limit = settings.TEAM_UPLOADS_LIMIT_BYTES
+    if used + size > limit:
+        raise SnapshotError(
+            f"The files take {size / 1e6:.1f} MB, and the uploads of team {team.name}"
+            f" already {used / 1e6:,.1f} MB; all together may take {limit >> 20:,} MB"
+            " (SWEEPSITE_TEAM_UPLOADS_MB). Delete sweeps whose code you do not need."
         )
 
 

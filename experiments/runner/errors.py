@@ -14,7 +14,14 @@ class SiteError(Exception):
 
 
 class SiteAway(SiteError):
-    """No valid answer: connection refused, timed out, 5xx, a proxy's error page."""
+    """No valid answer: connection refused, timed out, 5xx, a proxy's error page.
+
+    `retry_after`: the seconds that the site asks to wait.
+    """
+
+    def __init__(self, sentence: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
 
 
 class SiteSilent(SiteAway):

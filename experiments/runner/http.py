@@ -28,6 +28,7 @@ BODY_TIMEOUT = 60.0
 STALE = frozenset({401, 403, 404, 409})
 RETRY = frozenset({408, 425, 429})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+MAX_RETRY_AFTER = 60.0
 # A claim may name ten thousand files of an earlier attempt.
 MAX_ANSWER_LENGTH = 16 << 20
 BYTES = "application/octet-stream"
@@ -159,7 +160,11 @@ def _error_from(problem: urllib.error.HTTPError, stale: Set[int]) -> SiteError:
             "final address"
         )
     if error is None or problem.code in RETRY:
-        return SiteAway(f"status {problem.code} {problem.reason}")
+        wait = problem.headers.get("Retry-After", "")
+        return SiteAway(
+            f"status {problem.code} {problem.reason}",
+            retry_after=min(float(wait), MAX_RETRY_AFTER) if wait.isdigit() else 0.0,
+        )
     code, words = error
     sentence = f"status {problem.code}, {code}: {words}"
     if problem.code in stale:

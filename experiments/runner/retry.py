@@ -73,8 +73,9 @@ class Retry:
                 if self.over or now >= give_up_at:
                     raise
                 logger.info("the site is away, trying again: %s", problem)
+                asked = problem.retry_after
             spread = random.uniform(0.5, 1.0)  # noqa: S311 - only spreads the load
-            self._wait(min(pause * spread, give_up_at - now))
+            self._wait(min(max(asked, pause * spread), give_up_at - now))
             pause = min(2 * pause, MAX_PAUSE)
 
     def _wait(self, seconds: float) -> None:

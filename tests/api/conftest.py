@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from experiments.api import rate_limits
 from experiments.models import Team
 from tests import factories
 
@@ -22,6 +23,12 @@ def _database(db: None) -> None:
 def _data_folder(settings: Any, tmp_path: Path) -> None:
     """Rows are rolled back and their numbers come again; files must not."""
     settings.HOME = tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _no_requests_yet() -> None:
+    rate_limits.requests.clear()
+    rate_limits.failures.clear()
 
 
 class Api:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
 from experiments import lifecycle, storage
@@ -242,3 +243,15 @@ def test_an_upload_that_is_cut_midway_leaves_nothing(
         while connection.recv(4096):
             pass
     assert (stored(runner.attempt.pk), Artifact.objects.count()) == ([], 0)
+
+
+def test_a_teams_outputs_have_a_limit(sweep: Sweep, settings: Any) -> None:
+    settings.TEAM_OUTPUTS_LIMIT_BYTES = 100
+    cache.clear()
+    runner = Runner(factories.trial(sweep))
+    assert runner.put("a", b"x" * 90).status_code == 201
+    cache.clear()
+    answer = runner.put("b", b"x" * 90)
+    assert answer.status_code == 413
+    assert "SWEEPSITE_TEAM_OUTPUTS_MB" in answer.json()["error"]["message"]
+    assert runner.attempt.artifacts.count() == 1

@@ -139,3 +139,16 @@ def test_a_viewer_may_not_upload(team: Team) -> None:
     viewer = Api(factories.api_token(factories.user("vera")))
     answer = viewer.post("/uploads", zipped(FILES), content_type="application/zip")
     assert answer.status_code == 403
+
+
+def test_a_teams_uploads_have_a_limit(api: Api, team: Team, settings: Any) -> None:
+    settings.TEAM_UPLOADS_LIMIT_BYTES = 20
+    assert api.post("/uploads", zipped(FILES)).status_code == 201
+    # The same files take no more room.
+    assert api.post("/uploads", zipped(FILES)).status_code == 201
+    answer = api.post("/uploads", zipped({"train.py": b"print(2)\n"}))
+    assert answer.status_code == 422
+    message = answer.json()["error"]["message"]
+    assert "the uploads of team Physics already" in message
+    assert "SWEEPSITE_TEAM_UPLOADS_MB" in message
+    assert CodeSnapshot.objects.count() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 
@@ -44,6 +45,18 @@ def test_who_answers_others_but_not_this_call_is_given_up() -> None:
 def test_a_site_that_is_away_is_waited_for() -> None:
     insisting = Retry(Signals(), seconds=0.0, answers=answering(False))
     assert insisting.call(failing(20)) == "delivered"
+
+
+def test_the_site_says_how_long_to_wait() -> None:
+    failures = iter([SiteAway("busy", retry_after=0.3)])
+
+    def call() -> float:
+        for problem in failures:
+            raise problem
+        return time.monotonic()
+
+    began = time.monotonic()
+    assert Retry(Signals(), seconds=60.0).call(call) - began >= 0.3
 
 
 def test_time_counts_from_when_the_site_is_back() -> None:
