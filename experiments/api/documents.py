@@ -130,7 +130,7 @@ class PreviewOut(Schema):
 class CheckOut(Schema):
     valid: bool
     format: Annotated[
-        str | None, Field(description="of what was sent; null when not recognised")
+        str | None, Field(description="of what was sent; null when not recognized")
     ] = None
     notes: Annotated[
         list[NoteOut], Field(description="what does not carry over as it is")
@@ -222,6 +222,6 @@ def _gpu_warnings(user: User, definition: SweepDefinition) -> list[Problem]:
 
 
 def _invalid(error: DefinitionError, imported: Imported | None) -> dict[str, Any]:
-    """What was recognised, and what is wrong with it."""
+    """What was recognized, and what is wrong with it."""
     known = {"format": imported.format, "notes": imported.notes} if imported else {}
     return {"valid": False, "problems": error.problems, **known}

@@ -149,7 +149,7 @@ def _unpacked(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def safe_path(name: str) -> str:
-    """The normalised path. Raises SnapshotError if it could leave its folder."""
+    """The normalized path. Raises SnapshotError if it could leave its folder."""
     if len(name) > MAX_NAME_LENGTH:
         raise SnapshotError(
             f"The file name {_shown(name)} has {len(name):,} characters; at most"

@@ -22,7 +22,7 @@ Points = list[list[float | None]]
 
 
 class Stretch(NamedTuple):
-    """Neighbouring points, with the lowest and highest finite value, if any."""
+    """Neighboring points, with the lowest and highest finite value, if any."""
 
     owner: int
     number: int

@@ -1,7 +1,7 @@
 """What a training process printed, made safe to show.
 
 Logs can be hostile: terminal commands, hyperlinks, marks that reverse the text, endless
-lines. Colours become fixed CSS classes, everything else that is not text is removed.
+lines. Colors become fixed CSS classes, everything else that is not text is removed.
 Templates escape the texts.
 """
 
@@ -17,8 +17,8 @@ MAX_BYTES = 128 << 10
 MAX_LINE_LENGTH = 2_000
 MAX_SPANS = 100
 
-# Colours (SGR): ESC [ numbers m.
-COLOUR = re.compile(r"(?:\x1b\[|\x9b)([0-9;:]*)m")
+# Colors (SGR): ESC [ numbers m.
+COLOR = re.compile(r"(?:\x1b\[|\x9b)([0-9;:]*)m")
 # All other sequences: strings to the terminal (titles, hyperlinks), cursor moves, and
 # two-character commands. A string without an end removes the rest of its line.
 COMMAND = re.compile(
@@ -60,42 +60,42 @@ class LogLine:
 
 @dataclass
 class Pen:
-    """The colour and style that a terminal would write with now."""
+    """The color and style that a terminal would write with now."""
 
-    colour: str = ""
+    color: str = ""
     styles: set[str] = field(default_factory=set)
 
     @property
     def classes(self) -> str:
-        names = [self.colour] * bool(self.colour) + sorted(self.styles)
+        names = [self.color] * bool(self.color) + sorted(self.styles)
         return " ".join(f"ansi-{name}" for name in names)
 
     def take(self, numbers: str) -> None:
-        """Apply the numbers of one colour sequence; unknown ones change nothing."""
+        """Apply the numbers of one color sequence; unknown ones change nothing."""
         codes = [int(code or 0) for code in re.split("[;:]", numbers[:100])]
         while codes:
             code = codes.pop(0)
             if code in (38, 48):
-                colour = _long_colour(codes)
-                self.colour = colour if code == 38 else self.colour
+                color = _long_color(codes)
+                self.color = color if code == 38 else self.color
             else:
                 self._take(code)
 
     def _take(self, code: int) -> None:
         if code == 0:
-            self.colour, self.styles = "", set()
+            self.color, self.styles = "", set()
         elif code in STYLES:
             self.styles.add(STYLES[code])
         elif code in STYLE_ENDS:
             self.styles.difference_update(STYLE_ENDS[code])
         elif 30 <= code <= 37 or 90 <= code <= 97:
-            self.colour = NAMES[code % 10]
+            self.color = NAMES[code % 10]
         elif code == 39:
-            self.colour = ""
+            self.color = ""
 
 
-def _long_colour(codes: list[int]) -> str:
-    """The name of a colour given as 5;N or 2;R;G;B; removes its numbers."""
+def _long_color(codes: list[int]) -> str:
+    """The name of a color given as 5;N or 2;R;G;B; removes its numbers."""
     kind = codes.pop(0) if codes else 0
     if kind == 2:
         del codes[:3]
@@ -132,7 +132,7 @@ def _line(row: str, pen: Pen) -> LogLine:
 
 def _pieces(row: str, pen: Pen) -> Iterator[tuple[str, str]]:
     """Texts and their classes."""
-    for index, piece in enumerate(COLOUR.split(row)):
+    for index, piece in enumerate(COLOR.split(row)):
         if index % 2:
             pen.take(piece)
         else:

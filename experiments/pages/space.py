@@ -182,7 +182,7 @@ def picture(
     marks = [
         TrialMark(
             x=_percent(place),
-            shift=APART * _neighbours(place, placed[:index]),
+            shift=APART * _neighbors(place, placed[:index]),
             glyph=glyph,
             title=f"trial {trial.number}: {_share_words(place)}",
         )
@@ -192,7 +192,7 @@ def picture(
     return ParameterPicture([_percent(dot) for dot in axis.dots], marks, label)
 
 
-def _neighbours(place: float, before: Sequence[tuple[float, Trial, str]]) -> int:
+def _neighbors(place: float, before: Sequence[tuple[float, Trial, str]]) -> int:
     return sum(abs(place - other) < CLOSE for other, _, _ in before)
 
 

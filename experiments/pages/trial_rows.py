@@ -38,7 +38,7 @@ WORDS: Mapping[str, str] = {
     ),
     Origin.MODEL: "Chosen by the model: the most promising given the results so far",
     Origin.EXPLORATION: "Exploration: chosen to learn about the space",
-    Origin.CENTRE: "The centre of the space",
+    Origin.CENTRE: "The center of the space",
     Origin.IMPORTED: "Imported: it ran before this sweep",
     Origin.RERUN: "Trial {} run again, with the same values",
     Origin.RETRY: "Trial {} retried, with the same values",

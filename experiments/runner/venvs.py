@@ -54,7 +54,7 @@ QUESTION = (
 
 @dataclass(frozen=True)
 class RequirementsFile:
-    """A file for pip, and its normalised text, which is equal for equal packages."""
+    """A file for pip, and its normalized text, which is equal for equal packages."""
 
     file: Path
     text: str

@@ -40,23 +40,23 @@ MIN_GAIN = 0.02
 
 
 class Gain(NamedTuple):
-    """What a trial may still gain: exp(centre + scale t) - eps, with a Student t."""
+    """What a trial may still gain: exp(center + scale t) - eps, with a Student t."""
 
-    centre: float
+    center: float
     scale: float
     degrees: float
     eps: float
 
     def amount(self, deviations: float) -> float:
-        """The gain at a number of scales from the centre, at least 0."""
-        power = min(700.0, self.centre + self.scale * deviations)
+        """The gain at a number of scales from the center, at least 0."""
+        power = min(700.0, self.center + self.scale * deviations)
         return max(0.0, math.exp(power) - self.eps)
 
     def chance(self, needed: float) -> float:
         """The probability of a gain of at least `needed`."""
         if needed + self.eps <= 0:
             return 1.0
-        z = (math.log(needed + self.eps) - self.centre) / self.scale
+        z = (math.log(needed + self.eps) - self.center) / self.scale
         return float(scipy.special.stdtr(self.degrees, -z))
 
 
@@ -126,13 +126,13 @@ class GainModel:
         found = self.gains(report, np.array([recent]))
         if found is None:
             return None
-        centre, scale, degrees = (float(part[0]) for part in found)
-        return Gain(centre, scale, degrees, self.eps)
+        center, scale, degrees = (float(part[0]) for part in found)
+        return Gain(center, scale, degrees, self.eps)
 
     def gains(
         self, report: int, recent: Floats
     ) -> tuple[Floats, Floats, Floats] | None:
-        """Centres, scales and degrees of freedom for many trials at one report."""
+        """Centers, scales and degrees of freedom for many trials at one report."""
         if report > self.longest:
             return None
         now, before = self.levels[:, report - 1], self.levels[:, later_half(report) - 1]
@@ -145,8 +145,8 @@ class GainModel:
         apart = (lately - own[:, None]) / LIKENESS
         weights = MIN_LIKENESS + np.exp(-0.5 * apart**2)
         prior = _power_law(report, self.longest)
-        centres, scales, degrees = _posterior(left - lately, weights, prior)
-        return own + centres, scales, degrees
+        centers, scales, degrees = _posterior(left - lately, weights, prior)
+        return own + centers, scales, degrees
 
     @cached_property
     def first_gains(self) -> tuple[float, float, float] | None:
@@ -223,9 +223,9 @@ def _expected(
     gains = gain_model.gains(report, recent)
     if gains is None:
         return None
-    centre, scale, _ = gains
+    center, scale, _ = gains
     least, usual, most = (
-        np.maximum(np.exp(np.minimum(centre + q * scale, 700.0)) - gain_model.eps, 0.0)
+        np.maximum(np.exp(np.minimum(center + q * scale, 700.0)) - gain_model.eps, 0.0)
         for q in (-1, 0, 1)
     )
     same = gain_model.same_ends(report, best, before)
@@ -263,7 +263,7 @@ def _power_law(report: int, longest: int) -> float:
 def _posterior(
     values: Floats, weights: Floats, prior: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Centre, scale and degrees of freedom of the next value, for each row of weights.
+    """Center, scale and degrees of freedom of the next value, for each row of weights.
 
     For normal values with unknown mean and variance and a conjugate prior (Murphy,
     2007).
@@ -271,14 +271,14 @@ def _posterior(
     number = weights.sum(axis=1)
     mean = weights @ values / number
     total = PRIOR_WEIGHT + number
-    centre = (PRIOR_WEIGHT * prior + number * mean) / total
+    center = (PRIOR_WEIGHT * prior + number * mean) / total
     degrees = PRIOR_DEGREES + number
     squares = (
         PRIOR_DEGREES * PRIOR_SCALE**2
         + (weights * (values - mean[:, None]) ** 2).sum(axis=1)
         + PRIOR_WEIGHT * number / total * (mean - prior) ** 2
     )
-    return centre, np.sqrt(squares / degrees * (1 + 1 / total)), degrees
+    return center, np.sqrt(squares / degrees * (1 + 1 / total)), degrees
 
 
 # Trials with this many equal reports count as the same training.

@@ -51,7 +51,7 @@ def _is_ours(content: str | bytes) -> bool:
         document = load_document(text)
     except DefinitionError:
         return False
-    known = any(reader.recognise(document) for reader in FORMAT_READERS)
+    known = any(reader.recognize(document) for reader in FORMAT_READERS)
     return not known and not OURS.isdisjoint(document)
 
 

@@ -283,7 +283,7 @@ def _store(
         NEW_POINT.run(rows[0])
     else:
         MetricPoint.objects.bulk_create(rows)
-    _summarise(metrics, new)
+    _summarize(metrics, new)
     return new
 
 
@@ -339,7 +339,7 @@ def _may_be_known(metric: Metric, point: Point) -> bool:
     return metric.last_step is not None and point.step <= metric.last_step
 
 
-def _summarise(metrics: dict[str, Metric], points: Iterable[Point]) -> None:
+def _summarize(metrics: dict[str, Metric], points: Iterable[Point]) -> None:
     changed: dict[str, Metric] = {}
     for point in points:
         metric = changed.setdefault(point.name, metrics[point.name])

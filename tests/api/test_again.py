@@ -15,7 +15,7 @@ from tests.api.conftest import Api
 
 @pytest.fixture
 def sweep(team: Team) -> Sweep:
-    """Noise on a hill with its top at 0.4, minimised: trial 7 is there."""
+    """Noise on a hill with its top at 0.4, minimized: trial 7 is there."""
     history.forget_all()
     document = factories.definition_document(
         objective={"primary_metric": "loss", "goal": "minimize"}

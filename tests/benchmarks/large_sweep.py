@@ -63,7 +63,7 @@ def large_sweep(trials: int, reports: int, *, live: int, seed: int = 0) -> Large
         insert(Report, REPORT_COLUMNS, report_rows(made, rows, values))
         insert(MetricPoint, POINT_COLUMNS, point_rows(make_metrics(rows), rows, values))
     _count(made, lengths, values)
-    analyse()
+    analyze()
     running = [LiveTrial(trial, tokens[trial.number]) for trial in rows[trials:]]
     return LargeSweep(made, running)
 
@@ -233,7 +233,7 @@ class without:
                 cursor.execute(f'CREATE INDEX "{index.name}" ON "{table}" ({fields})')
 
 
-def analyse() -> None:
+def analyze() -> None:
     """As the server does by itself after a while; it is not vacuumed."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

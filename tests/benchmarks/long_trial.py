@@ -75,7 +75,7 @@ def long_trial(points: int, *, verdicts: int) -> tuple[Any, Any]:
     with transaction.atomic():
         trial = _stored(sweep, values, token)
         Decision.objects.bulk_create(_verdicts(trial, verdicts), batch_size=2_000)
-    large_sweep.analyse()
+    large_sweep.analyze()
     return large_sweep.LiveTrial(trial, token), factories.user("ada")
 
 

@@ -132,7 +132,7 @@ def test_ends_that_need_no_log() -> None:
     assert silent is not None and silent.text == "exit code 7"
 
 
-def test_ranks_of_distributed_training_and_colours_do_not_hide_it() -> None:
+def test_ranks_of_distributed_training_and_colors_do_not_hide_it() -> None:
     log = (
         b"[rank0]: Traceback (most recent call last):\n"
         b'[rank0]:   File "train.py", line 2, in <module>\n'

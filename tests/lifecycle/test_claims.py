@@ -69,7 +69,7 @@ def test_too_little_room_is_told(gpus: int, taken: set[int], words: str) -> None
 
 
 @pytest.mark.django_db
-def test_a_neighbour_s_devices_are_not_given_away() -> None:
+def test_a_neighbor_s_devices_are_not_given_away() -> None:
     worker = host("a", slots=2, gpus=2)
     two, one = sweep(gpus=2), sweep()
     first, second = factories.trial(two), factories.trial(one)

@@ -34,7 +34,7 @@ def test_an_empty_log_has_no_lines() -> None:
     assert parse_log(b"") == []
 
 
-def test_a_colour_becomes_a_class_until_it_is_reset() -> None:
+def test_a_color_becomes_a_class_until_it_is_reset() -> None:
     assert spans(f"a {ESC}[1;31mbad{ESC}[0m end") == [
         Span("a "),
         Span("bad", "ansi-red ansi-bold"),
@@ -42,7 +42,7 @@ def test_a_colour_becomes_a_class_until_it_is_reset() -> None:
     ]
 
 
-def test_a_colour_goes_on_in_the_next_line() -> None:
+def test_a_color_goes_on_in_the_next_line() -> None:
     assert spans(f"{ESC}[32mone\ntwo{ESC}[39m") == [
         Span("one", "ansi-green"),
         Span("two", "ansi-green"),
@@ -63,7 +63,7 @@ def test_a_colour_goes_on_in_the_next_line() -> None:
         ("", ""),
     ],
 )
-def test_only_known_colours_have_a_class(numbers: str, classes: str) -> None:
+def test_only_known_colors_have_a_class(numbers: str, classes: str) -> None:
     assert spans(f"{ESC}[{numbers}mx") == [Span("x", classes)]
 
 
@@ -109,7 +109,7 @@ def test_a_long_line_is_cut_and_says_so() -> None:
     assert line.cut == 500
 
 
-def test_a_line_of_many_colours_has_a_bounded_number_of_spans() -> None:
+def test_a_line_of_many_colors_has_a_bounded_number_of_spans() -> None:
     (line,) = parse_log("".join(f"{ESC}[3{k % 8}mx" for k in range(1_000)).encode())
     assert len(line.spans) == MAX_SPANS
     assert line.text == "x" * 1_000

@@ -85,7 +85,7 @@ def test_failed_with_the_exit_code_in_words(site: RunningSite) -> None:
     assert ends(site, sweep) == [("failed", "exit_code")] * 2
     trial = site.trials(sweep)[0]
     assert "exit code 1" in trial["message"]
-    assert "the optimiser fell over" in site.log(trial["id"])
+    assert "the optimizer fell over" in site.log(trial["id"])
     assert site.sweep(sweep)["state"] == "failed"
 
 

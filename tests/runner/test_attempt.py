@@ -39,7 +39,7 @@ def test_a_crash_keeps_its_metrics_and_its_traceback(runners: Any, site: Any) ->
     assert site.finish["exit_code"] == 1
     assert site.finish["message"] == "exit code 1"
     assert site.points == {("loss", 0): 0.5}
-    assert "SystemError: the optimiser fell over" in site.text()
+    assert "SystemError: the optimizer fell over" in site.text()
     assert site.text().endswith("[sweepsite: exit code 1]\n")
 
 

@@ -7,4 +7,4 @@ from witness import witness
 
 witness("START")
 sweep.log(step=0, loss=0.5)
-raise SystemError("the optimiser fell over")
+raise SystemError("the optimizer fell over")

@@ -240,7 +240,7 @@ def test_no_trial_comes_after_one_that_reached_the_target() -> None:
     assert loop.best is not None and loop.best.number == second
 
 
-def test_a_target_that_is_minimised_is_reached_from_above() -> None:
+def test_a_target_that_is_minimized_is_reached_from_above() -> None:
     loop = study(objective={**MINIMIZE, "target": 0.1})
     (first,) = numbers_of(loop, 1)
     loop.tell(first, value=0.2)

@@ -53,10 +53,10 @@ def test_every_state_has_a_glyph() -> None:
 
 
 @pytest.mark.parametrize("path", SHEETS, ids=relative)
-def test_only_the_tokens_name_colours(path: Path) -> None:
+def test_only_the_tokens_name_colors(path: Path) -> None:
     text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
-    colours = re.findall(r"#[0-9a-fA-F]{3,8}\b(?=[^{]*;)", text)
-    assert set(colours) <= {"#000"}  # of a mask, where only its opacity counts
+    colors = re.findall(r"#[0-9a-fA-F]{3,8}\b(?=[^{]*;)", text)
+    assert set(colors) <= {"#000"}  # of a mask, where only its opacity counts
 
 
 SCRIPTS = sorted((ROOT / "static" / "js").rglob("*.js"))

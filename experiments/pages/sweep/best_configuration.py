@@ -85,7 +85,7 @@ def _origin(sweep: Sweep, trial: Trial) -> str:
 
 
 def as_python(params: Mapping[str, Any], origin: str) -> SafeString:
-    """A dictionary with the exact values, which are marked for colour."""
+    """A dictionary with the exact values, which are marked for color."""
     lines = [
         format_html('    {}: <span class="value">{}</span>,\n', literal(name), text)
         for name, text in ((name, literal(value)) for name, value in params.items())

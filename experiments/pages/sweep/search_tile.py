@@ -222,5 +222,5 @@ def likely_sentence(sweep: Sweep, likely: Likely, best: Trial) -> str:
         )
     if likely.repeats > 1:
         return f"{logged}, but the values of {other} are more likely the best: {times}."
-    neighbours = "similar configurations do well"
-    return f"{logged}, but {other} is more likely the best: {neighbours}."
+    neighbors = "similar configurations do well"
+    return f"{logged}, but {other} is more likely the best: {neighbors}."

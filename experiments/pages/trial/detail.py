@@ -271,7 +271,7 @@ def mark_of(trial: Trial) -> str:
     return "-".join(str(part) for part in parts)
 
 
-def neighbours(trial: Trial) -> tuple[Trial | None, Trial | None]:
+def neighbors(trial: Trial) -> tuple[Trial | None, Trial | None]:
     """The trials before and after it by number, of the same sweep."""
     same = Trial.objects.filter(experiment=trial.experiment_id, sweep=trial.sweep_id)
     before = same.filter(number__lt=trial.number).order_by("-number").first()

@@ -21,11 +21,11 @@ MAX_POINTS = 60
 # Median stopping compares with the others' means, all else with their bests.
 MEAN, BEST = "mean_loss", "best_loss"
 KNOWN = "as known at its last check."
-BESTS = f"Grey: the rivals\u2019 best values up to each report, {KNOWN}"
-ALONE = "Grey: the best values of the others, which do not count here."
+BESTS = f"Gray: the rivals\u2019 best values up to each report, {KNOWN}"
+ALONE = "Gray: the best values of the others, which do not count here."
 # What the lines are and what they decide, by the kind of policy.
 QUESTIONS: Mapping[str, str] = {
-    "median_stopping": f"Grey: running averages of the rivals, {KNOWN} A trial ends"
+    "median_stopping": f"Gray: running averages of the rivals, {KNOWN} A trial ends"
     " when its best is worse than the line.",
     "predictive": f"{BESTS} The line is the best of all, which it has to beat.",
     "threshold": f"{ALONE} The line is the bound that it must meet.",
@@ -36,7 +36,7 @@ QUESTIONS: Mapping[str, str] = {
 }
 OTHERWISE = f"{BESTS} A trial ends when its best is worse than the line."
 REPEATED = f"{BESTS} No line decided: each of its reports equals one of another trial."
-NOT_JUDGED = "Grey: the best values of the others up to each report."
+NOT_JUDGED = "Gray: the best values of the others up to each report."
 # What the line is called, where that is not a threshold.
 NAMES: Mapping[str, str] = {
     "predictive": "best of all",
@@ -97,7 +97,7 @@ def threshold_label(trial: Trial, model: dict[str, Any]) -> str:
     if model["threshold"]:
         last = number_text(model["threshold"][-1][1])
         words += f"; {model['lineName']} at the last check {last}"
-    return f"{words}; {len(model['rivals'])} other trials in grey."
+    return f"{words}; {len(model['rivals'])} other trials in gray."
 
 
 def _line(decisions: Sequence[Decision]) -> Points:

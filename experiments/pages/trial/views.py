@@ -25,7 +25,7 @@ from experiments.pages.trial.detail import (
     TrialDetail,
     detail_of,
     mark_of,
-    neighbours,
+    neighbors,
 )
 from experiments.pages.trial.page import PARTS, page_context, run_tabs
 
@@ -51,7 +51,7 @@ def _context(request: HttpRequest, detail: TrialDetail) -> dict[str, Any]:
 def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
     trial = _trial(request, pk)
     mark = mark_of(trial)
-    before, after = neighbours(trial)
+    before, after = neighbors(trial)
     context = _context(request, detail_of(trial))
     context |= live_parts(mark, render_parts("trial", PARTS, context))
     context |= {"before": before, "after": after, "run_tabs": run_tabs(trial)}

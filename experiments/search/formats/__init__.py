@@ -141,17 +141,17 @@ def _script(content: str) -> Imported:
 def _document(content: str, name: str, format: str) -> Imported:
     lines = lines_of(content)
     loaded = load_document(content)
-    reader, settings = _recognised(loaded, format)
+    reader, settings = _recognized(loaded, format)
     log = Log(lines)
     document = reader.read(Node(loaded, "", log), name)
     return _imported(reader.format, document, log, settings, _leaves(loaded))
 
 
-def _recognised(
+def _recognized(
     document: Mapping[str, object], format: str
 ) -> tuple[FormatReader, list[str]]:
     for reader in FORMAT_READERS:
-        settings = reader.recognise(document)
+        settings = reader.recognize(document)
         if settings and format in ("", reader.format):
             return reader, settings
     if format:
@@ -171,7 +171,7 @@ def _imported(
     format: str,
     document: Mapping[str, object],
     log: Log,
-    recognised_by: list[str],
+    recognized_by: list[str],
     settings: int,
 ) -> Imported:
     imported = Imported(
@@ -179,7 +179,7 @@ def _imported(
         document=document,  # type: ignore[arg-type]
         notes=log.in_order(),
         trials=tuple(log.trials),
-        recognised_by=tuple(recognised_by),
+        recognized_by=tuple(recognized_by),
         settings=settings,
         source_map=log.source_map,
     )

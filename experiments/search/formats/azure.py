@@ -264,7 +264,7 @@ def _leave(source: Node, document: JSONObject) -> None:
     source.close("a sweep here", also=SWEEP)
 
 
-def recognise_azure(document: Document) -> list[str]:
+def recognize_azure(document: Document) -> list[str]:
     """The settings that identify an Azure sweep job; none for another document."""
     kind = str(document.get("type", "")).lower()
     schema = str(document.get("$schema", "")).lower()

@@ -179,7 +179,7 @@ def _limits(source: Node) -> JSONObject:
     return limits
 
 
-def recognise_wire(document: Mapping[str, object]) -> list[str]:
+def recognize_wire(document: Mapping[str, object]) -> list[str]:
     """The settings that identify a HyperDrive configuration."""
     keys = ("generator_config", "policy_config", "primary_metric_config")
     return [key for key in keys if key in document]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError
-from experiments.search.formats.azure import read_azure, recognise_azure
+from experiments.search.formats.azure import read_azure, recognize_azure
 from experiments.search.formats.azure_wire import (
     is_sweep_step,
     read_pipeline,
     read_wire,
-    recognise_wire,
+    recognize_wire,
 )
 from experiments.search.formats.katib import read_katib
 from experiments.search.formats.nni import read_nni, read_nni_space
@@ -42,14 +42,14 @@ STUDIES = (
 
 @dataclass(frozen=True)
 class FormatReader:
-    """How documents of one shape are recognised and read.
+    """How documents of one shape are recognized and read.
 
-    `recognise` returns the settings that identify the document, none if it is another.
+    `recognize` returns the settings that identify the document, none if it is another.
     `read` takes the document, and the name of a step where it has several.
     """
 
     format: str
-    recognise: Callable[[Document], list[str]]
+    recognize: Callable[[Document], list[str]]
     read: Callable[[Node, str], JSONObject]
 
 
@@ -57,7 +57,7 @@ def _keys_present(document: Document, *keys: str) -> list[str]:
     return [key for key in keys if document.get(key) is not None]
 
 
-def _recognise_katib(document: Document) -> list[str]:
+def _recognize_katib(document: Document) -> list[str]:
     version = str(document.get("apiVersion", ""))
     if version.startswith("kubeflow.org/") and document.get("kind") == "Experiment":
         return [f"apiVersion: {version[:40]}", "kind: Experiment"]
@@ -66,7 +66,7 @@ def _recognise_katib(document: Document) -> list[str]:
     return []
 
 
-def _recognise_pipeline(document: Document) -> list[str]:
+def _recognize_pipeline(document: Document) -> list[str]:
     if document.get("type") == "pipeline":
         return ["type: pipeline"]
     steps = inner_mapping(document, "jobs").values()
@@ -75,13 +75,13 @@ def _recognise_pipeline(document: Document) -> list[str]:
     return []
 
 
-def _recognise_own(document: Document) -> list[str]:
+def _recognize_own(document: Document) -> list[str]:
     found = _keys_present(document, "trial", "search_space", "objective")
     enough = len(found) > 1 or "search_space" in found
     return found if enough and "parameters" not in document else []
 
 
-def _recognise_wandb(document: Document) -> list[str]:
+def _recognize_wandb(document: Document) -> list[str]:
     methods = ("grid", "random", "bayes", "custom")
     found = []
     if document.get("method") in methods:
@@ -93,7 +93,7 @@ def _recognise_wandb(document: Document) -> list[str]:
     return found if (enough and "method" in document) or len(found) > 1 else []
 
 
-def _recognise_nni(document: Document) -> list[str]:
+def _recognize_nni(document: Document) -> list[str]:
     found = _keys_present(
         document,
         "searchSpace",
@@ -107,14 +107,14 @@ def _recognise_nni(document: Document) -> list[str]:
     return found if len(found) > 1 or "searchSpace" in found else []
 
 
-def _recognise_nni_space(document: Document) -> list[str]:
+def _recognize_nni_space(document: Document) -> list[str]:
     values = list(document.values())
     if values and all(isinstance(item, Mapping) and "_type" in item for item in values):
         return ["_type", "_value"]
     return []
 
 
-def _recognise_optuna(document: Document) -> list[str]:
+def _recognize_optuna(document: Document) -> list[str]:
     values = list(document.values())
     if any(map(is_unmistakable, values)):
         return ["Optuna's distributions"]
@@ -137,17 +137,17 @@ def _read_own(source: Node, name: str) -> JSONObject:
     return {key: json_value(value) for key, value in source.entries()}
 
 
-# The first one that recognises a document reads it.
+# The first one that recognizes a document reads it.
 FORMAT_READERS = (
-    FormatReader("katib", _recognise_katib, read_katib),
-    FormatReader("azure", _recognise_pipeline, read_pipeline),
-    FormatReader("azure", recognise_wire, read_wire),
-    FormatReader("optuna", _recognise_optuna, read_optuna),
-    FormatReader("nni", _recognise_nni, read_nni),
-    FormatReader("nni", _recognise_nni_space, read_nni_space),
-    FormatReader("azure", recognise_azure, read_azure),
-    FormatReader("sweepsite", _recognise_own, _read_own),
-    FormatReader("wandb", _recognise_wandb, read_wandb),
+    FormatReader("katib", _recognize_katib, read_katib),
+    FormatReader("azure", _recognize_pipeline, read_pipeline),
+    FormatReader("azure", recognize_wire, read_wire),
+    FormatReader("optuna", _recognize_optuna, read_optuna),
+    FormatReader("nni", _recognize_nni, read_nni),
+    FormatReader("nni", _recognize_nni_space, read_nni_space),
+    FormatReader("azure", recognize_azure, read_azure),
+    FormatReader("sweepsite", _recognize_own, _read_own),
+    FormatReader("wandb", _recognize_wandb, read_wandb),
 )
 
 

@@ -138,7 +138,7 @@ class FinishedTrial:
 class Imported:
     """A sweep of another system as a sweep document of this site.
 
-    `format` was recognised by the settings in `recognised_by`. `settings` counts the
+    `format` was recognized by the settings in `recognized_by`. `settings` counts the
     values in the text. The document is not parsed yet (see `definition_of`): it still
     has mistakes of the text, such as a wrong range.
     """
@@ -147,7 +147,7 @@ class Imported:
     document: Mapping[str, JSONValue]
     notes: tuple[Note, ...] = ()
     trials: tuple[FinishedTrial, ...] = ()
-    recognised_by: tuple[str, ...] = ()
+    recognized_by: tuple[str, ...] = ()
     settings: int = 0
     source_map: SourceMap = field(default_factory=SourceMap)
 

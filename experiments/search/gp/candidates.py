@@ -48,19 +48,19 @@ class Candidates:
 
     def near(
         self,
-        centres: Points,
+        centers: Points,
         active: Mask,
         *,
         each: int,
         scale: float,
         rng: np.random.Generator,
     ) -> tuple[Points, Mask]:
-        """`each` neighbours of every centre, at steps of about `scale`.
+        """`each` neighbors of every center, at steps of about `scale`.
 
         An axis that becomes active by the change is drawn anew.
         """
         cube = self.encoding.cube
-        points = np.repeat(centres, each, axis=0)
+        points = np.repeat(centers, each, axis=0)
         before = np.repeat(active, each, axis=0)
         moved, everything = self._moved(before, rng)
         steps = scale * np.exp(STEP_SPREAD * rng.standard_normal(len(points)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from experiments.search.space.choice import Choice
 from experiments.search.space.conditions import Gate
-from experiments.search.space.continuous import Quantised, QUniform, Uniform
+from experiments.search.space.continuous import Quantized, QUniform, Uniform
 from experiments.search.space.distribution import Distribution
 from experiments.search.space.probability import (
     Partition,
@@ -92,7 +92,7 @@ class CubeAxis:
         """The shares moved to the middle of their values' bands."""
         shares = np.clip(shares, *self.ends)
         if self.partition is None:
-            if isinstance(self.law, Quantised):
+            if isinstance(self.law, Quantized):
                 return _rounded_middles(self.law.variable, self.law.q, shares)
             return shares
         digits = self.digits(shares)

@@ -39,7 +39,7 @@ class Hyperparameters:
 
 
 class Likelihood:
-    """The penalised negative log likelihood of outcomes, with its gradient.
+    """The penalized negative log likelihood of outcomes, with its gradient.
 
     The parameters are the logarithms of the length scales, of the linear part's
     variance over LINEAR, and of the noise. Length scales are log-normal around 1, which
@@ -79,7 +79,7 @@ class Likelihood:
         gradient[:axes] = (5.0 / 3.0) * weights * (self.squares @ (pull * slope))
         gradient[axes] = linear * (pull @ self.products + 0.5 * own @ self.own)
         gradient[axes + 1] = 0.5 * noise * own.sum()
-        return _penalised(theta, float(value), gradient)
+        return _penalized(theta, float(value), gradient)
 
     def _factor(self, above: Reals, own: Reals) -> Reals | None:
         """The lower Cholesky factor; None if rounding makes it impossible."""
@@ -93,7 +93,7 @@ class Likelihood:
         return None if failed else factor
 
 
-def _penalised(theta: Reals, value: float, gradient: Reals) -> tuple[float, Reals]:
+def _penalized(theta: Reals, value: float, gradient: Reals) -> tuple[float, Reals]:
     """With the negative logarithm of the prior density added."""
     away = theta[-1] - LOG_NOISE
     value += 0.5 * float(theta[:-1] @ theta[:-1])
@@ -113,7 +113,7 @@ def pairs(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def fitted(features: Features, outcomes: Reals, extra: Reals) -> Hyperparameters:
     """The hyperparameters that explain the outcomes best.
 
-    `outcomes` (n,) are standardised; `extra` (n,) is the variance of each beyond the
+    `outcomes` (n,) are standardized; `extra` (n,) is the variance of each beyond the
     noise that all share.
     """
     likelihood = Likelihood(features, outcomes, extra)

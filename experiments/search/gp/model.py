@@ -173,7 +173,7 @@ class GaussianProcess:
         training = TrainingSet.of(outcomes, rng)
         posterior = training.posterior(view, found, points, active)
         means = posterior.means(posterior.known)
-        reached = outcomes.standardised(history.losses[training.pending])
+        reached = outcomes.standardized(history.losses[training.pending])
         ahead = reached < means[len(training.rows) :]
         if ahead.any():
             training = training.with_reached(reached, ahead)
@@ -190,11 +190,11 @@ class GaussianProcess:
         )
 
     def predicted(self, points: Points, active: Mask) -> tuple[Reals, Reals]:
-        """The expected standardised outcomes of points, and the deviations."""
+        """The expected standardized outcomes of points, and the deviations."""
         return self.posterior.predicted(self.view.features(points, active))
 
     def expected(self, points: Points, active: Mask) -> Reals:
-        """The expected standardised outcomes of points."""
+        """The expected standardized outcomes of points."""
         return self.posterior.means(self.view.features(points, active))
 
 

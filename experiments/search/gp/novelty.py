@@ -24,7 +24,7 @@ from experiments.search.history import UNKNOWN, History
 MAX_COMPARED, MAX_LEARNED = 1024, 256
 # Distances in the unit cube count as at least this.
 CLOSEST = 1e-2
-# The precision of the weights' normal prior around 0, for standardised features.
+# The precision of the weights' normal prior around 0, for standardized features.
 PRIOR_PRECISION = 1.0
 # Features that vary less are not scaled up.
 MIN_SCALE = 0.1
@@ -57,7 +57,7 @@ class Novelty:
         places = self._placed(points, active)
         closest = _squares(places, self._known).min(axis=1)
         boxed = self._boxes.squares(places).min(axis=1)
-        inputs = self._standardised(_features(closest, boxed, places))
+        inputs = self._standardized(_features(closest, boxed, places))
         scores = self._weights[0] + inputs @ self._weights[1:]
         found: Reals = -np.logaddexp(0.0, -scores)
         return found
@@ -66,7 +66,7 @@ class Novelty:
     def _weights(self) -> Reals:
         """The constant, then the features' weights, at the posterior's maximum."""
         features, new = self._learned
-        inputs = self._standardised(features)
+        inputs = self._standardized(features)
 
         def penalty(weights: Reals) -> tuple[float, Reals]:
             scores = weights[0] + inputs @ weights[1:]
@@ -80,7 +80,7 @@ class Novelty:
         found = scipy.optimize.minimize(penalty, start, jac=True, method="L-BFGS-B")
         return np.asarray(found.x, np.float64)
 
-    def _standardised(self, features: Reals) -> Reals:
+    def _standardized(self, features: Reals) -> Reals:
         learned, _ = self._learned
         scale = np.maximum(learned.std(axis=0), MIN_SCALE)
         found: Reals = (features - learned.mean(axis=0)) / scale

@@ -20,7 +20,7 @@ WORST_OF_CUT_SHORT = 0.9
 class Outcomes:
     """The trials with an outcome, by their rows in the history.
 
-    `values` are standardised LOSSES, `extra` the variance of each beyond the common
+    `values` are standardized LOSSES, `extra` the variance of each beyond the common
     noise, in the same units. `location` and `scale` convert them back. `pending` are
     the rows without an outcome yet; `finite` counts the trials with a value.
     """
@@ -37,12 +37,12 @@ class Outcomes:
         return len(self.rows)
 
     def losses(self, values: Reals) -> Reals:
-        """Standardised values as losses."""
+        """Standardized values as losses."""
         found: Reals = self.location + self.scale * values
         return found
 
-    def standardised(self, losses: Reals) -> Reals:
-        """Losses as standardised values; infinity stays infinity."""
+    def standardized(self, losses: Reals) -> Reals:
+        """Losses as standardized values; infinity stays infinity."""
         with np.errstate(over="ignore"):
             found: Reals = (losses - self.location) / self.scale
         return found
@@ -68,7 +68,7 @@ def outcomes_of(history: History) -> Outcomes:
     values, spread = _bounded(values, spread, short & finite, finite & ~short)
     rows = np.flatnonzero(finite | (failed & finite.any()))
     found = np.where(failed, np.max(values[finite], initial=-np.inf), values)[rows]
-    return _standardised(rows, found, spread[rows], pending, int(finite.sum()))
+    return _standardized(rows, found, spread[rows], pending, int(finite.sum()))
 
 
 def _bounded(
@@ -96,7 +96,7 @@ def _bounded(
     return values, spread
 
 
-def _standardised(
+def _standardized(
     rows: NDArray[np.int64],
     losses: Reals,
     spread: Reals,

@@ -14,7 +14,7 @@ from experiments.search.gp.novelty import Novelty
 from experiments.search.records import JSONValue
 
 DRAWS = 512
-CENTRES, NEIGHBOURS, SPREAD = 8, 32, 0.15
+CENTERS, NEIGHBORS, SPREAD = 8, 32, 0.15
 STARTS, ROUNDS, STEPS = 4, 5, 40
 FIRST_SCALE, SHRINKING = 0.1, 0.6
 # Of a finite space with up to this many configurations all are scored. As many are
@@ -30,7 +30,7 @@ MAX_CHECKED = 256
 
 @dataclass(frozen=True)
 class ScoredConfiguration:
-    """A configuration with the outcome that the model expects, standardised."""
+    """A configuration with the outcome that the model expects, standardized."""
 
     params: dict[str, JSONValue]
     mean: float
@@ -65,7 +65,7 @@ class AcquisitionSearch:
     A point that repeats another trial improves nothing: with `novelty`, the improvement
     is multiplied by the probability that the point is new.
 
-    It scores draws from the space and neighbours of the best trials, and starts a local
+    It scores draws from the space and neighbors of the best trials, and starts a local
     search with shrinking steps from the best of those. It only compares scores, so
     rounding errors of the model hardly ever change a proposal.
     """
@@ -125,9 +125,9 @@ class AcquisitionSearch:
 
     def _drawn(self) -> tuple[Points, Mask]:
         drawn = self._candidates.drawn(DRAWS, self.rng)
-        chosen = np.argsort(self.model.means, kind="stable")[:CENTRES]
+        chosen = np.argsort(self.model.means, kind="stable")[:CENTERS]
         near = self._near(
-            self.model.points[chosen], self.model.active[chosen], NEIGHBOURS, SPREAD
+            self.model.points[chosen], self.model.active[chosen], NEIGHBORS, SPREAD
         )
         return np.vstack([drawn[0], near[0]]), np.vstack([drawn[1], near[1]])
 
@@ -155,7 +155,7 @@ class AcquisitionSearch:
         )
 
     def _stepped(self, starts: ScoredPoints, found: ScoredPoints) -> ScoredPoints:
-        """Each start, or its best neighbour if that is better and may be tried."""
+        """Each start, or its best neighbor if that is better and may be tried."""
         points, active = starts.points.copy(), starts.active.copy()
         scores = starts.scores.copy()
         for start in range(len(points)):

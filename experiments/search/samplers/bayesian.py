@@ -1,4 +1,4 @@
-"""Bayesian optimisation with a Gaussian process (Jones, Schonlau and Welch, 1998)."""
+"""Bayesian optimization with a Gaussian process (Jones, Schonlau and Welch, 1998)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from experiments.search.samplers.sobol import Fallback, InitialDesign
 
 # The model needs this many trials with a value.
 MIN_FINITE = 4
-# A proposal with a higher expected outcome, standardised, is made to learn from it: the
+# A proposal with a higher expected outcome, standardized, is made to learn from it: the
 # best quarter of a normal distribution is below this.
 MAX_EXPLOITING = -0.674
 # If all of the latest trials repeat others, this share of the trials explores instead.

@@ -117,7 +117,7 @@ class Evolution:
     seed: int
 
     def start(self, restarts: int) -> Strategy:
-        """A fresh start: the first in the centre of the cube, later ones anywhere.
+        """A fresh start: the first in the center of the cube, later ones anywhere.
 
         Each has generations twice as large as the last (Auger and Hansen, 2005).
         """

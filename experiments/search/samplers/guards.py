@@ -11,13 +11,13 @@ from experiments.search.history import History
 from experiments.search.space.choice import Choice
 from experiments.search.space.distribution import Distribution
 
-NEIGHBOURS = 2
+NEIGHBORS = 2
 
 
 def near_failed(cube: UnitCube, history: History, points: Points, active: Mask) -> Mask:
     """Which points have a failed trial as one of the two nearest that have ended.
 
-    This is the nearest-neighbour rule (Cover and Hart, 1967) on the cautious side, by
+    This is the nearest-neighbor rule (Cover and Hart, 1967) on the cautious side, by
     the Euclidean distance in the unit cube. Two categories, and an axis that is active
     in only one of two points, are as far apart as the ends of a range. Smoother
     estimates miss the sharp edges that regions of failure tend to have.
@@ -34,7 +34,7 @@ def near_failed(cube: UnitCube, history: History, points: Points, active: Mask) 
             apart = np.where(apart == 0, 0.0, 1.0)
         apart[active[:, place, None] != trials_active[:, place]] = 1.0
         squares += apart**2
-    count = min(NEIGHBOURS, squares.shape[1])
+    count = min(NEIGHBORS, squares.shape[1])
     nearest = np.argpartition(squares, count - 1, axis=1)[:, :count]
     return np.asarray(failed[ended][nearest].any(axis=1))
 

@@ -21,7 +21,7 @@ MAX_BANDS = 64
 ROOT_OF_2_PI = math.sqrt(2 * math.pi)
 
 
-class Centres(NamedTuple):
+class Centers(NamedTuple):
     """The positions of n kernels on one axis, and their width.
 
     `digits` are the numbers of their values if the axis has few. The width is a
@@ -66,17 +66,17 @@ class Coordinate:
         return _log(self.masses)
 
     def log_kernels(
-        self, shares: Points, digits: Digits, centres: Centres
+        self, shares: Points, digits: Digits, centers: Centers
     ) -> NDArray[np.float64]:
         """The logarithms of the kernels' densities at m shares, (m, n)."""
         if not self.ordered:
-            return self._nominal(digits, centres)
+            return self._nominal(digits, centers)
         if self.banded:
-            return np.asarray(self._table(centres.width)[:, centres.digits][digits])
-        return _normal(shares, centres)
+            return np.asarray(self._table(centers.width)[:, centers.digits][digits])
+        return _normal(shares, centers)
 
     def drawn(
-        self, centres: Centres, kernels: NDArray[np.int64], rng: np.random.Generator
+        self, centers: Centers, kernels: NDArray[np.int64], rng: np.random.Generator
     ) -> Points:
         """One share from each of the `kernels`.
 
@@ -84,18 +84,18 @@ class Coordinate:
         the bounds of a range, which a truncated distribution would never reach.
         """
         shares = rng.random(len(kernels))
-        centre = centres.shares[kernels]
+        center = centers.shares[kernels]
         if self.ordered:
             return np.asarray(
-                np.clip(centre + centres.width * scipy.special.ndtri(shares), 0, 1)
+                np.clip(center + centers.width * scipy.special.ndtri(shares), 0, 1)
             )
-        moved = rng.random(len(kernels)) < centres.width
-        return np.where(moved, shares, centre)
+        moved = rng.random(len(kernels)) < centers.width
+        return np.where(moved, shares, center)
 
-    def _nominal(self, digits: Digits, centres: Centres) -> NDArray[np.float64]:
-        moved = centres.width * self.masses[digits]
-        other, same = _log(moved), _log(1 - centres.width + moved)
-        equal = digits[:, None] == centres.digits
+    def _nominal(self, digits: Digits, centers: Centers) -> NDArray[np.float64]:
+        moved = centers.width * self.masses[digits]
+        other, same = _log(moved), _log(1 - centers.width + moved)
+        equal = digits[:, None] == centers.digits
         return np.where(equal, same[:, None], other[:, None])
 
     def _table(self, width: float) -> NDArray[np.float64]:
@@ -106,11 +106,11 @@ class Coordinate:
         return np.asarray(_log(np.diff(below, axis=0)) - _log(below[-1] - below[0]))
 
 
-def _normal(shares: Points, centres: Centres) -> NDArray[np.float64]:
-    width = centres.width
-    above = scipy.special.ndtr((1 - centres.shares) / width)
-    inside = above - scipy.special.ndtr(-centres.shares / width)
-    distances = (shares[:, None] - centres.shares) / width
+def _normal(shares: Points, centers: Centers) -> NDArray[np.float64]:
+    width = centers.width
+    above = scipy.special.ndtr((1 - centers.shares) / width)
+    inside = above - scipy.special.ndtr(-centers.shares / width)
+    distances = (shares[:, None] - centers.shares) / width
     return np.asarray(-0.5 * distances**2 - np.log(inside * width * ROOT_OF_2_PI))
 
 
@@ -156,8 +156,8 @@ class Parzen:
         found = rng.random((number, len(self.coordinates)))
         own = kernels < len(self.points)
         for place, coordinate in enumerate(self.coordinates):
-            centres = self._centres[place]
-            found[own, place] = coordinate.drawn(centres, kernels[own], rng)
+            centers = self._centers[place]
+            found[own, place] = coordinate.drawn(centers, kernels[own], rng)
         return found
 
     def log_density(self, points: Points, digits: Digits) -> NDArray[np.float64]:
@@ -165,7 +165,7 @@ class Parzen:
         kernels = np.zeros((len(points), len(self.points) + 1))
         for place, coordinate in enumerate(self.coordinates):
             kernels[:, :-1] += coordinate.log_kernels(
-                points[:, place], digits[:, place], self._centres[place]
+                points[:, place], digits[:, place], self._centers[place]
             )
             if coordinate.banded:
                 kernels[:, -1] += coordinate.log_masses[digits[:, place]]
@@ -175,9 +175,9 @@ class Parzen:
         return np.asarray(top + np.log(terms.sum(axis=1)))
 
     @cached_property
-    def _centres(self) -> list[Centres]:
+    def _centers(self) -> list[Centers]:
         return [
-            Centres(self.points[:, place], self.digits[:, place], self._width(place))
+            Centers(self.points[:, place], self.digits[:, place], self._width(place))
             for place in range(len(self.coordinates))
         ]
 

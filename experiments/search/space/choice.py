@@ -43,10 +43,9 @@ class Choice(Distribution):
 
     def range_problems(self) -> Iterator[Problem]:
         if not isinstance(self.values, tuple) or not self.values:
+            allowed = "one entry or more, such as [16, 32]"
             yield Problem(
-                "values",
-                "values must be a list of at least one value, such as [16, 32], "
-                f"not {shown(self.values)}.",
+                "values", f"values must list {allowed}, not {shown(self.values)}."
             )
             return
         if len(self.values) > MAX_LISTED:

@@ -23,7 +23,7 @@ from experiments.search.fields import (
 )
 from experiments.search.records import JSONValue, Params
 from experiments.search.space.choice import Choice
-from experiments.search.space.continuous import Quantised
+from experiments.search.space.continuous import Quantized
 from experiments.search.space.distribution import (
     Branch,
     Distribution,
@@ -219,7 +219,7 @@ class _AddressSearch:
 
     def _problems(self, address: str) -> Iterator[str]:
         for distribution in self.distributions:
-            if distribution.count() is None and not isinstance(distribution, Quantised):
+            if distribution.count() is None and not isinstance(distribution, Quantized):
                 yield (
                     f"{address} is {distribution.kind} and has infinitely many values; "
                     "a condition needs a parameter whose values can be listed."

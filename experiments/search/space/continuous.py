@@ -206,7 +206,7 @@ class LogNormal(Continuous, Logarithmic, GaussianDistribution):
 
 
 @dataclass(frozen=True)
-class Quantised(RealDistribution):
+class Quantized(RealDistribution):
     """The variable rounded to multiples of q, `round(x / q) * q` with ties to even.
 
     Where the variable has bounds, the result is the nearest multiple inside them. A
@@ -301,28 +301,28 @@ class Quantised(RealDistribution):
 
 
 @dataclass(frozen=True)
-class QUniform(Quantised, Bounded):
+class QUniform(Quantized, Bounded):
     """Multiples of q from min_value to max_value."""
 
     kind = "quniform"
 
 
 @dataclass(frozen=True)
-class QLogUniform(Quantised, LogBounded):
+class QLogUniform(Quantized, LogBounded):
     """Multiples of q from e^min_value to e^max_value."""
 
     kind = "qloguniform"
 
 
 @dataclass(frozen=True)
-class QNormal(Quantised, GaussianDistribution):
+class QNormal(Quantized, GaussianDistribution):
     """Normal numbers rounded to multiples of q."""
 
     kind = "qnormal"
 
 
 @dataclass(frozen=True)
-class QLogNormal(Quantised, Logarithmic, GaussianDistribution):
+class QLogNormal(Quantized, Logarithmic, GaussianDistribution):
     """Lognormal numbers rounded to multiples of q."""
 
     kind = "qlognormal"

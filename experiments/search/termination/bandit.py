@@ -25,7 +25,7 @@ class BanditPolicy(ComparingPolicy):
     """Ends a trial whose best is worse than the best of all by more than a slack.
 
     B is the best value up to the same report. The slack is `slack_amount`, or with a
-    `slack_factor` f it is |B| f / (1 + f) when maximising and |B| f when minimising.
+    `slack_factor` f it is |B| f / (1 + f) when maximizing and |B| f when minimizing.
     For positive metrics that is Azure's B / (1 + f) and B (1 + f); with negative ones
     it never ends the leader either. Exactly one of the two settings is above 0.
     """

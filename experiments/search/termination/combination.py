@@ -36,8 +36,7 @@ class Combination(Policy):
             help="Each as early_termination in a document, 2 to 8 of them.",
             example="- {type: median_stopping, delay_evaluation: 5}\n"
             "- {type: patience, patience: 10}",
-            required="a list of two: "
-            "[{type: median_stopping}, {type: patience, patience: 10}]",
+            required="[{type: median_stopping}, {type: patience, patience: 10}]",
         )
     )
 

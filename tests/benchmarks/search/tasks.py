@@ -1,6 +1,6 @@
 """Tasks to search on: real training runs from a table, and functions in closed form.
 
-Every task is minimised. Its regret is 0 at the best configuration there is and 1 at the
+Every task is minimized. Its regret is 0 at the best configuration there is and 1 at the
 median of random configurations. Functions stand for what tables of this size cannot
 hold: continuous ranges, conditions, many categories.
 """

@@ -227,7 +227,7 @@ ROWS_WRONG = [
     ({"kind": "normal", "mu": "0", "sigma": "-1"}, "sigma", "0 or more"),
     ({"kind": "normal", "sigma": "1"}, "mu", "required"),
     ({"kind": "randint", "upper": "0"}, "upper", "1 or more"),
-    ({"kind": "choice", "values": ""}, "values", "at least one value"),
+    ({"kind": "choice", "values": ""}, "values", "one entry or more"),
     ({"kind": "choice", "values": '16, "32'}, "values", "not closed"),
     (
         {"kind": "choice", "values": "1, 2", "probabilities": "1"},

@@ -76,7 +76,7 @@ def test_a_trial_ended_by_the_bandit_links_the_leader() -> None:
     assert f'<a href="{leader.get_absolute_url()}">trial 0</a>' in lead
 
 
-def test_a_trial_that_minimises_was_above_the_threshold() -> None:
+def test_a_trial_that_minimizes_was_above_the_threshold() -> None:
     sweep = sweep_with({"type": "bandit", "slack_amount": 0.1}, goal="minimize")
     factories.reported_trial(sweep, [0.1], state="completed")
     trial = finish(factories.reported_trial(sweep, [0.9]), cause="stopped")

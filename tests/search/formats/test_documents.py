@@ -24,7 +24,7 @@ def test_a_document_becomes_what_is_expected(case: Case):
     imported = import_sweep(case.text)
     assert imported.format == case.format
     assert imported.document == case.document
-    assert imported.recognised_by
+    assert imported.recognized_by
 
 
 @pytest.mark.parametrize("case", GOOD)

@@ -37,7 +37,7 @@ jobs:
 def test_an_import_has_the_settings_that_identify_its_format():
     imported = import_sweep(WANDB)
     assert imported.format == "wandb"
-    assert imported.recognised_by[0] == "method: bayes"
+    assert imported.recognized_by[0] == "method: bayes"
 
 
 def test_settings_are_counted_a_list_of_plain_values_as_one():

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.search.fields import DefinitionError
 from experiments.search.formats import definition_of, import_sweep
-from experiments.search.formats.azure import recognise_azure
+from experiments.search.formats.azure import recognize_azure
 from experiments.search.samplers import SAMPLERS
 
 PLAIN = {
@@ -32,7 +32,7 @@ AZURE_SETTINGS = [
 
 
 def test_a_document_without_azures_settings_is_ours() -> None:
-    assert recognise_azure(PLAIN) == []
+    assert recognize_azure(PLAIN) == []
     assert import_sweep(json.dumps(PLAIN)).format == "sweepsite"
 
 

@@ -49,19 +49,19 @@ def test_every_point_of_a_finite_space_is_listed_once() -> None:
 
 @pytest.mark.parametrize("document", SPACES)
 @pytest.mark.parametrize("scale", [1e-3, 0.1, 1.0])
-def test_neighbours_lie_in_the_space_and_differ(
+def test_neighbors_lie_in_the_space_and_differ(
     document: dict[str, object], scale: float
 ) -> None:
     space = SearchSpace.parse(document)
     encoding = Encoding(space)
     rng = np.random.default_rng(1)
     candidates = Candidates(encoding)
-    centres, active = candidates.drawn(5, rng)
-    near, near_active = candidates.near(centres, active, each=40, scale=scale, rng=rng)
+    centers, active = candidates.drawn(5, rng)
+    near, near_active = candidates.near(centers, active, each=40, scale=scale, rng=rng)
     assert near.shape == (200, len(space.axes))
     for point in near:
         assert space.contains(space.decode(point))
-    moved = (near != np.repeat(centres, 40, axis=0)).any(1)
+    moved = (near != np.repeat(centers, 40, axis=0)).any(1)
     assert moved.mean() > 0.5
     assert (near_active == encoding.cube.activity(near)).all()
 
@@ -69,9 +69,9 @@ def test_neighbours_lie_in_the_space_and_differ(
 def test_a_short_step_changes_a_coarse_range_by_one_value() -> None:
     space = SearchSpace.parse({"n": {"type": "int", "low": 1, "high": 5}})
     candidates = Candidates(Encoding(space))
-    centres, active = UnitCube(space).snapped(np.array([[0.0], [0.5], [1.0]]))
+    centers, active = UnitCube(space).snapped(np.array([[0.0], [0.5], [1.0]]))
     near, _ = candidates.near(
-        centres, active, each=30, scale=1e-6, rng=np.random.default_rng(1)
+        centers, active, each=30, scale=1e-6, rng=np.random.default_rng(1)
     )
     found = [
         {space.decode(point)["n"] for point in near[i : i + 30]} for i in (0, 30, 60)
@@ -92,9 +92,9 @@ def test_a_parameter_that_becomes_active_is_drawn_anew() -> None:
         }
     )
     candidates = Candidates(Encoding(space))
-    centre = space.encode({"kind": "a"})[None]
+    center = space.encode({"kind": "a"})[None]
     near, active = candidates.near(
-        centre,
+        center,
         np.array([[True, False]]),
         each=200,
         scale=0.01,
@@ -141,7 +141,7 @@ def test_how_often_alike_choices_take_a_value_is_a_feature() -> None:
     assert features.categories.tolist() == [[1, 2, 1, 1]]
 
 
-def test_inactive_axes_are_at_the_centre() -> None:
+def test_inactive_axes_are_at_the_center() -> None:
     space = SearchSpace.parse(CONDITIONAL)
     point = space.encode({"optimizer": "adam", "net": None})
     active = UnitCube(space).activity(point[None])

@@ -22,7 +22,7 @@ def some_features(count: int, seed: int = 1) -> Features:
     )
 
 
-def standardised(values: np.ndarray) -> np.ndarray:
+def standardized(values: np.ndarray) -> np.ndarray:
     return np.asarray((values - values.mean()) / values.std())
 
 
@@ -54,25 +54,25 @@ def test_the_likelihood_is_the_density_of_the_outcomes() -> None:
 
 def test_an_axis_that_does_not_matter_gets_a_long_scale() -> None:
     features = some_features(60)
-    outcomes = standardised(np.sin(5 * features.coordinates[:, 0]))
+    outcomes = standardized(np.sin(5 * features.coordinates[:, 0]))
     weights = fitted(features, outcomes, np.zeros(60)).kernel.weights
     assert weights[0] > 20 * max(weights[1:])
 
 
 def test_noise_is_separated_from_signal() -> None:
     features = some_features(100)
-    clean = standardised(np.sin(5 * features.coordinates[:, 0]))
+    clean = standardized(np.sin(5 * features.coordinates[:, 0]))
     noise = np.random.default_rng(4).standard_normal(100)
     quiet = fitted(features, clean, np.zeros(100)).noise
-    loud = fitted(features, standardised(clean + noise), np.zeros(100)).noise
+    loud = fitted(features, standardized(clean + noise), np.zeros(100)).noise
     assert quiet < 0.01 < 0.1 < loud
 
 
 def test_noise_that_is_known_is_not_counted_twice() -> None:
     features = some_features(100)
-    clean = standardised(np.sin(5 * features.coordinates[:, 0]))
+    clean = standardized(np.sin(5 * features.coordinates[:, 0]))
     noise = np.random.default_rng(4).standard_normal(100)
-    found = fitted(features, standardised(clean + noise), np.full(100, 0.5))
+    found = fitted(features, standardized(clean + noise), np.full(100, 0.5))
     assert found.noise < 0.1
 
 
@@ -95,7 +95,7 @@ def test_covariances_are_those_of_the_formula() -> None:
 
 class TestPosterior:
     features = some_features(30)
-    outcomes = standardised(np.sin(5 * some_features(30).coordinates[:, 0]))
+    outcomes = standardized(np.sin(5 * some_features(30).coordinates[:, 0]))
     found = fitted(features, outcomes, np.zeros(30))
 
     def given(self, count: int, extra: float = 0.0) -> Posterior:

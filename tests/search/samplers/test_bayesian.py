@@ -131,7 +131,7 @@ def test_constraints_are_met_where_few_configurations_do() -> None:
         assert number_in(one.params, "x") + number_in(one.params, "y") < 0.1
 
 
-def test_a_trial_stopped_early_does_not_spoil_its_neighbourhood() -> None:
+def test_a_trial_stopped_early_does_not_spoil_its_neighborhood() -> None:
     sampler = sampler_of(PLANE)
     records = run(sampler, 12, lambda params: bowl(params) if bowl(params) else 0.0)
     worst = TrialRecord(12, {"x": 0.32, "y": 0.69}, "terminated", 1e6)

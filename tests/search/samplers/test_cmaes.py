@@ -56,7 +56,7 @@ def test_a_trial_from_far_away_does_not_upset_it() -> None:
 
 
 @pytest.mark.parametrize("mean", [0.01, 0.3, 0.5, 0.62, 0.99])
-def test_every_neighbouring_value_keeps_a_probability(mean: float) -> None:
+def test_every_neighboring_value_keeps_a_probability(mean: float) -> None:
     bounds = np.array([0.25, 0.5, 0.75])
     law = Gaussian.around(np.array([mean, 0.5]))
     law = Gaussian(**{**vars(law), "step": 1e-5})

@@ -37,7 +37,7 @@ def test_a_value_listed_twice_is_one_value_twice_as_likely() -> None:
     assert list(Choice(("a", "b")).warnings()) == []
 
 
-def test_probabilities_are_dumped_and_normalised() -> None:
+def test_probabilities_are_dumped_and_normalized() -> None:
     choice = Choice(("a", "b", "c"), (0.333, 0.333, 0.333))
     assert choice.dump()["probabilities"] == [0.333, 0.333, 0.333]
     assert choice.partition.masses().sum() == pytest.approx(1)
@@ -46,8 +46,8 @@ def test_probabilities_are_dumped_and_normalised() -> None:
 @pytest.mark.parametrize(
     ("values", "path", "words"),
     [
-        ((), "values", "at least one value"),
-        (16, "values", "must be a list"),
+        ((), "values", "one entry or more"),
+        (16, "values", "one entry or more"),
         ((1, {"a": 2}), "values.1", "must be a Branch"),
         ((math.nan,), "values.0", "finite number"),
         (([1, math.inf],), "values.0", "finite number"),

@@ -145,7 +145,7 @@ def test_a_list_is_the_options_or_one_of_them(
             "x.high",
             "did you mean max_value?",
         ),
-        ({"type": "choice", "values": []}, "x.values", "at least one"),
+        ({"type": "choice", "values": []}, "x.values", "one entry or more"),
         ('choice({"a": uniform(1, 0)})', "x.values.0.a.max_value", "above"),
         ('choice({"a": uniform(1)})', "x.values.0.a.max_value", "required"),
         ('choice(1, {"a b": 1})', "x.values.1.a b", "letters, digits"),

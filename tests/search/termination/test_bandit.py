@@ -49,7 +49,7 @@ def bandit(objective: Objective = MAXIMIZE, **slack: float) -> BanditPolicy:
         ({"slack_factor": 0.15}, 0.92, 0.79, True),
     ],
 )
-def test_the_worked_cases_when_maximising(
+def test_the_worked_cases_when_maximizing(
     slack: dict[str, float], best: float, own: float, stop: bool
 ) -> None:
     verdict = judged(bandit(**slack), [own], {3: [best], 5: [0.1]})
@@ -69,7 +69,7 @@ def test_the_worked_cases_when_maximising(
         ({"slack_factor": 0.1}, 0.2, 0.2201, True),
     ],
 )
-def test_the_worked_cases_when_minimising(
+def test_the_worked_cases_when_minimizing(
     slack: dict[str, float], best: float, own: float, stop: bool
 ) -> None:
     assert judged(bandit(MINIMIZE, **slack), [own], {3: [best]}).stop is stop
@@ -78,7 +78,7 @@ def test_the_worked_cases_when_minimising(
 @pytest.mark.parametrize(
     ("objective", "best", "own", "stop"),
     [
-        # The gap is 0.5 * 0.2 / 1.2 = 0.0833 when maximising, 0.1 when minimising.
+        # The gap is 0.5 * 0.2 / 1.2 = 0.0833 when maximizing, 0.1 when minimizing.
         (MAXIMIZE, -0.5, -0.58, False),
         (MAXIMIZE, -0.5, -0.59, True),
         (MINIMIZE, -0.5, -0.41, False),

@@ -37,7 +37,7 @@ def policy(objective: Objective = MAXIMIZE, **more: int) -> MedianStoppingPolicy
         (A, {1: B, 2: C}, 0.39, False),
     ],
 )
-def test_the_worked_case_when_maximising(
+def test_the_worked_case_when_maximizing(
     own: list[float], others: dict[int, list[float]], threshold: float, stop: bool
 ) -> None:
     verdict = judged(policy(), own, others)
@@ -48,7 +48,7 @@ def test_the_worked_case_when_maximising(
 
 
 @pytest.mark.parametrize("own", [A, B, C])
-def test_the_worked_case_when_minimising_keeps_all_but_the_worst_start(
+def test_the_worked_case_when_minimizing_keeps_all_but_the_worst_start(
     own: list[float],
 ) -> None:
     others = [curve for curve in (A, B, C) if curve is not own]
