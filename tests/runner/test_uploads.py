@@ -4,19 +4,42 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 SAVE = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 import sweepsite_client as sweep
 out = Path(sweep.outputs())
+def wait():
+    while not os.path.exists(os.environ['GO']): time.sleep(0.01)
+def replace(name, text):
+    (out/'.tmp').write_text(text); (out/'.tmp').replace(out/name)
 """
 
 
-def python(runners: Any, script: str, **changes: Any) -> Any:
-    changes.setdefault("heartbeat_seconds", 0.05)
-    return runners.start("python", "-c", SAVE + script, **changes)
+@pytest.fixture
+def go(home: Path) -> Path:
+    """The file for which a script waits."""
+    return home / "go"
+
+
+@pytest.fixture
+def start(runners: Any, go: Path) -> Callable[..., Any]:
+    """Starts a script, which waits for its end afterwards."""
+
+    def start(script: str, **changes: Any) -> Any:
+        return runners.start(
+            *("python", "-c", f"{SAVE}{script}\ntime.sleep(600)"),
+            **{"heartbeat_seconds": 0.05, "environment": {"GO": str(go)}, **changes},
+        )
+
+    return start
 
 
 def end(runner: Any) -> None:
@@ -24,9 +47,8 @@ def end(runner: Any) -> None:
     assert runner.wait(timeout=30) == 0
 
 
-def test_a_saved_file_is_uploaded_while_training_runs(runners: Any, site: Any) -> None:
-    script = "(out/'a.txt').write_text('one'); time.sleep(600)"
-    runner = python(runners, script)
+def test_a_saved_file_is_uploaded_while_training_runs(start: Any, site: Any) -> None:
+    runner = start("(out/'a.txt').write_text('one')")
     site.wait_for(lambda: site.artifacts.get("a.txt") == b"one")
     assert runner.poll() is None
     end(runner)
@@ -35,88 +57,76 @@ def test_a_saved_file_is_uploaded_while_training_runs(runners: Any, site: Any) -
 
 
 def test_a_changed_file_is_sent_again_and_a_removed_one_goes(
-    runners: Any, site: Any, home: Any
+    start: Any, site: Any, go: Path
 ) -> None:
-    script = f"""
+    runner = start("""
 (out/'a.txt').write_text('one'); (out/'old.txt').write_text('old')
-while not os.path.exists({str(home / "go")!r}): time.sleep(0.01)
+wait()
 (out/'a.txt').write_text('second'); (out/'old.txt').unlink()
-time.sleep(600)
-"""
-    runner = python(runners, script)
+""")
     site.wait_for(lambda: set(site.artifacts) == {"a.txt", "old.txt"})
-    (home / "go").touch()
+    go.touch()
     site.wait_for(lambda: site.artifacts == {"a.txt": b"second"})
     end(runner)
 
 
-def test_a_file_that_is_open_for_writing_waits(
-    runners: Any, site: Any, home: Any
-) -> None:
-    script = f"""
+def test_a_file_that_is_open_for_writing_waits(start: Any, site: Any, go: Path) -> None:
+    runner = start("""
 file = (out/'big.bin').open('wb'); file.write(b'half'); file.flush()
 log = (out/'train.log').open('a'); log.write('line\\n'); log.flush()
-while not os.path.exists({str(home / "go")!r}): time.sleep(0.01)
+wait()
 file.write(b' and half'); file.close()
-time.sleep(600)
-"""
-    runner = python(runners, script)
+""")
     site.wait_for(lambda: site.artifacts.get("train.log") == b"line\n")
     before = len(site.beats)
     site.wait_for(lambda: len(site.beats) > before + 20)
     assert "big.bin" not in site.artifacts
-    (home / "go").touch()
+    go.touch()
     site.wait_for(lambda: site.artifacts.get("big.bin") == b"half and half")
     end(runner)
 
 
 def test_a_file_that_is_never_still_is_sent_whole_all_the_same(
-    runners: Any, site: Any
+    start: Any, site: Any
 ) -> None:
-    script = """
+    runner = start("""
 n = 0
 while True:
     n += 1
-    (out/'.tmp').write_text(f'{n:06d}' * 1000)
-    (out/'.tmp').replace(out/'state.txt')
+    replace('state.txt', f'{n:06d}' * 1000)
     time.sleep(0.02)
-"""
-    runner = python(runners, script)
+""")
     site.wait_for(lambda: site.uploads.count("state.txt") >= 2)
     body = site.artifacts["state.txt"].decode()
     assert body == body[:6] * 1000
     end(runner)
 
 
-def test_uploads_leave_pauses_of_five_times_their_length(
-    runners: Any, site: Any
-) -> None:
-    import time
-
-    script = """
+def test_uploads_leave_pauses_of_five_times_their_length(start: Any, site: Any) -> None:
+    site.slow["artifacts"] = 0.1
+    started = time.monotonic()
+    runner = start("""
 n = 0
 while True:
     n += 1
-    (out/'.tmp').write_text(str(n)); (out/'.tmp').replace(out/'state.txt')
+    replace('state.txt', str(n))
     time.sleep(0.02)
-"""
-    site.slow["artifacts"] = 0.1
-    started = time.monotonic()
-    runner = python(runners, script)
+""")
     site.wait_for(lambda: site.uploads.count("state.txt") >= 3)
     assert time.monotonic() - started > 2 * 5 * 0.1
     assert len(site.beats) > 5, "heartbeats do not wait for uploads"
     end(runner)
 
 
-def test_a_partial_file_is_kept_for_people_only(runners: Any, site: Any) -> None:
-    script = """
-import signal
+def test_a_partial_file_is_kept_for_people_only(start: Any, site: Any) -> None:
+    runner = start(
+        """
 (out/'whole.txt').write_text('whole'); time.sleep(2.2)
 file = (out/'torn.bin').open('wb'); file.write(b'half'); file.flush()
 os.kill(os.getpid(), signal.SIGKILL)
-"""
-    runner = python(runners, script, heartbeat_seconds=5)
+""",
+        heartbeat_seconds=5,
+    )
     assert runner.wait(timeout=30) == 0
     assert site.artifacts == {"whole.txt": b"whole", "torn.bin": b"half"}
     assert site.partial == {"torn.bin"}
@@ -124,21 +134,18 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_file_that_is_moved_to_its_name_is_whole_after_every_kill(
-    runners: Any, site: Any
+    start: Any, site: Any, go: Path
 ) -> None:
     """Also where its times are equal, as within one tick of the clock they go by."""
-    script = """
-import signal
+    runner = start("""
 n = 0
 while True:
     n += 1
-    (out/'.tmp').write_text(f'step {n}'); (out/'.tmp').replace(out/'state.txt')
+    replace('state.txt', f'step {n}')
     os.utime(out/'state.txt')
     if os.path.exists(os.environ['GO']): os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(0.02)
-"""
-    go = runners.home / "go"
-    runner = python(runners, script, environment={"GO": str(go)})
+""")
     site.wait_for(lambda: site.uploads.count("state.txt") >= 3)
     go.touch()
     assert runner.wait(timeout=30) == 0
@@ -146,18 +153,20 @@ while True:
     assert "state.txt" not in site.finish["message"]
 
 
-def test_the_whole_version_before_a_partial_one_stays(runners: Any, site: Any) -> None:
-    script = """
+def test_the_whole_version_before_a_partial_one_stays(
+    start: Any, site: Any, go: Path
+) -> None:
+    runner = start(
+        """
 (out/'model.bin').write_bytes(b'step 1')
 (out/'train.log').open('a').write('all of it')
 log = (out/'open.log').open('a'); log.write('as far as it goes'); log.flush()
-while not os.path.exists(os.environ['GO']): time.sleep(0.01)
+wait()
 file = (out/'model.bin').open('r+b'); file.write(b'ste'); file.flush()
 (out/'torn').touch()
-time.sleep(600)
-"""
-    go = runners.home / "go"
-    runner = python(runners, script, environment={"GO": str(go)}, grace=0.2)
+""",
+        grace=0.2,
+    )
     site.wait_for(lambda: len(site.artifacts) == 3)
     go.touch()
     site.wait_for(lambda: "torn" in site.artifacts)
@@ -169,9 +178,9 @@ time.sleep(600)
     assert "model.bin as it was during its last write" in site.finish["message"]
 
 
-def test_what_is_saved_within_the_grace_is_whole(runners: Any, site: Any) -> None:
-    script = """
-import signal
+def test_what_is_saved_within_the_grace_is_whole(start: Any, site: Any) -> None:
+    runner = start(
+        """
 def save(*_):
     with (out/'model.bin').open('wb') as file:
         for _ in range(10): file.write(b'part'); file.flush(); time.sleep(0.05)
@@ -179,8 +188,9 @@ def save(*_):
 signal.signal(signal.SIGTERM, save)
 (out/'ready').touch()
 while True: time.sleep(0.01)
-"""
-    runner = python(runners, script, grace=10)
+""",
+        grace=10,
+    )
     site.wait_for(lambda: "ready" in site.artifacts)
     site.stop = {"reason": "user", "message": "stopped by Ada", "grace": 10}
     assert runner.wait(timeout=30) == 0
@@ -188,12 +198,9 @@ while True: time.sleep(0.01)
     assert (site.partial, site.finish["exit_code"]) == (set(), 0)
 
 
-def test_an_upload_under_way_does_not_hold_up_a_shutdown(
-    runners: Any, site: Any
-) -> None:
-    script = "(out/'a.bin').write_bytes(b'x' * 1000); time.sleep(600)"
+def test_an_upload_under_way_does_not_hold_up_a_shutdown(start: Any, site: Any) -> None:
     site.slow["artifacts"] = 3.0
-    runner = python(runners, script)
+    runner = start("(out/'a.bin').write_bytes(b'x' * 1000)")
     site.wait_for(lambda: ("PUT", "artifacts") in site.begun)
     os.kill(runner.pid, signal.SIGTERM)
     assert runner.wait(timeout=30) == 0
@@ -202,11 +209,10 @@ def test_an_upload_under_way_does_not_hold_up_a_shutdown(
 
 
 def test_what_the_site_refuses_is_not_offered_again_and_again(
-    runners: Any, site: Any
+    start: Any, site: Any
 ) -> None:
-    script = "(out/'a.txt').write_text('one'); time.sleep(600)"
     site.statuses["artifacts"] = 413
-    runner = python(runners, script)
+    runner = start("(out/'a.txt').write_text('one')")
     site.wait_for(lambda: len(site.beats) > 40)
     tries = [action for _, _, action in site.requests if action == "artifacts"]
     assert len(tries) == 1
@@ -215,17 +221,18 @@ def test_what_the_site_refuses_is_not_offered_again_and_again(
 
 
 def test_what_had_no_room_is_sent_once_another_file_has_gone(
-    runners: Any, site: Any, home: Any
+    start: Any, site: Any, go: Path
 ) -> None:
-    script = f"""
-(out/'old.bin').write_bytes(b'x' * 600)
-while not os.path.exists({str(home / "go")!r}): time.sleep(0.01)
-(out/'old.bin').unlink(); (out/'new.bin').write_bytes(b'y' * 600)
-time.sleep(600)
-"""
     site.room = 1000
-    runner = python(runners, script, outputs_limit_bytes=1000)
+    runner = start(
+        """
+(out/'old.bin').write_bytes(b'x' * 600)
+wait()
+(out/'old.bin').unlink(); (out/'new.bin').write_bytes(b'y' * 600)
+""",
+        outputs_limit_bytes=1000,
+    )
     site.wait_for(lambda: "old.bin" in site.artifacts)
-    (home / "go").touch()
+    go.touch()
     site.wait_for(lambda: site.artifacts == {"new.bin": b"y" * 600})
     end(runner)

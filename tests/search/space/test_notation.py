@@ -27,85 +27,42 @@ def read(value: object) -> tuple[Distribution | None, Diagnostics]:
     return read_distribution(value, "x", diagnostics, log_base=math.e), diagnostics
 
 
+RANGE, NORMAL = ("min_value", "max_value"), ("mu", "sigma")
 SAME = [
-    (
-        Choice((16, 32)),
-        {"type": "choice", "values": [16, 32]},
-        ["choice", [[16, 32]]],
-        "choice(16, 32)",
-    ),
-    (RandInt(5), {"type": "randint", "upper": 5}, ["randint", [5]], "randint(5)"),
-    (
-        Uniform(0, 1),
-        {"type": "Uniform", "min_value": 0, "max_value": 1},
-        ["uniform", [0, 1]],
-        "uniform(0, 1)",
-    ),
-    (
-        QUniform(0, 10, 2),
-        {"type": "quniform", "min_value": 0, "max_value": 10, "q": 2},
-        ["quniform", [0, 10, 2]],
-        "quniform(0, 10, q=2)",
-    ),
-    (
-        LogUniform(-6, -1),
-        {"type": "loguniform", "min_value": -6, "max_value": -1},
-        ["loguniform", [-6, -1]],
-        "LogUniform(-6, -1)",
-    ),
-    (
-        QLogUniform(0, 3, 1),
-        {"type": "qloguniform", "min_value": 0, "max_value": 3, "q": 1},
-        ["qloguniform", [0, 3, 1]],
-        "qloguniform(0, 3, 1)",
-    ),
-    (
-        Normal(10, 3),
-        {"type": "normal", "mu": 10, "sigma": 3},
-        ["normal", [10, 3]],
-        "normal(10, 3)",
-    ),
-    (
-        QNormal(10, 3, 2),
-        {"type": "qnormal", "mu": 10, "sigma": 3, "q": 2},
-        ["qnormal", [10, 3, 2]],
-        "qnormal(mu=10, sigma=3, q=2)",
-    ),
-    (
-        LogNormal(0, 1),
-        {"type": "lognormal", "mu": 0, "sigma": 1},
-        ["lognormal", [0, 1]],
-        "lognormal(0, 1)",
-    ),
-    (
-        QLogNormal(0, 1, 1),
-        {"type": "qlognormal", "mu": 0, "sigma": 1, "q": 1},
-        ["qlognormal", [0, 1, 1]],
-        "qlognormal(0, 1, 1)",
-    ),
-    (
-        IntRange(1, 9, log=True),
-        {"type": "int", "low": 1, "high": 9, "log": True, "step": None},
-        ["int", [1, 9, 1, True]],
-        "int(1, 9, log=True)",
-    ),
-    (
-        FloatRange(0.0001, 0.1, log=True),
-        {"type": "float", "low": 0.0001, "high": 0.1, "log": True},
-        ["float", [0.0001, 0.1, True]],
-        "float(0.0001, 0.1, log=true)",
-    ),
+    (Choice((16, 32)), {"values": [16, 32]}),
+    (RandInt(5), {"upper": 5}),
+    (Uniform(0, 1), dict(zip(RANGE, (0, 1), strict=True))),
+    (QUniform(0, 10, 2), dict(zip((*RANGE, "q"), (0, 10, 2), strict=True))),
+    (LogUniform(-6, -1), dict(zip(RANGE, (-6, -1), strict=True))),
+    (QLogUniform(0, 3, 1), dict(zip((*RANGE, "q"), (0, 3, 1), strict=True))),
+    (Normal(10, 3), dict(zip(NORMAL, (10, 3), strict=True))),
+    (QNormal(10, 3, 2), dict(zip((*NORMAL, "q"), (10, 3, 2), strict=True))),
+    (LogNormal(0, 1), dict(zip(NORMAL, (0, 1), strict=True))),
+    (QLogNormal(0, 1, 1), dict(zip((*NORMAL, "q"), (0, 1, 1), strict=True))),
+    (IntRange(1, 9, log=True), {"low": 1, "high": 9, "step": None, "log": True}),
+    (FloatRange(1e-4, 0.1, log=True), {"low": 1e-4, "high": 0.1, "log": True}),
 ]
 
 
-@pytest.mark.parametrize("case", SAME, ids=lambda case: case[0].kind)
-@pytest.mark.parametrize("form", [1, 2, 3], ids=["mapping", "wire", "expression"])
+@pytest.mark.parametrize(
+    ("same", "given"), SAME, ids=lambda it: getattr(it, "kind", "")
+)
 def test_all_forms_of_a_distribution_are_read(
-    case: tuple[object, ...], form: int
+    same: Distribution, given: dict[str, object]
 ) -> None:
-    distribution, diagnostics = read(case[form])
-    assert diagnostics.problems == []
-    assert distribution == case[0]
+    """A mapping, Azure's list, and an expression with and without names."""
+    named = {name: value for name, value in given.items() if value is not None}
+    forms: list[object] = [
+        {"type": same.kind, **given},
+        {"type": same.kind.capitalize(), **given},
+        [same.kind, list(given.values())],
+        f"{same.kind}({', '.join(f'{name}={value}' for name, value in named.items())})",
+    ]
+    if len(named) == len(given):
+        forms.append(f"{same.kind}({', '.join(map(str, given.values()))})")
+    for form in forms:
+        distribution, diagnostics = read(form)
+        assert (distribution, diagnostics.problems) == (same, []), form
 
 
 @pytest.mark.parametrize(
