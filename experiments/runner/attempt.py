@@ -13,7 +13,7 @@ from subprocess import SubprocessError
 
 from experiments.runner import ends, processes
 from experiments.runner.command import resolve, start_problem
-from experiments.runner.delivery import Channels, Delivery
+from experiments.runner.delivery import AttemptContext, Delivery
 from experiments.runner.ends import KeptEnd
 from experiments.runner.environment import training_environment
 from experiments.runner.errors import Refused, SiteAway, StaleAttempt
@@ -48,7 +48,8 @@ from experiments.runner.retry import Retry
 from experiments.runner.signals import Signals
 from experiments.runner.site import Site
 from experiments.runner.spec import NOTHING_PREPARED, AttemptSpec, Prepared
-from experiments.runner.uploads import OutputUploads, UploadThread
+from experiments.runner.spool import SpoolSender
+from experiments.runner.uploads import LogUpload, OutputUploads, UploadThread
 from experiments.runner.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -120,63 +121,55 @@ class AttemptRun:
     def _run(self) -> None:
         try:
             self._folder.create()
-            log = OutputLog(self._folder.log, limit=self._spec.log_limit_bytes)
+            self._log = OutputLog(self._folder.log, limit=self._spec.log_limit_bytes)
         except OSError as problem:
             failure = worker_problem("no folder for the attempt", problem)
             report = finish_report(failure.outcome)
             self._retry().call(lambda: self._site.finish(dict(report)))
             return
         try:
-            prepared = self._resume(self._prepare(log), log)
+            prepared = self._resume(self._prepare())
             self._confirm_lease()
             tree = self._start(prepared)
         except NotStarted as problem:
             released = problem.outcome.cause == "released"
-            self._deliver(problem.outcome, log, hurried=released)
+            self._deliver(problem.outcome, hurried=released)
         else:
-            self._train(tree, log)
+            self._train(tree)
 
-    def _prepare(self, log: OutputLog) -> Prepared:
+    def _prepare(self) -> Prepared:
         """Get code, interpreter and packages, if the trial needs any."""
         spec = self._spec
         if spec.code is None and not spec.python and spec.requirements is None:
             return NOTHING_PREPARED
         return Preparation(
-            spec,
-            folder=self._folder,
-            channels=self._channels,
-            log=log,
+            self._context,
             home=self._worker.home,
             worker=self._worker.environment,
-            signals=self._signals,
             retry=self._retry(),
         ).prepare()
 
-    def _resume(self, prepared: Prepared, log: OutputLog) -> Prepared:
+    def _resume(self, prepared: Prepared) -> Prepared:
         """Fetch the outputs of an earlier attempt, if there is one."""
         checkpoint = self._spec.resume_from
         if checkpoint is None:
             return prepared
         earlier = f"the outputs of attempt {checkpoint.attempt}"
-        channels, spec = self._channels, self._spec
         try:
             CheckpointDownload(
+                self._context,
                 checkpoint,
-                folder=self._folder.resume,
                 cache=self._worker.home.absolute() / CACHE,
-                limit=spec.outputs_limit_bytes,
-                site=channels.site,
-                heartbeat=self._preparation_heartbeat(),
                 retry=self._retry(),
             ).fetch()
         except CheckpointError as problem:
-            log.note(
+            self._log.note(
                 f"starts from the beginning: {earlier} are not available: {problem}"
             )
             return prepared
         except OSError as problem:
             raise worker_problem(f"no room for {earlier}", problem) from problem
-        log.note(f"{earlier} are in {RESUME_FROM}")
+        self._log.note(f"{earlier} are in {RESUME_FROM}")
         given = {**prepared.environment, RESUME_FROM: str(self._folder.resume)}
         return replace(prepared, environment=given)
 
@@ -186,7 +179,7 @@ class AttemptRun:
         spec, lease = self._spec, self._lease
         if lease.answered_lately(spec):
             return
-        self._preparation_heartbeat().beat_now()
+        PreparationHeartbeat(self._context).beat_now()
         if spec.lease_seconds and time.monotonic() >= lease.cut_off_at(spec):
             raise cut_off_early(spec.lease_seconds)
 
@@ -219,87 +212,62 @@ class AttemptRun:
         except (OSError, ValueError, SubprocessError) as problem:
             raise start_problem(problem, argv, self._folder.work) from problem
 
-    def _train(self, tree: ProcessTree, log: OutputLog) -> None:
+    def _train(self, tree: ProcessTree) -> None:
         """Watch the training and deliver its results; no process of it stays alive."""
         beat_seconds = self._spec.heartbeat_seconds
         try:
             logger.info("attempt %s: process %d", self._spec.attempt, tree.pid)
             failpoint("start.training")
             upload_thread = UploadThread(self._uploads, beat_seconds=beat_seconds)
-            heartbeat = HeartbeatThread(
-                self._channels,
-                tree=tree,
-                folder=self._folder,
-                beat_seconds=beat_seconds,
-                wake=self._signals.wake,
-            )
+            heartbeat = HeartbeatThread(self._context, tree=tree)
             heartbeat.start()
             upload_thread.start()
-            outcome = self._watch(tree, log, heartbeat)
+            outcome = self._watch(tree, heartbeat)
         finally:
             tree.kill()
         if outcome.cause != STALE:
             at_site = self._uploads.at_site()
-            end = KeptEnd(self._spec, outcome, at_site, log.dropped)
+            end = KeptEnd(self._spec, outcome, at_site, self._log.dropped)
             ends.keep(end, self._folder)
         upload_thread.finish(hurried=lambda: self._is_hurried(outcome))
         if outcome.cause == STALE:
             raise StaleAttempt(outcome.message)
         failpoint("finish.ended")
         heartbeat.only_beat()
-        self._deliver(outcome, log, hurried=outcome.cause == "released")
+        self._deliver(outcome, hurried=outcome.cause == "released")
         heartbeat.finish()
 
     def _deliver_kept(self, end: KeptEnd) -> None:
-        log = OutputLog(self._folder.log, limit=self._spec.log_limit_bytes)
-        log.dropped = end.log_dropped
-        log.note("the worker was started again; it delivers what was left")
+        self._log = OutputLog(self._folder.log, limit=self._spec.log_limit_bytes)
+        self._log.dropped = end.log_dropped
+        self._log.note("the worker was started again; it delivers what was left")
         self._uploads.restore(end.at_site)
-        heartbeat = HeartbeatThread(
-            self._channels,
-            tree=EndedTree(end.outcome.elapsed),
-            folder=self._folder,
-            beat_seconds=self._spec.heartbeat_seconds,
-            wake=self._signals.wake,
-        )
+        tree = EndedTree(end.outcome.elapsed)
+        heartbeat = HeartbeatThread(self._context, tree=tree)
         heartbeat.only_beat()
         heartbeat.start()
-        self._deliver(end.outcome, log, hurried=False)
+        self._deliver(end.outcome, hurried=False)
         heartbeat.finish()
 
     def _is_hurried(self, outcome: AttemptOutcome) -> bool:
         return outcome.cause in ("released", STALE) or self._signals.terminations > 0
 
-    def _watch(
-        self, tree: ProcessTree, log: OutputLog, heartbeat: HeartbeatThread
-    ) -> AttemptOutcome:
+    def _watch(self, tree: ProcessTree, heartbeat: HeartbeatThread) -> AttemptOutcome:
         return Watch(
+            self._context,
             tree,
-            spec=self._spec,
-            folder=self._folder,
-            log=log,
-            signals=self._signals,
             heartbeat=heartbeat,
-            lease=self._lease,
             parent=self._worker.parent,
             group=self._group,
         ).until_end()
 
-    def _deliver(
-        self, outcome: AttemptOutcome, log: OutputLog, *, hurried: bool = False
-    ) -> None:
+    def _deliver(self, outcome: AttemptOutcome, *, hurried: bool = False) -> None:
         retry = self._retry(
             hurried=hurried,
             answers=lambda: self._lease.answered_lately(self._spec),
         )
-        Delivery(
-            self._channels,
-            uploads=self._uploads,
-            spec=self._spec,
-            folder=self._folder,
-            log=log,
-            retry=retry,
-        ).everything(outcome)
+        delivery = Delivery(self._context, uploads=self._uploads, retry=retry)
+        delivery.everything(outcome)
 
     def _retry(
         self, *, hurried: bool = False, answers: Callable[[], bool] = lambda: True
@@ -307,21 +275,24 @@ class AttemptRun:
         seconds = self._worker.give_up_after
         return Retry(self._signals, seconds=seconds, hurried=hurried, answers=answers)
 
-    def _preparation_heartbeat(self) -> PreparationHeartbeat:
-        beat_seconds = self._spec.heartbeat_seconds
-        return PreparationHeartbeat(
-            self._channels, signals=self._signals, beat_seconds=beat_seconds
-        )
-
     @cached_property
     def _site(self) -> Site:
         spec = self._spec
         return Site(spec.url, attempt=spec.attempt, token=spec.runner_token)
 
     @cached_property
-    def _channels(self) -> Channels:
-        """Made once, after the log file: they know what has been sent already."""
-        return Channels.open(self._site, self._folder, self._lease)
+    def _context(self) -> AttemptContext:
+        """Made once, after the log file: it knows what has been sent already."""
+        return AttemptContext(
+            spec=self._spec,
+            folder=self._folder,
+            site=self._site,
+            signals=self._signals,
+            lease=self._lease,
+            log=self._log,
+            log_upload=LogUpload(self._folder.log, self._site),
+            spool=SpoolSender(self._folder.spool, self._site),
+        )
 
     @cached_property
     def _uploads(self) -> OutputUploads:

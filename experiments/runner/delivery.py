@@ -19,6 +19,7 @@ from experiments.runner.outputs import (
     upload,
 )
 from experiments.runner.retry import Retry
+from experiments.runner.signals import Signals
 from experiments.runner.site import Site
 from experiments.runner.spec import AttemptSpec
 from experiments.runner.spool import SpoolSender
@@ -27,43 +28,29 @@ from experiments.runner.uploads import LogUpload, OutputUploads
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Channels:
-    """What one attempt sends to the site with, from its start to its end."""
+@dataclass(frozen=True, kw_only=True)
+class AttemptContext:
+    """What the steps of one attempt share, from its start to its end."""
 
+    spec: AttemptSpec
+    folder: AttemptFolder
     site: Site
-    log: LogUpload
-    spool: SpoolSender
+    signals: Signals
     lease: Lease
-
-    @classmethod
-    def open(cls, site: Site, folder: AttemptFolder, lease: Lease) -> Channels:
-        """The log file must exist."""
-        log = LogUpload(folder.log, site)
-        return cls(site, log, SpoolSender(folder.spool, site), lease)
+    log: OutputLog
+    log_upload: LogUpload
+    spool: SpoolSender
 
 
 class Delivery:
     """Sends what one attempt has left on disk."""
 
     def __init__(
-        self,
-        channels: Channels,
-        *,
-        spec: AttemptSpec,
-        folder: AttemptFolder,
-        log: OutputLog,
-        retry: Retry,
-        uploads: OutputUploads,
+        self, context: AttemptContext, *, retry: Retry, uploads: OutputUploads
     ) -> None:
         self._uploads = uploads
         self._partial: list[str] = []
-        self._site = channels.site
-        self._log_upload = channels.log
-        self._spool = channels.spool
-        self._spec = spec
-        self._folder = folder
-        self._log = log
+        self._context = context
         self._retry = retry
 
     def everything(self, outcome: AttemptOutcome) -> None:
@@ -72,35 +59,37 @@ class Delivery:
         Raises SiteAway when the time for retries is over, StaleAttempt, and Refused
         when the site does not accept the finish report.
         """
-        collection = collect(self._folder.outputs, limit=self._spec.outputs_limit_bytes)
+        collection = collect(
+            self._context.folder.outputs, limit=self._context.spec.outputs_limit_bytes
+        )
         self._close_log(outcome, collection)
-        self._send_all(self._spool.send_next)
+        self._send_all(self._context.spool.send_next)
         for sentence in (*self._refused_points(), *self._lost_points()):
-            self._log.note(sentence)
+            self._context.log.note(sentence)
         failpoint("finish.points")
-        self._send_all(self._log_upload.send_next)
+        self._send_all(self._context.log_upload.send_next)
         refused = self._upload_all(collection, outcome)
         report = finish_report(
             outcome,
-            log_dropped=self._log.dropped,
+            log_dropped=self._context.log.dropped,
             not_kept=collection.in_words(refused),
             lost=[*self._lost_points(), *self._lost_output()],
             remark=self._partial_files_text(),
         )
         failpoint("finish.delivered")
-        state = self._retry.call(lambda: self._site.finish(dict(report)))
+        state = self._retry.call(lambda: self._context.site.finish(dict(report)))
         failpoint("finish.answered")
         logger.info(
             "attempt %s: %s (%s), trial is %s",
-            *(self._spec.attempt, outcome.cause, report["message"], state),
+            *(self._context.spec.attempt, outcome.cause, report["message"], state),
         )
 
     def _close_log(self, outcome: AttemptOutcome, collection: Collection) -> None:
-        self._log.close()
+        self._context.log.close()
         not_kept = collection.in_words([])
         for sentence in (_last_word(outcome), not_kept and f"not kept: {not_kept}"):
             if sentence:
-                self._log.note(sentence)
+                self._context.log.note(sentence)
 
     def _send_all(self, send_next: Callable[[], bool]) -> None:
         while self._retry.call(send_next):
@@ -133,7 +122,9 @@ class Delivery:
         if partly:
             self._partial.append(file.name)
         try:
-            return self._retry.call(lambda: upload(file, self._site, whole=not partly))
+            return self._retry.call(
+                lambda: upload(file, self._context.site, whole=not partly)
+            )
         except OSError as problem:
             return f"{file.name} ({problem})"
 
@@ -146,22 +137,22 @@ class Delivery:
         return f"{names} {was} being written at the end, so no later attempt resumes it"
 
     def _refused_points(self) -> Iterator[str]:
-        for name, reason in self._spool.refused.items():
+        for name, reason in self._context.spool.refused.items():
             yield f"points of {name!r} were refused: {reason}"
 
     def _lost_points(self) -> Iterator[str]:
-        if count := self._folder.lost_points():
+        if count := self._context.folder.lost_points():
             yield (
                 f"{count:,} metric points are lost: they could be neither sent nor"
                 " kept on the worker's disk, which was full, or too many waited"
             )
-        if count := self._spool.dropped:
+        if count := self._context.spool.dropped:
             yield f"{count:,} metric points that waited on the worker were unusable"
 
     def _lost_output(self) -> Iterator[str]:
-        for what in (self._log, self._log_upload):
+        for what in (self._context.log, self._context.log_upload):
             if what.lost:
-                where = "worker's disk" if what is self._log else "site"
+                where = "worker's disk" if what is self._context.log else "site"
                 yield (
                     f"{size_in_words(what.lost)} of output are lost: the {where} did"
                     f" not take them ({what.problem})"

@@ -8,15 +8,12 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from experiments.runner.delivery import Channels
+from experiments.runner.delivery import AttemptContext
 from experiments.runner.errors import SiteAway, SiteError, StaleAttempt, Stop
-from experiments.runner.folder import AttemptFolder
 from experiments.runner.outcome import released_early, stopped_early
 from experiments.runner.process_tree import ProcessTree
-from experiments.runner.signals import Signals
 
 logger = logging.getLogger(__name__)
 
@@ -50,36 +47,25 @@ class HeartbeatThread(threading.Thread):
     """Sends heartbeats, the log and a spool that the client has left.
 
     Requests may hang for seconds. In this thread they delay neither the reading of
-    output nor the handling of signals and of the training's end. It calls `wake` when
-    the site asks the trial to stop.
+    output nor the handling of signals and of the training's end. It wakes the main
+    thread when the site asks the trial to stop.
     """
 
     def __init__(
-        self,
-        channels: Channels,
-        *,
-        tree: ProcessTree | EndedTree,
-        folder: AttemptFolder,
-        beat_seconds: float,
-        wake: Callable[[], None],
+        self, context: AttemptContext, *, tree: ProcessTree | EndedTree
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self.stop: Stop | None = None
         self.stale: StaleAttempt | None = None
-        self._site = channels.site
+        self._context = context
         self._tree = tree
-        self._folder = folder
-        self._log = channels.log
-        self._spool = channels.spool
-        self._beat_seconds = beat_seconds
-        self._wake = wake
+        self._beat_seconds = context.spec.heartbeat_seconds
         self._away = False
         self._only_beats = False
         self._over = threading.Event()
         now = time.monotonic()
-        self._beat_at = now + min(FIRST_BEAT, beat_seconds)
+        self._beat_at = now + min(FIRST_BEAT, self._beat_seconds)
         self._log_at = now
-        self._lease = channels.lease
 
     def run(self) -> None:
         while not self._over.is_set() and self.stale is None:
@@ -90,7 +76,7 @@ class HeartbeatThread(threading.Thread):
                 level = logging.DEBUG if self._only_beats else logging.WARNING
                 logger.log(level, "the attempt is no longer ours: %s", news)
                 self.stale = news
-                self._wake()
+                self._context.signals.wake()
             except SiteError as problem:
                 self._note_absence(problem)
             except Exception:
@@ -113,22 +99,22 @@ class HeartbeatThread(threading.Thread):
             self._beat(now)
         if self._away or self._only_beats:
             return
-        if now >= self._log_at and self._log.send_next():
+        if now >= self._log_at and self._context.log_upload.send_next():
             self._log_at = now + LOG_EVERY
-        self._spool.send_forgotten()
-        self._take(self._spool.stop)
+        self._context.spool.send_forgotten()
+        self._take(self._context.spool.stop)
 
     def _beat(self, now: float) -> None:
         spread = random.uniform(1 - SPREAD, 1.0)  # noqa: S311 - only spreads the load
         self._beat_at = now + self._beat_seconds * spread
-        self._folder.touch()
+        self._context.folder.touch()
         sent_at = time.monotonic()
-        stop = self._site.beat(
+        stop = self._context.site.beat(
             elapsed=self._tree.elapsed(),
             pid=self._tree.pid,
             memory=self._tree.memory_bytes(),
         )
-        self._lease.note_answer(sent_at)
+        self._context.lease.note_answer(sent_at)
         if self._away:
             logger.info("the site answers again")
         self._away = False
@@ -138,11 +124,11 @@ class HeartbeatThread(threading.Thread):
         if stop is not None and self.stop is None:
             logger.info("the site asks to stop: %s", stop.message)
             self.stop = stop
-            self._wake()
+            self._context.signals.wake()
 
     def _note_absence(self, problem: SiteError) -> None:
         """Keep training: what cannot be sent now stays on the worker's disk."""
-        self._lease.note_absence(problem)
+        self._context.lease.note_absence(problem)
         if not self._away:
             logger.warning("the site is away, training continues: %s", problem)
         self._away = True
@@ -151,17 +137,12 @@ class HeartbeatThread(threading.Thread):
 class PreparationHeartbeat:
     """Sends heartbeats with the trial's current phase, and its log so far."""
 
-    def __init__(
-        self, channels: Channels, *, signals: Signals, beat_seconds: float
-    ) -> None:
-        self._site = channels.site
-        self._log = channels.log
-        self._lease = channels.lease
-        self._signals = signals
-        self._beat_seconds = beat_seconds
+    def __init__(self, context: AttemptContext) -> None:
+        self._context = context
+        self._beat_seconds = context.spec.heartbeat_seconds
         self._phase = ""
         now = time.monotonic()
-        self._beat_at = now + beat_seconds
+        self._beat_at = now + self._beat_seconds
         self._log_at = now + LOG_EVERY
 
     def enter(self, phase: str) -> None:
@@ -175,7 +156,7 @@ class PreparationHeartbeat:
 
         Raises NotStarted when the trial must not begin any more, and StaleAttempt.
         """
-        if self._signals.terminations:
+        if self._context.signals.terminations:
             raise released_early()
         now = time.monotonic()
         try:
@@ -183,9 +164,9 @@ class PreparationHeartbeat:
                 self._beat(now)
             elif now >= self._log_at:
                 self._log_at = now + LOG_EVERY
-                self._log.send_next()
+                self._context.log_upload.send_next()
         except SiteAway as problem:
-            self._lease.note_absence(problem)
+            self._context.lease.note_absence(problem)
             logger.info("the site is away while the trial is prepared: %s", problem)
 
     def beat_now(self) -> None:
@@ -196,15 +177,15 @@ class PreparationHeartbeat:
     def wait(self, fd: int | None = None) -> bool:
         """Wait a moment, or until `fd` (watched by the signals) can be read."""
         due = self._beat_at - time.monotonic()
-        ready = self._signals.wait(min(WAIT_SECONDS, max(0.01, due)))
+        ready = self._context.signals.wait(min(WAIT_SECONDS, max(0.01, due)))
         return fd in ready
 
     def _beat(self, now: float) -> None:
         self._beat_at = now + self._beat_seconds
         sent_at = time.monotonic()
-        stop = self._site.beat(
+        stop = self._context.site.beat(
             elapsed=0.0, pid=os.getpid(), memory=0, phase=self._phase
         )
-        self._lease.note_answer(sent_at)
+        self._context.lease.note_answer(sent_at)
         if stop is not None:
             raise stopped_early(stop)

@@ -13,19 +13,16 @@ from typing import BinaryIO
 from experiments.runner import shared_folder
 from experiments.runner.code import CodeError, cached_zip, store, unpack
 from experiments.runner.command import PYTHON_NAMES, resolve
-from experiments.runner.delivery import Channels
+from experiments.runner.delivery import AttemptContext
 from experiments.runner.environment import DEFAULT_PATH, attempt_markers
 from experiments.runner.errors import Refused
 from experiments.runner.file_lock import LockWait
-from experiments.runner.folder import AttemptFolder
 from experiments.runner.git import Repository
 from experiments.runner.heartbeat import PreparationHeartbeat
-from experiments.runner.logs import OutputLog
 from experiments.runner.outcome import not_started, worker_problem
 from experiments.runner.retry import Retry
-from experiments.runner.signals import Signals
 from experiments.runner.sources import Code, CodeSource, FolderSource, GitSource
-from experiments.runner.spec import NOTHING_PREPARED, AttemptSpec, Prepared
+from experiments.runner.spec import NOTHING_PREPARED, Prepared
 from experiments.runner.subprocesses import Subprocesses
 from experiments.runner.venvs import Venvs
 
@@ -91,30 +88,25 @@ class Preparation:
 
     def __init__(
         self,
-        spec: AttemptSpec,
+        context: AttemptContext,
         *,
-        folder: AttemptFolder,
-        channels: Channels,
-        log: OutputLog,
         home: Path,
         worker: Mapping[str, str],
-        signals: Signals,
         retry: Retry,
     ) -> None:
+        spec, folder = context.spec, context.folder
         self._spec = spec
         self._folder = folder
-        self._site = channels.site
-        self._log = log
+        self._site = context.site
+        self._log = context.log
         self._home = home.absolute()
         self._worker = worker
         self._retry = retry
-        self._heartbeat = PreparationHeartbeat(
-            channels, signals=signals, beat_seconds=spec.heartbeat_seconds
-        )
+        self._heartbeat = PreparationHeartbeat(context)
         self._programs = Subprocesses(
             heartbeat=self._heartbeat,
-            log=log,
-            signals=signals,
+            log=context.log,
+            signals=context.signals,
             markers=attempt_markers(spec, folder=folder, worker=worker),
         )
 

@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from experiments.runner.delivery import AttemptContext
 from experiments.runner.errors import Refused
 from experiments.runner.folder import size_in_words
 from experiments.runner.heartbeat import PreparationHeartbeat
 from experiments.runner.retry import Retry
-from experiments.runner.site import Site
 from experiments.runner.sources import Checkpoint, CheckpointFile
 
 RESUME_FROM = "SWEEPSITE_RESUME_FROM"
@@ -34,21 +34,18 @@ class CheckpointDownload:
 
     def __init__(
         self,
+        context: AttemptContext,
         checkpoint: Checkpoint,
         *,
-        folder: Path,
         cache: Path,
-        limit: int,
-        site: Site,
-        heartbeat: PreparationHeartbeat,
         retry: Retry,
     ) -> None:
         self._checkpoint = checkpoint
-        self._folder = folder
+        self._folder = context.folder.resume
         self._cache = cache
-        self._limit = limit
-        self._site = site
-        self._heartbeat = heartbeat
+        self._limit = context.spec.outputs_limit_bytes
+        self._site = context.site
+        self._heartbeat = PreparationHeartbeat(context)
         self._retry = retry
 
     def fetch(self) -> None:

@@ -9,26 +9,24 @@ import time
 from dataclasses import replace
 
 from experiments.runner import signals
+from experiments.runner.delivery import AttemptContext
 from experiments.runner.errors import Stop
 from experiments.runner.failpoints import failpoint
-from experiments.runner.folder import AttemptFolder, size_in_words
+from experiments.runner.folder import size_in_words
 from experiments.runner.heartbeat import HeartbeatThread
 from experiments.runner.limits import Cgroup
-from experiments.runner.logs import OutputLog, pump
+from experiments.runner.logs import pump
 from experiments.runner.outcome import (
     CUT_OFF,
     CUT_OFF_AFTER,
     GONE_AFTER,
     OUT_OF_MEMORY,
     AttemptOutcome,
-    Lease,
     cut_off_message,
     out_of_memory,
 )
 from experiments.runner.process_tree import MemoryWatch, ProcessTree, named_by
 from experiments.runner.processes import FileId, writers
-from experiments.runner.signals import Signals
-from experiments.runner.spec import AttemptSpec
 from experiments.runner.stopping import ScriptResponse, StopSchedule, StopSignal
 
 logger = logging.getLogger(__name__)
@@ -47,31 +45,27 @@ class Watch:
 
     def __init__(
         self,
+        context: AttemptContext,
         tree: ProcessTree,
         *,
-        spec: AttemptSpec,
-        folder: AttemptFolder,
-        log: OutputLog,
-        signals: Signals,
         heartbeat: HeartbeatThread,
-        lease: Lease,
         parent: int,
         group: Cgroup | None = None,
     ) -> None:
+        self._context = context
+        self._spec = context.spec
+        self._signals = context.signals
         self._tree = tree
-        self._spec = spec
-        self._folder = folder
-        self._log = log
-        self._signals = signals
         self._heartbeat = heartbeat
-        self._lease = lease
         self._parent = parent
         self._stopping = StopSchedule()
         self._stop_seen: Stop | None = None
         self._terminations = 0
-        self._response = ScriptResponse(folder)
+        self._response = ScriptResponse(context.folder)
         self._response_grace = 0.0
-        self._memory = MemoryWatch(tree, limit=spec.limits.memory_bytes, group=group)
+        self._memory = MemoryWatch(
+            tree, limit=self._spec.limits.memory_bytes, group=group
+        )
         self._writing: frozenset[FileId] | None = None
         self._cut_off = False
 
@@ -174,7 +168,7 @@ class Watch:
         self._begin(CUT_OFF, cut_off_message(lease), now=now, grace=grace)
 
     def _cut_off_at(self) -> float:
-        return math.inf if self._cut_off else self._lease.cut_off_at(self._spec)
+        return math.inf if self._cut_off else self._context.lease.cut_off_at(self._spec)
 
     def _timeout_at(self) -> float:
         limit = self._spec.trial_timeout
@@ -204,13 +198,15 @@ class Watch:
         """For the client in the script, which reads it at its next report or
         question."""
         try:
-            self._folder.stop.write_text(json.dumps({"reason": message}))
+            self._context.folder.stop.write_text(json.dumps({"reason": message}))
         except OSError as problem:
             logger.warning("the reason to stop could not be written: %s", problem)
 
     def _wait(self) -> None:
         ready = self._signals.wait(self._seconds_to_next())
-        if self._tree.output in ready and not pump(self._tree.output, self._log.feed):
+        if self._tree.output in ready and not pump(
+            self._tree.output, self._context.log.feed
+        ):
             self._signals.forget(self._tree.output)
 
     def _seconds_to_next(self) -> float | None:
@@ -236,7 +232,7 @@ class Watch:
         It does not wait for the pipe's end: an unkillable process could hold it open.
         """
         left = self._tree.kill()
-        pump(self._tree.output, self._log.feed)
+        pump(self._tree.output, self._context.log.feed)
         return left
 
     def _outcome(self, *, left: list[int]) -> AttemptOutcome:
@@ -264,7 +260,7 @@ class Watch:
             return AttemptOutcome(cause="stopped", message=reason)
         death = self._memory.death(end)
         if not death.code and (
-            named := named_by(self._log.last_lines(LAST_LINES), end)
+            named := named_by(self._context.log.last_lines(LAST_LINES), end)
         ):
             peak = size_in_words(self._memory.peak)
             return out_of_memory(f"{end}: {named}; its peak was {peak}")

@@ -47,14 +47,14 @@ def test_it_is_gone_when_the_lease_ends(runners: Any) -> None:
     )
     lease, heartbeat = Lease(), SimpleNamespace(stop=None, stale=None)
     reached = lease.reached_at
+    signals = SimpleNamespace(terminations=0)
+    context = SimpleNamespace(
+        spec=spec, folder=runners.folder(), lease=lease, signals=signals
+    )
     watch = Watch(
+        context,  # type: ignore[arg-type]
         SimpleNamespace(started_at=math.inf),  # type: ignore[arg-type]
-        spec=spec,
-        folder=runners.folder(),
-        log=SimpleNamespace(),  # type: ignore[arg-type]
-        signals=SimpleNamespace(terminations=0),  # type: ignore[arg-type]
         heartbeat=heartbeat,  # type: ignore[arg-type]
-        lease=lease,
         parent=0,
     )
     watch._check_lease(reached + 89.9)
