@@ -48,6 +48,8 @@ FORBIDDEN = re.compile(
     re.IGNORECASE,
 )
 
+ALLOWED_NETWORKS = "SWEEPSITE_ALLOWED_NETWORKS"
+PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 GIT_SETTINGS = (
     *("GIT_ASKPASS", "SSH_ASKPASS", "SSH_AUTH_SOCK", "GIT_SSH", "GIT_SSH_COMMAND"),
     *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"),
@@ -145,7 +147,7 @@ def _client_first(path: str | None) -> str:
 
 def tool_settings(worker: Mapping[str, str]) -> dict[str, str]:
     """The worker's settings for git, pip and the disk space of environments."""
-    names = {*GIT_SETTINGS, ENVIRONMENTS_LIMIT}
+    names = {*GIT_SETTINGS, ENVIRONMENTS_LIMIT, ALLOWED_NETWORKS}
     return {
         name: value
         for name, value in worker.items()

@@ -16,10 +16,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from experiments.runner.code import MAX_FILES, MAX_UNPACKED, CodeError
-from experiments.runner.environment import git_environment
+from experiments.runner.environment import PROXIES, git_environment
 from experiments.runner.file_lock import LockWait, held, in_use_lock, shared
 from experiments.runner.folder import size_in_words
 from experiments.runner.limits import ResourceLimit
+from experiments.runner.outbound import HostRefused, checked_addresses
 from experiments.runner.shared_folder import allowed_path
 from experiments.runner.sources import COMMIT, GitSource
 from experiments.runner.subprocesses import ProgramError, ProgramResult, Subprocesses
@@ -51,6 +52,8 @@ SETTINGS = (
     "gc.auto=0",
     "maintenance.auto=false",
     "advice.detachedHead=false",
+    # It could lead to an address that was not checked.
+    "http.followRedirects=false",
 )
 # Signs of an outage: another try may succeed.
 TEMPORARY = (
@@ -89,6 +92,14 @@ def _check_host(url: str, scheme: str) -> None:
         )
 
 
+def remote_host(url: str) -> tuple[str, int]:
+    """The host and port of an address that `checked` has let pass."""
+    if "://" not in url:
+        return url.partition(":")[0].rpartition("@")[2], 22
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 22)
+
+
 class Repository:
     """One repository's mirror on this worker's disk."""
 
@@ -105,6 +116,7 @@ class Repository:
         self._source = checked(source)
         self._programs = programs
         self._waiting = waiting
+        self._worker = worker
         self._environment = {
             **git_environment(worker, files_allowed=source.url.startswith("file://")),
             # The mirror's folder may be inside another repository.
@@ -225,6 +237,31 @@ class Repository:
             self._pause(2.0**number)
         raise CodeError(f"git could not read {self._source.url}: {_reason(result)}")
 
+    def _remote_settings(self) -> list[str]:
+        """Settings with which git connects to the addresses that were checked.
+
+        ssh has no such setting: it looks the name up itself. Raises CodeError.
+        """
+        if self._source.url.startswith("file://"):
+            return []
+        host, port = remote_host(self._source.url)
+        for number in range(1, TRIES + 1):
+            try:
+                found = checked_addresses(host, port, self._worker)
+            except HostRefused as problem:
+                raise CodeError(str(problem)) from problem
+            if not self._source.url.startswith("https://"):
+                return []
+            if found:
+                pinned = ",".join(f"[{a}]" if ":" in a else a for a in found)
+                return ["-c", f"http.curloptResolve={host}:{port}:{pinned}"]
+            if any(self._environment.get(name) for name in PROXIES):
+                return []  # The proxy knows the names.
+            self._pause(2.0**number)
+        raise CodeError(
+            f"git could not read {self._source.url}: could not resolve host {host}"
+        )
+
     def _pause(self, seconds: float) -> None:
         for _ in range(int(seconds * 4)):
             self._programs.heartbeat.show()
@@ -246,6 +283,8 @@ class Repository:
         """Run git on the mirror, or outside of it. `target` is the working folder for a
         checkout, which gets an index of its own."""
         settings = [part for setting in SETTINGS for part in ("-c", setting)]
+        if words[0] in ("fetch", "ls-remote"):
+            settings += self._remote_settings()
         place = ["--git-dir", str(self._folder)] if inside else []
         environment = dict(self._environment)
         if target is not None:

@@ -1,0 +1,76 @@
+"""Which hosts may be asked for what a person has named, such as a git repository.
+
+Private, loopback and link-local addresses are refused, also where a name stands for
+one: a person could otherwise reach services that only this machine can. A list of the
+machine's administrator allows some.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Mapping, Sequence
+
+from experiments.runner.environment import ALLOWED_NETWORKS
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class HostRefused(ValueError):
+    """The host may not be asked; the sentence says why."""
+
+
+def checked_addresses(
+    host: str, port: int, environment: Mapping[str, str]
+) -> Sequence[str]:
+    """The addresses that the name stands for now; none if it stands for nothing.
+
+    A caller connects to one of them and not to the name, which may stand for another
+    address a moment later. Raises HostRefused.
+    """
+    allowed = environment.get(ALLOWED_NETWORKS, "").replace(",", " ").split()
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return ()
+    addresses = list(dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found))
+    if host.lower() in (name.lower() for name in allowed):
+        return addresses
+    for text in addresses:
+        if not _is_public(text) and not _is_in(text, allowed):
+            at = "" if text == host else f" ({text})"
+            raise HostRefused(
+                f"{host}{at} is not a public address. The worker's administrator can "
+                f"allow it: {ALLOWED_NETWORKS}={host}, or a network such as 10.0.0.0/8"
+            )
+    return addresses
+
+
+def _is_public(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    inner = _inner(address)
+    return (
+        address.is_global
+        and not address.is_multicast
+        and (inner is None or inner.is_global)
+    )
+
+
+def _inner(address: Address) -> Address | None:
+    """The IPv4 address to which an IPv6 one leads."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in ipaddress.IPv6Network("64:ff9b::/96"):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
+
+
+def _is_in(text: str, allowed: Sequence[str]) -> bool:
+    for each in allowed:
+        try:
+            if ipaddress.ip_address(text) in ipaddress.ip_network(each, strict=False):
+                return True
+        except ValueError:
+            continue  # It is a host's name.
+    return False
