@@ -422,7 +422,14 @@ LOGGING = {
             "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
         }
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"flood": {"()": "sweepsite.logs.FloodFilter"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["flood"],
+        }
+    },
     "root": {
         "handlers": ["console"],
         "level": env_level("SWEEPSITE_LOG_LEVEL", "INFO"),

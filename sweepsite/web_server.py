@@ -40,7 +40,13 @@ class StalledClientFilter(logging.Filter):
 def when_ready(server: Any) -> None:
     """Connections inherit these limits from the listening socket; gunicorn itself has
     none for a request that has begun."""
+    # Only after gunicorn has changed into the site's folder.
+    from sweepsite.logs import FloodFilter, LineFormatter
+
     server.log.error_log.addFilter(StalledClientFilter())
+    for handler in server.log.error_log.handlers:
+        handler.addFilter(FloodFilter())
+        handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
     limit = struct.pack("ll", MAX_STALL, 0)
     for listener in server.LISTENERS:
         for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):

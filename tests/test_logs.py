@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sweepsite import logs
 from sweepsite.logs import MAX_MESSAGE_LENGTH, LineFormatter
 from sweepsite.settings import LOGGING
 
@@ -41,3 +42,21 @@ def test_a_traceback_follows() -> None:
     assert line("a mistake", error=(ValueError, error, None)).endswith(
         "web: a mistake\nValueError: wrong"
     )
+
+
+def test_a_flood_of_bad_requests_writes_a_few_lines(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter([5.0] * 40 + [6.5] * 2)
+    monkeypatch.setattr(logs.time, "monotonic", lambda: next(now))
+    flood = logs.FloodFilter()
+
+    def passes(name: str, text: str) -> str | None:
+        record = logging.LogRecord(name, logging.WARNING, "", 0, "%s", (text,), None)
+        return record.getMessage() if flood.filter(record) else None
+
+    said = [passes("django.request", f"/{number}") for number in range(40)]
+    assert said == [*(f"/{number}" for number in range(10)), *[None] * 30]
+    assert passes("experiments.scheduling", "a round") == "a round"
+    assert passes("django.request", "/41") == "/41 (30 more were not logged)"
+    assert passes("django.request", "/42") == "/42"

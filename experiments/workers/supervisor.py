@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -88,15 +89,23 @@ class Child:
 
     @contextlib.contextmanager
     def _output(self) -> Iterator[IO[bytes] | None]:
-        """The child's log, a new one if it has grown large; None: our own output."""
+        """The child's log; None: our own output."""
         if self.log is None:
             yield None
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.log.exists() and self.log.stat().st_size > MAX_LOG:
-            self.log.replace(self.log.with_suffix(".log.old"))
         with self.log.open("ab") as file:
             yield file
+
+    def rotate_log(self) -> None:
+        """Set a large log aside. The child keeps its open file, which it appends to, so
+        the file is emptied and stays."""
+        with contextlib.suppress(OSError):
+            if self.log is not None and self.log.stat().st_size > MAX_LOG:
+                # On a full disk the old lines are lost.
+                with contextlib.suppress(OSError):
+                    shutil.copyfile(self.log, self.log.with_suffix(".log.old"))
+                os.truncate(self.log, 0)
 
     def note_end(self) -> None:
         """Set the next start: soon after a long run, later after each short one."""
@@ -159,6 +168,7 @@ class Supervisor:
     def revive(self) -> None:
         """Restart children that have ended or do not answer, after their delay."""
         for child in self.children:
+            child.rotate_log()
             if child.alive:
                 if child.is_silent():
                     self._end_silent(child)

@@ -194,3 +194,26 @@ def test_a_child_that_cannot_start_is_tried_again(supervisor: Supervisor) -> Non
 
     wait_for(revived, "the child to live", timeout=30)
     assert not problems
+
+
+def test_a_large_log_is_set_aside_while_its_child_writes(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.workers.supervisor.MAX_LOG", 10_000)
+    log = tmp_path / "child.log"
+    script = (
+        "import time\nfor n in range(100_000): print('x' * 99, flush=True);"
+        " time.sleep(0.001)"
+    )
+    writer = child(script)
+    writer.log = log
+    supervisor.add(writer)
+
+    def set_aside() -> bool:
+        supervisor.revive()
+        return log.with_suffix(".log.old").exists()
+
+    wait_for(set_aside, "the log to be set aside", timeout=30)
+    wait_for(lambda: log.stat().st_size > 0, "new lines", timeout=30)
+    assert writer.alive
+    assert log.read_bytes()[:99] == b"x" * 99, "the file has a hole"
