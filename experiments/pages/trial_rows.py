@@ -69,18 +69,13 @@ class TrialRow(TypedDict):
     number: int
     url: str
     state: str
-    stopping: bool
     best: bool
     value: float | None
-    value_report: int | None
-    last_value: float | None
     reports: int
     origin: str
     params: dict[str, Any]
     curve: Points
     elapsed: float | None
-    started: str | None
-    ended: str | None
     status: str
 
 
@@ -112,18 +107,13 @@ def trial_rows(
             number=trial.number,
             url=reverse("trial_detail", args=(trial.pk,)),
             state=trial.state,
-            stopping=trial.is_stopping,
             best=trial.pk == best_id,
             value=trial.value,
-            value_report=trial.value_report,
-            last_value=trial.last_value,
             reports=trial.reports,
             origin=origin_words(trial),
             params=flat,
             curve=curves.get(trial.pk, []),
             elapsed=seconds[trial.pk],
-            started=_iso(trial.started_at),
-            ended=_iso(trial.ended_at),
             status=status_sentence(
                 trial,
                 decision=decisions.get(trial.pk),
@@ -134,10 +124,6 @@ def trial_rows(
         )
         for trial, flat in zip(listed, params, strict=True)
     ]
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
 
 
 def report_curves(
