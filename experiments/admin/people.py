@@ -19,6 +19,7 @@ from experiments.models import (
     Team,
     User,
 )
+from experiments.search.wording import counted
 
 
 class UserMemberships(admin.TabularInline):  # type: ignore[type-arg]
@@ -48,7 +49,9 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
             ended, _ = rows.exclude(pk=request.session.session_key).delete()
             text = f"{ended} of {person.username}"
             Event.log("sessions ended", text, actor=access.viewer(request))
-            self.message_user(request, f"Ended {ended} sessions of {person.username}.")
+            self.message_user(
+                request, f"Ended {counted(ended, 'session')} of {person.username}."
+            )
 
 
 @admin.register(Team)

@@ -228,8 +228,16 @@ def _space_words(entries: Entries, preview: Preview) -> str:
     rows = [row for row in entries.rows if not row.is_blank]
     if not rows:
         return "Which values to try"
-    words = counted(len(rows), "parameter")
     axes = preview.space.axes.values()
     endless = (axis.name for axis in axes if axis.distribution.count() is None)
     continuous = len({name.partition(".")[0] for name in endless})
-    return f"{words}, {continuous} of them continuous" if continuous else words
+    return parameters_words(len(rows), continuous)
+
+
+def parameters_words(total: int, continuous: int) -> str:
+    """`6 parameters, 3 of them continuous`."""
+    words = counted(total, "parameter")
+    if not continuous:
+        return words
+    some = f"{continuous} of them" if continuous < total else "all"
+    return f"{words}, {some} continuous" if total > 1 else f"{words}, continuous"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from experiments.pages.builder.page import parameters_words
 from experiments.pages.importing.preview import ImportPreview
 from experiments.search.document.command import split_command
 from experiments.search.fields import listed
@@ -114,7 +115,5 @@ def space_words(preview: ImportPreview) -> str:
     if preview.definition is None:
         return ""
     laws = preview.definition.search_space.parameters.values()
-    words = counted(len(laws), "parameter")
-    continuous = sum(law.count() is None for law in laws)
-    some = f", {continuous} of them continuous" if continuous else ""
-    return f"{words}{some}; drawn as the sweep would draw them"
+    words = parameters_words(len(laws), sum(law.count() is None for law in laws))
+    return f"{words}; drawn as the sweep would draw them"

@@ -116,7 +116,7 @@ class SeenForm(forms.Form):
                 now = self.initial[name]
                 if now != old:
                     change = self.change_text(name, old, now)
-                    yield f"{self.fields[name].label} {change}"
+                    yield f"“{self.fields[name].label}” {change}"
 
     def change_text(self, name: str, old: Any, now: Any) -> str:
         """How a field changed; follows its label."""

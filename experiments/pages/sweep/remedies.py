@@ -138,7 +138,8 @@ def _offer_resume(now: Situation) -> Offer:
     if now.sweep.state == SweepState.PAUSED:
         start = "New trials start"
     elif now.ended and now.left and not now.sweep.exhausted:
-        start = f"The other {counted(now.left, 'trial starts', 'trials start')}"
+        start = f"The other {now.left:,} trials start"
+        start = "The last trial starts" if now.left == 1 else start
     else:
         return None
     text = f"{start}, and the count of failures starts at 0 again."

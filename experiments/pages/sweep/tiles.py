@@ -190,7 +190,7 @@ def progress_tile(summary: SweepSummary) -> ProgressTile:
 def why_ended(summary: SweepSummary) -> str:
     words = WHY_ENDED.get(summary.sweep.reason, summary.sweep.state)
     if summary.tried == 1:
-        words = words.replace("all {tried:,} were", "its one trial was")
+        words = words.replace("all {tried:,} were", "its only trial was")
     return words.format(tried=summary.tried)
 
 

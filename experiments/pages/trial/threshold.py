@@ -20,12 +20,12 @@ MAX_POINTS = 60
 
 # Median stopping compares with the others' means, all else with their bests.
 MEAN, BEST = "mean_loss", "best_loss"
-KNOWN = "as known at its last check."
-BESTS = f"Gray: the rivals\u2019 best values up to each report, {KNOWN}"
+KNOWN = "as of its last check."
+BESTS = f"Gray: the best values of the others up to each report, {KNOWN}"
 ALONE = "Gray: the best values of the others, which do not count here."
 # What the lines are and what they decide, by the kind of policy.
 QUESTIONS: Mapping[str, str] = {
-    "median_stopping": f"Gray: running averages of the rivals, {KNOWN} A trial ends"
+    "median_stopping": f"Gray: the running averages of the others, {KNOWN} A trial ends"
     " when its best is worse than the line.",
     "predictive": f"{BESTS} The line is the best of all, which it has to beat.",
     "threshold": f"{ALONE} The line is the bound that it must meet.",

@@ -210,7 +210,7 @@ class TestTwoPeople:
         answer = post(sweep, "settings", "ben", seen=before, **mine)
         found = answer.content.decode()
         assert answer.status_code == 409
-        assert "Total trials was 4 and is now 9" in found
+        assert "“Total trials” was 4 and is now 9" in found
         assert 'value="3"' in found, "what was typed stays"
         assert (sweep.max_total_trials, sweep.max_concurrent_trials) == (9, 2)
         answer = post(sweep, "settings", "ben", seen=seen(found, form), **mine)

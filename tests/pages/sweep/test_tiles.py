@@ -117,7 +117,7 @@ def test_a_small_space_bounds_the_number_of_trials() -> None:
 def test_an_ended_sweep_says_why() -> None:
     sweep = sweep_with(0.5, state="completed", reason="max_total_trials")
     assert progress_tile(summary_of(sweep)).aside == (
-        "ended because its one trial was tried"
+        "ended because its only trial was tried"
     )
 
 

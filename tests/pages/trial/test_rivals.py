@@ -39,7 +39,7 @@ def test_only_what_the_verdict_knew_is_drawn(ada: Client) -> None:
     late = factories.reported_trial(trial.sweep, [0.9, 0.9, 0.9])
     move_reports(late, verdict + timedelta(seconds=1))
     assert rivals_of(ada, trial) == [*before, [[1, 0.1]]]
-    words = "as known at its last check"
+    words = "as of its last check"
     assert words in page(ada, trial.get_absolute_url())
 
 
