@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 
 from experiments.db.clock import database_now
 from experiments.lifecycle.sweeps import move_sweep
@@ -24,11 +23,10 @@ def start_preflight(sweep: Sweep, *, hold: bool, actor: User | None = None) -> b
     """
     return move_sweep(
         sweep,
-        sources={SweepState.DRAFT},
-        to=SweepState.RUNNING,
+        {SweepState.DRAFT},
+        SweepState.RUNNING,
         actor=actor,
         message="One configuration is tested first.",
-        started_at=Coalesce(F("started_at"), Now()),
         preflight=_begun(sweep, hold=hold),
     )
 
@@ -38,11 +36,10 @@ def repeat_preflight(sweep: Sweep, *, actor: User | None = None) -> bool:
     hold = bool((sweep.preflight or {}).get("hold"))
     return move_sweep(
         sweep,
-        sources={SweepState.PAUSED},
-        to=SweepState.RUNNING,
+        {SweepState.PAUSED},
+        SweepState.RUNNING,
         actor=actor,
         message="One configuration is tested again first.",
-        resumed_at=Now(),
         preflight=_begun(sweep, hold=hold),
     )
 
@@ -75,8 +72,8 @@ def end_preflight(sweep: Sweep, found: dict[str, Any], *, message: str) -> bool:
         if failed or data.get("hold"):
             move_sweep(
                 sweep,
-                sources={SweepState.RUNNING},
-                to=SweepState.PAUSED,
+                {SweepState.RUNNING},
+                SweepState.PAUSED,
                 reason=PREFLIGHT_FAILED if failed else PREFLIGHT_HELD,
                 message=message,
             )

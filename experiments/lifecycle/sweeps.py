@@ -7,6 +7,7 @@ others can still refer to it; on SQLite a transaction locks the whole database.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -52,15 +53,16 @@ def lock_running_sweep(attempt_id: int) -> Sweep | None:
 
 def move_sweep(
     sweep: Sweep,
-    *,
-    sources: set[SweepState],
+    sources: Collection[SweepState],
     to: SweepState,
+    *,
     reason: str = "",
     message: str = "",
     actor: User | None = None,
     **fields: Any,
 ) -> bool:
     """One transition, logged as an event. False: the sweep was in another state."""
+    fields = {**_moment(sources, to), **fields}
     with transaction.atomic():
         won = Sweep.objects.filter(pk=sweep.pk, state__in=sources).update(
             state=to, reason=reason, message=message, updated_at=Now(), **fields
@@ -75,14 +77,19 @@ def move_sweep(
     return bool(won)
 
 
+def _moment(sources: Collection[SweepState], to: SweepState) -> dict[str, Any]:
+    """The column that has the time of such a transition."""
+    if to in SWEEP_ENDS:
+        return {"ended_at": Now()}
+    if to != SweepState.RUNNING:
+        return {}
+    if SweepState.DRAFT in sources:
+        return {"started_at": Coalesce(F("started_at"), Now())}
+    return {"resumed_at": Now()}
+
+
 def start_sweep(sweep: Sweep, *, actor: User | None = None) -> bool:
-    return move_sweep(
-        sweep,
-        sources={SweepState.DRAFT},
-        to=SweepState.RUNNING,
-        actor=actor,
-        started_at=Coalesce(F("started_at"), Now()),
-    )
+    return move_sweep(sweep, {SweepState.DRAFT}, SweepState.RUNNING, actor=actor)
 
 
 def pause_sweep(
@@ -101,8 +108,8 @@ def pause_sweep(
     with transaction.atomic():
         won = move_sweep(
             sweep,
-            sources={SweepState.RUNNING},
-            to=SweepState.PAUSED,
+            {SweepState.RUNNING},
+            SweepState.PAUSED,
             reason=reason,
             message=message,
             actor=actor,
@@ -129,13 +136,7 @@ def put_back_running(sweep: Sweep, *, actor: User | None = None) -> int:
 
 
 def resume_sweep(sweep: Sweep, *, actor: User | None = None) -> bool:
-    return move_sweep(
-        sweep,
-        sources={SweepState.PAUSED},
-        to=SweepState.RUNNING,
-        actor=actor,
-        resumed_at=Now(),
-    )
+    return move_sweep(sweep, {SweepState.PAUSED}, SweepState.RUNNING, actor=actor)
 
 
 def cancel_sweep(
@@ -149,12 +150,11 @@ def cancel_sweep(
     with transaction.atomic():
         won = move_sweep(
             sweep,
-            sources={SweepState.DRAFT, SweepState.RUNNING, SweepState.PAUSED},
-            to=SweepState.CANCELLED,
+            {SweepState.DRAFT, SweepState.RUNNING, SweepState.PAUSED},
+            SweepState.CANCELLED,
             reason=reason,
             message=message,
             actor=actor,
-            ended_at=Now(),
         )
         if won:
             stop_live_trials(sweep, reason=reason, message=message)
@@ -162,25 +162,17 @@ def cancel_sweep(
 
 
 def complete_sweep(sweep: Sweep, *, reason: str, message: str) -> bool:
+    running = {SweepState.RUNNING}
     return move_sweep(
-        sweep,
-        sources={SweepState.RUNNING},
-        to=SweepState.COMPLETED,
-        reason=reason,
-        message=message,
-        ended_at=Now(),
+        sweep, running, SweepState.COMPLETED, reason=reason, message=message
     )
 
 
 def fail_sweep(sweep: Sweep, *, reason: str, message: str) -> bool:
     with transaction.atomic():
+        active = {SweepState.RUNNING, SweepState.PAUSED}
         won = move_sweep(
-            sweep,
-            sources={SweepState.RUNNING, SweepState.PAUSED},
-            to=SweepState.FAILED,
-            reason=reason,
-            message=message,
-            ended_at=Now(),
+            sweep, active, SweepState.FAILED, reason=reason, message=message
         )
         if won:
             stop_live_trials(sweep, reason="sweep_failed", message=message)
@@ -229,10 +221,9 @@ def reopen(sweep: Sweep, more: int, *, actor: User | None, **fields: Any) -> boo
     idle = database_now() - sweep.ended_at if sweep.ended_at else timedelta()
     return move_sweep(
         sweep,
-        sources=set(SWEEP_ENDS),
-        to=SweepState.RUNNING,
+        SWEEP_ENDS,
+        SweepState.RUNNING,
         actor=actor,
-        resumed_at=Now(),
         ended_at=None,
         idle=F("idle") + max(0.0, idle.total_seconds()),
         max_total_trials=more + sweep.next_number(),

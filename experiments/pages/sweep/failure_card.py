@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from experiments import lifecycle, storage
 from experiments.failures import circuit_breaker
 from experiments.failures.groups import FailureGroup, failure_groups
-from experiments.failures.known_errors import KnownError, known_error
+from experiments.failures.known_errors import known_error
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
@@ -91,9 +91,12 @@ def failure_card(
     known = known_error(error) or known_error(failure.trial.message)
     comparison = failure_comparison(sweep, group) if group else None
     constraint = comparison.constraint if comparison else ""
+    situation = Situation(sweep, group, known, constraint, summary.not_started)
     return FailureCard(
         headline=headline(summary, same=len(groups) == 1 and _is_shared(group)),
-        cause=_cause(sweep, failure, groups, group, known, comparison),
+        cause=_cause(
+            situation, failure, groups, comparison.words if comparison else ""
+        ),
         facts=_facts(summary),
         trial=failure.trial,
         ended_with=cause(failure),
@@ -104,9 +107,7 @@ def failure_card(
         group=group,
         others=_numbers(sweep, group, failure.trial.number),
         comparison=comparison,
-        remedies=remedies(
-            Situation(sweep, group, known, constraint, summary.not_started)
-        ),
+        remedies=remedies(situation),
     )
 
 
@@ -208,16 +209,12 @@ def _timed_out(summary: SweepSummary) -> str:
 
 
 def _cause(
-    sweep: Sweep,
-    failure: Failure,
-    groups: Sequence[FailureGroup],
-    group: FailureGroup | None,
-    known: KnownError | None,
-    comparison: FailureComparison | None,
+    now: Situation, failure: Failure, groups: Sequence[FailureGroup], values: str
 ) -> Sentence:
+    """The likely cause; ``values`` are those that its trials share, in words."""
+    group, known = now.group, now.cause
     if group is None:
         return "limits.trial_timeout cancels a trial that takes longer."
-    values = comparison.words if comparison else ""
     if group.signature and known is not None:
         which = f"all {group.count:,}" if group.count > 1 else "it"
         if len(groups) > 1:
@@ -226,7 +223,7 @@ def _cause(
         return f"The likely cause of {which}: {known.cause}{where}."
     if values:
         return f"{group.count:,} failed in the same way, with {values}."
-    if len(groups) == 1 and group.count > 1 and _are_one(sweep, group):
+    if len(groups) == 1 and group.count > 1 and _are_one(now.sweep, group):
         return format_html(
             "All {} ended the same way: {}.", group.count, cause(failure)
         )
