@@ -29,6 +29,8 @@ def main() -> None:
         # These do not need Django's applications, which load slowly: a worker that died
         # is back at once.
         command = sys.argv[1] if len(sys.argv) > 1 else ""
+        if command not in {"up", "worker", "slot"}:
+            os.umask(0o077)
         if command == "slot":
             from experiments.workers.slot import main as run_slot
 

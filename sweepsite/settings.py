@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import secrets
+import stat
 import sys
 import tempfile
 from contextlib import suppress
@@ -83,12 +84,32 @@ def home_folder() -> Path:
         return folder.resolve()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _close(folder)
     except OSError as error:
         raise ImproperlyConfigured(
             f"SWEEPSITE_HOME is {str(folder)!r}, which cannot be made or opened:"
             f" {error.strerror}."
         ) from error
     return folder.resolve()
+
+
+def _close(folder: Path) -> None:
+    """Only its owner may enter: it holds the secret key and all teams' files."""
+    status = folder.stat()
+    if os.geteuid() not in (0, status.st_uid):
+        raise ImproperlyConfigured(
+            f"SWEEPSITE_HOME is {str(folder)!r}, which belongs to another user (number"
+            f" {status.st_uid}), who could read and change all data. Use a folder of"
+            " your own."
+        )
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        folder.chmod(mode & 0o700)
+        print(
+            f"sweepsite: other users could enter {folder} (mode {mode:o}); it is now"
+            " closed to them.",
+            file=sys.stderr,
+        )
 
 
 def secret_keys(folder: Path) -> list[str]:

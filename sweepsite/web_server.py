@@ -22,6 +22,7 @@ workers = 1
 threads = 8
 keepalive = 30
 graceful_timeout = 3
+umask = 0o077
 # While it closes many connections at once, a worker has no time for its heartbeat.
 timeout = 120
 # It can wait without a limit for a client that reads a file.

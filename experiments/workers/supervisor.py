@@ -37,7 +37,7 @@ class Child:
     ``stop_seconds``: the longest time from SIGTERM to SIGKILL. ``ends``: children with
     a lower number end first, those with the same one at the same time. ``prepare``:
     called before each start. ``answers``: whether it works; after ``max_silence``
-    seconds without a yes it is restarted.
+    seconds without a yes it is restarted. ``umask``: -1 means the supervisor's.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Child:
     prepare: Callable[[], None] | None = None
     answers: Callable[[], bool] | None = None
     max_silence: float = 6.0
+    umask: int = -1
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started_at: float = field(default=0.0, init=False)
     next_start: float = field(default=0.0, init=False)
@@ -73,6 +74,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT if output else None,
                 start_new_session=True,
+                umask=self.umask,
                 preexec_fn=lambda: end_with(supervisor),
             )
         self.started_at = self.answered_at = time.monotonic()

@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 from django.db.utils import ConnectionHandler
 
 from experiments.management.commands.up import check_transport, locked_folder
-from sweepsite.settings import database, redis_url, secret_keys, site_url
+from sweepsite.settings import database, home_folder, redis_url, secret_keys, site_url
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -227,3 +228,24 @@ def test_up_refuses_a_network_before_anything_starts(tmp_path: Path) -> None:
     done = manage("up", "--host", "0.0.0.0", SWEEPSITE_HOME=str(tmp_path))
     assert done.returncode == 1 and "unencrypted" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+def test_an_open_data_folder_is_closed_and_it_says_so(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o755)
+    done = manage("migrate", "-v0", SWEEPSITE_HOME=str(home))
+    assert done.returncode == 0
+    assert f"other users could enter {home} (mode 755)" in done.stderr
+    files = [home, *home.rglob("*")]
+    assert not [path for path in files if path.stat().st_mode & 0o077]
+    assert manage("check", SWEEPSITE_HOME=str(home)).stderr == ""
+
+
+def test_a_data_folder_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEPSITE_HOME", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(ImproperlyConfigured, match="belongs to another user"):
+        home_folder()

@@ -180,6 +180,8 @@ class Machine:
 
     def run(self) -> None:
         self.supervisor.install_signals()
+        # Only trials write files with the rights of the person who runs this.
+        self.umask = os.umask(0o077)
         # Our own output is for people; the children have their own logs.
         logging.getLogger("experiments").setLevel(logging.WARNING)
         try:
@@ -273,7 +275,7 @@ class Machine:
         if self.slots and not self.supervisor.stopping:
             self.environment["SWEEPSITE_WORKER_TOKEN"] = token
             slots = ("--slots", str(self.slots), "--gpus", self.gpus)
-            self._add("worker", "worker", *slots, stop_seconds=10.0)
+            self._add("worker", "worker", *slots, stop_seconds=10.0, umask=self.umask)
             self.environment.pop("SWEEPSITE_WORKER_TOKEN")
 
     def _add(self, name: str, *command: str, **fields: Any) -> None:
