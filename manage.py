@@ -1,12 +1,38 @@
 #!/usr/bin/env python3
-"""Django's command line, with one line instead of a traceback for bad settings."""
+"""Django's command line, with one line instead of a traceback for what people can
+repair: bad settings, files that cannot be used, a database that does not work.
+"""
 
 from __future__ import annotations
 
+import errno
 import logging.config
 import os
 import sys
 from importlib import import_module
+
+OWNER = "Run this as the user to whom it belongs, or correct its permissions."
+IN_THE_WAY = "Move it away; a new one is made."
+ADVICE = {
+    errno.EACCES: OWNER,
+    errno.EPERM: OWNER,
+    errno.EROFS: "Its disk is read-only: set SWEEPSITE_HOME to a folder elsewhere.",
+    errno.ENOSPC: "Free some space, or set SWEEPSITE_HOME to a folder elsewhere.",
+    errno.EDQUOT: "Free some space, or set SWEEPSITE_HOME to a folder elsewhere.",
+    errno.EEXIST: IN_THE_WAY,
+    errno.EISDIR: IN_THE_WAY,
+    errno.ENOTDIR: IN_THE_WAY,
+}
+
+
+def explain(error: Exception) -> str:
+    """What to do about an error, in a sentence; empty for a bug."""
+    if isinstance(error, OSError):
+        advice = ADVICE.get(error.errno or 0) if error.filename else None
+        return f"{error.filename}: {error.strerror}. {advice}" if advice else ""
+    from experiments.db import problems
+
+    return problems.explain(error)
 
 
 def other_settings(words: list[str]) -> bool:
@@ -48,6 +74,10 @@ def main() -> None:
         # The reader of the output, such as head, has ended.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception as error:
+        if not (text := explain(error)):
+            raise
+        sys.exit(f"sweepsite: {text}")
 
 
 if __name__ == "__main__":

@@ -132,7 +132,8 @@ def _kept(folder: Path) -> list[str]:
         return [secrets.token_urlsafe(50)]
     if not path.exists():
         _make_secret_key(path)
-    keys = path.read_text().split()
+    # Other bytes than text make it too short.
+    keys = path.read_bytes().decode(errors="ignore").split()
     if not keys or min(map(len, keys)) < MIN_KEY_LENGTH:
         raise ImproperlyConfigured(
             f"{path} is damaged: a key needs at least {MIN_KEY_LENGTH} characters."
@@ -179,7 +180,7 @@ def address_from_up(folder: Path, name: str) -> str:
     One that was killed leaves its files, but not its lock.
     """
     try:
-        text = (folder / name).read_text().strip()
+        text = (folder / name).read_text(errors="replace").strip()
         with (folder / "lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

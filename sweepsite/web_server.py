@@ -6,10 +6,15 @@ The names are gunicorn's settings; its command line overrides them.
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import struct
+import sys
 from pathlib import Path
 from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 # A client that stalls during a large body or an answer holds one of the few threads:
 # its connection is closed after this many seconds. See also web_worker.
@@ -36,6 +41,17 @@ class StalledClientFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
+
+
+def on_starting(server: Any) -> None:
+    """End with a sentence if no page could be shown."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sweepsite.settings")
+    try:
+        static: Path = settings.STATIC_ROOT
+    except ImproperlyConfigured as error:
+        sys.exit(f"sweepsite: {error}")
+    if not (static / "staticfiles.json").is_file():
+        sys.exit(f"sweepsite: {static} lacks static files. Run: python manage.py setup")
 
 
 def when_ready(server: Any) -> None:

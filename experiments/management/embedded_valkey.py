@@ -74,7 +74,8 @@ class EmbeddedQueue:
         """Before each start: the folders exist, and damaged files are out of the way.
         Raises OSError."""
         make_private(self.socket.parent)
-        if self._silent_starts == MAX_SILENT_STARTS:
+        in_the_way = self.data.exists() and not self.data.is_dir()
+        if in_the_way or self._silent_starts == MAX_SILENT_STARTS:
             self._set_aside()
         self._silent_starts += 1
         self.data.mkdir(mode=0o700, exist_ok=True)

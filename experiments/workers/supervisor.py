@@ -152,9 +152,9 @@ class Supervisor:
         self.stopping = True
 
     def add(self, child: Child) -> Child:
-        """Start it and keep it running."""
+        """Start it and keep it running. Raises OSError if it does not start at all."""
         self.children.append(child)
-        self._start(child)
+        child.start()
         return child
 
     def run(self, *, every: float = 0.0, do: Callable[[], None] | None = None) -> None:
@@ -180,9 +180,9 @@ class Supervisor:
                 child.note_end()
                 child.process = None
             if time.monotonic() >= child.next_start and not self.stopping:
-                self._start(child)
+                self._restart(child)
 
-    def _start(self, child: Child) -> None:
+    def _restart(self, child: Child) -> None:
         try:
             child.start()
         except OSError as error:

@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from experiments.management import embedded_valkey
-from experiments.management.embedded_valkey import EmbeddedQueue
+from experiments.management.embedded_valkey import EmbeddedQueue, ask
 from experiments.workers.supervisor import Child, Supervisor
 from tests.processes.running_site import wait_for
 
@@ -92,13 +92,14 @@ def running(queue: EmbeddedQueue) -> Iterator[EmbeddedQueue]:
     child = Child("queue", queue.command(), os.environ, prepare=queue.prepare)
     child.log = queue.data.parent / "queue.log"
 
-    def answers() -> bool:
+    def is_ready() -> bool:
+        """Also with its files loaded: damaged ones end it only then."""
         supervisor.revive()
-        return queue.answers()
+        return queue.answers() and ask(queue.url) == b"+"
 
     supervisor.add(child)
     try:
-        wait_for(answers, "the server", child.last_lines, timeout=30)
+        wait_for(is_ready, "the server", child.last_lines, timeout=30)
         yield queue
     finally:
         supervisor.stop()

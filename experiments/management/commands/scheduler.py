@@ -21,6 +21,7 @@ from django.db.models.functions import Now
 
 from experiments import lifecycle, queues
 from experiments.db.clock import Steps, database_now
+from experiments.db.problems import explain
 from experiments.db.wal import MAX_WAL, start_checkpoints
 from experiments.models import SchedulerProcess
 from experiments.scheduling.recovery import (
@@ -103,10 +104,10 @@ class Rounds:
                 deletion.resume_deletion()
             advance_all()
             self.heartbeat.note(time.monotonic() - now)
-        except DatabaseError:
+        except DatabaseError as error:
             # While the database was away, no heartbeat could be noted either.
             self._undisturbed_since = time.monotonic()
-            _log_failure()
+            _log_failure(explain(error))
         except Exception:
             _log_failure()
 
@@ -134,9 +135,12 @@ class Rounds:
         return Silence.STOPPING if now - self._silent_at <= lease else Silence.ALL
 
 
-def _log_failure() -> None:
+def _log_failure(reason: str = "") -> None:
     """For any error: without rounds the whole site would stop."""
-    logger.exception("a round failed; the next one tries again")
+    if reason:
+        logger.error("a round failed; the next one tries again. %s", reason)
+    else:
+        logger.exception("a round failed; the next one tries again")
     time.sleep(ROUND_SECONDS)
 
 

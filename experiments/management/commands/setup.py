@@ -98,7 +98,8 @@ def collecting_static() -> Iterator[None]:
     """Collect the static files meanwhile, unless they have not changed."""
     mark = settings.STATIC_ROOT / ".fingerprint"
     current = _static_fingerprint()
-    if mark.exists() and mark.read_text() == current:
+    manifest = settings.STATIC_ROOT / "staticfiles.json"
+    if manifest.exists() and mark.exists() and mark.read_text() == current:
         yield
         return
     manage = str(settings.BASE_DIR / "manage.py")
@@ -110,10 +111,14 @@ def collecting_static() -> Iterator[None]:
     )
     try:
         yield
+    except BaseException:
+        collecting.kill()
+        raise
     finally:
         output, _ = collecting.communicate()
     if collecting.returncode:
-        raise CommandError(f"Static files could not be collected:\n{output.decode()}")
+        text = output.decode().strip().removeprefix("sweepsite: ")
+        raise CommandError(f"Static files could not be collected: {text}")
     mark.write_text(current)
 
 

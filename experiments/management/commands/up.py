@@ -148,9 +148,10 @@ def check_port(host: str, port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or "this is not a host"
             raise CommandError(
-                f"Cannot listen on {host} port {port}: {error.strerror}. Choose"
+                f"Cannot listen on {host} port {port}: {why}. Choose"
                 f" another port, such as --port {port + 1 if port < 65_535 else 8000}."
             ) from error
 
@@ -197,6 +198,7 @@ class Machine:
 
     def _start(self) -> None:
         self.say(f"sweepsite {settings.VERSION}, data in {settings.HOME}")
+        (settings.HOME / "logs").mkdir(exist_ok=True)
         (settings.HOME / "site_url").write_text(self.environment["SWEEPSITE_URL"])
         self._start_queue()
         self.say("Preparing the database …")
@@ -235,7 +237,8 @@ class Machine:
             preexec_fn=lambda: end_with(supervisor),
         )
         if done.returncode:
-            raise CommandError(f"The database was not prepared:\n{done.stderr.strip()}")
+            text = done.stderr.strip().removeprefix("sweepsite: ")
+            raise CommandError(f"The database was not prepared: {text}")
         return done.stdout
 
     # --- the processes ------------------------------------------------------------
