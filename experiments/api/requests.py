@@ -217,11 +217,7 @@ def run_backfill(
     """
     sweep = steerable_sweep(request, sweep_id)
     dry_run = bool(body and body.dry_run)
-    found = (
-        backfill.find_backfill(sweep)
-        if dry_run
-        else backfill.run_backfill(sweep, actor=reader(request))
-    )
+    found = backfill.run_backfill(sweep, actor=reader(request), dry_run=dry_run)
     return {
         **vars(found),
         "counts": found.counts,

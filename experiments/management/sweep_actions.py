@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from django.core.management.base import CommandError, OutputWrapper
+from django.core.management.base import OutputWrapper
 from django.db import close_old_connections
 
 from experiments.management.lookups import find_sweep, find_user
@@ -21,7 +21,6 @@ from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
 from experiments.sweeps import backfill, control
-from experiments.sweeps.control import NotPossible
 from experiments.sweeps.progress import Progress, progress_of
 
 STEPS = {
@@ -55,14 +54,11 @@ def add_steps(actions: _SubParsersAction[Any]) -> None:
 
 
 def take_step(options: dict[str, Any]) -> Sweep:
-    """Do it; returns the sweep. Raises CommandError if its state does not allow it,
+    """Do it; returns the sweep. Raises NotPossible if its state does not allow it,
     DefinitionError for a number that cannot be."""
     sweep = find_sweep(options["id"])
     user = find_user(options["user"]) if options["user"] else None
-    try:
-        return _move_of(options)(sweep, actor=user)
-    except control.NotPossible as error:
-        raise CommandError(str(error)) from error
+    return _move_of(options)(sweep, actor=user)
 
 
 def _move_of(options: dict[str, Any]) -> Callable[..., Sweep]:
@@ -88,14 +84,7 @@ def run_backfill(options: dict[str, Any]) -> Iterator[str]:
     """Do it; the answer is a line for each trial."""
     sweep = find_sweep(options["id"])
     user = find_user(options["user"]) if options["user"] else None
-    try:
-        found = (
-            backfill.find_backfill(sweep)
-            if options["dry_run"]
-            else backfill.run_backfill(sweep, actor=user)
-        )
-    except NotPossible as error:
-        raise CommandError(str(error)) from error
+    found = backfill.run_backfill(sweep, actor=user, dry_run=options["dry_run"])
     for trial in (*found.trials, *found.unknown):
         yield f"{trial.number:>6}  {trial.kind:<10}{trial.why}"
     verb = "would run" if options["dry_run"] else "will run"

@@ -214,9 +214,14 @@ def find_backfill(sweep: Sweep) -> Backfill:
     return Backfill(tuple(known), tuple(unknown))
 
 
-def run_backfill(sweep: Sweep, *, actor: User | None) -> Backfill:
+def run_backfill(
+    sweep: Sweep, *, actor: User | None, dry_run: bool = False
+) -> Backfill:
     """Request all of these trials, beyond the budget. Idempotent: requested ones are
-    left out. Raises NotPossible in states that do not allow it."""
+    left out. Raises NotPossible in states that do not allow it. ``dry_run``: only find
+    them."""
+    if dry_run:
+        return find_backfill(sweep)
     with transaction.atomic():
         locked(sweep)
         found = find_backfill(sweep)

@@ -58,6 +58,7 @@ from experiments.search.formats.detect import parts_of
 from experiments.search.preview import BARS, histogram_lines
 from experiments.sweeps import export
 from experiments.sweeps.check import check_import, read_sweep
+from experiments.sweeps.control import NotPossible
 from experiments.sweeps.creation import create_sweep, sweep_document
 from experiments.sweeps.progress import progress_of
 from experiments.sweeps.warm_start import add_finished_trials, usable_trials
@@ -141,6 +142,8 @@ class Command(BaseCommand):
             for problem in error.problems:
                 self.stderr.write(str(problem))
             sys.exit(1)
+        except NotPossible as error:
+            raise CommandError(str(error)) from error
         except (OperationalError, ProgrammingError) as error:
             if not any(words in str(error) for words in NO_TABLES):
                 raise
