@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import stdev
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import apnumber
+
 from experiments.formatting import number_text, share_text, signed_text
 from experiments.models import Report, Trial
 from experiments.models.trials import Origin, TrialState
@@ -66,7 +68,6 @@ MIN_REPORTS = 4
 # A lead below this many times the noise of reports may be luck.
 MIN_CERTAIN = 2.0
 MAX_SENTENCES = 3
-COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
 
 @dataclass(frozen=True)
@@ -182,4 +183,4 @@ def _course(reference: Entrant, entrant: Entrant) -> Iterator[str]:
 
 def all_words(count: int) -> str:
     """``both``, ``all three``."""
-    return "both" if count == 2 else f"all {COUNTS[count]}"
+    return "both" if count == 2 else f"all {apnumber(count)}"

@@ -113,12 +113,8 @@ def _page(
         "link": request.build_absolute_uri(compare_url(ids, **keep)),
         "ids": ",".join(map(str, ids)),
         "can_add": len(ids) < MAX_TRIALS,
-        "codes": {t.sweep.code for t in _swept(comparison) if t.sweep and t.sweep.code},
+        "codes": {sweep.code for sweep in comparison.sweeps if sweep.code},
     }
-
-
-def _swept(comparison: Comparison) -> list[Trial]:
-    return [e.trial for e in comparison.entrants if e.trial.sweep is not None]
 
 
 def _log(trial: Trial) -> Any:

@@ -147,14 +147,7 @@ def measure(folder: Path, *, seconds: float = MAX_MEASURING) -> Folder:
 
 def _files(folder: str) -> Iterator[int]:
     """The sizes of all files below a folder, without those that disappear meanwhile."""
-    waiting = [folder]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    else:
-                        yield entry.stat(follow_symlinks=False).st_size
-        except OSError:
-            continue
+    for inner, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                yield os.lstat(os.path.join(inner, name)).st_size

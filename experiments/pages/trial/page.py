@@ -25,7 +25,6 @@ from experiments.pages.space import (
 )
 from experiments.pages.trial import phases
 from experiments.pages.trial.detail import TrialDetail
-from experiments.pages.trial.phases import hand_run
 from experiments.pages.trial.threshold import (
     chart_question,
     line_name,
@@ -279,15 +278,3 @@ def outputs_of(detail: TrialDetail) -> list[Artifact]:
     if detail.shown_attempt is None or detail.trial.files_deletion_requested_at:
         return []
     return list(detail.shown_attempt.artifacts.all()[:MAX_OUTPUTS])
-
-
-def run_tabs(trial: Trial) -> list[dict[str, str]]:
-    run = hand_run(trial)
-    if run is None:
-        return []
-    tabs = [
-        {"id": "shell", "name": "Shell", "code": run.line},
-        {"id": "environment", "name": "Environment", "code": run.environment},
-        {"id": "values", "name": "Values", "code": run.parameters},
-    ]
-    return [tab for tab in tabs if tab["code"]]

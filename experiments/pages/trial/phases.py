@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from experiments.formatting import duration_text
-from experiments.models import Attempt, CodeSnapshot, Trial
+from experiments.models import Attempt, Trial
 from experiments.models.trials import AttemptState
 from experiments.runner.stopping import exit_in_short
 from experiments.search.document.command import CommandError, render_command, value_text
@@ -174,40 +174,32 @@ def slot_words(attempt: Attempt | None) -> str:
     return f"slot {attempt.slot} on {attempt.worker.name}"
 
 
-@dataclass(frozen=True)
-class HandRun:
-    """``line`` is one line for a POSIX shell, ``environment`` what it needs set."""
-
-    line: str
-    environment: str
-    parameters: str
-    code: CodeSnapshot | None
-
-
-def hand_run(trial: Trial) -> HandRun | None:
-    """None for trials without a command, or whose command has changed."""
-    sweep = trial.sweep
-    if sweep is None:
-        return None
-    template = sweep.definition.get("trial", {})
+def run_tabs(trial: Trial) -> list[dict[str, str]]:
+    """The trial's command for a POSIX shell, the environment that it needs, and its
+    values. Empty for trials without a command, or whose command has changed."""
+    definition = trial.sweep.definition if trial.sweep else {}
+    template = definition.get("trial", {})
     if not template.get("command"):
-        return None
+        return []
+    inputs = definition.get("inputs", {})
     try:
-        argv = render_command(
-            template["command"], trial.params, sweep.definition.get("inputs", {})
-        )
+        argv = render_command(template["command"], trial.params, inputs)
     except CommandError:
-        return None
+        return []
     given = template.get("environment_variables") or {}
-    parameters = {f"AZUREML_SWEEP_{k}": value_text(v) for k, v in trial.params.items()}
-    return HandRun(
-        line=" ".join([*_assignments(given), shlex.join(argv)]),
-        environment="\n".join(
-            f"export {line}" for line in _assignments({**given, **parameters})
-        ),
-        parameters="\n".join(f"{k}: {value_text(v)}" for k, v in trial.params.items()),
-        code=sweep.code,
-    )
+    texts = {name: value_text(value) for name, value in trial.params.items()}
+    parameters = {f"AZUREML_SWEEP_{name}": text for name, text in texts.items()}
+    exports = _assignments({**given, **parameters})
+    tabs = {
+        "Shell": " ".join([*_assignments(given), shlex.join(argv)]),
+        "Environment": "\n".join(f"export {line}" for line in exports),
+        "Values": "\n".join(f"{name}: {text}" for name, text in texts.items()),
+    }
+    return [
+        {"id": name.lower(), "name": name, "code": code}
+        for name, code in tabs.items()
+        if code
+    ]
 
 
 def _assignments(values: Mapping[str, object]) -> list[str]:

@@ -27,7 +27,8 @@ from experiments.pages.trial.detail import (
     mark_of,
     neighbors,
 )
-from experiments.pages.trial.page import PARTS, page_context, run_tabs
+from experiments.pages.trial.page import PARTS, page_context
+from experiments.pages.trial.phases import run_tabs
 
 
 def _trials(user: User) -> QuerySet[Trial]:
