@@ -316,8 +316,9 @@ INSTALLED_APPS = [
     "csp",
 ]
 MIDDLEWARE = [
-    # These two are first, so that static files and errors get their headers as well.
+    # These are first, so that static files and errors get their headers as well.
     "csp.middleware.CSPMiddleware",
+    "django.middleware.security.SecurityMiddleware",
     "experiments.pages.middleware.AnswerMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -402,6 +403,8 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 1_000
 
 HTTPS = SITE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = HTTPS and env_bool("SWEEPSITE_SSL_REDIRECT", default=True)
+# Programs are refused instead, in AnswerMiddleware.
+SECURE_REDIRECT_EXEMPT = [r"^api/"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS

@@ -1,10 +1,12 @@
-"""What every answer gets: security headers, no copy in caches, a log line where a
-person was refused, and a later end of the session."""
+"""What every answer gets: no copy in caches, a log line where a person was refused, and
+a later end of the session."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
+from django.conf import settings
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -12,7 +14,6 @@ from django.http import (
     JsonResponse,
 )
 from django.http.response import HttpResponseBase
-from django.middleware.security import SecurityMiddleware
 
 from experiments.access import address_of
 from experiments.pages.sessions import note_use
@@ -23,31 +24,31 @@ MAX_LOGGED_PATH = 200
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
 
-class AnswerMiddleware(SecurityMiddleware):
-    """Django's, which also covers caches, programs that use http, and refusals."""
+class AnswerMiddleware:
+    """Before all that may answer, so also around errors and static files."""
 
-    def process_request(  # type: ignore[override]
-        self, request: HttpRequest
-    ) -> HttpResponse | None:
-        """Pages over http are redirected. Programs get an error: a redirect would hide
-        that they send their token unencrypted."""
-        if request.method not in METHODS:
-            return HttpResponseNotAllowed(METHODS)
-        redirect = super().process_request(request)
-        if redirect is None or not request.path.startswith("/api/"):
-            return redirect
-        error = {"code": "https_required", "message": HTTPS_ONLY, "fields": {}}
-        return JsonResponse({"error": error}, status=403)
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
 
-    def process_response(  # type: ignore[override]
-        self, request: HttpRequest, response: HttpResponseBase
-    ) -> HttpResponseBase:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Static files have a Cache-Control of their own; all else is private."""
+        response = _refusal(request) or self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
         note_use(request)
         if response.status_code in (403, 404):
             _log_refusal(request, response.status_code)
-        return super().process_response(request, response)  # type: ignore[arg-type]
+        return response
+
+
+def _refusal(request: HttpRequest) -> HttpResponse | None:
+    """Programs that use http get an error: a redirect, which pages get, would hide that
+    they send their token unencrypted."""
+    if request.method not in METHODS:
+        return HttpResponseNotAllowed(METHODS)
+    if not settings.SECURE_SSL_REDIRECT or request.is_secure():
+        return None
+    error = {"code": "https_required", "message": HTTPS_ONLY, "fields": {}}
+    return JsonResponse({"error": error}, status=403)
 
 
 def _log_refusal(request: HttpRequest, status: int) -> None:
