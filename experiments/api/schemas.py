@@ -14,6 +14,7 @@ from django.conf import settings
 from ninja import Schema
 from pydantic import Field
 
+from experiments.api.points import RefusedOut
 from experiments.formatting import code_of
 from experiments.models import Attempt, Sweep, Trial
 from experiments.search.likely_best import Likely
@@ -22,6 +23,7 @@ from experiments.sweeps.creation import sweep_document
 from experiments.sweeps.editing import version_of
 from experiments.sweeps.progress import Progress
 from experiments.sweeps.search_status import search_status
+from experiments.sweeps.warnings import missing_results
 
 
 def json_number(value: float | None) -> float | Literal["Infinity", "-Infinity"] | None:
@@ -191,6 +193,16 @@ class LikelyOut(Schema):
         )
 
 
+class MissingOut(Schema):
+    """What trials reported and the site does not have."""
+
+    trials: Annotated[list[int], Field(description="their numbers")]
+    lost: Annotated[
+        int, Field(description="trials with losses, such as on a full disk")
+    ]
+    refused: list[RefusedOut]
+
+
 class SweepOut(SweepRowOut):
     """A sweep with all that belongs to it, its document included."""
 
@@ -206,6 +218,10 @@ class SweepOut(SweepRowOut):
     likely_best: Annotated[
         LikelyOut | None,
         Field(description="null before ten trials have completed"),
+    ]
+    missing: Annotated[
+        MissingOut | None,
+        Field(description="null: the site has all that its trials reported"),
     ]
     definition: Annotated[
         dict[str, Any],
@@ -253,7 +269,19 @@ def sweep_out(sweep: Sweep, progress: Progress) -> SweepOut:
         version=version_of(sweep),
         space_version=sweep.space_version,
         likely_best=_likely_best(sweep, tried=sum(progress.counts.values())),
+        missing=_missing(sweep),
         definition=sweep_document(sweep),
+    )
+
+
+def _missing(sweep: Sweep) -> MissingOut | None:
+    found = missing_results(sweep)
+    if found is None:
+        return None
+    return MissingOut(
+        trials=list(found.trials),
+        lost=found.lost,
+        refused=RefusedOut.of(found.refused),
     )
 
 

@@ -58,6 +58,7 @@ from experiments.lifecycle.trials import (
     accept_reported,
     cancel_trial,
     create_trial,
+    is_incomplete,
     request_stop,
     stop_live_trials,
 )

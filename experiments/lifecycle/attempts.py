@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 
 from experiments.db.prepared import Placeholder, Update
 from experiments.lifecycle.trials import (
+    INCOMPLETE,
     NO_METRIC,
     POLICY,
     RAN_TO_THE_END,
@@ -214,7 +215,7 @@ def _final_state(trial: Trial, outcome: Outcome) -> tuple[TrialState, str, str]:
 def _complete_message(outcome: Outcome) -> str:
     files = [f"outputs are not kept: {outcome.not_kept}"] if outcome.not_kept else []
     missing = "; ".join([*outcome.lost, *files])
-    return f"It ended normally, but {missing}." if missing else RAN_TO_THE_END
+    return f"{INCOMPLETE} {missing}." if missing else RAN_TO_THE_END
 
 
 def _no_metric_message(trial: Trial) -> str:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 POLICY = "policy"
 # The script succeeded, but never reported the primary metric.
 NO_METRIC = "no_metric"
-RAN_TO_THE_END = "Ran to the end."
+RAN_TO_THE_END, INCOMPLETE = "Ran to the end.", "It ended normally, but"
 # A person stopped a trial, or its whole sweep: the event says which.
 USER, CANCELLED_ALONE = "user", "trial cancelled"
 
@@ -175,6 +175,11 @@ def _end_unclaimed(attempts: list[int], *, reason: str, message: str) -> None:
         ended_at=Now(),
         updated_at=Now(),
     )
+
+
+def is_incomplete(trial: Trial) -> bool:
+    """Whether a completed trial has lost a part of its results."""
+    return trial.state == TrialState.COMPLETED and trial.message.startswith(INCOMPLETE)
 
 
 def accept_reported(sweep: Sweep) -> None:

@@ -39,7 +39,8 @@ class RefusedName:
     def __str__(self) -> str:
         which = f"“{self.name}”" if self.name else "other names"
         points = "1 point" if self.points == 1 else f"{self.points:,} points"
-        return f"{points} of {which} refused: {self.reason}"
+        were = "was" if self.points == 1 else "were"
+        return f"{points} of {which} {were} refused: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from django.db.models import F, Q, Value, Window
 from django.db.models.functions import Greatest, RowNumber
 from django.urls import reverse
 
+from experiments import lifecycle
 from experiments.formatting import distinct_texts, metric_text
 from experiments.models import Decision, Report, Sweep, Trial, TrialRequest
 from experiments.models.sweeps import SweepState
@@ -206,7 +207,8 @@ def _status(trial: Trial, decision: Decision | None, policy: Policy | None) -> s
         name = "Ended" if several else kind_name(decision.policy)
         return f"{name} at report {decision.n}: {_fell_short(decision)}"
     if trial.state == TrialState.COMPLETED:
-        return "Ran to the end"
+        whole = not lifecycle.is_incomplete(trial)
+        return "Ran to the end" if whole else "Ended; results are missing"
     if trial.has_ended and trial.reason == "trial_timeout":
         return f"Ran out of its {out_of_time(trial.sweep)}"
     if trial.has_ended:

@@ -1,12 +1,15 @@
-"""Warnings about a sweep that is valid: its slack factor, and the GPUs of its pool."""
+"""Warnings about a sweep that is valid: its slack factor, the GPUs of its pool, and
+results of its trials that are missing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
-from experiments.models import Pool, Sweep, Trial, Worker
+from experiments.models import Attempt, Pool, Sweep, Trial, Worker
+from experiments.models.missing import MissingData, RefusedName, merge
 from experiments.models.trials import TrialState
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.records import Objective
@@ -75,6 +78,58 @@ def _inside(policy: Policy | None) -> Iterator[Policy]:
     if isinstance(policy, Combination):
         for each in policy.policies:
             yield from _inside(each)
+
+
+# How many trials with missing results are read.
+MAX_INCOMPLETE = 500
+
+
+@dataclass(frozen=True)
+class MissingResults:
+    """What a sweep's trials reported and the site does not have.
+
+    ``trials``: their ids by number; ``lost``: how many of them have losses, such as on
+    a full disk; ``refused``: points that were refused, by name, most points first.
+    """
+
+    trials: Mapping[int, int]
+    lost: int
+    refused: Sequence[RefusedName]
+
+    @property
+    def first(self) -> list[tuple[int, int]]:
+        """Number and id of some of them, for links."""
+        return list(self.trials.items())[:3]
+
+    def __str__(self) -> str:
+        trials = counted(len(self.trials), "trial")
+        text = f"Results of {trials} are not complete"
+        if not self.refused:
+            return f"{text}: reports or output were lost"
+        first, more = self.refused[0], len(self.refused) - 1
+        others = f"; so were those of {counted(more, 'other name')}" if more else ""
+        return f"{text}: {first}{others}"
+
+
+def missing_results(sweep: Sweep) -> MissingResults | None:
+    """None: all that its trials reported is stored. One query."""
+    incomplete = Attempt.objects.filter(
+        missing__isnull=False, trial__sweep=sweep, trial__current_attempt=F("pk")
+    )
+    rows = list(
+        incomplete.order_by("trial__number").values_list(
+            "trial__number", "trial", "missing"
+        )[:MAX_INCOMPLETE]
+    )
+    if not rows:
+        return None
+    found = [MissingData.of(stored) for *_, stored in rows]
+    refused = merge(each for data in found for each in data.names())
+    return MissingResults(
+        trials={number: pk for number, pk, _ in rows},
+        lost=sum(bool(data.lost) for data in found),
+        refused=sorted(refused, key=lambda each: -each.points),
+    )
 
 
 FIELD = "resources.gpus"

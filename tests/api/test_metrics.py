@@ -191,6 +191,8 @@ def test_a_bad_point_is_refused_alone_with_its_name_and_the_reason(
     assert trial.reports == 5
     shown = api.get(f"/trials/{trial.pk}").json()
     assert shown["refused"] == [refused]
+    summed_up = api.get(f"/sweeps/{trial.sweep_id}").json()["missing"]
+    assert summed_up == {"trials": [0], "lost": 0, "refused": [refused]}
 
 
 @pytest.mark.parametrize("time", ["now", None, True, [], 1e300, -5, "NaN"])
@@ -202,6 +204,7 @@ def test_a_time_is_only_for_display_and_costs_no_point(
     assert answer.json() == {"stop": False, "reason": ""}
     trial.refresh_from_db()
     assert trial.reports == 4
+    assert api.get(f"/sweeps/{trial.sweep_id}").json()["missing"] is None
 
 
 def test_a_stop_comes_also_where_every_point_is_refused(api: Api, trial: Trial) -> None:

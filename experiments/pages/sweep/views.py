@@ -58,7 +58,11 @@ from experiments.pages.sweep.trial_table import (
 from experiments.pages.trial_rows import TrialRow, trial_rows
 from experiments.sweeps.progress import counts_by_sweep
 from experiments.sweeps.search_status import search_status
-from experiments.sweeps.warnings import own_slack_warning
+from experiments.sweeps.warnings import (
+    MissingResults,
+    missing_results,
+    own_slack_warning,
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ class Answers:
     likely: LikelyStrip | None
     waiting: WaitingCard | None
     slack_warning: str
+    missing: MissingResults | None
     preflight: PreflightCard | None
     failure: FailureCard | None
     failure_line: str
@@ -128,6 +133,7 @@ def answers_of(summary: SweepSummary, query: QueryDict, *, steers: bool) -> Answ
         likely=likely_strip(sweep, search.likely, best, steers=steers),
         waiting=waiting_card(sweep),
         slack_warning="" if sweep.has_ended else own_slack_warning(sweep),
+        missing=missing_results(sweep),
         preflight=preflight_card(sweep),
         failure=failure,
         failure_line=failure_line(summary),

@@ -11,7 +11,8 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from experiments.lifecycle import POLICY
-from experiments.models import Artifact, Trial
+from experiments.models import Artifact, Attempt, Trial
+from experiments.models.missing import MissingData
 from experiments.models.trials import Origin, TrialState
 from experiments.pages.curves import groups_of, lines_model, picked_group
 from experiments.pages.log_text import last_lines
@@ -41,6 +42,7 @@ from experiments.pages.trial.verdicts import (
 )
 from experiments.pages.trial.why import resumed_words, why_of
 from experiments.pages.trial_rows import origin_words
+from experiments.runner.outputs import MAX_FILES
 from experiments.search.space.params import outside
 from experiments.sweeps.requests import refusal_of, rerun_refusal
 from experiments.tracking.spaces import search_space, trial_params, version_of
@@ -108,6 +110,8 @@ PARTS = (
 )
 FAILURE_LINES = 6
 MAX_OUTPUTS = 500
+# Of the names whose points were refused.
+MAX_NAMES = 5
 
 
 def page_context(
@@ -135,12 +139,35 @@ def page_context(
         "log": detail.log,
         "outputs": outputs_of(detail),
         "unkept": attempt.not_kept if attempt else "",
+        "unkept_advice": unkept_advice(attempt),
+        "missing": missing_words(attempt),
         **(_actions(detail) if steers else {}),
         **decisions_context(detail, query),
         **parameters_context(detail),
         **attempts_context(detail),
         **charts_context(detail, query),
     }
+
+
+def missing_words(attempt: Attempt | None) -> list[str]:
+    """What of the attempt's results was lost or refused, as sentences."""
+    data = MissingData.of(attempt.missing if attempt else None)
+    names = data.names()
+    shown = [str(each) for each in names[:MAX_NAMES]]
+    if rest := names[MAX_NAMES:]:
+        points = sum(each.points for each in rest)
+        shown.append(f"{points:,} points of other names were refused")
+    return [*data.lost, *shown]
+
+
+def unkept_advice(attempt: Attempt | None) -> str:
+    """What to do about outputs beyond a limit."""
+    words = attempt.not_kept if attempt else ""
+    if f"{MAX_FILES:,} files" in words:
+        return "Pack them into fewer files, such as one archive."
+    if "exceeds the limit" in words:
+        return "Write less to ./outputs, or set resources.outputs of the sweep higher."
+    return ""
 
 
 def _actions(detail: TrialDetail) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.utils.html import format_html
 
 from experiments.formatting import metric_text, number_text
+from experiments.lifecycle import is_incomplete
 from experiments.models import Trial
 from experiments.models.trials import AttemptState, Origin, TrialState
 from experiments.pages import failures
@@ -86,7 +87,8 @@ def _completed(detail: TrialDetail) -> Why:
     if trial.origin == Origin.IMPORTED:
         words = "{} was imported{}."
         return Why(format_html(words, trial_name(trial), _place(detail)))
-    lead = format_html("{} ran to the end{}.", trial_name(trial), _place(detail))
+    ended = "ended, with results missing" if is_incomplete(trial) else "ran to the end"
+    lead = format_html("{} {}{}.", trial_name(trial), ended, _place(detail))
     return Why(lead, _judged_notes(detail))
 
 

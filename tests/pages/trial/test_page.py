@@ -8,8 +8,9 @@ import re
 import pytest
 from django.test import Client
 
-from experiments import storage
+from experiments import lifecycle, storage
 from experiments.models import Artifact, Attempt, Event, Experiment, Trial
+from experiments.models.missing import RefusedPoint
 from experiments.pages.curves import groups_of, points_of, stem_of
 from experiments.tracking import ingest
 from tests import factories
@@ -164,6 +165,43 @@ def test_outputs_that_could_not_be_kept_are_told(ada: Client) -> None:
     assert "It saved no files" not in text
     attempt.update(not_kept="")
     assert "It saved no files" in page(ada, f"/trials/{trial.pk}/")
+
+
+def test_refused_and_lost_reports_are_named(ada: Client) -> None:
+    trial = factories.reported_trial(factories.sweep(factories.team(ada="member")), [1])
+    bad = [
+        RefusedPoint(f"epoch{i}<b>", "name", "name is odd", str(i)) for i in range(8)
+    ]
+    bad.append(RefusedPoint("loss", "value", 'value is "much"', "1"))
+    ingest.record(trial.current_attempt_id or 0, [], refused=bad)
+    text = page(ada, f"/trials/{trial.pk}/")
+    assert "1 point of “epoch0&lt;b&gt;” was refused: name is odd." in text
+    assert "4 points of other names were refused." in text
+    strip = page(ada, f"/sweeps/{trial.sweep_id}/")
+    assert "Results of 1 trial are not complete: 1 point of “epoch0&lt;b&gt;”" in strip
+    assert f'href="/trials/{trial.pk}/">Trial 0</a>' in strip
+
+
+def test_a_trial_with_lost_results_does_not_say_that_it_ran_to_the_end(
+    ada: Client,
+) -> None:
+    sweep = factories.sweep(factories.team(ada="member"))
+    trial = factories.reported_trial(sweep, [0.5])
+    outcome = lifecycle.Outcome(
+        cause="exited",
+        exit_code=0,
+        lost=["12 metric points are lost"],
+        not_kept="big (2 GB) exceeds the limit of 1 GB for all outputs",
+    )
+    lifecycle.finish_attempt(Attempt.objects.get(trial=trial), outcome)
+    text = page(ada, f"/trials/{trial.pk}/")
+    assert "ran to the end" not in text.lower()
+    assert "12 metric points are lost." in text
+    assert "Outputs that are not kept: big (2 GB) exceeds the limit of 1 GB" in text
+    assert "set resources.outputs of the sweep higher" in text
+    text = page(ada, f"/sweeps/{sweep.pk}/")
+    assert "Ended; results are missing" in text and "Ran to the end" not in text
+    assert "Results of 1 trial are not complete: reports or output were lost" in text
 
 
 def test_an_output_is_sent_as_a_file_that_nothing_runs(ada: Client) -> None:
