@@ -11,6 +11,8 @@ import os
 import sys
 from importlib import import_module
 
+from experiments.workers.secrets import protect
+
 OWNER = "Run this as the user to whom it belongs, or correct its permissions."
 IN_THE_WAY = "Move it away; a new one is made."
 ADVICE = {
@@ -41,6 +43,7 @@ def other_settings(words: list[str]) -> bool:
 
 
 def main() -> None:
+    protect()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sweepsite.settings")
     try:
         from django.conf import settings

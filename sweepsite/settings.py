@@ -257,7 +257,9 @@ def database(folder: Path) -> dict[str, Any]:
 
 
 HOME = home_folder()
-SECRET_KEY, *SECRET_KEY_FALLBACKS = secret_keys(HOME)
+# They have neither a secret key nor the database.
+RUNS_TRIALS = sys.argv[1:2] in (["slot"], ["worker"]) and "--site" not in sys.argv
+SECRET_KEY, *SECRET_KEY_FALLBACKS = [""] if RUNS_TRIALS else secret_keys(HOME)
 DEBUG = env_bool("SWEEPSITE_DEBUG", default=False)
 SITE_URL = site_url(HOME)
 ALLOWED_HOSTS = [

@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from django.core.exceptions import ImproperlyConfigured
 MAX_STALL = 10
 
 chdir = str(Path(__file__).resolve().parents[1])
+sys.path.insert(0, chdir)
+import_module("experiments.workers.secrets").protect()
 wsgi_app = "sweepsite.wsgi"
 worker_class = "sweepsite.web_worker.CollectingWorker"
 workers = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,9 @@ from tests.processes.running_site import wait_for
 
 # Playwright's synchronous calls run inside an event loop, which Django takes for ours.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+# Training scripts write down what they saw in a test's folder.
+os.environ.setdefault("SWEEPSITE_TRIAL_WRITE", tempfile.gettempdir())
 
 # Without a database: what is found is written down as a test. No test hangs on the
 # machine's speed.

@@ -72,6 +72,7 @@ def attempt_spec(claim: Claim) -> dict[str, Any]:
         "environment": _environment(trial, sweep, token=claim.trial_token.secret),
         **code_fields(sweep, attempt),
         "gpus": attempt.gpus,
+        "folders": [str(folder) for folder in attempt.pool.folders],
         "resume_from": _resume_from(attempt),
         "limits": _limits(sweep),
         "when_cut_off": sweep.when_cut_off,

@@ -41,11 +41,15 @@ class GpuIn(Schema):
 
 
 class FactsIn(Schema):
-    """Processors, memory and free disk space, in bytes; what is unknown is left out."""
+    """Processors, memory and free disk space, in bytes; what is unknown is left out.
+
+    ``weakness`` is a sentence on how trials are not isolated there; empty: they are.
+    """
 
     cpus: Annotated[int, Field(ge=0, le=100_000)] | None = None
     memory: Bytes | None = None
     disk_free: Bytes | None = None
+    weakness: Annotated[str, Field(max_length=300), WITHOUT_NUL] | None = None
 
 
 class HelloIn(Schema):

@@ -147,6 +147,20 @@ KNOWN_ERRORS: Sequence[KnownError] = (
         " page.",
     ),
     _known(
+        r"outside the folders that a trial may (\w+)",
+        "walls",
+        "the trial may not {found} that file or folder, which its isolation closes",
+        "Write to $SWEEPSITE_OUTPUTS or $TMPDIR. Else an administrator can open the"
+        " folder: SWEEPSITE_TRIAL_WRITE (to write it) or SWEEPSITE_TRIAL_READ on the"
+        " worker, or the folders of the pool. See docs/security.md.",
+    ),
+    _known(
+        r"hidden from trials",
+        "walls",
+        "the trial may not read the site's own files or those of other trials",
+        "Use files of the sweep's code, or a folder elsewhere.",
+    ),
+    _known(
         r"Permission ?denied|PermissionError",
         "permission",
         "the trial may not read or write a file",

@@ -22,6 +22,8 @@ MAX_TEXT_LENGTH = 500
 # An error further from the end of the log than this is not why the process ended.
 LINES_AFTER = 40
 SIGKILL = 9
+# What the runner says about a path outside the walls of a trial.
+CLOSED = re.compile(r"outside the folders that a trial may \w+|hidden from trials")
 UNSAID = "It ended without reporting the primary metric"
 OUT_OF_MEMORY = "Killed by signal 9, possibly out of memory"
 
@@ -134,6 +136,8 @@ def signature_of(
     if MEMORY.search(error):
         # Where memory ran out is chance.
         place = ""
+    if closed := CLOSED.search(end.message):
+        error = f"{error}, {closed[0]}"
     return _signature(error, params or {}, place)
 
 

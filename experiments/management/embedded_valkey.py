@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
 import socket
 import stat
@@ -21,9 +22,12 @@ ADVICE = (
 )
 
 SOCKET = "queue.sock"
+# With the password: a trial may reach the socket, but cannot read this.
+SETTINGS, PASSWORD = "queue.conf", "requirepass "
 # The beginning of a folder's name, before the time.
 DAMAGED = "queue-damaged-"
 MAX_SILENT_STARTS = 2
+MAX_ANSWER = 1_000
 
 
 class NoServer(Exception):
@@ -62,13 +66,16 @@ class EmbeddedQueue:
     def __init__(self, home: Path, *, say: Callable[[str], None] = print) -> None:
         self.data = home / "queue"
         self.socket = (home if takes_sockets(home) else short_folder(home)) / SOCKET
-        self.url = f"unix://{quote(str(self.socket))}"
+        self.settings = home / SETTINGS
+        self.password = _kept_password(self.settings)
+        self.url = f"unix://:{self.password}@{quote(str(self.socket))}"
         self._say = say
         self._silent_starts = 0
 
     def command(self) -> list[str]:
         """Raises NoServer."""
-        return server_command(find_binary(), socket=self.socket, data=self.data)
+        command = server_command(find_binary(), socket=self.socket, data=self.data)
+        return [command[0], str(self.settings), *command[1:]]
 
     def prepare(self) -> None:
         """Before each start: the folders exist, and damaged files are out of the way.
@@ -100,6 +107,24 @@ class EmbeddedQueue:
             f"The queue did not start with its files. They are now in {aside}; it"
             " starts empty, and the scheduler dispatches the waiting trials again."
         )
+
+
+def _kept_password(settings: Path) -> str:
+    """The same one at each start, for workers that were started by hand."""
+    with contextlib.suppress(FileNotFoundError):
+        found = settings.read_text().strip().removeprefix(PASSWORD)
+        if found:
+            return found
+    made = secrets.token_urlsafe(32)
+    write_private(settings, f"{PASSWORD}{made}\n")
+    return made
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new file that only this user can read."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
 
 
 def takes_sockets(folder: Path) -> bool:
@@ -166,6 +191,9 @@ def ask(url: str) -> bytes:
     with contextlib.suppress(OSError), socket.socket(family) as server:
         server.settimeout(1)
         server.connect(address)
+        if parts.password:
+            server.sendall(f"AUTH {parts.password}\r\n".encode())
+            server.recv(MAX_ANSWER)
         server.sendall(b"PING\r\n")
         return server.recv(1)
     return b""

@@ -50,7 +50,8 @@ from experiments.runner.site import Site
 from experiments.runner.spec import NOTHING_PREPARED, AttemptSpec, Prepared
 from experiments.runner.spool import SpoolSender
 from experiments.runner.uploads import LogUpload, OutputUploads, UploadThread
-from experiments.runner.watch import Watch
+from experiments.runner.walls import Walls, WallsError, walls_for
+from experiments.runner.watch import LAST_LINES, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,6 @@ STALE = "stale"
 @dataclass(frozen=True, kw_only=True)
 class WorkerContext:
     """What an attempt needs to know about its worker.
-
     `give_up_after`: how long to retry, in seconds, while the site does not answer; a
     delivery counts them only while the site answers other calls.
     """
@@ -147,6 +147,7 @@ class AttemptRun:
             home=self._worker.home,
             worker=self._worker.environment,
             retry=self._retry(),
+            walls=self._walls,
         ).prepare()
 
     def _resume(self, prepared: Prepared) -> Prepared:
@@ -202,10 +203,12 @@ class AttemptRun:
                     folder=self._folder,
                     worker=worker.environment,
                     prepared=prepared,
+                    confined=self._walls.environment() if self._walls else {},
                 ),
                 work=self._folder.work,
                 limits=limits_from(worker.environment, spec.limits),
                 group=self._group,
+                confined=self._walls,
             )
         except LimitError as problem:
             raise worker_problem("", problem) from problem
@@ -222,7 +225,7 @@ class AttemptRun:
             heartbeat = HeartbeatThread(self._context, tree=tree)
             heartbeat.start()
             upload_thread.start()
-            outcome = self._watch(tree, heartbeat)
+            outcome = self._explained(self._watch(tree, heartbeat))
         finally:
             tree.kill()
         if outcome.cause != STALE:
@@ -249,6 +252,17 @@ class AttemptRun:
         self._deliver(end.outcome, hurried=False)
         heartbeat.finish()
 
+    def _explained(self, outcome: AttemptOutcome) -> AttemptOutcome:
+        """Say so if the walls may have caused the failure."""
+        if self._walls is None or outcome.cause != "exited" or not outcome.exit.code:
+            return outcome
+        lines = self._log.last_lines(LAST_LINES)
+        refusal = self._walls.refusal(lines, work=self._folder.work)
+        if not refusal:
+            return outcome
+        self._log.note(refusal)
+        return replace(outcome, message=f"{outcome.message}; {refusal}")
+
     def _is_hurried(self, outcome: AttemptOutcome) -> bool:
         return outcome.cause in ("released", STALE) or self._signals.terminations > 0
 
@@ -274,6 +288,20 @@ class AttemptRun:
     ) -> Retry:
         seconds = self._worker.give_up_after
         return Retry(self._signals, seconds=seconds, hurried=hurried, answers=answers)
+
+    @cached_property
+    def _walls(self) -> Walls | None:
+        """Raises NotStarted."""
+        try:
+            return walls_for(
+                self._worker.environment,
+                home=self._worker.home,
+                folder=self._folder,
+                shared=self._spec.folders,
+                gpus=bool(self._spec.gpus),
+            )
+        except WallsError as problem:
+            raise worker_problem("", problem) from problem
 
     @cached_property
     def _site(self) -> Site:

@@ -20,7 +20,12 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from experiments.runner import signals
-from experiments.runner.environment import ATTEMPT_MARKER, SLOT_MARKER, SPOOL
+from experiments.runner.environment import (
+    ATTEMPT_MARKER,
+    SLOT_MARKER,
+    SPOOL,
+    without_secrets,
+)
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.processes import environment_of, kill_if, marked
 from experiments.runner.resume import CACHE
@@ -153,6 +158,7 @@ class Housekeeping:
             self._process = subprocess.Popen(
                 [*argv, "--parent", str(os.getpid())],
                 cwd=PROJECT,
+                env=without_secrets(os.environ),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )

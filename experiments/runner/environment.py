@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.spec import NOTHING_PREPARED, AttemptSpec, Prepared
@@ -47,6 +48,7 @@ FORBIDDEN = re.compile(
     r"SECRET|PASSW|TOKEN|CREDENTIAL|REDIS|VALKEY|DATABASE|PRIVATE|API_?KEY|ACCESS_?KEY",
     re.IGNORECASE,
 )
+PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 ALLOWED_NETWORKS = "SWEEPSITE_ALLOWED_NETWORKS"
 PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
@@ -60,6 +62,14 @@ ENVIRONMENTS_LIMIT = "SWEEPSITE_ENVIRONMENTS_LIMIT_BYTES"
 RESUME_LIMIT = "SWEEPSITE_RESUME_LIMIT_BYTES"
 CODE_LIMIT = "SWEEPSITE_CODE_LIMIT_BYTES"
 REPOSITORIES_LIMIT = "SWEEPSITE_REPOSITORIES_LIMIT_BYTES"
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if not FORBIDDEN.search(name) and not PASSWORD_IN_URL.search(value)
+    }
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
@@ -93,12 +103,14 @@ def training_environment(
     folder: AttemptFolder,
     worker: Mapping[str, str],
     prepared: Prepared = NOTHING_PREPARED,
+    confined: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """What the training process gets: what is allowed, the sweep's own, then ours.
 
-    Later ones win, so a sweep cannot forge the markers that find its processes.
+    Later ones win, so a sweep cannot forge the markers that find its processes. The
+    folders of a `confined` trial replace the worker's.
     """
-    environment = inherited(worker)
+    environment = {**inherited(worker), **confined}
     environment["PATH"] = _path_with_own_python(environment.get("PATH", DEFAULT_PATH))
     environment["PYTHONUNBUFFERED"] = "1"
     environment |= spec.environment

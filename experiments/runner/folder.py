@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import shutil
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
+
+# A socket's path has at most 107 characters; multiprocessing's add 32 to the folder's.
+MAX_SCRATCH_LENGTH = 70
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -51,9 +56,23 @@ class AttemptFolder:
         return self.root / "bin"
 
     @property
+    def scratch(self) -> Path:
+        """For temporary files. Sockets in it need a short path."""
+        inside = self.root / "tmp"
+        if len(os.fsencode(inside)) <= MAX_SCRATCH_LENGTH:
+            return inside
+        name = hashlib.sha256(os.fsencode(self.root.parent)).hexdigest()[:12]
+        return Path(tempfile.gettempdir(), f"sweepsite-trials-{name}", self.root.name)
+
+    @property
+    def notes(self) -> Path:
+        """What the training process and the runner write for each other."""
+        return self.root / "notes"
+
+    @property
     def spool(self) -> Path:
         """Reports that the training process could not deliver, as JSON lines."""
-        return self.root / "spool.jsonl"
+        return self.notes / "spool.jsonl"
 
     @property
     def client(self) -> Path:
@@ -61,7 +80,7 @@ class AttemptFolder:
 
         Its size is the number of points that the client could neither send nor keep.
         """
-        return self.root / "spool.jsonl.client"
+        return self.notes / "spool.jsonl.client"
 
     def lost_points(self) -> int:
         """How many points are lost, now that the training has ended."""
@@ -74,12 +93,12 @@ class AttemptFolder:
     def stop_seen(self) -> Path:
         """Written by the client when it sees a stop request: the reason, or an empty
         line if the script continues anyway."""
-        return self.root / "spool.jsonl.told"
+        return self.notes / "spool.jsonl.told"
 
     @property
     def stop(self) -> Path:
         """Written by the runner when it asks the training process to stop."""
-        return self.root / "spool.jsonl.stop"
+        return self.notes / "spool.jsonl.stop"
 
     @property
     def log(self) -> Path:
@@ -99,19 +118,18 @@ class AttemptFolder:
     def create(self) -> None:
         """Make the folder anew, without what an earlier try left in it."""
         self.remove()
-        self.work.mkdir(parents=True)
+        for folder in (self.work, self.notes, self.scratch):
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir()
         self.root.chmod(0o700)
+        status = self.scratch.parent.lstat()
+        if stat.S_ISLNK(status.st_mode) or status.st_uid != os.getuid():
+            raise PermissionError(f"{self.scratch.parent} belongs to another user")
 
     def remove(self) -> None:
         """Remove the folder. Raises OSError for what belongs to another user."""
-        if not self.root.exists():
-            return
-        try:
-            shutil.rmtree(self.root)
-        except PermissionError:
-            # A script may leave folders without permissions.
-            _permit(self.root)
-            shutil.rmtree(self.root)
+        for folder in {self.root, self.scratch}:
+            _remove(folder)
 
     def discard(self) -> None:
         """Remove the folder as far as possible."""
@@ -126,6 +144,17 @@ def kept_ends(home: Path) -> list[AttemptFolder]:
     yet."""
     found = home.absolute().glob("attempts/*/end.json")
     return [AttemptFolder(path.parent) for path in found]
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        # A script may leave folders without permissions.
+        _permit(folder)
+        shutil.rmtree(folder)
 
 
 def _permit(folder: Path) -> None:

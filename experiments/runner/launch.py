@@ -12,6 +12,7 @@ import json
 import logging
 import multiprocessing
 import os
+import pwd
 import signal
 import sys
 from collections.abc import Mapping
@@ -33,12 +34,15 @@ from experiments.runner.folder import AttemptFolder
 from experiments.runner.limits import CGROUP_VARIABLE, LIMIT_VARIABLES
 from experiments.runner.signals import Signals
 from experiments.runner.spec import SpecError, parse_spec
+from experiments.runner.walls import SETTINGS
 
 logger = logging.getLogger(__name__)
 
 GIVE_UP_AFTER = 600.0
 BAD_SPEC = 2
 
+# The user as whom a worker of root runs trials.
+RUN_AS = "SWEEPSITE_RUN_AS"
 # Its name in ``ps`` and ``top``; its command line stays the slot's.
 RUNNER = "trial-runner"
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -49,6 +53,7 @@ OWN_SETTINGS = (
     CHOSEN,
     ONCE,
     *LIMIT_VARIABLES,
+    *SETTINGS,
 )
 OPEN_FILES = Path("/proc/self/fd" if sys.platform.startswith("linux") else "/dev/fd")
 
@@ -165,10 +170,28 @@ def _leave_worker(slot: str) -> None:
     gc.freeze()
     _close_inherited()
     environment = runner_environment(os.environ, slot=slot)
+    if user := os.environ.get(RUN_AS):
+        environment |= become(user)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(PROJECT)
     signals.name_process(RUNNER)
+
+
+def become(user: str) -> dict[str, str]:
+    """Give up the superuser's rights for those of this user, for good. Returns what
+    changes in the environment."""
+    person = pwd.getpwnam(user)
+    os.setgroups(groups_of(person))
+    os.setgid(person.pw_gid)
+    os.setuid(person.pw_uid)
+    shell = person.pw_shell or "/bin/sh"
+    names = {"USER": user, "LOGNAME": user}
+    return {**names, "HOME": person.pw_dir, "SHELL": shell}
+
+
+def groups_of(person: pwd.struct_passwd) -> list[int]:
+    return os.getgrouplist(person.pw_name, person.pw_gid)
 
 
 def _close_inherited() -> None:

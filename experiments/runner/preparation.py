@@ -25,6 +25,7 @@ from experiments.runner.sources import Code, CodeSource, FolderSource, GitSource
 from experiments.runner.spec import NOTHING_PREPARED, Prepared
 from experiments.runner.subprocesses import Subprocesses
 from experiments.runner.venvs import Venvs
+from experiments.runner.walls import Walls
 
 FETCHES = "fetches the code"
 COPIES = "copies the code"
@@ -93,6 +94,7 @@ class Preparation:
         home: Path,
         worker: Mapping[str, str],
         retry: Retry,
+        walls: Walls | None,
     ) -> None:
         spec, folder = context.spec, context.folder
         self._spec = spec
@@ -102,6 +104,7 @@ class Preparation:
         self._home = home.absolute()
         self._worker = worker
         self._retry = retry
+        self._walls = walls
         self._heartbeat = PreparationHeartbeat(context)
         self._programs = Subprocesses(
             heartbeat=self._heartbeat,
@@ -197,6 +200,7 @@ class Preparation:
             waiting=self._waiting("waits for the environment that {} builds"),
             worker=self._worker,
             log=self._log,
+            walls=self._walls,
         )
 
     def _waiting(self, words: str) -> LockWait:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -14,12 +15,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from experiments.runner import processes, signals
+from experiments.runner import processes, signals, walls
 from experiments.runner.environment import ATTEMPT_MARKER, SPOOL
 from experiments.runner.folder import size_in_words
+from experiments.runner.landlock import Ruleset
 from experiments.runner.limits import Cgroup, ResourceLimit
 from experiments.runner.outcome import AttemptOutcome, out_of_memory
 from experiments.runner.stopping import NO_EXIT, SHELL_SIGNAL_BASE, Exit
+from experiments.runner.walls import Walls
 
 logger = logging.getLogger(__name__)
 
@@ -57,23 +60,25 @@ class ProcessTree:
         work: Path,
         limits: Sequence[ResourceLimit] = (),
         group: Cgroup | None = None,
+        confined: Walls | None = None,
     ) -> None:
         """Start it. Raises OSError or ValueError as subprocess.Popen does."""
         self._adopts = signals.adopt_orphans()
         self._marker = {name: environment[name] for name in (ATTEMPT_MARKER, SPOOL)}
         self.started_at = time.monotonic()
-        # The runner's threads start later: a fork is only safe without them.
-        self._main = subprocess.Popen(
-            argv,
-            env=environment,
-            cwd=work,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            start_new_session=True,
-            preexec_fn=_prepare_child(os.getpid(), limits, group),
-        )
+        with confined.rules() if confined else contextlib.nullcontext() as rules:
+            # The runner's threads start later: a fork is only safe without them.
+            self._main = subprocess.Popen(
+                argv,
+                env=environment,
+                cwd=work,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                start_new_session=True,
+                preexec_fn=_prepare_child(os.getpid(), limits, group, rules),
+            )
         self.pid = self._main.pid
         self.ended_at: float | None = None
         self.exit = NO_EXIT
@@ -183,7 +188,10 @@ def peak_memory_bytes() -> int:
 
 
 def _prepare_child(
-    runner: int, limits: Sequence[ResourceLimit], group: Cgroup | None
+    runner: int,
+    limits: Sequence[ResourceLimit],
+    group: Cgroup | None,
+    rules: Ruleset | None,
 ) -> Callable[[], None]:
     def prepare() -> None:
         signals.die_with_parent(signal.SIGKILL)
@@ -195,6 +203,8 @@ def _prepare_child(
             group.enter()
         for limit in limits:
             limit.apply()
+        if rules is not None:
+            walls.enter(rules)
 
     return prepare
 

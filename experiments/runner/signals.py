@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 LINUX = sys.platform.startswith("linux")
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 # Found once here: a freshly forked child should do as little as possible.
@@ -93,29 +94,38 @@ def _swallow(_number: int, _frame: FrameType | None) -> None:
     """A handler that does nothing: the signal only has to write the wake-up byte."""
 
 
-def _prctl(option: int, value: int | bytes) -> bool:
+def prctl(option: int, value: int | bytes) -> bool:
+    """Set an attribute of this process; False if that is not possible."""
     return _LIBC is not None and _LIBC.prctl(option, value, 0, 0, 0) == 0
 
 
 def die_with_parent(number: signal.Signals) -> bool:
     """Ask for signal `number` when the parent dies; False if that is not possible."""
-    return _prctl(PR_SET_PDEATHSIG, number)
+    return prctl(PR_SET_PDEATHSIG, number)
 
 
 def adopt_orphans() -> bool:
     """Become the new parent of every descendant that loses its own."""
-    return _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    return prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def hide_memory(hidden: bool = True) -> bool:
+    """Keep processes of the same user from this one's memory and environment. A copy
+    of this process inherits it, a new program does not."""
+    return prctl(PR_SET_DUMPABLE, int(not hidden))
 
 
 def name_process(name: str) -> bool:
     """Set this process's name; at most 15 letters."""
-    return _prctl(PR_SET_NAME, name.encode())
+    return prctl(PR_SET_NAME, name.encode())
 
 
 def prefer_as_memory_victim() -> None:
     """Have the kernel end this process before the worker when memory runs out."""
     if not LINUX:
         return
+    # The file is the superuser's as long as the memory is hidden.
+    hide_memory(False)
     try:
         Path("/proc/self/oom_score_adj").write_text("500")
     except OSError as problem:

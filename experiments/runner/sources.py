@@ -81,6 +81,11 @@ def read_code(value: object) -> Code | None:
     return CodeSource(digest=match[1], url=_text(value, "url"))
 
 
+def read_folders(value: object) -> tuple[str, ...]:
+    """`folders` of a specification. Raises SourceError."""
+    return _texts({"folders": value}, "folders")
+
+
 def read_requirements(value: object) -> Requirements | None:
     """`requirements` of a specification: a file's name or a list of lines.
 

@@ -17,6 +17,7 @@ from experiments.runner.sources import (
     SourceError,
     read_checkpoint,
     read_code,
+    read_folders,
     read_requirements,
 )
 
@@ -35,6 +36,7 @@ class AttemptSpec:
     """One attempt at a trial. Durations in seconds, sizes in bytes.
 
     `gpus` are the indexes of the devices that it may see; empty: all of the worker's.
+    `folders` are the pool's, which it may write.
     """
 
     attempt: str
@@ -43,6 +45,7 @@ class AttemptSpec:
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     code: Code | None
+    folders: tuple[str, ...] = ()
     python: str = ""
     requirements: Requirements | None = None
     gpus: tuple[int, ...] = ()
@@ -78,6 +81,7 @@ def parse_spec(text: bytes | str) -> AttemptSpec:
         argv=_argv(fields.get("argv")),
         environment=_environment(fields.get("environment", {})),
         code=_source(read_code, fields.get("code")),
+        folders=_source(read_folders, fields.get("folders")),
         python=str(fields.get("python") or ""),
         requirements=_source(read_requirements, fields.get("requirements")),
         gpus=_gpus(fields.get("gpus") or []),

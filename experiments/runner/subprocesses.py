@@ -14,6 +14,7 @@ from experiments.runner.limits import ResourceLimit
 from experiments.runner.logs import OutputLog, pump
 from experiments.runner.process_tree import ProcessTree
 from experiments.runner.signals import Signals
+from experiments.runner.walls import Walls
 
 MAX_KEPT = 4 << 20
 LAST_LINES = 20
@@ -67,6 +68,7 @@ class Subprocesses:
         seconds: float,
         log_prefix: str = "",
         limits: Sequence[ResourceLimit] = (),
+        confined: Walls | None = None,
     ) -> ProgramResult:
         """Run a program to its end; nothing that it started outlives this call.
 
@@ -76,7 +78,9 @@ class Subprocesses:
         """
         given = {**environment, **self.markers}
         try:
-            tree = ProcessTree(argv, environment=given, work=folder, limits=limits)
+            tree = ProcessTree(
+                argv, environment=given, work=folder, limits=limits, confined=confined
+            )
         except (OSError, ValueError, SubprocessError) as problem:
             raise ProgramError(
                 f"{argv[0]} could not be started: {problem}"

@@ -30,6 +30,7 @@ from experiments.runner.sources import Requirements
 from experiments.runner.spec import Prepared
 from experiments.runner.subprocesses import ProgramError, ProgramResult, Subprocesses
 from experiments.runner.venv_cache import MARK, remove_tree, size_of
+from experiments.runner.walls import Walls
 
 MAX_TEXT_LENGTH = 1 << 20
 MAX_DEPTH = 5
@@ -188,7 +189,9 @@ class Venvs:
         waiting: LockWait,
         worker: Mapping[str, str],
         log: OutputLog,
+        walls: Walls | None,
     ) -> None:
+        self._walls = walls and walls.for_pip(worker)
         self._root = home / "environments"
         self._programs = programs
         self._waiting = waiting
@@ -276,27 +279,32 @@ class Venvs:
     ) -> None:
         if place.folder.exists():
             remove_tree(place.folder, show=self._programs.heartbeat.show)
+        place.folder.mkdir()
         self._step(
             "no virtual environment could be made",
             *(python, "-m", "venv", str(place.folder)),
             work=work,
+            place=place,
         )
         if not wanted.is_empty:
             self._step(
                 "the packages could not be installed",
                 *(str(place.python), "-m", "pip", "install", "-r", str(wanted.file)),
                 work=work,
+                place=place,
             )
 
-    def _step(self, failed: str, *argv: str, work: Path) -> None:
+    def _step(self, failed: str, *argv: str, work: Path, place: VenvPaths) -> None:
+        """A program of the requirements' packages may run, so it is confined."""
         try:
             result = self._programs.run(
                 argv,
                 folder=work,
-                environment=pip_environment(self._worker),
+                environment=self._environment(),
                 seconds=BUILD_SECONDS,
                 log_prefix="pip",
                 limits=limits_from(self._worker),
+                confined=self._walls and self._walls.with_own(place.folder),
             )
         except LimitError as problem:
             raise worker_problem("", problem) from problem
@@ -304,6 +312,10 @@ class Venvs:
             raise BuildError(f"{failed}: {problem}") from problem
         if not result.went_well:
             raise BuildError(f"{failed}: {_reason(result)}"[:MAX_REASON_LENGTH])
+
+    def _environment(self) -> dict[str, str]:
+        temporary = {"TMPDIR": self._walls.temporary} if self._walls else {}
+        return pip_environment(self._worker) | temporary
 
     def _fail_as_before(self, place: VenvPaths) -> None:
         """Raise the error of another trial's recent build."""
@@ -322,8 +334,9 @@ class Venvs:
             result = self._programs.run(
                 (python, "-I", "-c", QUESTION),
                 folder=folder.root,
-                environment=pip_environment(self._worker),
+                environment=self._environment(),
                 seconds=LOOK_SECONDS,
+                confined=self._walls,
             )
         except ProgramError as problem:
             raise environment_failed(f"no environment: {problem}") from problem

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from experiments.runner.environment import without_secrets
+
 COMMAND = "nvidia-smi"
 QUERY = ("--query-gpu=index,name,memory.total", "--format=csv,noheader,nounits")
 MAX_SECONDS = 30.0
@@ -78,7 +80,11 @@ def listed_devices(path: str | None = None) -> list[Device]:
         raise DeviceError(f"{COMMAND} was not found on PATH.")
     try:
         done = subprocess.run(
-            [command, *QUERY], capture_output=True, text=True, timeout=MAX_SECONDS
+            [command, *QUERY],
+            env=without_secrets(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=MAX_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as problem:
         raise DeviceError(f"{COMMAND} did not answer: {problem}") from problem

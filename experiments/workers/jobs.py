@@ -18,6 +18,7 @@ from experiments.runner import cleanup
 from experiments.runner.errors import Refused, SiteAway, StaleAttempt
 from experiments.runner.failpoints import failpoint
 from experiments.runner.launch import start_runner
+from experiments.workers.run_as import trials_home
 from experiments.workers.site import WorkerSite
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def run_attempt(attempt_id: int) -> None:
         _retry_idle(site, worker=worker, slot=slot)
         raise
     failpoint("claim.received")
-    home = settings.HOME / "worker"
+    home = trials_home()
     runner = start_runner(spec, home=home, slot=os.environ["SWEEPSITE_SLOT"])
 
     failpoint("start.runner")

@@ -17,7 +17,9 @@ from django.conf import settings
 
 from experiments.queues import workers
 from experiments.runner import cleanup
+from experiments.runner.walls import DATA_FOLDER
 from experiments.workers.jobs import report_stuck
+from experiments.workers.run_as import trials_home
 from experiments.workers.site import WorkerSite
 
 
@@ -44,7 +46,9 @@ def run_slot(slot: int, *, pool: str, worker: int, name: str) -> None:
     os.environ["SWEEPSITE_WORKER_ID"] = str(worker)
     os.environ["SWEEPSITE_SLOT_NUMBER"] = str(slot)
     os.environ["SWEEPSITE_SLOT"] = f"{name}-{slot}"
-    home = settings.HOME / "worker"
+    # Trials must not read it, wherever it is.
+    os.environ[DATA_FOLDER] = str(settings.HOME)
+    home = trials_home()
     site = WorkerSite(settings.SITE_URL, settings.WORKER_TOKEN)
     try:
         cleanup.kill_slot(f"{name}-{slot}", home=home)

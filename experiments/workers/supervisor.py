@@ -19,6 +19,7 @@ from types import FrameType
 from typing import IO
 
 from experiments.runner.signals import die_with_parent
+from experiments.workers.secrets import sealed
 
 FIRST_DELAY, MAX_DELAY = 0.2, 30.0
 STEADY_AFTER = 10.0
@@ -66,10 +67,10 @@ class Child:
         if self.prepare is not None:
             self.prepare()
         supervisor = os.getpid()
-        with self._output() as output:
+        with self._output() as output, sealed(self.environment) as given:
             self.process = subprocess.Popen(
                 self.argv,
-                env=dict(self.environment),
+                **given,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT if output else None,

@@ -47,7 +47,8 @@ def folder() -> Iterator[Path]:
 
 def test_the_socket_is_in_the_data_folder(folder: Path) -> None:
     assert EmbeddedQueue(folder).socket == folder / "queue.sock"
-    assert list(folder.iterdir()) == []
+    assert list(folder.iterdir()) == [folder / "queue.conf"]
+    assert (folder / "queue.conf").stat().st_mode & 0o077 == 0
 
 
 def test_a_path_that_is_too_long_has_a_private_folder_instead(folder: Path) -> None:

@@ -63,7 +63,8 @@ class Runners:
     def __init__(self, site: Any, home: Path) -> None:
         self.site = site
         self.home = home
-        self.witness = home / "witness"
+        self.witness = home.parent / "seen" / "witness"
+        self.witness.parent.mkdir()
         self.started: list[Any] = []
 
     def spec(self, *command: str, **changes: Any) -> dict[str, Any]:

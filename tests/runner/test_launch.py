@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from experiments.runner.launch import PROJECT, RUNNER
+from experiments.runner.launch import PROJECT, RUN_AS, RUNNER
 from experiments.runner.processes import process_table
 
 SLOT = """
@@ -93,3 +96,32 @@ def test_a_training_of_a_forked_runner_gets_the_slot_s_mark_and_no_token(
         assert [told(lines) for _ in range(3)][-1] == {"exit": 0}
     assert b"SWEEPSITE_SLOT=host-0" in site.log
     assert b"wrk_hidden" not in site.log
+
+
+def test_another_user_runs_the_trial(runners: Any, site: Any) -> None:
+    """The slot stays root's, as whom the suite runs."""
+    person = pwd.getpwnam("nobody")
+    # Where both may run Python, and without the tests' private folders.
+    home = Path(tempfile.mkdtemp(prefix="sweepsite-run-as-"))
+    python = "/usr/bin/python3"
+    script = (
+        "id -u; id -G; echo $HOME; touch mine; ls -n mine; cat /etc/shadow; kill $PPID"
+    )
+    spec = runners.spec("sh", "-c", f"exec 2>&1; {script}; exit 0")
+    try:
+        os.chown(home, person.pw_uid, person.pw_gid)
+        os.environ[RUN_AS] = "nobody"
+        with slot(python, home, spec) as lines:
+            assert told(lines)
+            assert told(lines)
+            ended = told(lines)
+        assert list((home / "attempts").iterdir()) == []
+    finally:
+        del os.environ[RUN_AS]
+        shutil.rmtree(home)
+    assert ended == {"exit": 0}
+    lines = site.text().splitlines()
+    assert lines[:3] == [str(person.pw_uid), str(person.pw_gid), person.pw_dir]
+    assert f" {person.pw_uid} {person.pw_gid} " in lines[3]
+    assert "Permission denied" in lines[4]
+    assert "ermitted" in lines[5]

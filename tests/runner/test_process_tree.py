@@ -53,9 +53,9 @@ def test_grandchildren_in_their_own_session_end_with_a_stop(
 
 
 def test_a_daemon_that_cleaned_its_environment_is_still_found(
-    runners: Any, home: Path, site: Any
+    runners: Any, site: Any
 ) -> None:
-    pid_file = home / "pid"
+    pid_file = runners.folder().work / "pid"
     command = f"setsid env -i sh -c 'echo $$ > {pid_file}; exec sleep 600' & wait"
     runner = runners.start("sh", "-c", command)
     site.wait_for(lambda: site.beats)

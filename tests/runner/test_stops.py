@@ -229,11 +229,14 @@ def test_ctrl_c_is_not_for_the_runner_but_its_child_keeps_it(
     runners: Any, site: Any
 ) -> None:
     command = (
-        "import os, signal; "
+        "import signal, time; "
         "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler); "
-        "os.kill(os.getppid(), signal.SIGINT)"
+        "time.sleep(1)"
     )
-    assert runners.run("python", "-c", command) == 0
+    runner = runners.start("python", "-c", command)
+    site.wait_for(lambda: "True" in site.text())
+    runner.send_signal(signal.SIGINT)
+    assert runner.wait(timeout=30) == 0
     assert site.text() == "True\n"
     assert site.finish["cause"] == "exited"
 

@@ -23,6 +23,7 @@ from django.db import transaction
 from experiments.models import Membership, Pool, Team, User, WorkerToken
 from experiments.sweeps.demo import ensure_demo
 from experiments.tokens import token_digest
+from experiments.workers.secrets import sealed
 
 ADMIN = "admin"
 
@@ -103,12 +104,15 @@ def collecting_static() -> Iterator[None]:
         yield
         return
     manage = str(settings.BASE_DIR / "manage.py")
-    collecting = subprocess.Popen(
-        [sys.executable, manage, "collectstatic", "--noinput", "--clear", "-v", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    command = [sys.executable, manage, "collectstatic", "--noinput", "--clear"]
+    with sealed(os.environ) as given:
+        collecting = subprocess.Popen(
+            [*command, "-v", "0"],
+            **given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         yield
     except BaseException:

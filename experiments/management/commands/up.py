@@ -15,16 +15,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from experiments.management import embedded_valkey
 from experiments.management.embedded_valkey import EmbeddedQueue, NoServer
+from experiments.runner.environment import without_secrets
+from experiments.runner.walls import MORE_HIDDEN, WallsError, weakness
 from experiments.tokens import new_token
 from experiments.workers.host import DeviceError, chosen_devices, slots_of
+from experiments.workers.secrets import sealed
 from experiments.workers.supervisor import Child, Supervisor, end_with
 
 MAX_QUEUE_WAIT = 20.0
@@ -38,6 +42,13 @@ ROUND_FILE = "scheduler_round"
 LOCK_TRIES, LOCK_PAUSE = 20, 0.02
 # Files of the data folder with the addresses of what runs, for other commands.
 ADDRESS_FILES = ("redis_url", "site_url")
+# Secrets that a worker does not need.
+SITE_ONLY = frozenset(
+    {
+        *("DATABASE_URL", "PGPASSWORD", "SWEEPSITE_METRICS_TOKEN"),
+        *("SWEEPSITE_SECRET_KEY", "SWEEPSITE_SECRET_KEY_FALLBACKS"),
+    }
+)
 # Workers report their trials' ends to the site, so they end first.
 ENDS = {"worker": 0, "scheduler": 1, "site": 1, "web": 1, "queue": 2}
 # The samplers' computations are too small for threads. While trainings use every
@@ -75,7 +86,10 @@ class Command(BaseCommand):
         options["slots"] = slots_for(options["slots"], gpus=options["gpus"])
         with locked_folder(settings.HOME):
             check_port(options["host"], options["port"])
-            Machine(options, say=self._say).run()
+            try:
+                Machine(options, say=self._say).run()
+            except WallsError as problem:
+                raise CommandError(str(problem)) from problem
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)
@@ -156,6 +170,15 @@ def check_port(host: str, port: int) -> None:
             ) from error
 
 
+def hidden_from_trials(environment: Mapping[str, str]) -> Iterator[str]:
+    """What the person who starts this hides, and a SQLite database outside the data
+    folder."""
+    yield from filter(None, environment.get(MORE_HIDDEN, "").split(os.pathsep))
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        yield from (f"{database['NAME']}{end}" for end in ("", "-wal", "-shm"))
+
+
 class Machine:
     """The processes of one installation, in the order in which they start."""
 
@@ -199,6 +222,8 @@ class Machine:
     def _start(self) -> None:
         self.say(f"sweepsite {settings.VERSION}, data in {settings.HOME}")
         (settings.HOME / "logs").mkdir(exist_ok=True)
+        if self.slots and (sentence := weakness(os.environ)):
+            self.say(f"Trials are not fully isolated: {sentence}")
         (settings.HOME / "site_url").write_text(self.environment["SWEEPSITE_URL"])
         self._start_queue()
         self.say("Preparing the database …")
@@ -227,15 +252,18 @@ class Machine:
         """Run ``setup`` with the workers' credential; returns its output."""
         command = ["setup", "--for-up", "--skip-checks", *["--demo"] * self.demo]
         supervisor = os.getpid()
-        done = subprocess.run(
-            [sys.executable, str(settings.BASE_DIR / "manage.py"), *command],
-            env={**self.environment, "SWEEPSITE_WORKER_TOKEN": token},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            start_new_session=True,
-            preexec_fn=lambda: end_with(supervisor),
-        )
+        with sealed({**self.environment, "SWEEPSITE_WORKER_TOKEN": token}) as given:
+            done = subprocess.run(
+                [sys.executable, str(settings.BASE_DIR / "manage.py"), *command],
+                **given,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                start_new_session=True,
+                preexec_fn=lambda: end_with(supervisor),
+            )
+        for environment in (self.environment, os.environ):
+            environment.pop("SWEEPSITE_ADMIN_PASSWORD", None)
         if done.returncode:
             text = done.stderr.strip().removeprefix("sweepsite: ")
             raise CommandError(f"The database was not prepared: {text}")
@@ -252,10 +280,11 @@ class Machine:
         except NoServer as error:
             raise CommandError(str(error)) from error
         self.environment["REDIS_URL"] = self.queue.url
-        (settings.HOME / "redis_url").write_text(self.queue.url)
+        embedded_valkey.write_private(settings.HOME / "redis_url", self.queue.url)
         self._add_child(
             "queue",
             command,
+            environment=without_secrets(self.environment),
             prepare=self.queue.prepare,
             answers=self.queue.answers,
             max_silence=MAX_QUEUE_SILENCE,
@@ -276,10 +305,18 @@ class Machine:
 
     def _start_workers(self, token: str) -> None:
         if self.slots and not self.supervisor.stopping:
-            self.environment["SWEEPSITE_WORKER_TOKEN"] = token
+            environment = {
+                **{n: v for n, v in self.environment.items() if n not in SITE_ONLY},
+                "SWEEPSITE_WORKER_TOKEN": token,
+                MORE_HIDDEN: os.pathsep.join(hidden_from_trials(os.environ)),
+            }
             slots = ("--slots", str(self.slots), "--gpus", self.gpus)
-            self._add("worker", "worker", *slots, stop_seconds=10.0, umask=self.umask)
-            self.environment.pop("SWEEPSITE_WORKER_TOKEN")
+            self._add(
+                *("worker", "worker", *slots),
+                stop_seconds=10.0,
+                environment=environment,
+                umask=self.umask,
+            )
 
     def _add(self, name: str, *command: str, **fields: Any) -> None:
         manage = str(settings.BASE_DIR / "manage.py")
@@ -288,7 +325,8 @@ class Machine:
     def _add_child(self, name: str, argv: list[str], **fields: Any) -> None:
         if self.supervisor.stopping:
             return
-        environment = {**COMPUTING.get(name, {}), **self.environment}
+        environment = fields.pop("environment", self.environment)
+        environment = {**COMPUTING.get(name, {}), **environment}
         child = Child(name, argv, environment, ends=ENDS[name], **fields)
         child.log = settings.HOME / "logs" / f"{name}.log"
         self.supervisor.add(child)

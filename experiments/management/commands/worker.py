@@ -28,6 +28,8 @@ from experiments.runner import cleanup
 from experiments.runner.cleanup import Housekeeping
 from experiments.runner.errors import Refused, SiteAway, StaleAttempt
 from experiments.runner.folder import kept_ends
+from experiments.runner.walls import WallsError, weakness
+from experiments.workers import run_as
 from experiments.workers.host import (
     DeviceError,
     Devices,
@@ -36,6 +38,7 @@ from experiments.workers.host import (
     host_facts,
     slots_of,
 )
+from experiments.workers.run_as import RunAsError, trials_home
 from experiments.workers.site import WorkerSite
 from experiments.workers.supervisor import Child, Supervisor
 
@@ -76,6 +79,9 @@ class Command(BaseCommand):
             help="run the site's own jobs instead of trials; needs the site's database"
             " and data folder",
         )
+        parser.add_argument(
+            "--run-as", metavar="USER", help="the user who runs the trials; needs root"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["site"]:
@@ -88,6 +94,14 @@ class Command(BaseCommand):
                 " 'manage.py worker-token create --pool NAME' on the server; REDIS_URL"
                 " is the site's own, such as redis://:PASSWORD@SERVER:6379/0."
             )
+        try:
+            if options["run_as"]:
+                run_as.choose(options["run_as"])
+            found = weakness(os.environ)
+        except (RunAsError, WallsError) as problem:
+            raise CommandError(str(problem)) from problem
+        if found:
+            logger.warning("trials are not fully isolated: %s", found)
         self._host(options).run()
 
     def _host(self, options: Mapping[str, Any]) -> WorkerHost:
@@ -160,7 +174,7 @@ class WorkerHost:
         self._next_name()
         self.site = WorkerSite(settings.SITE_URL, settings.WORKER_TOKEN)
         self.supervisor = Supervisor(say=logger.warning)
-        self.housekeeping = Housekeeping(settings.HOME / "worker")
+        self.housekeeping = Housekeeping(trials_home())
         self.worker = 0
         self.drains = ""
         self.wants_drain = False
@@ -175,7 +189,7 @@ class WorkerHost:
     def run(self) -> None:
         self.supervisor.install_signals()
         signal.signal(signal.SIGUSR1, self._on_drain_signal)
-        cleanup.clear(settings.HOME / "worker")
+        cleanup.clear(trials_home())
         self._wait_for_queue()
         self._deliver_ends()
         self._sign_on()
@@ -196,7 +210,7 @@ class WorkerHost:
         """Deliver the ends that killed runners have left in this folder, whichever
         worker had them: after the sign-on, this one's earlier attempts count as lost.
         """
-        home = settings.HOME / "worker"
+        home = trials_home()
         if not (found := kept_ends(home)):
             return
         from experiments.runner.launch import start_delivery
@@ -258,7 +272,10 @@ class WorkerHost:
             slots=self.slots,
             gpus=self.devices.as_json(),
             gpus_per_slot=self.gpus_per_slot,
-            facts=host_facts(settings.HOME),
+            facts={
+                **host_facts(settings.HOME),
+                "weakness": weakness(os.environ),
+            },
             version=settings.VERSION,
             python=platform.python_version(),
         )

@@ -188,6 +188,12 @@ def _work_issues(work: Work) -> Iterator[HealthIssue]:
     for pool in work.pools:
         if pool.waiting and not pool.usable:
             yield _no_worker(pool, work)
+        for sentence in sorted(pool.weaknesses):
+            yield HealthIssue(
+                f"Trials in pool {pool.name} are not fully isolated",
+                sentence,
+                "See 'Isolation of trials' in docs/security.md.",
+            )
     if n := work.late_deletions:
         yield HealthIssue(
             f"{counted(n, 'deletion')} waiting for over 5 minutes",

@@ -48,6 +48,7 @@ class PoolWork:
 
     ``waiting``: queued attempts of running sweeps, the oldest queued at ``oldest``;
     ``overdue``: running attempts whose last heartbeat is older than a lease.
+    ``weaknesses``: how its hosts do not isolate trials.
     """
 
     name: str
@@ -62,6 +63,7 @@ class PoolWork:
     overdue: int = 0
     oldest: datetime | None = None
     workers: list[int] = field(default_factory=list)
+    weaknesses: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -169,10 +171,11 @@ def _pools(now: datetime) -> Sequence[PoolWork]:
     pools = {pool.pk: PoolWork(pool.name) for pool in Pool.objects.all()}
     busy = _busy_by_worker()
     workers = Worker.objects.alive().values_list(
-        "pk", "pool", "slots", "draining_since"
+        "pk", "pool", "slots", "draining_since", "facts__weakness"
     )
-    for worker, pool_id, slots, draining in workers:
+    for worker, pool_id, slots, draining, weakness in workers:
         pool = pools[pool_id]
+        pool.weaknesses |= {weakness} if weakness else set()
         taken = busy[worker]
         pool.hosts += 1
         pool.workers.append(worker)

@@ -1,0 +1,113 @@
+"""A hostile training script in a real site reaches nothing; an ordinary one works."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes.running_site import (
+    PASSWORD,
+    ROOT,
+    RunningSite,
+    running_site,
+    wait_for,
+)
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+ONE = {"max_total_trials": 1, "max_concurrent_trials": 1}
+DATABASE_PASSWORD = "only-for-this-database"
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("person")
+    (home / ".ssh").mkdir()
+    (home / ".ssh" / "id_ed25519").write_text("private")
+    return home
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: Any, person: Path) -> Iterator[RunningSite]:
+    home = tmp_path_factory.mktemp("walls") / "home"
+    settings = {
+        "HOME": str(person),
+        "SWEEPSITE_TRIAL_WRITE": "",
+        "SWEEPSITE_SECRET_KEY": "s" * 40,
+        "PGPASSWORD": DATABASE_PASSWORD,
+        "SOME_PROXY": "http://me:proxy-password@127.0.0.1:1",
+    }
+    with running_site(home, settings=settings) as site:
+        yield site
+
+
+def run(site: RunningSite, command: str, **environment: str) -> dict[str, Any]:
+    """A sweep of one trial; its row, with its log."""
+    limits = {
+        "limits": ONE,
+        "objective": {"primary_metric": "loss", "goal": "minimize"},
+    }
+    sweep = site.submit(command=command, environment=environment, **limits)
+    site.wait_for_end(sweep)
+    (trial,) = site.trials(sweep)
+    return trial | {"log": site.api("GET", f"/trials/{trial['id']}/log")}
+
+
+def test_a_hostile_script_reaches_nothing(site: RunningSite, person: Path) -> None:
+    victim = site.submit(
+        command="sh -c 'echo secret > private; exec python train_hang.py'", limits=ONE
+    )
+    attempts = site.home / "worker" / "attempts"
+    wait_for(
+        lambda: any(attempts.glob("*/work/private")),
+        "the other trial",
+        lambda: site.story(victim),
+    )
+    (other,) = (path.parents[1] for path in attempts.glob("*/work/private"))
+    before = site.pids("manage.py")
+    trial = run(
+        site,
+        "python train_hostile.py",
+        DATA=str(site.home),
+        PRIVATE=str(person / ".ssh" / "id_ed25519"),
+        SITE_CODE=str(ROOT),
+        OTHER=str(other),
+    )
+    assert trial["state"] == "completed", trial["log"]
+    assert "escapes []" in trial["log"], trial["log"]
+    assert site.pids("manage.py") == before
+    site.api("POST", f"/sweeps/{victim}/cancel")
+    site.wait_for_end(victim)
+
+
+def test_an_ordinary_script_works(site: RunningSite, person: Path) -> None:
+    trial = run(site, "python train_ordinary.py")
+    assert trial["state"] == "completed", trial["log"]
+    assert not (person / ".config").exists()
+
+
+def test_a_failure_names_the_folder_and_the_setting(
+    site: RunningSite, tmp_path: Path
+) -> None:
+    trial = run(site, f"""python -c 'open("{tmp_path}/result", "w")'""")
+    refusal = f"{tmp_path}/result is outside the folders that a trial may write"
+    assert refusal in trial["log"]
+    assert refusal in trial["message"]
+
+
+def test_no_process_shows_a_secret(site: RunningSite) -> None:
+    queue = (site.home / "queue.conf").read_text().split()[-1]
+    secrets = (PASSWORD, DATABASE_PASSWORD, "proxy-password", queue, "s" * 40, "wrk_")
+    shown = [
+        (pid, secret)
+        for pid in (site.up.pid, *site.pids("manage.py"), *site.pids("gunicorn"))
+        for name in ("environ", "cmdline")
+        for secret in secrets
+        if secret in Path("/proc", str(pid), name).read_bytes().decode()
+    ]
+    assert shown == []
+    # It still does what it needs them for.
+    assert re.search("[0-9]", site.api("GET", "/sweeps")["items"][0]["state"]) is None
