@@ -59,15 +59,6 @@ KEEP = 6.0
 
 
 @dataclass(frozen=True)
-class PolicyOption:
-    """A kind of policy to pick."""
-
-    value: str
-    name: str
-    use: str
-
-
-@dataclass(frozen=True)
 class ComparisonInput:
     """A sweep at its mark, and the policies that the address compares.
 
@@ -213,14 +204,11 @@ def _columns(
     return found
 
 
-def _options(given: ComparisonInput) -> list[PolicyOption]:
-    """The kinds that have a form, and one for all others."""
-    found = [
-        PolicyOption(kind, POLICIES[kind].title, POLICIES[kind].use)
-        for kind in given.proposed
-        if has_form(kind)
-    ]
-    return [*found, PolicyOption(YAML, "Any other, as YAML", "any or all of several")]
+def _options(given: ComparisonInput) -> list[tuple[str, str, str]]:
+    """The kinds that have a form, and one for all others: value, name and use."""
+    kinds = filter(has_form, given.proposed)
+    found = [(kind, POLICIES[kind].title, POLICIES[kind].use) for kind in kinds]
+    return [*found, (YAML, "Any other, as YAML", "any or all of several")]
 
 
 def _fields(given: ComparisonInput) -> list[SettingField]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,23 +30,13 @@ SAMPLERS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Facts:
-    """The line below the title. ``running``: seconds, which a script counts up."""
-
-    goal: str
-    metric: str
-    plain: tuple[str, ...]
-    when: str
-    running: float | None = None
-
-
-@dataclass(frozen=True)
-class Tab:
-    name: str
-    title: str
-    url: str
-    count: int | None = None
+# The routes of a sweep's pages, and their titles.
+TABS = (
+    ("sweep_detail", "Overview"),
+    ("sweep_trials", "Trials"),
+    ("sweep_settings", "Settings"),
+    ("sweep_events", "Events"),
+)
 
 
 def frame(
@@ -56,8 +45,12 @@ def frame(
     """What templates/experiments/sweep/frame.html needs."""
     return {
         "sweep": sweep,
-        "facts": sweep_facts(sweep, now=now),
-        "tabs": tabs(sweep, tried=sum(counts.values())),
+        "facts": sweep_facts(sweep),
+        "when": _when(sweep, now),
+        # Seconds, which a script counts up.
+        "running_for": _running(sweep, now),
+        "tabs": TABS,
+        "trial_count": sum(counts.values()),
         "can_steer": may_steer(request, sweep),
         "waits_for_choice": sweep.state == SweepState.PAUSED and sweep.reason in PAUSES,
         "clone_url": f"{reverse('sweep_create')}?clone={sweep.pk}",
@@ -70,30 +63,12 @@ def frame(
     }
 
 
-def tabs(sweep: Sweep, *, tried: int) -> list[Tab]:
-    pages = (
-        ("sweep_detail", "Overview", None),
-        ("sweep_trials", "Trials", tried),
-        ("sweep_settings", "Settings", None),
-        ("sweep_events", "Events", None),
-    )
-    return [
-        Tab(name, title, reverse(name, args=(sweep.pk,)), count)
-        for name, title, count in pages
-    ]
-
-
-def sweep_facts(sweep: Sweep, *, now: datetime) -> Facts:
+def sweep_facts(sweep: Sweep) -> tuple[str, ...]:
+    """Sampler, policy and pool, in a few words each."""
     sampler = sampler_of(sweep)
     who = f"pool {sweep.pool.name}" if sweep.launches else "run by your own processes"
     pool = f"{who}, {sweep.max_concurrent_trials} at a time"
-    return Facts(
-        goal=sweep.goal,
-        metric=sweep.primary_metric,
-        plain=(SAMPLERS.get(sampler, f"{sampler} sampler"), _policy(sweep), pool),
-        when=_when(sweep, now),
-        running=_running(sweep, now),
-    )
+    return SAMPLERS.get(sampler, f"{sampler} sampler"), _policy(sweep), pool
 
 
 def _policy(sweep: Sweep) -> str:
