@@ -53,7 +53,8 @@ def on_starting(server: Any) -> None:
         static: Path = settings.STATIC_ROOT
     except ImproperlyConfigured as error:
         sys.exit(f"sweepsite: {error}")
-    if not (static / "staticfiles.json").is_file():
+    needed = "Manifest" in settings.STORAGES["staticfiles"]["BACKEND"]
+    if needed and not (static / "staticfiles.json").is_file():
         sys.exit(f"sweepsite: {static} lacks static files. Run: python manage.py setup")
 
 
