@@ -249,3 +249,9 @@ def test_a_data_folder_of_another_user_is_refused(
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
     with pytest.raises(ImproperlyConfigured, match="belongs to another user"):
         home_folder()
+
+
+def test_up_behind_a_proxy_needs_the_setting_that_says_so(tmp_path: Path) -> None:
+    url = "https://sweeps.example.org"
+    done = manage("up", SWEEPSITE_HOME=str(tmp_path), SWEEPSITE_URL=url)
+    assert done.returncode == 1 and "SWEEPSITE_BEHIND_PROXY=1" in done.stderr

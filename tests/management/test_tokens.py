@@ -81,6 +81,7 @@ def test_a_second_token_works_beside_the_first_until_that_is_revoked(
     again = run(command, "revoke", str(old.pk))
     assert again.err == f"No valid token has the number {old.pk}."
     assert Event.objects.filter(verb="token revoked").count() == 1
+    assert Event.objects.filter(verb__endswith=" created").count() == 2
 
 
 def test_a_new_secret_key_keeps_old_signatures_until_these_are_forgotten(

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from experiments.management.lookups import find_user
 from experiments.management.token_actions import add_list_and_revoke, run_on_tokens
-from experiments.models import ApiToken
+from experiments.models import ApiToken, Event
 from experiments.tokens import new_token
 
 
@@ -39,6 +39,7 @@ class Command(BaseCommand):
             prefix=token.prefix,
             digest=token.digest,
         )
+        Event.log("token created", f"{token.prefix}… of {user.username}")
         self.stderr.write(
             f"An API token for {user.username}, scope {options['scope']}. Copy it now;"
             " it is not shown again:",

@@ -81,6 +81,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not 1 <= options["port"] <= 65_535:
             raise CommandError("--port must be from 1 to 65535, such as 8000.")
+        if settings.SECURE_SSL_REDIRECT and not settings.SECURE_PROXY_SSL_HEADER:
+            raise CommandError(
+                "SWEEPSITE_URL is https, so a proxy with TLS is before the site. Set"
+                " SWEEPSITE_BEHIND_PROXY=1; otherwise every page redirects forever."
+            )
         if not options["allow_http"]:
             check_transport(options["host"], os.environ.get("SWEEPSITE_URL", ""))
         options["slots"] = slots_for(options["slots"], gpus=options["gpus"])

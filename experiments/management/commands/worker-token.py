@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from experiments.management.lookups import find_pool
 from experiments.management.token_actions import add_list_and_revoke, run_on_tokens
-from experiments.models import WorkerToken
+from experiments.models import Event, WorkerToken
 
 
 class Command(BaseCommand):
@@ -27,6 +27,7 @@ class Command(BaseCommand):
             return
         pool = find_pool(options["pool"])
         token = WorkerToken.issue(pool)
+        Event.log("credential created", f"{pool.name} {token.prefix}…")
         self.stderr.write(
             f"A credential for workers of pool {pool.name}. Set it as"
             " SWEEPSITE_WORKER_TOKEN. It is not shown again:",
