@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from experiments import lifecycle, storage
-from experiments.models import Artifact, Attempt, Event, Experiment, Trial
+from experiments.models import Artifact, Attempt, Event, Experiment, Report, Trial
 from experiments.models.missing import RefusedPoint
 from experiments.pages.curves import groups_of, points_of, stem_of
 from experiments.tracking import ingest
@@ -67,7 +67,16 @@ def test_the_curve_is_held_against_the_rivals_averages(ada: Client) -> None:
 
 def test_at_most_sixty_rivals_are_drawn(ada: Client) -> None:
     limits = {"max_total_trials": 100, "max_concurrent_trials": 2}
-    trial = judged_trial(rivals=65, limits=limits)
+    trial = judged_trial(limits=limits)
+    known = Report.objects.filter(sweep=trial.sweep_id, number=0).values(
+        *("sweep_id", "n", "step", "value", "best_loss", "mean_loss", "finite", "time")
+    )
+    others = [factories.trial(trial.sweep, state="completed") for _ in range(62)]
+    Report.objects.bulk_create(
+        Report(trial=other, number=other.number, **row)
+        for other in others
+        for row in known
+    )
     curve = model(page(ada, trial.get_absolute_url()), "curve-model")
     assert len(curve["rivals"]) == 60  # type: ignore[arg-type]
 
