@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from experiments.models import Sweep
+from experiments.models import Sweep, TrialRequest
+from experiments.models.trials import Origin
 from experiments.pages.sweep.cards import waiting_card
-from experiments.sweeps import requests
 from tests import factories
 from tests.pages.clients import text_of
 
@@ -216,9 +216,11 @@ def test_what_waits_is_on_the_sweeps_page_and_can_be_removed(
 def test_very_many_that_wait_are_counted(
     ada: Client, sweep: Sweep, django_assert_max_num_queries: Any
 ) -> None:
-    for k in range(25):
-        params = {"x": k / 25, "n": 1, "kind": "sgd"}
-        requests.add_trial(sweep, params, actor=None)
+    params = {"x": 0.5, "n": 1, "kind": "sgd"}
+    TrialRequest.objects.bulk_create(
+        TrialRequest(sweep=sweep, params=params, origin=Origin.BY_HAND)
+        for _ in range(25)
+    )
     with django_assert_max_num_queries(2):
         card = waiting_card(sweep)
     assert card is not None and (len(card.rows), card.more, card.count) == (20, 5, 25)

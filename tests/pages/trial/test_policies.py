@@ -115,7 +115,11 @@ def test_the_page_leads_to_the_simulator_of_its_sweep(ada: Client) -> None:
 @pytest.mark.parametrize(
     ("policy", "line", "words"),
     [
-        ({"type": "bandit", "slack_amount": 0.9}, "threshold", "best values up to"),
+        (
+            {"type": "bandit", "slack_amount": 0.9},
+            "threshold",
+            "up to each report, as of",
+        ),
         ({"type": "patience", "patience": 1}, "to beat", "which do not count here"),
         ({"type": "predictive"}, "best of all", "has to beat"),
         (None, "threshold", "best values of the others"),
