@@ -21,6 +21,7 @@ from django.views.generic import FormView, RedirectView
 from experiments import access
 from experiments.models import BrowserSession, Event, User
 from experiments.pages import login_limits
+from experiments.pages.form_fields import VisibleTextForm
 from experiments.pages.frame import form_page, get_or_post, post
 from experiments.pages.sessions import note_login
 from experiments.pages.teams import tokens
@@ -112,7 +113,7 @@ class PasswordChangeView(PasswordView, views.PasswordChangeView):
         return response
 
 
-class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
+class ProfileForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ("first_name", "last_name", "email")

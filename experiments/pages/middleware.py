@@ -4,6 +4,7 @@ a later end of the session."""
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 
 from django.conf import settings
@@ -17,10 +18,16 @@ from django.http.response import HttpResponseBase
 
 from experiments.access import address_of
 from experiments.pages.sessions import note_use
+from experiments.search.wording import UNSEEN, visible
 
 logger = logging.getLogger(__name__)
 HTTPS_ONLY = "Use https. Plain http is refused so that tokens are never sent openly."
 MAX_LOGGED_PATH = 200
+JSON_SCRIPT = re.compile(
+    rb'<script[^>]*type="application/json"[^>]*>.*?</script>', re.DOTALL
+)
+ESCAPED_BACKSLASH = b"\\\\"
+JSON_ESCAPE = re.compile(rb"\\\\|\\u[0-9a-fA-F]{4}")
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -35,6 +42,8 @@ class AnswerMiddleware:
         response = _refusal(request) or self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
         note_use(request)
+        if isinstance(response, HttpResponse):
+            _show_unseen(request, response)
         if response.status_code in (403, 404):
             _log_refusal(request, response.status_code)
         return response
@@ -49,6 +58,38 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
         return None
     error = {"code": "https_required", "message": HTTPS_ONLY, "fields": {}}
     return JsonResponse({"error": error}, status=403)
+
+
+def _show_unseen(request: HttpRequest, response: HttpResponse) -> None:
+    """Names may come from scripts and files: what nobody would see becomes an escape.
+    Programs get it as it is."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0]
+    if kind == "application/json" and not request.path.startswith("/api/"):
+        shown = _as_text(response.content)
+    elif kind == "text/html":
+        content = visible(response.content.decode()).encode()
+        shown = JSON_SCRIPT.sub(lambda found: _as_text(found[0]), content)
+    else:
+        return
+    if shown != response.content:
+        response.content = shown
+        if "Content-Length" in response.headers:
+            response.headers["Content-Length"] = str(len(shown))
+
+
+def _as_text(content: bytes) -> bytes:
+    """JSON in which the escapes of such characters are text."""
+
+    def text(found: re.Match[bytes]) -> bytes:
+        if found[0] == ESCAPED_BACKSLASH or not UNSEEN.match(_character(found[0])):
+            return found[0]
+        return b"\\" + found[0]
+
+    return JSON_ESCAPE.sub(text, content) if rb"\u" in content else content
+
+
+def _character(escape: bytes) -> str:
+    return chr(int(escape[2:], 16))
 
 
 def _log_refusal(request: HttpRequest, status: int) -> None:

@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 import numpy as np
+
+# Characters that are not seen, or that change the order in which others are shown. Line
+# ends and tabs are not among them.
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with such characters as escapes, for pages, terminals and tables."""
+    return UNSEEN.sub(lambda found: escaped(found[0]), text)
+
+
+def escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def unseen_problem(text: str) -> str:
+    """Why a name that a person types is refused; empty if it is not."""
+    found = UNSEEN.search(text)
+    if found is None:
+        return ""
+    return (
+        f"{visible(text)[:60]} has the character {escaped(found[0])}, which is not seen"
+        " or changes the order of others. Remove it."
+    )
 
 
 def significant(number: float, digits: int = 4) -> str:

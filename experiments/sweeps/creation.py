@@ -15,6 +15,7 @@ from experiments.models import CodeSnapshot, Event, Experiment, Pool, Sweep, Tea
 from experiments.search.document.definition import SweepDefinition
 from experiments.search.document.durations import as_written
 from experiments.search.fields import DefinitionError, Problem
+from experiments.search.wording import unseen_problem, visible
 
 T = TypeVar("T")
 
@@ -59,7 +60,8 @@ def sweep_columns(
 def sweep_fields(
     definition: SweepDefinition, code: CodeSnapshot | None
 ) -> dict[str, Any]:
-    """The columns of a Sweep that come from its document."""
+    """The columns of a Sweep that come from its document. Raises DefinitionError."""
+    _check_names(definition)
     document: dict[str, Any] = definition.dump()
     if code is not None:
         document["trial"]["code"] = {"upload": code.digest}
@@ -80,6 +82,20 @@ def sweep_fields(
         "priority": definition.priority,
         "launches": definition.launches,
     }
+
+
+def _check_names(definition: SweepDefinition) -> None:
+    """Names that people type must look like what they are."""
+    tags = definition.tags or {}
+    names = {
+        "experiment_name": definition.experiment_name,
+        "display_name": definition.display_name or "",
+        **{f"tags.{visible(name)}": f"{name} {text}" for name, text in tags.items()},
+    }
+    found = {path: unseen_problem(name) for path, name in names.items()}
+    problems = [Problem(path, words) for path, words in found.items() if words]
+    if problems:
+        raise DefinitionError(problems)
 
 
 def sweep_document(sweep: Sweep) -> dict[str, Any]:

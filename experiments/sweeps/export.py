@@ -11,6 +11,7 @@ from experiments.models import Metric, Sweep, Trial
 from experiments.search.document.command import value_text
 from experiments.search.fields import DefinitionError
 from experiments.search.space.space import SearchSpace
+from experiments.search.wording import visible
 from experiments.tracking.training_time import earlier_by_trial, measured_seconds
 
 CHUNK = 500
@@ -58,7 +59,7 @@ def cell(value: Any) -> Any:
     """The value for a table: text is never a formula, and None stays empty."""
     if value is None or isinstance(value, int | float):
         return value
-    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    text = value.isoformat() if hasattr(value, "isoformat") else visible(str(value))
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 

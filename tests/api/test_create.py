@@ -155,3 +155,21 @@ def test_another_key_and_another_person_make_another_sweep(api: Api) -> None:
         for caller, key in ((api, "k1"), (api, "k2"), (bob, "k1"))
     }
     assert len(ids) == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "path"),
+    [
+        ("experiment_name", "a\u202eb", "experiment_name"),
+        ("display_name", "a\x1b[2J", "display_name"),
+        ("tags", {"a": "\u2066b"}, "tags.a"),
+    ],
+)
+def test_a_name_with_characters_that_nobody_sees_is_refused(
+    api: Api, field: str, value: object, path: str
+) -> None:
+    document = factories.definition_document(**{field: value})
+    answer = api.post("/sweeps", document)
+    assert answer.status_code == 422
+    (sentence,) = answer.json()["error"]["fields"][path]
+    assert "has the character \\" in sentence

@@ -10,8 +10,9 @@ import re
 import pytest
 import yaml
 
-from experiments.models import Sweep, Team
+from experiments.models import Metric, Sweep, Team
 from experiments.search.document.definition import parse_document
+from experiments.search.wording import UNSEEN
 from tests import factories
 from tests.management.conftest import Run
 
@@ -150,3 +151,12 @@ def test_a_long_table_is_whole(run: Run, team: Team) -> None:
     )
     rows = table(run, sweep)
     assert [row["number"] for row in rows] == [str(n) for n in range(1_203)]
+
+
+def test_characters_that_a_terminal_obeys_are_shown(run: Run, sweep: Sweep) -> None:
+    Sweep.objects.update(primary_metric="a\x1b[2J\u202e")
+    Metric.objects.update(name="=a\u202eccuracy")
+    assert r"a\x1b[2J\u202e" in run("sweep", "list").out
+    table = run("sweep", "export", sweep.pk, "--format", "csv").out
+    assert r"metrics.=a\u202eccuracy" in table
+    assert not UNSEEN.search(table)

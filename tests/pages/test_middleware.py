@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +13,12 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 
+from experiments.models import Metric
+from experiments.pages.middleware import AnswerMiddleware
+from experiments.search.wording import UNSEEN
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -172,3 +178,49 @@ def test_a_cookie_has_its_flags(client: Client, settings: Any) -> None:
         assert cookie["httponly"] and cookie["secure"]
         assert cookie["samesite"] == "Lax"
         assert (cookie["path"], cookie["domain"]) == ("/", "")
+
+
+BIDI = "a\u202eb\u2066\x1b"
+SHOWN = r"a\u202eb\u2066\x1b"
+
+
+def test_characters_that_nobody_sees_are_shown_on_pages(
+    client: Client, settings: Any
+) -> None:
+    team = factories.team("Physics", ada="member")
+    trial = factories.reported_trial(factories.sweep(team), [0.5, 0.6])
+    # A script may have named its metric so.
+    Metric.objects.update(name=f"{BIDI}loss")
+    client.force_login(factories.user("ada"))
+    page = client.get(trial.get_absolute_url())
+    text = page.content.decode()
+    assert f"{SHOWN}loss" in text
+    assert not UNSEEN.search(text)
+    # What scripts of the page parse shows the escape as well.
+    for found in re.findall(r"application/json\">(.*?)</script>", text, re.DOTALL):
+        assert not UNSEEN.search(str(json.loads(found)))
+
+
+def test_json_of_pages_shows_them_and_that_of_the_api_has_them(settings: Any) -> None:
+    body = json.dumps({"name": BIDI, "path": r"C:\u202e", "word": "\u00e4"})
+
+    def answer(path: str) -> Any:
+        request = RequestFactory().get(path)
+        request.resolver_match = None
+        made = HttpResponse(body, content_type="application/json")
+        return json.loads(AnswerMiddleware(lambda _: made)(request).content)
+
+    assert answer("/api/v1/trials") == json.loads(body)
+    # JSON itself spells the last of the characters so.
+    shown = r"a\u202eb\u2066\u001b"
+    assert answer("/x.json") == {"name": shown, "path": r"C:\u202e", "word": "\u00e4"}
+
+
+@pytest.mark.parametrize("path", ["/settings/", "/experiments/new/"])
+def test_a_typed_name_with_them_is_refused(client: Client, path: str) -> None:
+    factories.team("Physics", ada="member")
+    client.force_login(factories.user("ada"))
+    field = "first_name" if path == "/settings/" else "name"
+    answer = client.post(path, {field: "Eve\u202ecod.exe"})
+    text = answer.content.decode()
+    assert r"Eve\u202ecod.exe has the character \u202e" in text

@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    OutputWrapper,
+)
 from django.db import OperationalError, ProgrammingError, transaction
 
 from experiments import lifecycle, queues
@@ -56,6 +61,7 @@ from experiments.search.formats import (
 )
 from experiments.search.formats.detect import parts_of
 from experiments.search.preview import BARS, histogram_lines
+from experiments.search.wording import visible
 from experiments.sweeps import export
 from experiments.sweeps.check import check_import, read_sweep
 from experiments.sweeps.control import NotPossible
@@ -73,6 +79,13 @@ SKIPPED = (
 MAX_LISTED = 1_000
 MAX_SHOWN = 5
 MAX_BYTES = 64 << 20
+
+
+class VisibleOutput(OutputWrapper):
+    """Names may come from scripts, and a terminal obeys some characters."""
+
+    def write(self, msg: str = "", *args: Any, **options: Any) -> None:  # type: ignore[override]
+        super().write(visible(msg), *args, **options)
 
 
 class Command(BaseCommand):
@@ -129,6 +142,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         # State changes belong into the logs of long-running processes, not here.
         logging.getLogger("experiments").setLevel(logging.WARNING)
+        self.stdout = VisibleOutput(options.get("stdout") or sys.stdout)
         try:
             if options["action"] in STEPS:
                 sweep = take_step(options)

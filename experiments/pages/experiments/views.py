@@ -18,6 +18,7 @@ from experiments import access
 from experiments.models import Event, Experiment, Team, User
 from experiments.models.sweeps import SweepState
 from experiments.pages.experiments.summary import experiment_summary, version
+from experiments.pages.form_fields import VisibleTextForm
 from experiments.pages.frame import (
     current_team,
     form_page,
@@ -28,6 +29,7 @@ from experiments.pages.frame import (
     post,
     render_parts,
 )
+from experiments.search.wording import unseen_problem
 
 MAX_TAGS = 20
 
@@ -46,6 +48,8 @@ class TagsField(forms.CharField):
             raise ValidationError(
                 f"The tag {long!r} has {len(long)} characters; the limit is 40."
             )
+        if problem := next(filter(None, map(unseen_problem, tags)), ""):
+            raise ValidationError(problem)
         if len(tags) > MAX_TAGS:
             raise ValidationError(
                 f"There are {len(tags)} tags; the limit is {MAX_TAGS}."
@@ -53,7 +57,7 @@ class TagsField(forms.CharField):
         return tags
 
 
-class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
+class ExperimentForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
     """Name, question and tags; a new experiment's slug comes from its name."""
 
     tags = TagsField(

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.text import slugify
 
 from experiments.models import Membership, Pool, Team, User
+from experiments.pages.form_fields import VisibleTextForm
 
 # Words that follow /teams/ in other addresses.
 RESERVED_SLUGS = frozenset({"new", "switch"})
@@ -62,7 +63,7 @@ class PersonForm(forms.Form):
         return data
 
 
-class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
+class TeamForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
     pools = forms.ModelMultipleChoiceField(
         Pool.objects.all(),
         required=False,

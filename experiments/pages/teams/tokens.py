@@ -12,11 +12,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from experiments import access
 from experiments.db.clock import database_now
 from experiments.models import ApiToken, Event, User
+from experiments.pages.form_fields import VisibleTextForm
 from experiments.pages.frame import Confirmation, ask, get_or_post, post
 from experiments.tokens import new_token
 
 
-class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
+class TokenForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
     name = forms.CharField(
         label="Label", max_length=100, help_text="What will use it, such as ci-nightly."
     )
