@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 # it to this (journal_size_limit in the settings).
 MAX_WAL = 8 << 20
 EVERY = 0.25
-MAX_LOCK_WAIT = 5.0
+MAX_LOCK_WAIT, LOCK_PAUSE = 20.0, 0.0005
 
 
 def start_checkpoints(*, max_wal: int = MAX_WAL) -> None:
@@ -68,7 +68,7 @@ def checkpoint(path: str) -> bool:
     """Write the log back while nobody writes. False: a reader still needs a part of it.
     Raises sqlite3.Error, such as when others write for too long."""
     with closing(_connect(path)) as lock, closing(_connect(path)) as worker:
-        lock.execute("BEGIN IMMEDIATE")
+        _begin(lock)
         # Not the other modes: they wait for readers, and do without the lock after it.
         cursor = worker.execute("PRAGMA wal_checkpoint(PASSIVE)")
         busy, frames, written_back = cursor.fetchone()
@@ -76,10 +76,22 @@ def checkpoint(path: str) -> bool:
     return not busy and frames == written_back
 
 
+def _begin(lock: sqlite3.Connection) -> None:
+    """Take the write lock. SQLite itself would ask more and more seldom, so that busy
+    writers would get it first each time."""
+    deadline = time.monotonic() + MAX_LOCK_WAIT
+    while True:
+        try:
+            lock.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LOCK_PAUSE)
+
+
 def _connect(path: str) -> sqlite3.Connection:
     address = f"file:{quote(path)}?mode=rw"
-    made = sqlite3.connect(
-        address, uri=True, timeout=MAX_LOCK_WAIT, isolation_level=None
-    )
+    made = sqlite3.connect(address, uri=True, timeout=0, isolation_level=None)
     made.execute("PRAGMA wal_autocheckpoint=0")
     return made
