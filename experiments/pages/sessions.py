@@ -20,6 +20,12 @@ from django.utils import timezone
 from experiments.models import BrowserSession
 
 NOTED_AGAIN_AFTER = timedelta(minutes=1)
+# In this order: most browsers name others as well.
+BROWSERS = {"Edg": "Edge", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+SYSTEMS = {
+    **{"Android": "Android", "iPhone": "iPhone", "iPad": "iPad"},
+    **{"Windows": "Windows", "Mac OS": "macOS", "Linux": "Linux"},
+}
 
 
 class SessionStore(db.SessionStore):
@@ -68,10 +74,19 @@ def note_login(request: HttpRequest, *, address: str) -> None:
     """Start the session's time at a login, and delete the rows of sessions that are
     over."""
     now = timezone.now()
-    browser = request.headers.get("User-Agent", "")[:200]
     request.session["began"] = now.timestamp()
-    request.session["address"], request.session["browser"] = address, browser
+    request.session["address"] = address
+    request.session["browser"] = browser_name(request.headers.get("User-Agent", ""))
     BrowserSession.objects.filter(expire_date__lt=now).delete()
+
+
+def browser_name(agent: str) -> str:
+    """Such as Firefox on Linux; of other programs the beginning of their name."""
+    found = [
+        next((words for part, words in names.items() if part in agent), "")
+        for names in (BROWSERS, SYSTEMS)
+    ]
+    return " on ".join(filter(None, found)) if found[0] else agent[:60]
 
 
 def note_use(request: HttpRequest) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import signing
 from django.core.cache import cache
 from django.db import connection
 from django.db.models import F
@@ -274,3 +275,19 @@ def test_a_closed_account_cannot_log_in(client: Client, ada: User) -> None:
     User.objects.update(is_active=False)
     assert log_in(client).status_code == 200
     assert "_auth_user_id" not in client.session
+
+
+def test_a_browser_that_somebody_else_named_is_not_known(
+    client: Client, ada: User
+) -> None:
+    """What a browser says about itself is signed, for this purpose and a year."""
+    log_in(client)
+    client.post("/logout/")
+    fail(Client(), 10)
+    signed = client.cookies["known_browser"].value
+    text, _, _ = signed.rpartition(":")
+    other = signing.dumps(signing.loads(signed, salt="known_browser"), salt="other")
+    for forged in (f"{text}:x", text, other, "", "a:b:c"):
+        guesser = Client()
+        guesser.cookies["known_browser"] = forged
+        assert log_in(guesser).status_code == 429
