@@ -10,6 +10,8 @@ from typing import Any
 # More names are only counted, so that one row stays small.
 MAX_NAMES = 20
 MAX_NAME_LENGTH = 100
+# In a sentence: names, and characters of each.
+MAX_SHOWN, MAX_QUOTED = 3, 40
 # A batch that is sent again must not count twice.
 MAX_BATCHES = 16
 
@@ -36,12 +38,6 @@ class RefusedName:
     reason: str
     field: str = ""
 
-    def __str__(self) -> str:
-        which = f"“{self.name}”" if self.name else "other names"
-        points = "1 point" if self.points == 1 else f"{self.points:,} points"
-        were = "was" if self.points == 1 else "were"
-        return f"{points} of {which} {were} refused: {self.reason}"
-
 
 @dataclass(frozen=True)
 class MissingData:
@@ -66,7 +62,7 @@ class MissingData:
 
     def names(self) -> list[RefusedName]:
         """One for each name, and one for all further names."""
-        rest = RefusedName("", self.others, "they are not listed one by one")
+        rest = RefusedName("", self.others, "only the first names are listed")
         return [*self.refused, *([rest] if self.others else [])]
 
     def with_lost(self, sentences: Iterable[str]) -> MissingData:
@@ -98,6 +94,29 @@ def merge(refusals: Iterable[RefusedName]) -> tuple[RefusedName, ...]:
         points = first.points + each.points
         found[key] = RefusedName(first.name, points, first.reason, first.field)
     return tuple(found.values())
+
+
+def sentences(refused: Iterable[RefusedName]) -> list[str]:
+    """For people: names that were refused for the same reason are one sentence."""
+    groups: dict[str, list[RefusedName]] = {}
+    for each in refused:
+        groups.setdefault(each.reason, []).append(each)
+    return [_sentence(reason, group) for reason, group in groups.items()]
+
+
+def _sentence(reason: str, group: Sequence[RefusedName]) -> str:
+    count = sum(each.points for each in group)
+    points = "1 point" if count == 1 else f"{count:,} points"
+    were = "was" if count == 1 else "were"
+    shown = [_quoted(each.name) for each in group[:MAX_SHOWN]]
+    more = len(group) - MAX_SHOWN
+    names = ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+    return f"{points} of {names} {were} refused: {reason}"
+
+
+def _quoted(name: str) -> str:
+    cut = name if len(name) <= MAX_QUOTED else f"{name[:MAX_QUOTED]}…"
+    return f"“{cut}”" if name else "other names"
 
 
 def _short(name: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db.models import F, QuerySet
 
 from experiments.models import Attempt, Pool, Sweep, Trial, Worker
-from experiments.models.missing import MissingData, RefusedName, merge
+from experiments.models.missing import MissingData, RefusedName, merge, sentences
 from experiments.models.trials import TrialState
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.records import Objective
@@ -106,9 +106,8 @@ class MissingResults:
         text = f"Results of {trials} are not complete"
         if not self.refused:
             return f"{text}: reports or output were lost"
-        first, more = self.refused[0], len(self.refused) - 1
-        others = f"; so were those of {counted(more, 'other name')}" if more else ""
-        return f"{text}: {first}{others}"
+        first, *more = sentences(self.refused)
+        return f"{text}: {first}{'; and more' if more else ''}"
 
 
 def missing_results(sweep: Sweep) -> MissingResults | None:

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from experiments.lifecycle import POLICY
 from experiments.models import Artifact, Attempt, Trial
-from experiments.models.missing import MissingData
+from experiments.models.missing import MissingData, sentences
 from experiments.models.trials import Origin, TrialState
 from experiments.pages.curves import groups_of, lines_model, picked_group
 from experiments.pages.log_text import last_lines
@@ -110,8 +110,6 @@ PARTS = (
 )
 FAILURE_LINES = 6
 MAX_OUTPUTS = 500
-# Of the names whose points were refused.
-MAX_NAMES = 5
 
 
 def page_context(
@@ -152,12 +150,7 @@ def page_context(
 def missing_words(attempt: Attempt | None) -> list[str]:
     """What of the attempt's results was lost or refused, as sentences."""
     data = MissingData.of(attempt.missing if attempt else None)
-    names = data.names()
-    shown = [str(each) for each in names[:MAX_NAMES]]
-    if rest := names[MAX_NAMES:]:
-        points = sum(each.points for each in rest)
-        shown.append(f"{points:,} points of other names were refused")
-    return [*data.lost, *shown]
+    return [*data.lost, *sentences(data.names())]
 
 
 def unkept_advice(attempt: Attempt | None) -> str:

@@ -184,10 +184,11 @@ def test_refused_and_lost_reports_are_named(ada: Client) -> None:
     bad.append(RefusedPoint("loss", "value", 'value is "much"', "1"))
     ingest.record(trial.current_attempt_id or 0, [], refused=bad)
     text = page(ada, f"/trials/{trial.pk}/")
-    assert "1 point of “epoch0&lt;b&gt;” was refused: name is odd." in text
-    assert "4 points of other names were refused." in text
+    names = "“epoch0&lt;b&gt;”, “epoch1&lt;b&gt;”, “epoch2&lt;b&gt;” and 5 more"
+    assert f"8 points of {names} were refused: name is odd." in text
+    assert "1 point of “loss” was refused: value is &quot;much&quot;." in text
     strip = page(ada, f"/sweeps/{trial.sweep_id}/")
-    assert "Results of 1 trial are not complete: 1 point of “epoch0&lt;b&gt;”" in strip
+    assert "Results of 1 trial are not complete: 8 points of “epoch0&lt;b&gt;”" in strip
     assert f'href="/trials/{trial.pk}/">Trial 0</a>' in strip
 
 
