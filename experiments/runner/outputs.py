@@ -105,7 +105,7 @@ def upload(file: OutputFile, site: Site, *, whole: bool = True) -> str:
     Raises SiteAway, or StaleAttempt.
     """
     try:
-        with open_plain(file.path) as content:
+        with open_plain(file) as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
             size = content.seek(0, os.SEEK_END)
             content.seek(0)
@@ -161,9 +161,22 @@ def _printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def open_plain(path: Path) -> io.BufferedReader:
-    """Open a file, but not a link that has taken its place meanwhile."""
-    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+def open_plain(file: OutputFile) -> io.BufferedReader:
+    """Open a file, but nothing through a link that has taken its place, or that of a
+    folder above it, meanwhile: the script still runs, and the runner reads more files
+    than a trial may."""
+    parts = file.name.split("/")
+    outputs = file.path.parents[len(parts) - 1]
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    place = os.open(outputs.parent, os.O_RDONLY)
+    try:
+        for folder in (outputs.name, *parts[:-1]):
+            inside = os.open(folder, flags | os.O_DIRECTORY, dir_fd=place)
+            os.close(place)
+            place = inside
+        return open(os.open(parts[-1], flags, dir_fd=place), "rb")
+    finally:
+        os.close(place)
 
 
 def is_partial(

@@ -172,7 +172,7 @@ class OutputUploads:
     ) -> Snapshot | None:
         seen = hashlib.sha256()
         try:
-            source = open_plain(file.path)
+            source = open_plain(file)
         except OSError:
             return None
         with source:

@@ -51,7 +51,9 @@ def main() -> None:
         home = Path(folder, "home")
         home.mkdir()
         accounts = Path(folder, "accounts")
+        accounts.touch()
         names = {"WITNESS": str(accounts), "SWEEPSITE_PASS_ENVIRONMENT": "WITNESS"}
+        names["SWEEPSITE_TRIAL_WRITE"] = str(accounts)
         usual = {"SWEEPSITE_HEARTBEAT_SECONDS": "10", "SWEEPSITE_LEASE_SECONDS": "60"}
         settings = names | usual
         RunningSite.timeout = START

@@ -142,6 +142,8 @@ class Installation:
         home = self.folder / self.hosts[number]
         # Hosts of one name tell each other apart by locks in the temporary folder.
         (home / "tmp").mkdir(parents=True, exist_ok=True)
+        # The scripts write their own records past the system, through their walls.
+        self.witness.touch()
         return {
             **self._bare(),
             "SWEEPSITE_HOME": str(home),
@@ -149,6 +151,7 @@ class Installation:
             "SWEEPSITE_URL": self.site_url(number),
             "SWEEPSITE_WORKER_TOKEN": self.worker_token,
             "REDIS_URL": self._redis(self.hosts[number]),
+            "SWEEPSITE_TRIAL_WRITE": str(self.witness),
             "PYTHONUNBUFFERED": "1",
         }
 

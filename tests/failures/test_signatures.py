@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from experiments.failures.known_errors import known_error
 from experiments.failures.signatures import (
     OUT_OF_MEMORY,
     UNSAID,
@@ -14,6 +15,7 @@ from experiments.failures.signatures import (
 )
 from tests.in_time import in_time
 
+CLOSED = "/data/x is outside the folders that a trial may write; write to $TMPDIR"
 CRASH = ProcessExit(exit_code=1, message="exit code 1")
 TRACEBACK = """epoch 1
 Traceback (most recent call last):
@@ -150,3 +152,13 @@ def test_hostile_logs_are_read_quickly(piece: bytes) -> None:
     found = in_time(1, lambda: signature_of(CRASH, piece + b"\nError: " + piece))
     assert found is not None and len(found.text) <= 500
     assert "\0" not in found.text
+
+
+def test_a_path_that_the_walls_close_is_a_known_error() -> None:
+    end = ProcessExit(exit_code=1, message=f"exit code 1; {CLOSED}")
+    log = b"Traceback (most recent call last):\nPermissionError: [Errno 13] '/data/x'\n"
+    found = signature_of(end, log)
+    assert found is not None
+    known = known_error(found.text)
+    assert known is not None and known.kind == "walls"
+    assert "may not write" in known.cause and "SWEEPSITE_TRIAL_WRITE" in known.advice

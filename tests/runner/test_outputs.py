@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from experiments.runner import outputs
-from experiments.runner.outputs import collect
+from experiments.runner.outputs import collect, open_plain
 
 
 @pytest.fixture
@@ -47,6 +47,23 @@ def test_links_and_special_files_are_left_out(folder: Path, tmp_path: Path) -> N
         "pipe is not a plain file",
     ]
     assert found.in_words(["too large"] * 7).endswith("; and 1 more")
+
+
+@pytest.mark.parametrize("replaced", ["outputs/a/b/key", "outputs/a/b", "outputs"])
+def test_a_link_that_takes_a_place_after_the_look_is_not_followed(
+    folder: Path, tmp_path: Path, replaced: str
+) -> None:
+    for place in (folder / "a" / "b", tmp_path / "secret" / "a" / "b"):
+        place.mkdir(parents=True)
+        (place / "key").write_text(place.parts[-3])
+    (file,) = collect(folder, limit=100).files
+    with open_plain(file) as content:
+        assert content.read() == b"outputs"
+    (tmp_path / replaced).rename(tmp_path / "moved")
+    (tmp_path / replaced).symlink_to(tmp_path / replaced.replace("outputs", "secret"))
+    assert file.path.read_text() == "secret"
+    with pytest.raises(OSError):
+        open_plain(file)
 
 
 def test_a_folder_that_is_itself_a_link_is_left_out(

@@ -25,9 +25,11 @@ from experiments.pages.health.checks import health_issues
 from experiments.pages.health.metrics import Family, text_of
 from experiments.pages.health.status import InstallationStatus, work
 from experiments.queues import QueueFacts
+from experiments.runner.walls import NO_LANDLOCK
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_cache")]
+NOT_ISOLATED = "Trials in pool default are not fully isolated"
 GB = 1 << 30
 ANSWERS = QueueFacts("Valkey 9.1.2", 5_000_000, 0, "noeviction", {"default": 3})
 
@@ -202,6 +204,15 @@ def test_trials_that_wait_in_a_pool_without_worker_are_a_worry() -> None:
     assert titles() == []
     Worker.objects.filter(pk=worker.pk).update(draining_since=timezone.now())
     assert titles() == ["Pool default has no slot that takes trials"]
+
+
+def test_a_host_that_does_not_isolate_trials_is_a_worry() -> None:
+    heartbeat(seconds=1)
+    worker = factories.worker(factories.pool(factories.team()))
+    for weakness, titled in (("", []), (NO_LANDLOCK, [NOT_ISOLATED])):
+        facts = {**worker.facts, "weakness": weakness}
+        Worker.objects.filter(pk=worker.pk).update(facts=facts)
+        assert titles() == titled
 
 
 def test_trials_past_their_lease_are_a_worry(settings: Any) -> None:
