@@ -306,6 +306,9 @@ def sweep_document(**changes: Any) -> dict[str, Any]:
         document["trial"]["command"] = command
     if variables:
         document["trial"]["environment_variables"] = variables
+    if witness := (variables or {}).get("WITNESS"):
+        # Beside the data folder, a trial cannot make a file, but can write one.
+        Path(witness).touch()
     return document
 
 
