@@ -161,7 +161,7 @@ class Installation:
         """Everything, until the workers have signed on. ``extra``: more environment
         for all processes but those that prepare the database."""
         self.extra = extra
-        self.manage("migrate", "-v", "0")
+        self.manage("setup")
         said = self.manage("shell", "-c", SIGN_ON)
         line = next(x for x in said.splitlines() if x.startswith("TOKENS"))
         _, self.token, self.worker_token = line.split()
