@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.gp.candidates import Tried
 from experiments.search.gp.encoding import Encoding
 from experiments.search.gp.model import GaussianProcess
 from experiments.search.gp.outcomes import Outcomes, outcomes_of
+from experiments.search.gp.tried import Tried
 from experiments.search.history import COMPLETED, History
 
 # The share of a result's distance from the model's expectation that counts as real. For

@@ -8,7 +8,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from experiments.search.gp.encoding import Encoding, Features, Mask, Points
+from experiments.search.gp.cube import Mask, Points
+from experiments.search.gp.encoding import Encoding, Features
 from experiments.search.gp.fit import (
     CONDITIONED,
     FITTED,
@@ -209,11 +210,11 @@ def fits(
     rng: np.random.Generator,
 ) -> list[Fit]:
     """The hyperparameters for each scale."""
-    share = FITTED_TWICE if encoding.wide else FITTED
+    share = FITTED_TWICE if encoding.cube.wide else FITTED
     chosen = share.chosen(outcomes.values, rng)
     rows = outcomes.rows[chosen]
     found = []
-    for logarithmic in (False, True) if encoding.wide else (False,):
+    for logarithmic in (False, True) if encoding.cube.wide else (False,):
         view = ScaleView(encoding, logarithmic)
         features = view.features(points[rows], active[rows])
         fit = fitted(features, outcomes.values[chosen], outcomes.extra[chosen])

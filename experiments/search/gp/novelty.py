@@ -15,7 +15,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from experiments.search.gp.encoding import Encoding, Mask, Points
+from experiments.search.gp.cube import Mask, Points
+from experiments.search.gp.encoding import Encoding
 from experiments.search.gp.kernel import Reals
 from experiments.search.history import UNKNOWN, History
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from experiments.search.gp.candidates import Candidates, Tried, near_any
-from experiments.search.gp.encoding import Mask, Points
+from experiments.search.gp.cube import Candidates, Mask, Points
 from experiments.search.gp.kernel import Reals, log_expected_improvement
 from experiments.search.gp.model import GaussianProcess
 from experiments.search.gp.novelty import Novelty
+from experiments.search.gp.tried import Tried, near_any
 from experiments.search.records import JSONValue
 
 DRAWS = 512
@@ -140,7 +140,7 @@ class AcquisitionSearch:
 
     @property
     def _candidates(self) -> Candidates:
-        return Candidates(self.model.view.encoding)
+        return Candidates(self.model.view.encoding.cube)
 
     def _starts(self, scored: ScoredPoints) -> ScoredPoints:
         """The best points that may be tried."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
-from experiments.search.gp.candidates import Tried
-from experiments.search.gp.encoding import UnitCube
+from experiments.search.gp.cube import UnitCube
 from experiments.search.gp.outcomes import outcomes_of
+from experiments.search.gp.tried import Tried
 from experiments.search.history import History
 from experiments.search.samplers.bayesian import MIN_FINITE, BayesianSampler
 from experiments.search.samplers.grid import GridSampler

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from experiments.search.gp.candidates import Tried
 from experiments.search.gp.encoding import Encoding
 from experiments.search.gp.model import GaussianProcess
 from experiments.search.gp.novelty import Novelty
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.gp.proposal import AcquisitionSearch
+from experiments.search.gp.tried import Tried
 from experiments.search.history import History
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.samplers.sobol import Fallback, InitialDesign

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.fields import Problem
-from experiments.search.gp.candidates import Tried
-from experiments.search.gp.encoding import Mask, Points, UnitCube
+from experiments.search.gp.cube import Mask, Points, UnitCube
 from experiments.search.gp.outcomes import Outcomes, outcomes_of
+from experiments.search.gp.tried import Tried
 from experiments.search.history import History
 from experiments.search.records import JSONValue
 from experiments.search.samplers.cmaes_normal import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.search.fields import is_number
-from experiments.search.gp.candidates import near_any
-from experiments.search.gp.encoding import Mask, Points, UnitCube
+from experiments.search.gp.cube import Mask, Points, UnitCube
+from experiments.search.gp.tried import near_any
 from experiments.search.history import History
 from experiments.search.space.choice import Choice
 from experiments.search.space.distribution import Distribution

@@ -11,7 +11,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from experiments.search.gp.encoding import CubeAxis, Points
+from experiments.search.gp.cube import CubeAxis, Points
 from experiments.search.samplers.guards import has_order
 
 Digits = NDArray[np.int64]

@@ -10,9 +10,9 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from experiments.search.gp.candidates import Tried
-from experiments.search.gp.encoding import UnitCube
+from experiments.search.gp.cube import UnitCube
 from experiments.search.gp.novelty import Novelty
+from experiments.search.gp.tried import Tried
 from experiments.search.history import History
 from experiments.search.records import JSONValue
 from experiments.search.samplers.grid import DistinctDraws

@@ -12,9 +12,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.gp.candidates import Tried
-from experiments.search.gp.encoding import Mask, Points, UnitCube
+from experiments.search.gp.cube import Mask, Points, UnitCube
 from experiments.search.gp.outcomes import Outcomes, outcomes_of
+from experiments.search.gp.tried import Tried
 from experiments.search.history import History
 from experiments.search.records import JSONValue
 from experiments.search.samplers.guards import near_failed, near_pending

@@ -148,6 +148,10 @@ class Partition(ABC):
     def middle(self, index: int) -> float:
         """The middle of one band."""
 
+    def bounds(self) -> Reals:
+        """The bounds between the bands."""
+        return np.cumsum(self.masses())[:-1]
+
 
 @dataclass(frozen=True)
 class EvenPartition(Partition):
@@ -164,6 +168,9 @@ class EvenPartition(Partition):
 
     def middle(self, index: int) -> float:
         return (index + 0.5) / self.size
+
+    def bounds(self) -> Reals:
+        return np.arange(1, self.size) / self.size
 
 
 @dataclass(frozen=True)
@@ -190,6 +197,9 @@ class WeightedPartition(Partition):
 
     def middle(self, index: int) -> float:
         return float(self.edges[index] + self.edges[index + 1]) / 2
+
+    def bounds(self) -> Reals:
+        return self.edges[1:-1]
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.search.gp.candidates import Candidates, Tried
-from experiments.search.gp.encoding import Encoding, UnitCube, from_log, to_log
+from experiments.search.gp.cube import Candidates, UnitCube, from_log, to_log
+from experiments.search.gp.encoding import Encoding
+from experiments.search.gp.tried import Tried
 from experiments.search.history import History
 from experiments.search.records import Objective, TrialRecord
 from experiments.search.space.space import NEUTRAL, SearchSpace
@@ -55,7 +56,7 @@ def test_neighbors_lie_in_the_space_and_differ(
     space = SearchSpace.parse(document)
     encoding = Encoding(space)
     rng = np.random.default_rng(1)
-    candidates = Candidates(encoding)
+    candidates = Candidates(encoding.cube)
     centers, active = candidates.drawn(5, rng)
     near, near_active = candidates.near(centers, active, each=40, scale=scale, rng=rng)
     assert near.shape == (200, len(space.axes))
@@ -68,7 +69,7 @@ def test_neighbors_lie_in_the_space_and_differ(
 
 def test_a_short_step_changes_a_coarse_range_by_one_value() -> None:
     space = SearchSpace.parse({"n": {"type": "int", "low": 1, "high": 5}})
-    candidates = Candidates(Encoding(space))
+    candidates = Candidates(UnitCube(space))
     centers, active = UnitCube(space).snapped(np.array([[0.0], [0.5], [1.0]]))
     near, _ = candidates.near(
         centers, active, each=30, scale=1e-6, rng=np.random.default_rng(1)
@@ -91,7 +92,7 @@ def test_a_parameter_that_becomes_active_is_drawn_anew() -> None:
             },
         }
     )
-    candidates = Candidates(Encoding(space))
+    candidates = Candidates(UnitCube(space))
     center = space.encode({"kind": "a"})[None]
     near, active = candidates.near(
         center,
@@ -119,7 +120,7 @@ def test_ordered_axes_go_from_0_to_1() -> None:
 def test_a_wide_linear_range_is_also_seen_on_a_logarithmic_scale() -> None:
     space = SearchSpace.parse({"decay": "uniform(0.0001, 1)", "x": "uniform(1, 999)"})
     encoding = Encoding(space)
-    assert list(encoding.wide) == [0]
+    assert list(encoding.cube.wide) == [0]
     point = space.encode({"decay": 0.01, "x": 500.0})[None]
     plain = encoding.features(point, np.ones((1, 2), bool))
     logarithmic = encoding.features(point, np.ones((1, 2), bool), logarithmic=True)

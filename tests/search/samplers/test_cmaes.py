@@ -5,7 +5,7 @@ import pytest
 from scipy.special import ndtr
 
 from experiments.search.fields import DefinitionError
-from experiments.search.gp.encoding import UnitCube
+from experiments.search.gp.cube import UnitCube
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.history import History
 from experiments.search.records import Objective, TrialRecord

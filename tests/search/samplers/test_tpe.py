@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from experiments.search.gp.encoding import CubeAxis, UnitCube
+from experiments.search.gp.cube import CubeAxis, UnitCube
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.history import History
 from experiments.search.records import Objective, TrialRecord
