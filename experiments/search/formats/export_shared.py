@@ -15,6 +15,7 @@ from experiments.search.fields import Diagnostics, is_number
 from experiments.search.formats.mapping import parameter_placeholder
 from experiments.search.formats.nodes import Node, json_value
 from experiments.search.records import JSONObject, JSONValue
+from experiments.search.space.continuous import MAX_EXPONENT
 from experiments.search.space.notation import read_distribution
 
 MAX_LISTED = 1_000
@@ -45,7 +46,9 @@ def ends_of(dist: JSONObject) -> tuple[float, float]:
     if "normal" in kind:
         mu, reach = number(dist, "mu"), SIGMAS * number(dist, "sigma")
         low, high = mu - reach, mu + reach
-    return (math.exp(low), math.exp(high)) if "log" in kind else (low, high)
+    if "log" in kind:
+        low, high = (math.exp(min(end, MAX_EXPONENT)) for end in (low, high))
+    return low, high
 
 
 def values_of(dist: JSONObject, *, base: float = math.e) -> list[JSONValue] | None:

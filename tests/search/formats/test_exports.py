@@ -380,3 +380,11 @@ def test_yaml_text_means_the_same_to_every_reader(document):
     text = as_yaml(document)
     assert yaml.safe_load(text) == document
     assert load_document(text) == document
+
+
+@pytest.mark.parametrize("format", EXPORTERS)
+def test_a_distribution_without_bounds_may_reach_beyond_all_floats(format: str) -> None:
+    law = {"type": "lognormal", "mu": 600, "sigma": 90}
+    space = {**PLAIN["search_space"], "lr": law}  # type: ignore[dict-item]
+    document = parse_document({**PLAIN, "search_space": space}).dump()
+    assert export_sweep(document, format)[0]
