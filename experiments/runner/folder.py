@@ -20,40 +20,51 @@ MAX_SCRATCH_LENGTH = 70
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
+class Inside:
+    """A path in an attempt's folder."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, folder: AttemptFolder, owner: object) -> Path:
+        return folder.root / self._name
+
+
 @dataclass(frozen=True)
 class AttemptFolder:
     """`<home>/attempts/<attempt>/` and the names inside it."""
 
     root: Path
 
+    # The training process's working folder, with the code's copy.
+    work = Inside("work")
+    # Files in here are kept as artifacts.
+    outputs = Inside("work/outputs")
+    # The outputs of an earlier attempt, read-only.
+    resume = Inside("resume")
+    # The copy of an output during its upload.
+    shipping = Inside("shipping")
+    # Programs that come first on the training process's PATH.
+    programs = Inside("bin")
+    log = Inside("log")
+    # How the training ended, until the site knows it.
+    end = Inside("end.json")
+    # What the training process and the runner write for each other.
+    notes = Inside("notes")
+    # Reports that the training process could not deliver, as JSON lines.
+    spool = Inside("notes/spool.jsonl")
+    # Exists once the script has used the client, which notices a stop request. Its size
+    # is the number of points that the client could neither send nor keep.
+    client = Inside("notes/spool.jsonl.client")
+    # Written by the client when it sees a stop request: the reason, or an empty line if
+    # the script continues anyway.
+    stop_seen = Inside("notes/spool.jsonl.told")
+    # Written by the runner when it asks the training process to stop.
+    stop = Inside("notes/spool.jsonl.stop")
+
     @classmethod
     def of(cls, home: Path, attempt: str) -> AttemptFolder:
         return cls(home.absolute() / "attempts" / attempt)
-
-    @property
-    def work(self) -> Path:
-        """The training process's working folder, with the code's copy."""
-        return self.root / "work"
-
-    @property
-    def outputs(self) -> Path:
-        """Files in here are kept as artifacts."""
-        return self.work / "outputs"
-
-    @property
-    def resume(self) -> Path:
-        """The outputs of an earlier attempt, read-only."""
-        return self.root / "resume"
-
-    @property
-    def shipping(self) -> Path:
-        """The copy of an output during its upload."""
-        return self.root / "shipping"
-
-    @property
-    def programs(self) -> Path:
-        """Programs that come first on the training process's PATH."""
-        return self.root / "bin"
 
     @property
     def scratch(self) -> Path:
@@ -64,50 +75,12 @@ class AttemptFolder:
         name = hashlib.sha256(os.fsencode(self.root.parent)).hexdigest()[:12]
         return Path(tempfile.gettempdir(), f"sweepsite-trials-{name}", self.root.name)
 
-    @property
-    def notes(self) -> Path:
-        """What the training process and the runner write for each other."""
-        return self.root / "notes"
-
-    @property
-    def spool(self) -> Path:
-        """Reports that the training process could not deliver, as JSON lines."""
-        return self.notes / "spool.jsonl"
-
-    @property
-    def client(self) -> Path:
-        """Exists once the script has used the client, which notices a stop request.
-
-        Its size is the number of points that the client could neither send nor keep.
-        """
-        return self.notes / "spool.jsonl.client"
-
     def lost_points(self) -> int:
         """How many points are lost, now that the training has ended."""
         try:
             return self.client.stat().st_size
         except FileNotFoundError:
             return 0
-
-    @property
-    def stop_seen(self) -> Path:
-        """Written by the client when it sees a stop request: the reason, or an empty
-        line if the script continues anyway."""
-        return self.notes / "spool.jsonl.told"
-
-    @property
-    def stop(self) -> Path:
-        """Written by the runner when it asks the training process to stop."""
-        return self.notes / "spool.jsonl.stop"
-
-    @property
-    def log(self) -> Path:
-        return self.root / "log"
-
-    @property
-    def end(self) -> Path:
-        """How the training ended, until the site knows it."""
-        return self.root / "end.json"
 
     def touch(self) -> None:
         """Mark it as in use: the cleanup removes old folders, and a training may run
