@@ -1,4 +1,4 @@
-// charts/curves.js and its neighbours need Chart.js only to draw; their pure parts are
+// charts/curves.js and its neighbors need Chart.js only to draw; their pure parts are
 // tested with an empty stand-in for the browser's global.
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ const { labelled } = await import("../../static/js/charts/curve_ends.js");
 const { curvesTable, pointsOf } = await import("../../static/js/charts/curves.js");
 const { bestSoFarTable, incumbents, markHeight, placesOf } = await import("../../static/js/charts/best_so_far.js");
 const { differences, placeTip } = await import("../../static/js/charts/tooltip.js");
-const { rankColour } = await import("../../static/js/charts/viridis.js");
+const { rankColor } = await import("../../static/js/charts/viridis.js");
 
 function trial(number, state, extra = {}) {
   return { number, state, best: false, value: 0.5, reports: 5, params: {}, curve: [], ...extra };
@@ -103,9 +103,9 @@ test("the tooltip stays inside the chart", () => {
 });
 
 test("the better end of the ranks contrasts with the ground", () => {
-  const light = (colour) => colour.match(/\d+/g).map(Number).reduce((a, b) => a + b);
-  assert.ok(light(rankColour(1, false)) < light(rankColour(0, false)));
-  assert.ok(light(rankColour(1, true)) > light(rankColour(0, true)));
+  const light = (color) => color.match(/\d+/g).map(Number).reduce((a, b) => a + b);
+  assert.ok(light(rankColor(1, false)) < light(rankColor(0, false)));
+  assert.ok(light(rankColor(1, true)) > light(rankColor(0, true)));
 });
 
 test("the data table has a row per trial with the state in words", () => {

@@ -1,9 +1,9 @@
-// The YAML beside the form: coloured, its wrong lines marked; and as a text to edit.
+// The YAML beside the form: colored, its wrong lines marked; and as a text to edit.
 
 import { lineRange, pieces } from "./yaml.js";
 
-// Colour the keys and placeholders of the lines that stand there.
-export function colourLines(root) {
+// Color the keys and placeholders of the lines that stand there.
+export function colorLines(root) {
   for (const code of root.querySelectorAll(".yaml code")) {
     code.replaceChildren(
       ...pieces(code.textContent).map(({ kind, text }) => {
@@ -26,13 +26,13 @@ export function paintLines(form, answer, shown) {
   twin.scrollTop = top;
   const wrong = new Set(shown.map((problem) => problem.line));
   twin.querySelectorAll("li").forEach((line, index) => line.classList.toggle("is-wrong", wrong.has(index + 1)));
-  colourLines(twin);
+  colorLines(twin);
   const copy = form.querySelector("[data-copy-yaml]");
   if (copy) copy.dataset.copy = answer.yaml;
 }
 
 export function wireTwin(form) {
-  colourLines(form);
+  colorLines(form);
   form.addEventListener("click", (event) => {
     const button = event.target.closest("[data-line]");
     const text = form.querySelector("[data-yaml]");

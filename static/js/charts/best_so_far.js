@@ -50,7 +50,7 @@ function measure(state) {
   state.floor = state.range.min + (state.range.max - state.range.min) * 0.035;
 }
 
-function datasets(state, colours) {
+function datasets(state, colors) {
   const { trials, objective } = state.model;
   const marks = trials.filter((trial) => trial.state !== "queued" || trial.best);
   return [
@@ -58,7 +58,7 @@ function datasets(state, colours) {
       type: "line",
       data: incumbents(trials, objective.goal).map(([x, y]) => ({ x, y: state.scale.forward(y) })),
       stepped: true,
-      borderColor: colours.fill.best,
+      borderColor: colors.fill.best,
       borderWidth: 2,
       pointHitRadius: 0,
       order: 1,
@@ -73,7 +73,7 @@ function datasets(state, colours) {
   ];
 }
 
-function options(state, colours) {
+function options(state, colors) {
   const xScale = {
     forward: (value) => value,
     ticks: (pixels) => wholeTicks(0, state.end, pixels / 100),
@@ -83,38 +83,38 @@ function options(state, colours) {
     layout: { padding: { right: 16, top: 20 } },
     interaction: { mode: "nearest", intersect: true },
     scales: {
-      x: axis(xScale, { title: "trial", colours, horizontal: true, min: -0.6, max: state.end + 0.6 }),
-      y: axis(state.scale, { colours, ...state.range }),
+      x: axis(xScale, { title: "trial", colors, horizontal: true, min: -0.6, max: state.end + 0.6 }),
+      y: axis(state.scale, { colors, ...state.range }),
     },
     onHover: (event, active, chart) => state.hover(active, chart),
   };
 }
 
-function drawLeft(chart, state, colours) {
+function drawLeft(chart, state, colors) {
   if (state.left === 0) return;
   const { ctx, chartArea: area, scales } = chart;
   const x = scales.x.getPixelForValue(state.last + 0.5);
   const band = { x, y: area.top - 8, width: area.right - x, height: area.bottom - area.top + 10 };
-  roundedBox(ctx, band, 2, { fill: colours.sunken });
+  roundedBox(ctx, band, 2, { fill: colors.sunken });
   const text = `${state.left} left`;
   ctx.font = font(11.5);
   if (ctx.measureText(text).width > band.width - 8) return;
-  const style = { colour: colours.ink3, halo: colours.sunken, font: font(11.5), align: "center" };
+  const style = { color: colors.ink3, halo: colors.sunken, font: font(11.5), align: "center" };
   haloText(ctx, text, x + band.width / 2, area.bottom - 10, style);
 }
 
-function drawMarks(chart, colours) {
+function drawMarks(chart, colors) {
   const { ctx } = chart;
   const points = chart.getDatasetMeta(1).data;
   let best = null;
   chart.data.datasets[1].data.forEach(({ trial }, index) => {
     const { x, y } = points[index];
     if (trial.best) best = { x, y, trial };
-    else stateMark(ctx, trial.state, x, y, colours);
+    else stateMark(ctx, trial.state, x, y, colors);
   });
   if (!best) return;
-  stateMark(ctx, "best", best.x, best.y, colours);
-  const style = { colour: colours.tone.best, halo: colours.surface, font: font(12, 600), align: "center" };
+  stateMark(ctx, "best", best.x, best.y, colors);
+  const style = { color: colors.tone.best, halo: colors.surface, font: font(12, 600), align: "center" };
   const half = 24;
   const x = Math.max(chart.chartArea.left + half, Math.min(best.x, chart.width - half));
   haloText(ctx, metric(best.trial.value), x, best.y - 16, style);

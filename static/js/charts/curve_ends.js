@@ -49,18 +49,18 @@ function ends(chart) {
   return found;
 }
 
-export function endMarks(chart, colours) {
+export function endMarks(chart, colors) {
   const { ctx, chartArea } = chart;
   const found = ends(chart);
   const few = found.size <= FEW;
   for (const { x, y, trial } of found.values()) {
     if (y > chartArea.bottom + 4) continue;
     const look = lookOf(trial).name;
-    if (look === "best") dot(ctx, x, y, 4, colours.fill.best, colours.surface);
-    if (look === "running") dot(ctx, x, y, 3.5, colours.fill.running, colours.surface);
-    if (look === "completed" && few) dot(ctx, x, y, 3.5, colours.fill.completed, colours.surface);
-    if (look === "terminated") dot(ctx, x, y, 3.5, colours.fill.terminated);
-    if (look === "failed") cross(ctx, x, y, 3, colours.fill.failed, colours.surface);
+    if (look === "best") dot(ctx, x, y, 4, colors.fill.best, colors.surface);
+    if (look === "running") dot(ctx, x, y, 3.5, colors.fill.running, colors.surface);
+    if (look === "completed" && few) dot(ctx, x, y, 3.5, colors.fill.completed, colors.surface);
+    if (look === "terminated") dot(ctx, x, y, 3.5, colors.fill.terminated);
+    if (look === "failed") cross(ctx, x, y, 3, colors.fill.failed, colors.surface);
   }
 }
 
@@ -72,19 +72,19 @@ function labelOf(ctx, end) {
   return { ...end, text, value, width: width + 2, height: end.trial.best ? 28 : 14 };
 }
 
-function drawLabel(ctx, { trial, text, value, box }, colours, bold) {
+function drawLabel(ctx, { trial, text, value, box }, colors, bold) {
   const look = lookOf(trial).name;
-  const style = { colour: colours.tone[look], halo: colours.surface, font: bold };
+  const style = { color: colors.tone[look], halo: colors.surface, font: bold };
   if (look !== "best") {
     haloText(ctx, text, box.x, box.y + box.height / 2, style);
     return;
   }
-  star(ctx, box.x + 6, box.y + 7, 6.2, colours.tone.best, colours.surface);
+  star(ctx, box.x + 6, box.y + 7, 6.2, colors.tone.best, colors.surface);
   haloText(ctx, text, box.x + 15, box.y + 8, style);
   haloText(ctx, value, box.x, box.y + 22, { ...style, font: font(11.5, 600) });
 }
 
-export function endLabels(chart, colours, model) {
+export function endLabels(chart, colors, model) {
   const { ctx, chartArea, width } = chart;
   const found = ends(chart);
   const bold = font(12, 600);
@@ -96,5 +96,5 @@ export function endLabels(chart, colours, model) {
   const marks = [...found.values()]
     .filter(({ trial }) => lookOf(trial).name !== "completed")
     .map(({ x, y }) => ({ x: x - 4, y: y - 4, width: 8, height: 8 }));
-  for (const label of placeLabels(labels, area, marks)) drawLabel(ctx, label, colours, bold);
+  for (const label of placeLabels(labels, area, marks)) drawLabel(ctx, label, colors, bold);
 }

@@ -34,8 +34,8 @@ export function pointsOf(trial, x) {
     .map((point) => ({ x: point[column], y: point[1] }));
 }
 
-function styleOf(trial, colours, few) {
-  const { fill } = colours;
+function styleOf(trial, colors, few) {
+  const { fill } = colors;
   const look = lookOf(trial).name;
   const styles = {
     best: { borderColor: fill.best, borderWidth: 3 },
@@ -44,10 +44,10 @@ function styleOf(trial, colours, few) {
     terminated: { borderColor: fill.terminated, borderWidth: 1.25, borderDash: [4, 3] },
     failed: { borderColor: fill.failed, borderWidth: 1.25 },
   };
-  return styles[look] ?? { borderColor: colours.line2, borderWidth: 1 };
+  return styles[look] ?? { borderColor: colors.line2, borderWidth: 1 };
 }
 
-function dataset(trial, state, colours) {
+function dataset(trial, state, colors) {
   const points = pointsOf(trial, state.x).map((point) => ({
     x: point.x,
     y: point.y === null ? Number.NaN : state.scale.forward(point.y),
@@ -57,22 +57,22 @@ function dataset(trial, state, colours) {
     data: points,
     order: LAYER[lookOf(trial).name] ?? 6,
     cubicInterpolationMode: state.count > MANY ? "default" : "monotone",
-    ...styleOf(trial, colours, state.count <= FEW),
+    ...styleOf(trial, colors, state.count <= FEW),
   };
 }
 
-// The best curve's halo: the same line in the ground's colour, below it.
-function haloOf(best, colours) {
-  return { ...best, halo: true, order: 0.5, borderColor: colours.surface, borderWidth: 6 };
+// The best curve's halo: the same line in the ground's color, below it.
+function haloOf(best, colors) {
+  return { ...best, halo: true, order: 0.5, borderColor: colors.surface, borderWidth: 6 };
 }
 
-function datasets(state, colours) {
+function datasets(state, colors) {
   const drawn = state.model.trials.filter(
     (trial) => trial.curve.length > 0 && (trial.best || !state.hidden.has(trial.state)),
   );
-  const sets = drawn.map((trial) => dataset(trial, state, colours));
+  const sets = drawn.map((trial) => dataset(trial, state, colors));
   const best = sets.find((set) => set.trial.best);
-  return best ? [...sets, haloOf(best, colours)] : sets;
+  return best ? [...sets, haloOf(best, colors)] : sets;
 }
 
 function measure(state) {
@@ -90,14 +90,14 @@ function measure(state) {
   if (state.xs[0] === state.xs[1]) state.xs[1] += 1;
 }
 
-function xAxis(state, colours) {
+function xAxis(state, colors) {
   const [min, max] = state.xs;
   const whole = state.x !== "seconds";
   const scale = whole
     ? { forward: (v) => v, ticks: (pixels) => wholeTicks(min, max, pixels / 90), text: String }
     : makeScale("linear", [min, max]);
   const title = state.x === "report" && state.model.xLabel ? state.model.xLabel : TITLES[state.x];
-  return axis(scale, { title, colours, horizontal: true, min, max });
+  return axis(scale, { title, colors, horizontal: true, min, max });
 }
 
 function freeRight(model) {
@@ -105,14 +105,14 @@ function freeRight(model) {
   return best ? Math.max(FREE_RIGHT, metric(best.value).length * 7 + 13) : FREE_RIGHT;
 }
 
-function options(state, colours) {
+function options(state, colors) {
   return {
     layout: { padding: { right: freeRight(state.model), top: 10 } },
     events: ["mousemove", "mouseout", "touchstart"],
     interaction: { mode: "nearest", intersect: false, axis: "xy" },
     scales: {
-      x: xAxis(state, colours),
-      y: axis(state.scale, { colours, ...padded(state.scale) }),
+      x: xAxis(state, colors),
+      y: axis(state.scale, { colors, ...padded(state.scale) }),
     },
     onHover: (event, active, chart) => state.hover(event, active, chart),
   };
@@ -161,30 +161,30 @@ function hoverer(state, tip) {
   };
 }
 
-function drawHovered(chart, { set, at }, colours) {
+function drawHovered(chart, { set, at }, colors) {
   const { ctx } = chart;
   const meta = chart.getDatasetMeta(set);
   const { trial } = chart.data.datasets[set];
-  const colour = colours.fill[lookOf(trial).name];
+  const color = colors.fill[lookOf(trial).name];
   ctx.save();
   ctx.beginPath();
   meta.dataset.path(ctx);
   ctx.lineWidth = trial.best ? 3 : 2.5;
-  ctx.strokeStyle = colour;
+  ctx.strokeStyle = color;
   ctx.stroke();
   ctx.restore();
-  dot(ctx, at.x, at.y, 4.5, colour, colours.surface);
+  dot(ctx, at.x, at.y, 4.5, color, colors.surface);
 }
 
 function endsPlugin(state) {
   return {
     id: "ends",
     afterDatasetsDraw(chart) {
-      const colours = palette();
+      const colors = palette();
       const there = state.hovered && chart.data.datasets[state.hovered.set];
-      if (there) drawHovered(chart, state.hovered, colours);
-      endMarks(chart, colours);
-      endLabels(chart, colours, state.model);
+      if (there) drawHovered(chart, state.hovered, colors);
+      endMarks(chart, colors);
+      endLabels(chart, colors, state.model);
     },
   };
 }

@@ -1,4 +1,4 @@
-// Chart.js as this site uses it: no animation, no legend, colours from the CSS
+// Chart.js as this site uses it: no animation, no legend, colors from the CSS
 // variables. Chart.js comes from a plain <script> and is the only global.
 
 const { Chart } = globalThis;
@@ -12,7 +12,7 @@ function reader(element = document.documentElement) {
 
 const FILLS = ["best", "running", "completed", "terminated", "failed", "cancelled", "queued"];
 
-// The current theme's colours as strings that a canvas understands.
+// The current theme's colors as strings that a canvas understands.
 export function palette() {
   const read = reader();
   const all = (suffix) => Object.fromEntries(FILLS.map((n) => [n, read(`--${n}${suffix}`)]));
@@ -43,7 +43,7 @@ export function font(size = 12, weight = 400) {
 }
 
 export function applyDefaults() {
-  const colours = palette();
+  const colors = palette();
   const { defaults } = Chart;
   defaults.animation = false;
   defaults.responsive = true;
@@ -51,8 +51,8 @@ export function applyDefaults() {
   defaults.resizeDelay = 50;
   defaults.parsing = false;
   defaults.normalized = true;
-  defaults.color = colours.ink3;
-  defaults.borderColor = colours.grid;
+  defaults.color = colors.ink3;
+  defaults.borderColor = colors.grid;
   defaults.font.family = getComputedStyle(document.body).fontFamily;
   defaults.font.size = 11.5;
   defaults.plugins.legend.display = false;
@@ -68,26 +68,26 @@ export function onThemeChange(redraw) {
   return () => document.removeEventListener("themechange", redraw);
 }
 
-function axisTitle(text, colours) {
-  return { display: Boolean(text), text, color: colours.ink3, font: { size: 11.5 }, padding: { top: 2 } };
+function axisTitle(text, colors) {
+  return { display: Boolean(text), text, color: colors.ink3, font: { size: 11.5 }, padding: { top: 2 } };
 }
 
 // A Chart.js scale for positions made by scales.js: round ticks, written in the value's
 // own unit. Horizontal grid only. `length` is about how many pixels the axis has.
-export function axis(scale, { title, colours, horizontal = false, min, max }) {
+export function axis(scale, { title, colors, horizontal = false, min, max }) {
   return {
     type: "linear",
     min,
     max,
     border: { display: false },
-    grid: { display: !horizontal, color: colours.grid, drawTicks: false },
-    title: axisTitle(title, colours),
+    grid: { display: !horizontal, color: colors.grid, drawTicks: false },
+    title: axisTitle(title, colors),
     afterBuildTicks(built) {
       const length = horizontal ? built.chart.width : built.chart.height - 60;
       built.ticks = scale.ticks(length).map((value) => ({ value: scale.forward(value), own: value }));
     },
     ticks: {
-      color: colours.ink3,
+      color: colors.ink3,
       padding: 6,
       autoSkip: false,
       maxRotation: 0,

@@ -48,13 +48,13 @@ export function columnsOf(labels) {
 }
 
 // Moved apart where they meet, shortened where the chart ends. labels: [{index (of the
-// dataset), lines: [text], colour, weight, starred (optional)}].
-export function drawEndWords(chart, labels, colours) {
+// dataset), lines: [text], color, weight, starred (optional)}].
+export function drawEndWords(chart, labels, colors) {
   const found = labels.flatMap((label) => placedLabel(chart, label));
-  for (const column of columnsOf(found)) drawColumn(chart, column, colours);
+  for (const column of columnsOf(found)) drawColumn(chart, column, colors);
 }
 
-function placedLabel(chart, { index, lines, colour, weight, starred = false }) {
+function placedLabel(chart, { index, lines, color, weight, starred = false }) {
   const { ctx, chartArea, width } = chart;
   const end = lastPoint(chart, index);
   if (!end) return [];
@@ -64,17 +64,17 @@ function placedLabel(chart, { index, lines, colour, weight, starred = false }) {
   const x = left + (starred ? STAR : 0);
   const texts = lines.map((text) => shortened(text, width - x, measure));
   const right = x + Math.max(...texts.map(measure));
-  return [{ left, right, x, y: end.y, texts, colour, weight, starred }];
+  return [{ left, right, x, y: end.y, texts, color, weight, starred }];
 }
 
-function drawColumn({ ctx, chartArea }, column, colours) {
+function drawColumn({ ctx, chartArea }, column, colors) {
   const tall = Math.max(15, ...column.map(({ texts }) => texts.length * 14 + 1));
-  const centres = spread(column.map(({ y }) => y), tall, 8, chartArea.bottom - 6);
-  column.forEach(({ left, x, texts, colour, weight, starred }, k) => {
-    const top = centres[k] - ((texts.length - 1) * 14) / 2;
-    if (starred) star(ctx, left + 6, top, 6, colour, colours.surface);
+  const centers = spread(column.map(({ y }) => y), tall, 8, chartArea.bottom - 6);
+  column.forEach(({ left, x, texts, color, weight, starred }, k) => {
+    const top = centers[k] - ((texts.length - 1) * 14) / 2;
+    if (starred) star(ctx, left + 6, top, 6, color, colors.surface);
     texts.forEach((text, row) => {
-      const style = { colour, halo: colours.surface, font: font(11.5, weight) };
+      const style = { color, halo: colors.surface, font: font(11.5, weight) };
       haloText(ctx, text, x, top + row * 14, style);
     });
   });

@@ -53,11 +53,11 @@ export function placeLabels(labels, area, taken = []) {
   return placed;
 }
 
-// Moves the few labels of one column apart so that all fit: positions (centres) at
+// Moves the few labels of one column apart so that all fit: positions (centers) at
 // least `gap` from each other and within [low, high], in the order they came in.
-export function spread(centres, gap, low, high) {
-  const order = centres.map((_, index) => index).sort((a, b) => centres[a] - centres[b]);
-  const result = [...centres];
+export function spread(centers, gap, low, high) {
+  const order = centers.map((_, index) => index).sort((a, b) => centers[a] - centers[b]);
+  const result = [...centers];
   let floor = low;
   for (const index of order) {
     result[index] = Math.max(result[index], floor);

@@ -21,23 +21,23 @@ export function onScale(points, scale) {
   return points.map(([x, y]) => ({ x, y: Number.isFinite(y) ? scale.forward(y) : Number.NaN }));
 }
 
-function xAxis(state, colours, title) {
+function xAxis(state, colors, title) {
   const [min, max] = state.xs;
   const counted = Number.isInteger(min) && Number.isInteger(max);
   const scale = counted
     ? { forward: (value) => value, ticks: (pixels) => wholeTicks(min, max, pixels / 70), text: tickText }
     : makeScale("linear", [min, max]);
-  return axis(scale, { title, colours, horizontal: true, min, max });
+  return axis(scale, { title, colors, horizontal: true, min, max });
 }
 
-export function lineOptions(state, colours, title, right) {
+export function lineOptions(state, colors, title, right) {
   return {
     layout: { padding: { right, top: 8 } },
     events: ["mousemove", "mouseout"],
     onHover: (event, _, chart) => state.hover(chart, event),
     scales: {
-      x: xAxis(state, colours, title),
-      y: axis(state.scale, { colours, ...padded(state.scale) }),
+      x: xAxis(state, colors, title),
+      y: axis(state.scale, { colors, ...padded(state.scale) }),
     },
   };
 }
@@ -51,7 +51,7 @@ export function nearestPlace(places, x) {
 }
 
 // Shows the tooltip of the nearest place: content(place) gives {title, rows, marks}, where
-// marks are [{y (a position), colour}], or null. state.hovered keeps the place's marks.
+// marks are [{y (a position), color}], or null. state.hovered keeps the place's marks.
 export function placeHover(state, tip, placesOf, content) {
   return (chart, event) => {
     const { x: across, y: along } = chart.scales;
@@ -68,19 +68,19 @@ export function placeHover(state, tip, placesOf, content) {
 }
 
 // The hovered place: a thin upright line and a dot on each line there.
-export function drawPlace(chart, { hovered }, colours) {
+export function drawPlace(chart, { hovered }, colors) {
   if (!hovered) return;
   const { ctx, chartArea: area, scales } = chart;
   const x = scales.x.getPixelForValue(hovered.place);
   ctx.save();
-  ctx.strokeStyle = colours.line2;
+  ctx.strokeStyle = colors.line2;
   ctx.lineWidth = 1;
   ctx.beginPath();
   ctx.moveTo(x, area.top);
   ctx.lineTo(x, area.bottom);
   ctx.stroke();
   ctx.restore();
-  for (const { y, colour } of hovered.marks) {
-    dot(ctx, x, scales.y.getPixelForValue(y), 3.5, colour, colours.surface);
+  for (const { y, color } of hovered.marks) {
+    dot(ctx, x, scales.y.getPixelForValue(y), 3.5, color, colors.surface);
   }
 }

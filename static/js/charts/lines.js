@@ -35,15 +35,15 @@ function hasStairs(points) {
   return points.some((point, k) => k > 0 && point[0] === points[k - 1][0]);
 }
 
-function colourOf({ best }, k, colours) {
-  if (best) return colours.fill.best;
-  return k % 2 === 0 ? colours.ink3 : colours.ink;
+function colorOf({ best }, k, colors) {
+  if (best) return colors.fill.best;
+  return k % 2 === 0 ? colors.ink3 : colors.ink;
 }
 
-function datasets({ model, scale }, colours) {
+function datasets({ model, scale }, colors) {
   return model.series.map((series, k) => ({
     data: onScale(series.points, scale),
-    borderColor: colourOf(series, k, colours),
+    borderColor: colorOf(series, k, colors),
     borderDash: series.best ? [] : DASHES[k % DASHES.length],
     borderWidth: series.best ? 2.5 : 1.75,
     cubicInterpolationMode: hasStairs(series.points) ? "default" : "monotone",
@@ -55,16 +55,16 @@ function namesPlugin(state) {
   return {
     id: "names",
     afterDatasetsDraw(chart) {
-      const colours = palette();
+      const colors = palette();
       const labels = state.model.series.map(({ name, best }, index) => ({
         index,
         lines: [name],
-        colour: best ? colours.tone.best : index % 2 === 0 ? colours.ink2 : colours.ink,
+        color: best ? colors.tone.best : index % 2 === 0 ? colors.ink2 : colors.ink,
         weight: 600,
         starred: best,
       }));
-      drawEndWords(chart, labels, colours);
-      drawPlace(chart, state, colours);
+      drawEndWords(chart, labels, colors);
+      drawPlace(chart, state, colors);
     },
   };
 }
@@ -79,14 +79,14 @@ export function valueAt(points, x) {
 }
 
 function contentAt({ model, scale }, x) {
-  const colours = palette();
+  const colors = palette();
   const found = model.series
-    .map((series, k) => ({ name: series.name, value: valueAt(series.points, x), colour: colourOf(series, k, colours) }))
+    .map((series, k) => ({ name: series.name, value: valueAt(series.points, x), color: colorOf(series, k, colors) }))
     .filter(({ value }) => Number.isFinite(value));
   return {
     title: `${model.xLabel}: ${number(x)}`,
     rows: found.map(({ name, value }) => ({ name, text: metric(value) })),
-    marks: found.map(({ value, colour }) => ({ y: scale.forward(value), colour })),
+    marks: found.map(({ value, color }) => ({ y: scale.forward(value), color })),
   };
 }
 
@@ -108,7 +108,7 @@ export function drawLines(canvas, model) {
     tip,
     measure,
     datasets,
-    options: (now, colours) => lineOptions(now, colours, now.model.xLabel, room()),
+    options: (now, colors) => lineOptions(now, colors, now.model.xLabel, room()),
     plugins: [namesPlugin(state)],
   });
 }

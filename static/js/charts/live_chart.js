@@ -3,7 +3,7 @@
 
 import { Chart, applyDefaults, onThemeChange, palette } from "./defaults.js";
 
-// parts: {type, state, measure(state), datasets(state, colours), options(state, colours),
+// parts: {type, state, measure(state), datasets(state, colors), options(state, colors),
 // plugins, tip}. `state` holds the model and the options, and whatever measure() adds.
 // Returns {chart, update(model), set(options), destroy()}.
 export function liveChart(canvas, parts) {
@@ -12,8 +12,8 @@ export function liveChart(canvas, parts) {
   function content() {
     applyDefaults();
     measure(state);
-    const colours = palette();
-    return { data: { datasets: datasets(state, colours) }, options: options(state, colours) };
+    const colors = palette();
+    return { data: { datasets: datasets(state, colors) }, options: options(state, colors) };
   }
 
   const chart = new Chart(canvas, { type, plugins, ...content() });

@@ -15,7 +15,7 @@ function starPath(ctx, x, y, radius) {
   ctx.closePath();
 }
 
-export function star(ctx, x, y, radius, colour, halo) {
+export function star(ctx, x, y, radius, color, halo) {
   starPath(ctx, x, y, radius);
   ctx.lineJoin = "round";
   if (halo) {
@@ -23,11 +23,11 @@ export function star(ctx, x, y, radius, colour, halo) {
     ctx.strokeStyle = halo;
     ctx.stroke();
   }
-  ctx.fillStyle = colour;
+  ctx.fillStyle = color;
   ctx.fill();
 }
 
-export function dot(ctx, x, y, radius, colour, halo) {
+export function dot(ctx, x, y, radius, color, halo) {
   if (halo) {
     ctx.beginPath();
     ctx.arc(x, y, radius + 1.5, 0, Math.PI * 2);
@@ -36,32 +36,32 @@ export function dot(ctx, x, y, radius, colour, halo) {
   }
   ctx.beginPath();
   ctx.arc(x, y, radius, 0, Math.PI * 2);
-  ctx.fillStyle = colour;
+  ctx.fillStyle = color;
   ctx.fill();
 }
 
-export function ring(ctx, x, y, radius, colour, ground) {
+export function ring(ctx, x, y, radius, color, ground) {
   ctx.beginPath();
   ctx.arc(x, y, radius, 0, Math.PI * 2);
   ctx.fillStyle = ground;
   ctx.fill();
   ctx.lineWidth = 1.6;
-  ctx.strokeStyle = colour;
+  ctx.strokeStyle = color;
   ctx.stroke();
 }
 
-function halfDisc(ctx, x, y, radius, colour, ground) {
-  ring(ctx, x, y, radius, colour, ground);
+function halfDisc(ctx, x, y, radius, color, ground) {
+  ring(ctx, x, y, radius, color, ground);
   ctx.beginPath();
   ctx.arc(x, y, radius, -Math.PI / 2, Math.PI / 2);
   ctx.closePath();
-  ctx.fillStyle = colour;
+  ctx.fillStyle = color;
   ctx.fill();
 }
 
-export function cross(ctx, x, y, radius, colour, halo) {
+export function cross(ctx, x, y, radius, color, halo) {
   ctx.lineCap = "round";
-  for (const [width, paint] of [[5, halo], [1.8, colour]]) {
+  for (const [width, paint] of [[5, halo], [1.8, color]]) {
     if (!paint) continue;
     ctx.beginPath();
     ctx.moveTo(x - radius, y - radius);
@@ -74,8 +74,8 @@ export function cross(ctx, x, y, radius, colour, halo) {
   }
 }
 
-function barred(ctx, x, y, radius, colour, ground) {
-  ring(ctx, x, y, radius, colour, ground);
+function barred(ctx, x, y, radius, color, ground) {
+  ring(ctx, x, y, radius, color, ground);
   ctx.beginPath();
   ctx.moveTo(x + radius * 0.7, y - radius * 0.7);
   ctx.lineTo(x - radius * 0.7, y + radius * 0.7);
@@ -98,7 +98,7 @@ export function stateMark(ctx, state, x, y, palette) {
 }
 
 // Text with a halo of the ground, so that it stays readable over lines.
-export function haloText(ctx, text, x, y, { colour, halo, font, align = "left" }) {
+export function haloText(ctx, text, x, y, { color, halo, font, align = "left" }) {
   ctx.save();
   ctx.font = font;
   ctx.textAlign = align;
@@ -107,7 +107,7 @@ export function haloText(ctx, text, x, y, { colour, halo, font, align = "left" }
   ctx.lineWidth = 3.5;
   ctx.strokeStyle = halo;
   ctx.strokeText(text, x, y);
-  ctx.fillStyle = colour;
+  ctx.fillStyle = color;
   ctx.fillText(text, x, y);
   ctx.restore();
 }

@@ -19,7 +19,7 @@ import { liveChart } from "./live_chart.js";
 import { dot, haloText, roundedBox, star } from "./marks.js";
 import { layOut, nearestLine } from "./parallel_geometry.js";
 import { createTooltip } from "./tooltip.js";
-import { rankColour } from "./viridis.js";
+import { rankColor } from "./viridis.js";
 
 const NARROW = 560;
 // Beside the outer upright axes: room for words, at least and at most.
@@ -73,19 +73,19 @@ function trace(ctx, frame, axes, places) {
   }
 }
 
-function strokeLine(ctx, { frame, axes }, line, { colour, width, dash = [] }) {
+function strokeLine(ctx, { frame, axes }, line, { color, width, dash = [] }) {
   ctx.beginPath();
   trace(ctx, frame, axes, line.places);
   ctx.setLineDash(dash);
   ctx.lineWidth = width;
-  ctx.strokeStyle = colour;
+  ctx.strokeStyle = color;
   ctx.stroke();
   ctx.setLineDash([]);
 }
 
-function drawAxes(ctx, { frame, axes }, colours) {
+function drawAxes(ctx, { frame, axes }, colors) {
   ctx.lineWidth = 1;
-  ctx.strokeStyle = colours.line2;
+  ctx.strokeStyle = colors.line2;
   for (const axis of axes) {
     ctx.beginPath();
     ctx.moveTo(...point(frame, axis.across, axis.start));
@@ -94,11 +94,11 @@ function drawAxes(ctx, { frame, axes }, colours) {
   }
 }
 
-function drawTitles(ctx, { frame, axes }, colours, width) {
+function drawTitles(ctx, { frame, axes }, colors, width) {
   ctx.font = font(12, 600);
   axes.forEach(({ axis, across }, k) => {
     const text = axis.title;
-    const style = { colour: colours.ink, halo: colours.surface, font: font(12, 600) };
+    const style = { color: colors.ink, halo: colors.surface, font: font(12, 600) };
     if (frame.flat) {
       haloText(ctx, text, 12, across - 16, style);
       return;
@@ -109,9 +109,9 @@ function drawTitles(ctx, { frame, axes }, colours, width) {
   });
 }
 
-function pill(ctx, text, box, colours) {
-  roundedBox(ctx, box, 4, { fill: withAlpha(colours.surface, 0.82) });
-  ctx.fillStyle = colours.ink3;
+function pill(ctx, text, box, colors) {
+  roundedBox(ctx, box, 4, { fill: withAlpha(colors.surface, 0.82) });
+  ctx.fillStyle = colors.ink3;
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
   ctx.fillText(text, box.x + box.width / 2, box.y + box.height / 2 + 0.5);
@@ -136,7 +136,7 @@ function fitted(ctx, { frame }, { axis, start, end }) {
   return (text) => shortened(text, room, (each) => ctx.measureText(each).width);
 }
 
-function drawTicks(ctx, layout, colours, best) {
+function drawTicks(ctx, layout, colors, best) {
   ctx.font = font(11.5);
   layout.axes.forEach((axis, index) => {
     const last = index === layout.axes.length - 1;
@@ -152,7 +152,7 @@ function drawTicks(ctx, layout, colours, best) {
     for (const { at, text } of thin(ticks, gap, hidden)) {
       if (text === named || underPill(layout, axis, at, hidden)) continue;
       const shown = fitting(text);
-      pill(ctx, shown, wordBox(ctx, layout, index, at, shown), colours);
+      pill(ctx, shown, wordBox(ctx, layout, index, at, shown), colors);
     }
   });
 }
@@ -175,7 +175,7 @@ function pillWidth(ctx, text, starred) {
 
 // The best line's value in an outlined pill next to its dot: left of it on upright axes,
 // below it on flat ones, whose names are above.
-function drawBestPill(ctx, layout, line, index, colours) {
+function drawBestPill(ctx, layout, line, index, colors) {
   const { frame, axes } = layout;
   const axis = axes[index];
   const text = bestText(line, axis);
@@ -184,50 +184,50 @@ function drawBestPill(ctx, layout, line, index, colours) {
   const [x, y] = point(frame, axis.across, line.places[index]);
   const left = frame.flat ? Math.min(x - width / 2, frame.alongHigh + 20 - width) : x - width - 7;
   const box = { x: Math.max(2, left), y: frame.flat ? y + 6 : y - 9, width, height: 18 };
-  roundedBox(ctx, box, 4, { fill: colours.surface, stroke: colours.fill.best });
-  if (starred) star(ctx, box.x + 12, box.y + 9, 5.5, colours.tone.best);
-  ctx.fillStyle = colours.tone.best;
+  roundedBox(ctx, box, 4, { fill: colors.surface, stroke: colors.fill.best });
+  if (starred) star(ctx, box.x + 12, box.y + 9, 5.5, colors.tone.best);
+  ctx.fillStyle = colors.tone.best;
   ctx.textAlign = "left";
   ctx.textBaseline = "middle";
   ctx.fillText(text, box.x + (starred ? 21 : 7), box.y + 9.5);
 }
 
-function drawBest(ctx, layout, line, colours) {
-  strokeLine(ctx, layout, line, { colour: colours.surface, width: 6.5 });
-  strokeLine(ctx, layout, line, { colour: colours.fill.best, width: 3 });
+function drawBest(ctx, layout, line, colors) {
+  strokeLine(ctx, layout, line, { color: colors.surface, width: 6.5 });
+  strokeLine(ctx, layout, line, { color: colors.fill.best, width: 3 });
   layout.axes.forEach((axis, index) => {
     const [x, y] = point(layout.frame, axis.across, line.places[index]);
-    dot(ctx, x, y, 4, colours.fill.best, colours.surface);
+    dot(ctx, x, y, 4, colors.fill.best, colors.surface);
   });
 }
 
-function drawLines(ctx, layout, colours) {
+function drawLines(ctx, layout, colors) {
   ctx.globalAlpha = layout.lines.length > 60 ? 0.6 : 0.85;
   for (const line of layout.lines) {
     if (line.trial.best) continue;
     const dash = line.trial.state === "terminated" ? [3, 3] : [];
-    strokeLine(ctx, layout, line, { colour: rankColour(line.share, colours.dark), width: 1.25, dash });
+    strokeLine(ctx, layout, line, { color: rankColor(line.share, colors.dark), width: 1.25, dash });
   }
   ctx.globalAlpha = 1;
 }
 
 function drawAll(chart, layout, hovered) {
   const { ctx } = chart;
-  const colours = palette();
+  const colors = palette();
   const best = layout.lines.find((line) => line.trial.best);
   const over = layout.lines.find((line) => line.trial.number === hovered && !line.trial.best);
   ctx.save();
   ctx.lineJoin = "round";
-  drawAxes(ctx, layout, colours);
-  drawLines(ctx, layout, colours);
+  drawAxes(ctx, layout, colors);
+  drawLines(ctx, layout, colors);
   if (over) {
-    strokeLine(ctx, layout, over, { colour: colours.surface, width: 5 });
-    strokeLine(ctx, layout, over, { colour: colours.fill[over.trial.state], width: 2.5 });
+    strokeLine(ctx, layout, over, { color: colors.surface, width: 5 });
+    strokeLine(ctx, layout, over, { color: colors.fill[over.trial.state], width: 2.5 });
   }
-  if (best) drawBest(ctx, layout, best, colours);
-  drawTicks(ctx, layout, colours, best);
-  drawTitles(ctx, layout, colours, chart.width);
-  if (best) layout.axes.forEach((_, index) => drawBestPill(ctx, layout, best, index, colours));
+  if (best) drawBest(ctx, layout, best, colors);
+  drawTicks(ctx, layout, colors, best);
+  drawTitles(ctx, layout, colors, chart.width);
+  if (best) layout.axes.forEach((_, index) => drawBestPill(ctx, layout, best, index, colors));
   ctx.restore();
 }
 
@@ -292,7 +292,7 @@ export function drawParallel(canvas, model) {
   return handle;
 }
 
-// The key of the colours: a small ramp between words, for the card's head.
+// The key of the colors: a small ramp between words, for the card's head.
 export function drawRamp(slot, metricName) {
   const strip = document.createElement("canvas");
   strip.width = 56;
@@ -300,10 +300,10 @@ export function drawRamp(slot, metricName) {
   const { dark } = palette();
   const ctx = strip.getContext("2d");
   for (let x = 0; x < 56; x += 1) {
-    ctx.fillStyle = rankColour(x / 55, dark);
+    ctx.fillStyle = rankColor(x / 55, dark);
     ctx.fillRect(x, 0, 1, 8);
   }
-  slot.replaceChildren(`colour: rank of ${metricName}`, strip, "better →");
+  slot.replaceChildren(`color: rank of ${metricName}`, strip, "better →");
   slot.hidden = false;
 }
 

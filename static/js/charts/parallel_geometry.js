@@ -68,10 +68,10 @@ function bandPlace(axis, low, high) {
 }
 
 // Lines that meet in one place are drawn next to each other, better ones further along.
-function fan(members, centre, room, direction) {
+function fan(members, center, room, direction) {
   const step = Math.min(SPREAD, room / Math.max(1, members.length));
   const half = (step * (members.length - 1)) / 2;
-  return members.map((number, k) => [number, centre + direction * (k * step - half)]);
+  return members.map((number, k) => [number, center + direction * (k * step - half)]);
 }
 
 function groups(order, keyOf) {

@@ -38,17 +38,17 @@ function measure(state) {
   state.heights = heights(state.drawn, state.model);
 }
 
-function datasets({ heights: { failed, ran } }, colours) {
+function datasets({ heights: { failed, ran } }, colors) {
   const look = { grouped: false, borderRadius: 2, maxBarThickness: 56, categoryPercentage: 0.8, barPercentage: 0.9 };
   return [
-    { data: failed, backgroundColor: colours.fill.failed, ...look },
-    { data: ran, backgroundColor: colours.ink3, ...look },
+    { data: failed, backgroundColor: colors.fill.failed, ...look },
+    { data: ran, backgroundColor: colors.ink3, ...look },
   ];
 }
 
 const percent = (share) => `${Math.round(Math.abs(share) * 100)} %`;
 
-function valueAxis({ heights: { failed, ran } }, colours) {
+function valueAxis({ heights: { failed, ran } }, colors) {
   // Room for the two names at the ends.
   const most = 1.3 * Math.max(...failed.map(({ y }) => y), ...ran.map(({ y }) => -y), 0.1);
   return {
@@ -56,21 +56,21 @@ function valueAxis({ heights: { failed, ran } }, colours) {
     min: -most,
     max: most,
     border: { display: false },
-    grid: { color: (tick) => (tick.tick.value === 0 ? colours.line2 : colours.grid), drawTicks: false },
-    ticks: { color: colours.ink3, padding: 6, maxTicksLimit: 7, includeBounds: false, callback: percent },
+    grid: { color: (tick) => (tick.tick.value === 0 ? colors.line2 : colors.grid), drawTicks: false },
+    ticks: { color: colors.ink3, padding: 6, maxTicksLimit: 7, includeBounds: false, callback: percent },
   };
 }
 
-function placeAxis({ drawn }, colours) {
+function placeAxis({ drawn }, colors) {
   return {
     type: "category",
     labels: drawn.bars.map(({ tick }) => tick),
     offset: true,
     border: { display: false },
     grid: { display: false },
-    title: { display: true, text: drawn.name, color: colours.ink3, font: { size: 11.5 }, padding: { top: 2 } },
+    title: { display: true, text: drawn.name, color: colors.ink3, font: { size: 11.5 }, padding: { top: 2 } },
     ticks: {
-      color: colours.ink3,
+      color: colors.ink3,
       padding: 6,
       maxRotation: 40,
       callback: (place) => shortTick(drawn.bars[place].tick),
@@ -78,12 +78,12 @@ function placeAxis({ drawn }, colours) {
   };
 }
 
-function options(state, colours) {
+function options(state, colors) {
   return {
     layout: { padding: { right: 8, top: 8 } },
     events: ["mousemove", "mouseout"],
     onHover: (event, _, chart) => state.hover(event, chart),
-    scales: { x: placeAxis(state, colours), y: valueAxis(state, colours) },
+    scales: { x: placeAxis(state, colors), y: valueAxis(state, colors) },
   };
 }
 
@@ -92,12 +92,12 @@ function namesPlugin(state) {
   return {
     id: "shares",
     afterDatasetsDraw(chart) {
-      const colours = palette();
+      const colors = palette();
       const { ctx, chartArea: area } = chart;
       const { failed, ran } = state.model;
-      const style = { halo: colours.surface, font: font(11.5, 600) };
-      haloText(ctx, `the ${failed} failed`, area.left + 6, area.top + 9, { ...style, colour: colours.tone.failed });
-      haloText(ctx, `the ${ran} that ran`, area.left + 6, area.bottom - 9, { ...style, colour: colours.ink2 });
+      const style = { halo: colors.surface, font: font(11.5, 600) };
+      haloText(ctx, `the ${failed} failed`, area.left + 6, area.top + 9, { ...style, color: colors.tone.failed });
+      haloText(ctx, `the ${ran} that ran`, area.left + 6, area.bottom - 9, { ...style, color: colors.ink2 });
     },
   };
 }

@@ -21,14 +21,14 @@ import { liveChart } from "./live_chart.js";
 import { haloText } from "./marks.js";
 import { createTooltip } from "./tooltip.js";
 
-function thresholdSets({ model, scale }, colours) {
-  const fill = colours.fill[model.state] ?? colours.accent;
+function thresholdSets({ model, scale }, colors) {
+  const fill = colors.fill[model.state] ?? colors.accent;
   const line = (points, style) => ({ data: onScale(points, scale), ...style });
   return [
     line(model.best, { borderColor: fill, borderWidth: 2.5, order: 1 }),
-    line(model.threshold, { borderColor: colours.ink, borderWidth: 2, order: 2 }),
+    line(model.threshold, { borderColor: colors.ink, borderWidth: 2, order: 2 }),
     line(model.reports, { borderColor: fill, borderWidth: 1.25, borderDash: [4, 3], order: 3 }),
-    ...model.rivals.map((points) => line(points, { borderColor: colours.line2, borderWidth: 1, order: 4 })),
+    ...model.rivals.map((points) => line(points, { borderColor: colors.line2, borderWidth: 1, order: 4 })),
   ];
 }
 
@@ -42,35 +42,35 @@ function measureThreshold(state) {
   state.scale = makeScale("linear", domainOf(values, { goal: model.goal, musts }), model.goal);
 }
 
-function drawUnjudged(chart, model, colours) {
+function drawUnjudged(chart, model, colors) {
   if (!model.unjudgedUntil) return;
   const { ctx, chartArea: area, scales } = chart;
   const right = Math.min(area.right, scales.x.getPixelForValue(model.unjudgedUntil + 0.5));
   ctx.save();
-  ctx.fillStyle = colours.sunken;
+  ctx.fillStyle = colors.sunken;
   ctx.fillRect(area.left, area.top, right - area.left, area.height);
   ctx.restore();
 }
 
 // Above the lines, so that it can be read; shortened where the part is narrow.
-function nameUnjudged(chart, model, colours) {
+function nameUnjudged(chart, model, colors) {
   if (!model.unjudgedUntil) return;
   const { ctx, chartArea: area, scales } = chart;
   const room = scales.x.getPixelForValue(model.unjudgedUntil + 0.5) - area.left - 8;
   ctx.font = font(11.5);
   const texts = [`not judged before report ${model.unjudgedUntil + 1}`, "not judged"];
   const text = texts.find((each) => ctx.measureText(each).width <= room);
-  const style = { colour: colours.ink3, halo: colours.sunken, font: font(11.5) };
+  const style = { color: colors.ink3, halo: colors.sunken, font: font(11.5) };
   if (text) haloText(ctx, text, area.left + 6, area.top + 10, style);
 }
 
-function drawEnded(chart, model, colours) {
+function drawEnded(chart, model, colors) {
   if (!model.endedAt) return;
   const { ctx, chartArea: area, scales } = chart;
   const x = scales.x.getPixelForValue(model.endedAt);
   ctx.save();
   ctx.setLineDash([3, 3]);
-  ctx.strokeStyle = colours.fill[model.state] ?? colours.line2;
+  ctx.strokeStyle = colors.fill[model.state] ?? colors.line2;
   ctx.lineWidth = 1;
   ctx.beginPath();
   ctx.moveTo(x, area.top);
@@ -79,19 +79,19 @@ function drawEnded(chart, model, colours) {
   ctx.restore();
 }
 
-function thresholdWords(chart, model, colours) {
+function thresholdWords(chart, model, colors) {
   const wide = chart.width >= 560;
-  const tone = colours.tone[model.state] ?? colours.accent;
+  const tone = colors.tone[model.state] ?? colors.accent;
   const valued = (word, points) => {
     const text = metric(points.at(-1)?.[1] ?? null);
     return wide ? [`${word} ${text}`] : [word, text];
   };
   const labels = [
-    { index: 1, lines: valued(model.lineName ?? "threshold", model.threshold), colour: colours.ink, weight: 600 },
-    { index: 0, lines: valued("own best", model.best), colour: tone, weight: 600 },
-    { index: 2, lines: ["its reports"], colour: tone, weight: 400 },
+    { index: 1, lines: valued(model.lineName ?? "threshold", model.threshold), color: colors.ink, weight: 600 },
+    { index: 0, lines: valued("own best", model.best), color: tone, weight: 600 },
+    { index: 2, lines: ["its reports"], color: tone, weight: 400 },
   ];
-  drawEndWords(chart, labels, colours);
+  drawEndWords(chart, labels, colors);
 }
 
 function thresholdPlugin(state) {
@@ -99,11 +99,11 @@ function thresholdPlugin(state) {
     id: "threshold",
     beforeDraw: (chart) => drawUnjudged(chart, state.model, palette()),
     afterDatasetsDraw(chart) {
-      const colours = palette();
-      drawEnded(chart, state.model, colours);
-      nameUnjudged(chart, state.model, colours);
-      thresholdWords(chart, state.model, colours);
-      drawPlace(chart, state, colours);
+      const colors = palette();
+      drawEnded(chart, state.model, colors);
+      nameUnjudged(chart, state.model, colors);
+      thresholdWords(chart, state.model, colors);
+      drawPlace(chart, state, colors);
     },
   };
 }
@@ -118,15 +118,15 @@ export function valuesAt({ reports, best, threshold, lineName = "threshold" }, n
 }
 
 function contentAt({ model, scale }, n) {
-  const colours = palette();
-  const own = colours.fill[model.state] ?? colours.accent;
+  const colors = palette();
+  const own = colors.fill[model.state] ?? colors.accent;
   const found = valuesAt(model, n);
   return {
     title: `Report ${n}`,
     rows: found.map(({ name, value }) => ({ name, text: metric(value) })),
     marks: found.map(({ name, value }) => ({
       y: scale.forward(value),
-      colour: name === "threshold" ? colours.ink : own,
+      color: name === "threshold" ? colors.ink : own,
     })),
   };
 }
@@ -143,8 +143,8 @@ export function drawThreshold(canvas, model) {
     tip,
     measure: measureThreshold,
     datasets: thresholdSets,
-    options: (now, colours) =>
-      lineOptions(now, colours, now.model.xLabel ?? "report", canvas.parentElement.clientWidth < 560 ? 70 : 130),
+    options: (now, colors) =>
+      lineOptions(now, colors, now.model.xLabel ?? "report", canvas.parentElement.clientWidth < 560 ? 70 : 130),
     plugins: [thresholdPlugin(state)],
   });
 }

@@ -1,5 +1,5 @@
 // What each policy saves and loses: a line over the range of one of its settings, the
-// sweep's own in the accent colour, the others in grey with different dashes.
+// sweep's own in the accent color, the others in gray with different dashes.
 //
 // Model: {metric, happened: {saved, name}, families: [{name, field, own, points: [{words,
 //   saved, places, regret, ended, current}]}]}; saved is a share, regret in the metric.
@@ -45,14 +45,14 @@ function scales(state) {
   return { percent, down, saved, lost };
 }
 
-function datasets(state, colours) {
+function datasets(state, colors) {
   let others = 0;
   return drawnFamilies(state.model).map((family) => {
     const dash = family.own ? [] : DASHES[others++ % DASHES.length];
     return {
       family,
       data: family.points.map((point) => ({ x: point.saved, y: -point[state.lost], point })),
-      borderColor: family.own ? colours.accent : colours.ink3,
+      borderColor: family.own ? colors.accent : colors.ink3,
       borderWidth: family.own ? 2 : 1.25,
       borderDash: dash,
       order: family.own ? 0 : 1,
@@ -61,7 +61,7 @@ function datasets(state, colours) {
   });
 }
 
-function options(state, colours) {
+function options(state, colors) {
   const { percent, down, saved, lost } = scales(state);
   const title = state.lost === "places" ? "places lost by the best that is reached" : `${state.model.metric} lost`;
   return {
@@ -69,44 +69,44 @@ function options(state, colours) {
     events: ["mousemove", "mouseout", "click", "touchstart", "touchmove"],
     onHover: (event, _, chart) => hover(state, chart, event),
     scales: {
-      x: { ...axis(percent, { title: "compute saved, %", colours, horizontal: true, min: 0, max: saved }), grid: { color: colours.grid, drawTicks: false } },
-      y: axis(down, { title, colours, min: -lost * 1.06, max: lost * 0.06 }),
+      x: { ...axis(percent, { title: "compute saved, %", colors, horizontal: true, min: 0, max: saved }), grid: { color: colors.grid, drawTicks: false } },
+      y: axis(down, { title, colors, min: -lost * 1.06, max: lost * 0.06 }),
     },
   };
 }
 
 // ---- marks and words ------------------------------------------------------------------
 
-function drawPoints(chart, colours) {
+function drawPoints(chart, colors) {
   chart.data.datasets.forEach(({ family }, index) => {
-    const colour = family.own ? colours.accent : colours.ink3;
+    const color = family.own ? colors.accent : colors.ink3;
     chart.getDatasetMeta(index).data.forEach((place, k) => {
       const size = family.points[k].current ? 7 : family.own ? 3.5 : 2.2;
-      dot(chart.ctx, place.x, place.y, size, colour, colours.surface);
+      dot(chart.ctx, place.x, place.y, size, color, colors.surface);
     });
   });
 }
 
 // Next to the point, or `above` the line that continues from it.
-function labelOf(chart, index, k, text, colour, above = 0) {
+function labelOf(chart, index, k, text, color, above = 0) {
   const place = chart.getDatasetMeta(index).data[k];
   chart.ctx.font = font(11.5, 600);
   const width = chart.ctx.measureText(text).width;
-  return { x: place.x, y: place.y - above, width, height: 14, away: above > 0 ? -5 : 9, text, colour };
+  return { x: place.x, y: place.y - above, width, height: 14, away: above > 0 ? -5 : 9, text, color };
 }
 
 // One's own setting first, then where each line ends, then the other end of one's own.
-function wanted(chart, colours) {
+function wanted(chart, colors) {
   const found = [];
   chart.data.datasets.forEach(({ family }, index) => {
-    const colour = family.own ? colours.accent : colours.ink2;
+    const color = family.own ? colors.accent : colors.ink2;
     const last = family.points.length - 1;
     const far = family.points[0].saved > family.points[last].saved ? 0 : last;
     const current = family.points.findIndex((point) => point.current);
-    if (current >= 0) found.push({ rank: 0, ...labelOf(chart, index, current, `your setting: ${family.points[current].words}`, colour, 18) });
-    if (far !== current) found.push({ rank: family.own ? 1 : 2, ...labelOf(chart, index, far, `${family.name}, ${family.points[far].words}`, colour) });
+    if (current >= 0) found.push({ rank: 0, ...labelOf(chart, index, current, `your setting: ${family.points[current].words}`, color, 18) });
+    if (far !== current) found.push({ rank: family.own ? 1 : 2, ...labelOf(chart, index, far, `${family.name}, ${family.points[far].words}`, color) });
     const near = last - far;
-    if (family.own && near !== current && near !== far) found.push({ rank: 3, ...labelOf(chart, index, near, family.points[near].words, colour, 13) });
+    if (family.own && near !== current && near !== far) found.push({ rank: 3, ...labelOf(chart, index, near, family.points[near].words, color, 13) });
   });
   return found.sort((a, b) => a.rank - b.rank);
 }
@@ -115,16 +115,16 @@ function happenedAt(chart, { happened }) {
   return { x: chart.scales.x.getPixelForValue(happened.saved), y: chart.scales.y.getPixelForValue(0) };
 }
 
-function drawWords(chart, state, colours) {
+function drawWords(chart, state, colors) {
   const { ctx, chartArea } = chart;
   const area = { left: chartArea.left, right: chart.width, top: 0, bottom: chartArea.bottom };
   const start = happenedAt(chart, state.model);
-  ring(ctx, start.x, start.y, 5, colours.ink, colours.surface);
+  ring(ctx, start.x, start.y, 5, colors.ink, colors.surface);
   ctx.font = font(11.5, 600);
   const text = state.model.happened.name;
-  const first = { ...start, y: start.y - 15, width: ctx.measureText(text).width, height: 14, away: 0, text, colour: colours.ink };
-  for (const { box, text: words, colour } of placeLabels([first, ...wanted(chart, colours)], area)) {
-    haloText(ctx, words, box.x, box.y + box.height / 2, { colour, halo: colours.surface, font: font(11.5, 600) });
+  const first = { ...start, y: start.y - 15, width: ctx.measureText(text).width, height: 14, away: 0, text, color: colors.ink };
+  for (const { box, text: words, color } of placeLabels([first, ...wanted(chart, colors)], area)) {
+    haloText(ctx, words, box.x, box.y + box.height / 2, { color, halo: colors.surface, font: font(11.5, 600) });
   }
 }
 
@@ -132,9 +132,9 @@ function marksPlugin(state) {
   return {
     id: "marks",
     afterDatasetsDraw(chart) {
-      const colours = palette();
-      drawPoints(chart, colours);
-      drawWords(chart, state, colours);
+      const colors = palette();
+      drawPoints(chart, colors);
+      drawWords(chart, state, colors);
     },
   };
 }

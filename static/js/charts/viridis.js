@@ -20,8 +20,8 @@ export function viridis(share) {
   return `rgb(${mix.join(" ")})`;
 }
 
-// Colour of a rank: 0 the worst, 1 the best. The ramp is cut so that the better end
+// Color of a rank: 0 the worst, 1 the best. The ramp is cut so that the better end
 // contrasts most with the background.
-export function rankColour(share, dark) {
+export function rankColor(share, dark) {
   return dark ? viridis(0.22 + 0.78 * share) : viridis(0.86 * (1 - share));
 }

@@ -1,4 +1,4 @@
-// A few trials' curves over each other. Colour says the state, as everywhere; the
+// A few trials' curves over each other. Color says the state, as everywhere; the
 // number at every line's end says which trial it is.
 //
 // Model: {objective: {metric, goal}, xLabel, turned: whether better is up,
@@ -50,14 +50,14 @@ function measure(state) {
   if (state.xs[0] === state.xs[1]) state.xs[1] += 1;
 }
 
-function datasets({ model, scale }, colours) {
+function datasets({ model, scale }, colors) {
   const dashes = dashesOf(model.trials);
   return model.trials.map((trial, index) => {
     const look = lookOf(trial).name;
     return {
       trial,
       data: trial.curve.map(([x, y]) => ({ x, y: Number.isFinite(y) ? scale.forward(y) : Number.NaN })),
-      borderColor: look === "cancelled" || look === "queued" ? colours.ink3 : colours.fill[look],
+      borderColor: look === "cancelled" || look === "queued" ? colors.ink3 : colors.fill[look],
       borderWidth: WIDTHS[look] ?? 1.75,
       borderDash: dashes[index],
       cubicInterpolationMode: "monotone",
@@ -66,7 +66,7 @@ function datasets({ model, scale }, colours) {
   });
 }
 
-function options(state, colours) {
+function options(state, colors) {
   const [min, max] = state.xs;
   const across = {
     forward: (value) => value,
@@ -78,8 +78,8 @@ function options(state, colours) {
     layout: { padding: { right: Math.min(120, 28 + longest * 7), top: 10 } },
     events: [],
     scales: {
-      x: axis(across, { title: state.model.xLabel, colours, horizontal: true, min, max }),
-      y: axis(state.scale, { colours, ...padded(state.scale) }),
+      x: axis(across, { title: state.model.xLabel, colors, horizontal: true, min, max }),
+      y: axis(state.scale, { colors, ...padded(state.scale) }),
     },
   };
 }
@@ -91,22 +91,22 @@ function endsOf(chart) {
   });
 }
 
-function drawMark(ctx, { x, y, trial }, colours) {
+function drawMark(ctx, { x, y, trial }, colors) {
   const look = lookOf(trial).name;
-  const colour = look === "cancelled" || look === "queued" ? colours.ink3 : colours.fill[look];
-  if (look === "failed") cross(ctx, x, y, 3, colour, colours.surface);
-  else dot(ctx, x, y, 3.5, colour, colours.surface);
+  const color = look === "cancelled" || look === "queued" ? colors.ink3 : colors.fill[look];
+  if (look === "failed") cross(ctx, x, y, 3, color, colors.surface);
+  else dot(ctx, x, y, 3.5, color, colors.surface);
 }
 
-function drawNames(chart, ends, colours) {
+function drawNames(chart, ends, colors) {
   const { ctx, chartArea } = chart;
-  const centres = spread(ends.map((end) => end.y), 15, 8, chartArea.bottom - 4);
+  const centers = spread(ends.map((end) => end.y), 15, 8, chartArea.bottom - 4);
   ends.forEach(({ x, trial }, k) => {
     const look = lookOf(trial).name;
-    const style = { colour: colours.tone[look], halo: colours.surface, font: font(12, 600) };
+    const style = { color: colors.tone[look], halo: colors.surface, font: font(12, 600) };
     const lead = trial.best ? 15 : 0;
-    if (trial.best) star(ctx, x + 14, centres[k] - 1, 6, colours.tone.best, colours.surface);
-    haloText(ctx, trial.name, x + 8 + lead, centres[k], style);
+    if (trial.best) star(ctx, x + 14, centers[k] - 1, 6, colors.tone.best, colors.surface);
+    haloText(ctx, trial.name, x + 8 + lead, centers[k], style);
   });
 }
 
@@ -114,10 +114,10 @@ function endsPlugin() {
   return {
     id: "ends",
     afterDatasetsDraw(chart) {
-      const colours = palette();
+      const colors = palette();
       const ends = endsOf(chart);
-      for (const end of ends) drawMark(chart.ctx, end, colours);
-      drawNames(chart, ends, colours);
+      for (const end of ends) drawMark(chart.ctx, end, colors);
+      drawNames(chart, ends, colors);
     },
   };
 }

@@ -1,7 +1,7 @@
-// The import page: reads a chosen or dropped file at once, and colours keys.
+// The import page: reads a chosen or dropped file at once, and colors keys.
 // Without scripts a button sends the file.
 
-import { colourLines } from "../builder/twin.js";
+import { colorLines } from "../builder/twin.js";
 
 const form = document.querySelector("[data-import]");
 
@@ -31,5 +31,5 @@ function wireFile(input) {
 
 if (form) {
   wireFile(form.querySelector("[data-file]"));
-  colourLines(document);
+  colorLines(document);
 }
