@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from experiments.runner import landlock
 from tests.processes.running_site import (
     PASSWORD,
     ROOT,
@@ -17,7 +18,13 @@ from tests.processes.running_site import (
     wait_for,
 )
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        not landlock.version(), reason="the kernel has no Landlock here"
+    ),
+]
 ONE = {"max_total_trials": 1, "max_concurrent_trials": 1}
 DATABASE_PASSWORD = "only-for-this-database"
 

@@ -22,6 +22,10 @@ from experiments.runner.walls import (
     weakness,
 )
 
+pytestmark = pytest.mark.skipif(
+    not landlock.version(), reason="no Landlock in this kernel"
+)
+
 
 def build(tmp_path: Path, **worker: str) -> Walls:
     folder = AttemptFolder.of(tmp_path / "data" / "worker", "41")
