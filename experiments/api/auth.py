@@ -21,7 +21,7 @@ from ninja.security import HttpBearer
 
 from experiments import access
 from experiments.api import rate_limits
-from experiments.api.errors import ApiError
+from experiments.api.errors import ApiError, too_many
 from experiments.db.prepared import Placeholder, SelectObject
 from experiments.models import (
     ApiToken,
@@ -61,11 +61,8 @@ class LimitedBearer(HttpBearer):
     """A bearer token, of which each caller may send so many requests a second."""
 
     def __call__(self, request: HttpRequest) -> Any | None:
-        if rate_limits.is_guessing(request):
-            raise too_many(1, "with a wrong token from your address")
         found = super().__call__(request)
         if found is not None:
-            rate_limits.note_success(request)
             key, rate = self.limit_of(found)
             if wait := rate_limits.requests.take(key, rate):
                 raise too_many(wait, f"by one caller, who may send {rate} a second")
@@ -75,12 +72,6 @@ class LimitedBearer(HttpBearer):
         """For a trial, a pool's workers or a runner."""
         key = f"{type(self).__name__} {found.pk}"
         return key, settings.WORKER_REQUESTS_PER_SECOND
-
-
-def too_many(wait: int, words: str) -> ApiError:
-    unit = "second" if wait == 1 else "seconds"
-    message = f"Too many requests {words}. Retry in {wait} {unit}."
-    return ApiError(429, "too_many_requests", message, retry_after=wait)
 
 
 class WorkerAuth(LimitedBearer):

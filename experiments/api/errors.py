@@ -44,6 +44,12 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
 
+def too_many(wait: int, words: str) -> ApiError:
+    unit = "second" if wait == 1 else "seconds"
+    message = f"Too many requests {words}. Retry in {wait} {unit}."
+    return ApiError(429, "too_many_requests", message, retry_after=wait)
+
+
 class ClosedSchema(Schema):
     """A body whose unknown fields are errors."""
 
@@ -56,13 +62,13 @@ def add_error_handlers(api: NinjaAPI) -> None:
     def handle(kind: type[Exception], refusal: Callable[[Any], ApiError]) -> None:
         def answer(request: HttpRequest, error: Any) -> HttpResponse:
             found = refusal(error)
+            if found.status == 401 and (wait := rate_limits.take_failure(request)):
+                found = too_many(wait, "with a wrong token from your address")
             body = {
                 "code": found.code,
                 "message": str(found),
                 "fields": found.fields,
             }
-            if found.status == 401:
-                rate_limits.note_failure(request)
             response = api.create_response(
                 request, {"error": body}, status=found.status
             )

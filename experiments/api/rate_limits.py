@@ -16,7 +16,6 @@ from django.http import HttpRequest
 
 from experiments.access import address_of
 from experiments.lru_cache import LruCache
-from experiments.tokens import token_digest
 
 # Seconds of requests that may come at once.
 BURST = 20.0
@@ -41,35 +40,14 @@ class RateLimit:
             self._paid_at.put(key, paid_at)
         return 0
 
-    def is_used_up(self, key: str, rate: float) -> bool:
-        paid_at = self._paid_at.get(key) or 0.0
-        return paid_at + 1 / rate > time.monotonic() + BURST
-
     def clear(self) -> None:
         self._paid_at.clear()
 
 
 requests, failures = RateLimit(), RateLimit()
-# Digests of tokens that were right lately: wrong ones from the same address, such as
-# those behind one router, never hold them up.
-_known: LruCache[str, bool] = LruCache(MAX_KEYS)
 
 
-def note_success(request: HttpRequest) -> None:
-    _known.put(_credential(request), True)
-
-
-def note_failure(request: HttpRequest) -> None:
-    failures.take(address_of(request), settings.API_FAILURES_PER_SECOND)
-
-
-def is_guessing(request: HttpRequest) -> bool:
-    """Whether the token need not be looked up: too many from there were wrong."""
-    rate = settings.API_FAILURES_PER_SECOND
-    if not failures.is_used_up(address_of(request), rate):
-        return False
-    return not _known.get(_credential(request))
-
-
-def _credential(request: HttpRequest) -> str:
-    return token_digest(request.headers.get("Authorization", ""))
+def take_failure(request: HttpRequest) -> int:
+    """Count a wrong token; else the seconds after which one may come. A right token is
+    always looked up: trials of one host share its address, as those behind a router."""
+    return failures.take(address_of(request), settings.API_FAILURES_PER_SECOND)

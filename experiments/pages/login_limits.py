@@ -108,6 +108,8 @@ def network_of(address: str) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address
+    # A server that listens on IPv6 sees IPv4 visitors in this form.
+    found = getattr(found, "ipv4_mapped", None) or found
     return str(ipaddress.ip_network((found, 64 if found.version == 6 else 32), False))
 
 

@@ -15,6 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from experiments.models import Event, LoginLimit, User
+from experiments.pages.login_limits import network_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -151,6 +152,10 @@ def test_nobody_shuts_a_person_out_of_a_browser_that_the_person_used(
     fail(client, 10)
     assert log_in(client).status_code == 429
     assert log_in(client, "max", "wrong").status_code == 200
+
+
+def test_ipv4_visitors_of_a_server_on_ipv6_have_limits_of_their_own() -> None:
+    assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1") == "192.0.2.1/32"
 
 
 def test_many_names_from_one_network_are_limited(client: Client, ada: User) -> None:
