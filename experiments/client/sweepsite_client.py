@@ -36,8 +36,7 @@ __all__ = ["log", "outputs", "params", "resume_from", "should_stop", "stop_reaso
 __all__ += ["trial_id", "trial_name"]
 
 CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 5.0
-# After a failed try of d seconds, pause for 20 d, at most half a minute.
-COST, FIRST_PAUSE, MAX_PAUSE = 20, 0.5, 30.0
+COST, FIRST_PAUSE, MAX_PAUSE = 20, 0.5, 30.0  # a pause: 20 times a failed try
 POINTS_AT_ONCE, MAX_IN_MEMORY = 500, 10_000
 NOTES = ("stop", "told", "client")  # suffixes of the files beside the spool
 MAX_SPOOL, MAX_WARNINGS, MAX_NAME = 32 << 20, 30, 300  # names: the site takes 250
@@ -379,9 +378,10 @@ def _answer(status: int, text: bytes) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _locked(path: str) -> Iterator[BinaryIO]:
-    with open(path, "ab") as file:
+    with open(path, "ab") as file, contextlib.ExitStack() as stack:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX)
+            stack.callback(fcntl.flock, file, fcntl.LOCK_UN)  # a fork has it open too
         yield file
 
 

@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from experiments.runner.folder import AttemptFolder
@@ -87,14 +88,27 @@ def keep(end: KeptEnd, folder: AttemptFolder) -> None:
 
     Without room on the disk the attempt only has its runner to deliver it.
     """
-    written = folder.end.with_suffix(".new")
     try:
-        file = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        fcntl.flock(file, fcntl.LOCK_EX)
-        os.write(file, end.dump())
-        os.replace(written, folder.end)
+        _write(end.dump(), folder.end)
     except OSError as problem:
         logger.warning("the end could not be written to disk: %s", problem)
+
+
+def _write(content: bytes, path: Path) -> None:
+    """All of it or, with an OSError, nothing: the earlier file then stays."""
+    written = path.with_suffix(".new")
+    file = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # Open after this, for the lock. On a full disk os.write may write a part.
+        with open(file, "wb", closefd=False) as stream:
+            stream.write(content)
+        os.fsync(file)
+        os.replace(written, path)
+    except OSError:
+        os.close(file)
+        written.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ POINTS_AT_ONCE = 500
 MAX_LINE_LENGTH = 16 * 1024
 MAX_REFUSED = 20
 QUIET_SECONDS = 15.0
+MAX_LOCK_SECONDS, LOCK_PAUSE = 2.0, 0.01
 NON_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
@@ -54,7 +55,9 @@ class SpoolSender:
         """
         with self._guard:
             if self._current is None and _is_quiet(self._spool):
-                self._claim()
+                with _locked(self._spool, seconds=0) as is_free:
+                    if is_free:
+                        self._claim()
             if self._current is not None:
                 self._send_batch(self._current)
 
@@ -67,7 +70,9 @@ class SpoolSender:
             if self._current is None:
                 self._current = self._oldest()
             if self._current is None and self._spool.exists():
-                self._claim()
+                # Who keeps it for longer does not write.
+                with _locked(self._spool, seconds=MAX_LOCK_SECONDS):
+                    self._claim()
             if self._current is None:
                 return False
             self._send_batch(self._current)
@@ -79,7 +84,7 @@ class SpoolSender:
         return min(found, default=None, key=lambda path: path.stat().st_mtime)
 
     def _claim(self) -> None:
-        with _locked(self._spool), contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError):
             os.rename(self._spool, self._own)
             self._current = self._own
 
@@ -120,14 +125,27 @@ class SpoolSender:
 
 
 @contextlib.contextmanager
-def _locked(spool: Path) -> Iterator[None]:
-    """The lock that the client takes too; both hold it only for microseconds."""
+def _locked(spool: Path, *, seconds: float) -> Iterator[bool]:
+    """The lock that the client takes too; both hold it only for microseconds. False:
+    somebody keeps it, such as a fork of a process that was killed just then."""
     lock = os.open(f"{spool}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield _take(lock, seconds=seconds)
+        # Closing alone would not free it, if there was a fork meanwhile.
+        fcntl.flock(lock, fcntl.LOCK_UN)
     finally:
         os.close(lock)
+
+
+def _take(lock: int, *, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(LOCK_PAUSE)
 
 
 def _is_quiet(spool: Path) -> bool:

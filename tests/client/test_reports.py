@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import os
 import subprocess
 import sys
@@ -263,6 +264,15 @@ def test_a_fork_reports_over_a_connection_of_its_own(sweep: Any, site: Any) -> N
     sweep.log(step=2, loss=1)
     assert sorted(site.points) == [("loss", 0), ("loss", 1), ("loss", 2)]
     assert site.connections == 2
+
+
+def test_a_fork_during_a_report_keeps_no_lock(sweep: Any, tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with sweep._locked(path) as file:
+        fork = os.dup(file.fileno())
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(fork)
 
 
 def test_the_site_may_live_below_a_path(

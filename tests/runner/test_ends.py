@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,23 @@ def test_an_end_is_read_as_it_was_written(runners: Any, end: AttemptOutcome) -> 
     )
     assert again.spec.runner_token == spec.runner_token
     assert again.spec.outputs_limit_bytes == spec.outputs_limit_bytes
+
+
+def test_an_end_that_finds_no_room_keeps_the_earlier_one(
+    runners: Any, tmp_path: Path
+) -> None:
+    spec = parse_spec(json.dumps(runners.spec("true")))
+    folder = AttemptFolder(tmp_path)
+    ends.keep(KeptEnd(spec, outcome(), {}, 0), folder)
+    earlier = folder.end.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(earlier) // 2, limits[1]))
+    try:
+        ends.keep(KeptEnd(spec, outcome(), {}, 1), folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert folder.end.read_bytes() == earlier
+    assert list(tmp_path.glob("end*")) == [folder.end]
 
 
 @pytest.mark.parametrize("place", ["finish.ended", "finish.points", "finish.delivered"])

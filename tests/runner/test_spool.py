@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
@@ -132,6 +133,22 @@ def test_while_training_runs_only_a_forgotten_spool_is_sent(
     sender.send_forgotten()
     assert len(site.arrivals) == 5
     assert not path.exists()
+
+
+def test_a_lock_that_somebody_keeps_holds_nothing_up(
+    path: Path, sender: SpoolSender, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a fork of a killed process: heartbeats continue, and the end does not
+    wait for it."""
+    monkeypatch.setattr(spool, "MAX_LOCK_SECONDS", 0.05)
+    path.write_text(lines(0, 5))
+    os.utime(path, (0, 0))
+    with open(f"{path}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sender.send_forgotten()
+        assert site.arrivals == []
+        send_all(sender)
+        assert len(site.arrivals) == 5
 
 
 def test_a_stop_in_the_answer_is_remembered(
