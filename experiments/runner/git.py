@@ -10,9 +10,11 @@ import hashlib
 import os
 import re
 import resource
+import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from experiments.runner.code import MAX_FILES, MAX_UNPACKED, CodeError
@@ -20,16 +22,24 @@ from experiments.runner.environment import PROXIES, git_environment
 from experiments.runner.file_lock import LockWait, held, in_use_lock, shared
 from experiments.runner.folder import size_in_words
 from experiments.runner.limits import ResourceLimit
-from experiments.runner.outbound import HostRefused, checked_addresses
+from experiments.runner.outbound import (
+    HostRefused,
+    checked_addresses,
+    is_allowed_by_name,
+)
 from experiments.runner.shared_folder import allowed_path
 from experiments.runner.sources import COMMIT, GitSource
 from experiments.runner.subprocesses import ProgramError, ProgramResult, Subprocesses
 
 # user@host:path, as ssh knows it; nothing in it may look like an option.
-SCP = re.compile(r"[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:(?!-)[^\s:][^\s]*")
-HOST = re.compile(r"(?:[A-Za-z0-9_][\w.-]*@)?\[?[A-Za-z0-9][\w.:-]*\]?")
+SCP = re.compile(r"(?a:[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*):(?!-)[^\s:][^\s]*")
+HOST = re.compile(r"(?a:(?:[A-Za-z0-9_][\w.-]*@)?\[?[A-Za-z0-9][\w.:-]*\]?)")
 REF = re.compile(r"(?![-/.])[^\s~^:?*\[\\\x00-\x20\x7f]{1,200}")
 SCHEMES = "a repository's address begins with https://, ssh://, git@ or file://"
+
+SSH_PORT = 22
+# Git's settings, and variables of its environment.
+Connection: TypeAlias = tuple[list[str], dict[str, str]]
 
 FETCH_SECONDS = 1800.0
 LOOK_SECONDS = 120.0
@@ -84,7 +94,15 @@ def checked(source: GitSource) -> GitSource:
 
 
 def _check_host(url: str, scheme: str) -> None:
-    place = urlsplit(url).netloc
+    try:
+        parts = urlsplit(url)
+        place, _ = parts.netloc, parts.port
+    except ValueError as problem:
+        raise CodeError(f"{url!r} is not a repository's address: {problem}") from None
+    if not place.isascii():
+        raise CodeError(
+            f"{place!r} must be written in ASCII, such as xn--bcher-kva.org"
+        )
     if not HOST.fullmatch(place) or (scheme == "https" and "@" in place):
         raise CodeError(
             f"{scheme}:// must be followed by a host without a password; git on the "
@@ -95,9 +113,15 @@ def _check_host(url: str, scheme: str) -> None:
 def remote_host(url: str) -> tuple[str, int]:
     """The host and port of an address that `checked` has let pass."""
     if "://" not in url:
-        return url.partition(":")[0].rpartition("@")[2], 22
+        return url.partition(":")[0].rpartition("@")[2], SSH_PORT
     parts = urlsplit(url)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 22)
+    usual = 443 if parts.scheme == "https" else SSH_PORT
+    return parts.hostname or "", parts.port or usual
+
+
+def pinned_https(host: str, port: int, found: Sequence[str]) -> Connection:
+    pinned = ",".join(f"[{a}]" if ":" in a else a for a in found)
+    return ["-c", f"http.curloptResolve={host}:{port}:{pinned}"], {}
 
 
 class Repository:
@@ -237,30 +261,34 @@ class Repository:
             self._pause(2.0**number)
         raise CodeError(f"git could not read {self._source.url}: {_reason(result)}")
 
-    def _remote_settings(self) -> list[str]:
-        """Settings with which git connects to the addresses that were checked.
-
-        ssh has no such setting: it looks the name up itself. Raises CodeError.
-        """
-        if self._source.url.startswith("file://"):
-            return []
-        host, port = remote_host(self._source.url)
+    def _remote(self) -> Connection:
+        """How git connects to an address that was checked. Raises CodeError."""
+        url = self._source.url
+        host, port = remote_host(url)
+        is_https = url.startswith("https://")
+        # For ssh such a name may only exist in the settings of the worker's user.
+        named = not is_https and is_allowed_by_name(host, self._worker)
+        if url.startswith("file://") or named:
+            return [], {}
         for number in range(1, TRIES + 1):
             try:
                 found = checked_addresses(host, port, self._worker)
             except HostRefused as problem:
                 raise CodeError(str(problem)) from problem
-            if not self._source.url.startswith("https://"):
-                return []
             if found:
-                pinned = ",".join(f"[{a}]" if ":" in a else a for a in found)
-                return ["-c", f"http.curloptResolve={host}:{port}:{pinned}"]
-            if any(self._environment.get(name) for name in PROXIES):
-                return []  # The proxy knows the names.
+                return pinned_https(host, port, found) if is_https else self._ssh(found)
+            if is_https and any(self._environment.get(name) for name in PROXIES):
+                return [], {}  # The proxy knows the names.
             self._pause(2.0**number)
-        raise CodeError(
-            f"git could not read {self._source.url}: could not resolve host {host}"
-        )
+        raise CodeError(f"git could not read {url}: could not resolve host {host}")
+
+    def _ssh(self, found: Sequence[str]) -> Connection:
+        """The host's key is known by its name, and by a port that is not the usual."""
+        host, port = remote_host(self._source.url)
+        alias = host if port == SSH_PORT else f"[{host}]:{port}"
+        options = f"-o HostName={found[0]} -o {shlex.quote(f'HostKeyAlias={alias}')}"
+        command = self._environment["GIT_SSH_COMMAND"]
+        return [], {"GIT_SSH_COMMAND": f"{command} {options}"}
 
     def _pause(self, seconds: float) -> None:
         for _ in range(int(seconds * 4)):
@@ -283,10 +311,12 @@ class Repository:
         """Run git on the mirror, or outside of it. `target` is the working folder for a
         checkout, which gets an index of its own."""
         settings = [part for setting in SETTINGS for part in ("-c", setting)]
-        if words[0] in ("fetch", "ls-remote"):
-            settings += self._remote_settings()
-        place = ["--git-dir", str(self._folder)] if inside else []
         environment = dict(self._environment)
+        if words[0] in ("fetch", "ls-remote"):
+            connection, variables = self._remote()
+            settings += connection
+            environment |= variables
+        place = ["--git-dir", str(self._folder)] if inside else []
         if target is not None:
             place += ["--work-tree", str(target)]
             environment["GIT_INDEX_FILE"] = str(target.parent / "git-index")

@@ -14,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from experiments.runner.environment import ALLOWED_NETWORKS
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# Other IPv6 addresses are local, or not in use.
+GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class HostRefused(ValueError):
@@ -28,16 +31,16 @@ def checked_addresses(
     A caller connects to one of them and not to the name, which may stand for another
     address a moment later. Raises HostRefused.
     """
-    allowed = environment.get(ALLOWED_NETWORKS, "").replace(",", " ").split()
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return ()
     addresses = list(dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found))
-    if host.lower() in (name.lower() for name in allowed):
+    if is_allowed_by_name(host, environment):
         return addresses
     for text in addresses:
-        if not _is_public(text) and not _is_in(text, allowed):
+        is_public = _is_public(ipaddress.ip_address(text))
+        if not is_public and not _is_in(text, _allowed(environment)):
             at = "" if text == host else f" ({text})"
             raise HostRefused(
                 f"{host}{at} is not a public address. The worker's administrator can "
@@ -46,24 +49,28 @@ def checked_addresses(
     return addresses
 
 
-def _is_public(text: str) -> bool:
-    address = ipaddress.ip_address(text)
-    inner = _inner(address)
-    return (
-        address.is_global
-        and not address.is_multicast
-        and (inner is None or inner.is_global)
-    )
+def is_allowed_by_name(host: str, environment: Mapping[str, str]) -> bool:
+    return host.lower() in (name.lower() for name in _allowed(environment))
 
 
-def _inner(address: Address) -> Address | None:
+def _allowed(environment: Mapping[str, str]) -> Sequence[str]:
+    return environment.get(ALLOWED_NETWORKS, "").replace(",", " ").split()
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        if inner := _inner(address):
+            return _is_public(inner)
+        if address not in GLOBAL_UNICAST:
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     """The IPv4 address to which an IPv6 one leads."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return None
-    if address in ipaddress.IPv6Network("64:ff9b::/96"):
+    if address in NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    teredo = address.teredo
-    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
+    return address.ipv4_mapped or address.sixtofour
 
 
 def _is_in(text: str, allowed: Sequence[str]) -> bool:

@@ -169,7 +169,12 @@ def test_what_a_killed_fetch_left_disturbs_no_later_fetch(
         *("-x", "--upload-pack=x", "ext::sh", "http://h/r", "git://h/r", "h:r", ""),
         *("https://u:p@h/r", "https://t@h/r", "ssh://u:p@h/r", "ssh://-oX/r"),
         *("git@-oX:r", "git@h:-r", "https://h/r x", "file:///etc", "file://h/x"),
-        "file:///srv/code/../../etc",
+        *("https://h:99999/r", "ssh://h:x/r", "https://[h/r", "git@bücher.org:r"),
+        *(
+            "https://bücher.org/r",
+            "https://\uff11.1.1.1/r",
+            "file:///srv/code/../../etc",
+        ),
     ],
 )
 def test_an_address_that_could_do_harm_is_refused(url: str) -> None:

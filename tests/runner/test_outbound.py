@@ -12,13 +12,18 @@ from typing import Any
 
 import pytest
 
+from experiments.runner import git as git_module
+from experiments.runner.code import CodeError
 from experiments.runner.environment import ALLOWED_NETWORKS
+from experiments.runner.git import Repository
 from experiments.runner.outbound import HostRefused, checked_addresses
+from experiments.runner.sources import GitSource
 
 PRIVATE = (
     *("127.0.0.1", "127.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1"),
     *("169.254.169.254", "100.64.0.1", "::1", "fe80::1", "fd00::1", "224.0.0.1"),
     *("::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "localhost", "2130706433"),
+    *("fec0::1", "64:ff9b:1::a00:1", "64:ff9b::e000:1", "2002:e000:1::", "::10.0.0.1"),
 )
 
 
@@ -51,6 +56,41 @@ def test_a_name_counts_as_all_of_its_addresses(monkeypatch: pytest.MonkeyPatch) 
         checked_addresses("rebind.example", 443, {})
     allowed = {ALLOWED_NETWORKS: "REBIND.example"}
     assert checked_addresses("rebind.example", 443, allowed) == ["1.1.1.1", "10.0.0.1"]
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """How git connects to a host with some addresses."""
+
+    def connection(url: str, *found: str, **worker: str) -> str:
+        monkeypatch.setattr(git_module, "checked_addresses", lambda *_: found)
+        monkeypatch.setattr(Repository, "_pause", lambda *_: None)
+        unused: Any = None
+        made = Repository(
+            GitSource(url=url),
+            home=tmp_path,
+            programs=unused,
+            waiting=unused,
+            worker=worker,
+        )
+        return made._remote()[1].get("GIT_SSH_COMMAND", "as the user has set it up")
+
+    return connection
+
+
+def test_ssh_connects_to_the_address_that_was_checked(ssh: Any) -> None:
+    assert ssh("git@h.org:r.git", "1.1.1.1", "1.0.0.1") == (
+        "ssh -o BatchMode=yes -o HostName=1.1.1.1 -o HostKeyAlias=h.org"
+    )
+    rare = ssh("ssh://git@h.org:2222/r", "1.1.1.1", GIT_SSH_COMMAND="ssh -i key")
+    assert rare == "ssh -i key -o HostName=1.1.1.1 -o 'HostKeyAlias=[h.org]:2222'"
+
+
+def test_a_name_of_the_ssh_settings_must_be_allowed(ssh: Any) -> None:
+    with pytest.raises(CodeError, match="could not resolve host lab"):
+        ssh("git@lab:r.git")
+    allowed = ssh("git@lab:r.git", **{ALLOWED_NETWORKS: "lab"})
+    assert allowed == "as the user has set it up"
 
 
 def git(runners: Any, url: str, **worker: str) -> str:

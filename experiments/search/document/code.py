@@ -20,8 +20,8 @@ MAX_ADDRESS_LENGTH = 500
 MAX_REF_LENGTH = 200
 SCHEMES = ("https", "ssh", "file")
 # user@host:path, as in ssh.
-SCP = re.compile(r"[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:(?!-)[^\s:][^\s]*")
-USER_AND_HOST = re.compile(r"(?:[A-Za-z0-9_][\w.-]*@)?\[?[A-Za-z0-9][\w.:-]*\]?")
+SCP = re.compile(r"(?a:[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*):(?!-)[^\s:][^\s]*")
+USER_AND_HOST = re.compile(r"(?a:(?:[A-Za-z0-9_][\w.-]*@)?\[?[A-Za-z0-9][\w.:-]*\]?)")
 REF = re.compile(r"(?![-/.])[^\s~^:?*\[\\\x00-\x20\x7f]+(?<![/.])")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".whl")
 EXAMPLE = "https://git.example.org/team/project.git"
@@ -96,8 +96,9 @@ def address_problem(url: str) -> str:
         return "" if SCP.fullmatch(url) else f"{allowed}, not {shown(url)}."
     try:
         parts = urlsplit(url)
-    except ValueError:
-        return f"{allowed}, not {shown(url)}."
+        parts.port  # noqa: B018
+    except ValueError as problem:
+        return f"{allowed}, not {shown(url)}: {problem}."
     return _place_problem(parts, allowed)
 
 
@@ -113,9 +114,18 @@ def _place_problem(parts: SplitResult, allowed: str) -> str:
         good = not parts.netloc and parts.path.startswith("/")
         good = good and ".." not in parts.path.split("/")
         return "" if good else f"{allowed}, not {shown(parts.geturl())}."
+    if not (parts.hostname or "").isascii():
+        return f"Write the host {shown(parts.hostname)} in ASCII{_ascii_form(parts)}."
     if not USER_AND_HOST.fullmatch(parts.netloc) or len(parts.path) < 2:
         return f"{allowed}, not {shown(parts.geturl())}."
     return ""
+
+
+def _ascii_form(parts: SplitResult) -> str:
+    try:
+        return f", as {(parts.hostname or '').encode('idna').decode()}"
+    except UnicodeError:
+        return ""
 
 
 def _is_inside(path: str) -> bool:
