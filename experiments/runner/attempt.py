@@ -225,13 +225,14 @@ class AttemptRun:
             heartbeat = HeartbeatThread(self._context, tree=tree)
             heartbeat.start()
             upload_thread.start()
-            outcome = self._explained(self._watch(tree, heartbeat))
+            outcome = self._watch(tree, heartbeat)
         finally:
             tree.kill()
         if outcome.cause != STALE:
             at_site = self._uploads.at_site()
             end = KeptEnd(self._spec, outcome, at_site, self._log.dropped)
             ends.keep(end, self._folder)
+            outcome = self._explained(outcome)
         upload_thread.finish(hurried=lambda: self._is_hurried(outcome))
         if outcome.cause == STALE:
             raise StaleAttempt(outcome.message)

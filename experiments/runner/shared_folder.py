@@ -21,15 +21,24 @@ SECRET = frozenset(
     {
         ".aws",
         ".azure",
+        ".boto",
         ".config",
         ".docker",
         ".git-credentials",
         ".gnupg",
+        ".kaggle",
         ".kube",
+        ".my.cnf",
         ".netrc",
+        ".npmrc",
         ".password-store",
+        ".pg_service.conf",
+        ".pgpass",
         ".pki",
+        ".pypirc",
+        ".s3cfg",
         ".ssh",
+        ".vault-token",
     }
 )
 NOT_OPENED = "is for keys and passwords, which no pool opens to sweeps"

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,8 @@ def _normal_lines(file: Path, work: Path, depth: int) -> Iterator[str]:
         nested = NESTED.match(line)
         if nested and "://" not in line and depth:
             inner = base / nested[1]
-            if inner.is_file():
+            # pip itself, within the walls, reads others.
+            if _is_inside(inner, work) and inner.is_file():
                 yield from _normal_lines(inner, work, depth - 1)
         for path in _named_paths(line, base, work):
             yield f"# {_digest(path)}"
@@ -114,10 +115,23 @@ def _lines(file: Path) -> Iterator[str]:
             f"{file.name} is too large; requirements may have "
             f"{size_in_words(MAX_TEXT_LENGTH)}"
         )
-    for line in text.replace("\\\n", " ").splitlines():
+    for line in _joined(text.splitlines()):
         plain = " ".join(COMMENT.sub("", line).split())
         if plain:
             yield plain
+
+
+def _joined(lines: Iterable[str]) -> Iterator[str]:
+    """As pip reads them: a line that ends with a backslash continues in the next."""
+    begun = ""
+    for line in lines:
+        is_comment = COMMENT.match(line)
+        if line.endswith("\\") and not is_comment:
+            begun += line.strip("\\")
+            continue
+        yield f"{begun} {line}" if is_comment else begun + line
+        begun = ""
+    yield begun
 
 
 def _named_paths(line: str, base: Path, work: Path) -> Iterator[Path]:
@@ -263,7 +277,8 @@ class Venvs:
             raise environment_failed(str(problem)) from problem
         show = self._programs.heartbeat.show
         size = size_of(place.folder, show)
-        _write_whole(place.mark, {"python": python, "text": wanted.text, "bytes": size})
+        # Not the requirements: trials read this, and an index's address may be private.
+        _write_whole(place.mark, {"python": python, "bytes": size})
         place.failure.unlink(missing_ok=True)
         took = time.monotonic() - started
         self._log.note(f"the environment took {took:.0f} s, {size_in_words(size)}")

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from experiments.runner import landlock
@@ -27,15 +28,22 @@ MODES = AUTO, REQUIRED, OFF = "auto", "required", "off"
 MORE_READ, MORE_WRITE = "SWEEPSITE_TRIAL_READ", "SWEEPSITE_TRIAL_WRITE"
 MORE_HIDDEN, CACHES = "SWEEPSITE_TRIAL_HIDE", "SWEEPSITE_TRIAL_CACHES"
 DATA_FOLDER = "SWEEPSITE_HOME"
-SETTINGS = (ISOLATION, MORE_READ, MORE_WRITE, MORE_HIDDEN, CACHES, DATA_FOLDER)
+KEY_FILES = ("PGPASSFILE", "PGSERVICEFILE")
+SETTINGS = (
+    *(ISOLATION, MORE_READ, MORE_WRITE, MORE_HIDDEN, CACHES, DATA_FOLDER),
+    *KEY_FILES,
+)
 
 USUAL_CACHES = ".cache:.nv:.triton:.cupy:.keras:.torch:.dgl:nltk_data:scikit_learn_data"
 MADE, MADE_FOR_GPUS = (".cache",), (".nv", ".triton")
 CACHE_VARIABLES = ("XDG_CACHE_HOME", "HF_HOME", "TORCH_HOME", "KERAS_HOME")
 # Of the worker's home folder, besides those that no pool opens.
-PRIVATE = (".bash_history", ".python_history", ".local/share/keyrings", ".mozilla")
+PRIVATE = (
+    *(".bash_history", ".python_history", ".zsh_history"),
+    *(".local/share/keyrings", ".mozilla"),
+)
 # Devices are allowed one by one. Sockets and secrets of the user's sessions.
-HIDDEN = ("/dev", "/run/user", "/run/secrets")
+HIDDEN = ("/dev", "/run/user", "/run/secrets", "/etc/sweepsite")
 # Only a superuser can read them.
 HIDDEN_FROM_ROOT = (
     *("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-"),
@@ -81,9 +89,9 @@ class WallsError(ValueError):
 class Walls:
     """Absolute paths without links.
 
-    A trial reads all but what is `hidden`; `opened` and `writable` folders may be in
-    there, but not in what is `secret`, where it has `own` folders, `needed` ones to
-    read, and one for `notes` to the runner.
+    A trial reads all but what is `hidden`; `opened` folders may be in there, but not in
+    what is `secret`, where it has `own` folders, `needed` ones to read, and one for
+    `notes` to the runner. It writes all of the `writable` folders.
     """
 
     hidden: frozenset[str]
@@ -107,11 +115,12 @@ class Walls:
     def for_pip(self, worker: Mapping[str, str]) -> Walls:
         """With pip's own settings and cache."""
         settings = (os.path.join(person, ".config/pip") for person in _people(worker))
-        cache = worker.get("PIP_CACHE_DIR")
+        cache = _no_links([worker.get("PIP_CACHE_DIR", "")])
+        folders = dict.fromkeys(self.writable, self.secret)
         return replace(
             self,
             opened=(*self.opened, *map(os.path.realpath, settings)),
-            writable=(*self.writable, *([os.path.realpath(cache)] if cache else [])),
+            writable=_writable(dict.fromkeys(cache, self.hidden) | folders),
         )
 
     def rules(self) -> Ruleset:
@@ -121,7 +130,7 @@ class Walls:
             rules.allow(path, landlock.READ)
         for path in visible(self.opened, self.secret):
             rules.allow(path, landlock.READ)
-        for path in (*visible(self.writable, self.secret), *self.own, SHARED_MEMORY):
+        for path in (*self.writable, *self.own):
             rules.allow(path, landlock.WRITE)
         for path in _devices():
             rules.allow(path, landlock.DEVICE)
@@ -134,7 +143,11 @@ class Walls:
         lines = last_lines.decode("utf-8", "replace").splitlines()
         line = next((line for line in reversed(lines) if DENIED in line), "")
         match = DENIED_PATH.search(line)
-        return self._closed(match[1] or match[2], work=work) if match else ""
+        try:
+            return self._closed(match[1] or match[2], work=work) if match else ""
+        except ValueError:
+            # A NUL, which no path has.
+            return ""
 
     def _closed(self, path: str, *, work: Path) -> str:
         real = os.path.realpath(work / path)
@@ -181,7 +194,7 @@ def visible(folders: Iterable[str], hidden: frozenset[str]) -> Iterator[str]:
 
 
 def _parents(path: str) -> Iterator[str]:
-    while path != "/":
+    while path.strip("/"):
         path = os.path.dirname(path)
         yield path
 
@@ -210,27 +223,29 @@ def walls_for(
     """
     if not isolates(worker):
         return None
-    people = {os.path.realpath(person) for person in _people(worker)}
     data = worker.get(DATA_FOLDER) or home
     secret = {os.path.realpath(each) for each in (home, data, folder.scratch.parent)}
     given = {name: _folders(worker, name) for name in (MORE_READ, MORE_WRITE)}
     for name, paths in given.items():
-        for path in (path for path in paths if _inside(path, secret)):
+        for path in (p for p in paths if _inside(os.path.realpath(p), secret)):
             raise WallsError(f"{name} is {path}, which is in the data folder")
-    hidden = {
-        *secret,
-        *HIDDEN,
-        *_folders(worker, MORE_HIDDEN),
-        *(os.path.join(each, name) for each in people for name in (*SECRET, *PRIVATE)),
-        *(p for p in HIDDEN_FROM_ROOT if p not in people and os.access(p, os.R_OK)),
-    }
+    hidden = frozenset((*secret, *_hidden(worker)))
     python = (str(CLIENT_FOLDER), sys.prefix, sys.base_prefix)
-    pool = map(os.path.realpath, filter(os.path.isabs, shared))
+    pool = map(os.path.abspath, filter(os.path.isabs, shared))
+    common = (*pool, *_no_links(_caches(worker, gpus=gpus)))
+    writable = _writable(
+        dict.fromkeys(common, hidden)
+        | dict.fromkeys((*given[MORE_WRITE], SHARED_MEMORY), frozenset(secret))
+    )
     return Walls(
-        hidden=frozenset(hidden),
+        hidden=hidden,
         secret=frozenset(secret),
-        opened=given[MORE_READ],
-        writable=(*given[MORE_WRITE], *pool, *_caches(worker, gpus=gpus)),
+        opened=tuple(
+            os.path.realpath(each)
+            for each in given[MORE_READ]
+            if not _is_in_reach(each, writable)
+        ),
+        writable=writable,
         needed=(
             *(path for path in map(os.path.realpath, python) if _inside(path, hidden)),
             *(os.path.realpath(folder.root), os.path.realpath(home / "environments")),
@@ -239,6 +254,18 @@ def walls_for(
         notes=os.path.realpath(folder.notes),
         temporary=str(folder.scratch),
     )
+
+
+def _hidden(worker: Mapping[str, str]) -> Iterator[str]:
+    people = {os.path.realpath(person) for person in _people(worker)}
+    yield from HIDDEN
+    yield from map(os.path.realpath, _folders(worker, MORE_HIDDEN))
+    yield from (os.path.realpath(worker[n]) for n in KEY_FILES if worker.get(n))
+    for name in (*SECRET, *PRIVATE):
+        yield from (os.path.join(each, name) for each in people)
+    for path in HIDDEN_FROM_ROOT:
+        if path not in people and os.access(path, os.R_OK):
+            yield path
 
 
 def _people(worker: Mapping[str, str]) -> Iterator[str]:
@@ -250,14 +277,44 @@ def _people(worker: Mapping[str, str]) -> Iterator[str]:
 
 
 def _folders(worker: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """The absolute paths of a setting, without links. Raises WallsError."""
+    """The absolute paths of a setting. Raises WallsError."""
     given = [part for part in worker.get(name, "").split(os.pathsep) if part]
     paths = [os.path.expanduser(part) for part in given]
     for path in (path for path in paths if not os.path.isabs(path)):
         raise WallsError(
             f"{name} has {path!r}; allowed are absolute paths, with : between"
         )
-    return tuple(map(os.path.realpath, paths))
+    return tuple(map(os.path.abspath, paths))
+
+
+def _writable(closed: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """These folders without links, and without what is closed in each.
+
+    One inside another is left out: that one covers it, and an earlier trial may have
+    replaced it by a link, which must not open what it leads to.
+    """
+    found: dict[str, list[str]] = {}
+    for path in sorted(closed, key=len):
+        if not _is_in_reach(path, chain(*found.values())):
+            found[path] = list(visible([os.path.realpath(path)], closed[path]))
+    # The longer path may be a link to a folder above the shorter one.
+    for path in list(found):
+        others = chain(*(found[other] for other in found if other != path))
+        if _is_in_reach(path, others):
+            del found[path]
+    return tuple(chain(*found.values()))
+
+
+def _is_in_reach(path: str, folders: Iterable[str]) -> bool:
+    """Whether who writes these folders can put a link into this path."""
+    roots = tuple(folders)
+    return any(_inside(os.path.realpath(part), roots) for part in _parents(path))
+
+
+def _no_links(paths: Iterable[str]) -> Iterator[str]:
+    """Absolute paths. Only an administrator's setting opens what a link leads to."""
+    whole = map(os.path.abspath, filter(None, paths))
+    return (path for path in whole if not os.path.islink(path))
 
 
 def _caches(worker: Mapping[str, str], *, gpus: bool) -> Iterator[str]:
@@ -269,9 +326,8 @@ def _caches(worker: Mapping[str, str], *, gpus: bool) -> Iterator[str]:
         if name in MADE or (gpus and name in MADE_FOR_GPUS):
             with contextlib.suppress(OSError):
                 os.mkdir(path, mode=0o700)
-        yield os.path.realpath(path)
-    given = (worker.get(name) for name in CACHE_VARIABLES)
-    yield from (os.path.realpath(path) for path in given if path)
+        yield path
+    yield from (worker.get(name, "") for name in CACHE_VARIABLES)
 
 
 def isolates(worker: Mapping[str, str]) -> bool:

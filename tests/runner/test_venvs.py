@@ -241,3 +241,21 @@ def test_files_that_name_each_other_end(tmp_path: Path) -> None:
 def test_an_editable_package_is_refused(tmp_path: Path, line: str) -> None:
     with pytest.raises(NotStarted, match="shared environment"):
         text_of(tmp_path, {"requirements.txt": line}, FILE)
+
+
+@pytest.mark.parametrize(
+    "line", ["-r {}", "pip # \\\f-r {}", "-c ../key", "--requirement=link"]
+)
+def test_no_file_outside_the_code_is_read(tmp_path: Path, line: str) -> None:
+    key = tmp_path / "key"
+    key.write_text("secret")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "link").symlink_to(key)
+    text = text_of(tmp_path, {"requirements.txt": line.format(key)}, FILE)
+    assert "secret" not in text.splitlines()
+
+
+def test_a_line_continues_as_pip_reads_it(tmp_path: Path) -> None:
+    lines = "a \\\n b\n# c \\\nd # \\\x0c-r more.txt\ne\\"
+    files = {"requirements.txt": lines, "more.txt": "f"}
+    assert text_of(tmp_path, files, FILE).splitlines() == ["a b", "d", "e"]

@@ -101,6 +101,38 @@ for folder in ("salaries", "data", "person/.cache"):
         build(tmp_path, SWEEPSITE_TRIAL_WRITE="results")
 
 
+def test_a_link_that_a_trial_left_opens_nothing(tmp_path: Path) -> None:
+    person, pool = tmp_path / "person", tmp_path / "pool"
+    for name in (".cache", ".config", "results"):
+        (person / name).mkdir(parents=True)
+    pool.mkdir()
+    for link in (person / ".cache" / "hf", person / ".keras", pool / "a"):
+        link.symlink_to(tmp_path)
+    settings = {
+        "HF_HOME": f"{person}/.cache/hf",
+        "TORCH_HOME": f"{person}/.config/torch",
+        "SWEEPSITE_TRIAL_READ": f"{pool}/a/person/.config",
+        "SWEEPSITE_TRIAL_WRITE": f"{person}/results:{pool}/a/person",
+    }
+    walls = build(tmp_path, **settings)
+    expected = {str(pool), f"{person}/.cache", f"{person}/results", "/dev/shm"}
+    assert {each for each in walls.writable if os.path.exists(each)} == expected
+    assert walls.opened == ()
+    pip = {"PIP_CACHE_DIR": f"{person}/.cache/hf/pip", "HOME": str(person)}
+    assert set(walls.for_pip(pip).writable) == set(walls.writable)
+
+
+def test_a_folder_of_the_pool_does_not_open_keys_in_it(tmp_path: Path) -> None:
+    for name in ("pool/.ssh", "pool/data", "person"):
+        (tmp_path / name).mkdir(parents=True)
+    keys = tmp_path / "keys"
+    keys.write_text("")
+    walls = build(tmp_path, HOME=f"{tmp_path}/pool", PGPASSFILE=str(keys))
+    assert f"{tmp_path}/pool/data" in walls.writable
+    assert f"{tmp_path}/pool/.ssh" not in walls.writable
+    assert {str(keys), f"{tmp_path}/pool/.pgpass"} <= walls.hidden
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -110,6 +142,7 @@ for folder in ("salaries", "data", "person/.cache"):
         ("PermissionError: [Errno 13] Permission denied: '{}/data/x'", "no setting"),
         ("PermissionError: [Errno 13] Permission denied: 'own'", ""),
         ("PermissionError: [Errno 13] Permission denied", ""),
+        ("PermissionError: [Errno 13] Permission denied: '/a\0b'", ""),
         ("ValueError: /elsewhere", ""),
     ],
 )
