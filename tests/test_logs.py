@@ -40,8 +40,16 @@ def test_a_long_message_is_cut_and_says_so() -> None:
 def test_a_traceback_follows() -> None:
     error = ValueError("wrong")
     assert line("a mistake", error=(ValueError, error, None)).endswith(
-        "web: a mistake\nValueError: wrong"
+        "web: a mistake\n    ValueError: wrong"
     )
+
+
+def test_a_traceback_forges_no_line() -> None:
+    error = ValueError("name\n2026-01-01 ERROR forged\r\x1b[2J\n" + "x" * 10_000)
+    _, *more = line("a mistake", error=(ValueError, error, None)).split("\n")
+    assert [text[:4] for text in more] == ["    "] * 3
+    assert more[1].endswith("forged\\r\\x1b[2J")
+    assert len(more[2]) < MAX_MESSAGE_LENGTH + 100
 
 
 def test_a_flood_of_bad_requests_writes_a_few_lines(
@@ -60,3 +68,19 @@ def test_a_flood_of_bad_requests_writes_a_few_lines(
     assert passes("experiments.scheduling", "a round") == "a round"
     assert passes("django.request", "/41") == "/41 (30 more were not logged)"
     assert passes("django.request", "/42") == "/42"
+
+
+def test_a_flood_of_bad_requests_hides_no_error_of_the_site() -> None:
+    flood = logs.FloodFilter()
+
+    def passes(status: int | None, error: Any = None) -> bool:
+        record = logging.LogRecord("django.request", 30, "", 0, "x", (), error)
+        if status:
+            record.status_code = status
+        return flood.filter(record)
+
+    # Anybody can send what is refused with a 400 and a traceback.
+    wrong = (ValueError, ValueError("wrong"), None)
+    assert not all(passes(400, wrong) for _ in range(40))
+    assert passes(500) and passes(None, wrong)
+    assert not all(passes(500) for _ in range(40))

@@ -42,14 +42,23 @@ class Checkpoints(threading.Thread):
         super().__init__(name="checkpoints", daemon=True)
         self._path, self._max_wal = path, max_wal
         self._written_back = (0, 0)
+        self._problem = ""
 
     def run(self) -> None:
         while True:
             time.sleep(EVERY)
-            try:
-                self.look()
-            except sqlite3.Error as error:
+            self.try_to_look()
+
+    def try_to_look(self) -> None:
+        """The same error is logged once, until a look succeeds."""
+        problem = ""
+        try:
+            self.look()
+        except (OSError, sqlite3.Error) as error:
+            problem = str(error)
+            if problem != self._problem:
                 logger.warning("the write-ahead log was not written back: %s", error)
+        self._problem = problem
 
     def look(self) -> None:
         """Make a checkpoint if the log is long and has changed since the last one."""

@@ -132,6 +132,18 @@ def test_a_log_that_was_written_back_is_left_alone(
     assert len(made) == 1
 
 
+def test_an_error_ends_nothing_and_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    not_a_folder = tmp_path / "file"
+    not_a_folder.touch()
+    checkpoints = Checkpoints(str(not_a_folder / "database"))
+    for _ in range(3):
+        checkpoints.try_to_look()
+    (record,) = caplog.records
+    assert "Not a directory" in record.getMessage()
+
+
 def test_the_log_stays_short_while_many_write(site: Any) -> None:
     """Without checkpoints it would grow to 64 MB."""
     Checkpoints(path_of(site), max_wal=MB).start()
