@@ -24,7 +24,7 @@ for piece in (4096, 1):
     try:
         while True: os.write(file, bytes(piece))
     except OSError: pass
-for i in range(1, 300): s.log(step=i, loss=i); print("line", i, flush=True)
+for i in range(1, 300): s.log(step=i, loss=i); print("line", i, "x" * 90, flush=True)
 """
 
 
