@@ -204,8 +204,14 @@ def test_trials_that_have_ended_are_not_run_again_after_the_supervisor_is_killed
     site.up.send_signal(signal.SIGSTOP)
     for pid in victims(site, "web"):
         os.kill(pid, signal.SIGKILL)
-    ends = site.home / "worker" / "attempts"
-    wait_for(lambda: len(list(ends.glob("*/end.json"))) == 2, "two ends on the disk")
+    attempts = site.home / "worker" / "attempts"
+    ends: list[Path] = []
+
+    def have_ended() -> bool:
+        ends[:] = attempts.glob("*/end.json")
+        return len(ends) == 2
+
+    wait_for(have_ended, "two ends on the disk")
     site.up.kill()
     site.up.wait()
     with contextlib.ExitStack() as stack:
@@ -220,7 +226,10 @@ def test_trials_that_have_ended_are_not_run_again_after_the_supervisor_is_killed
             log = site.log(trial["id"])
             assert log.count("step 1 ") == log.count("step 20 ") == 1
         assert len(started(witness)) == 2, "a trial ran again"
-        wait_for(lambda: not list(ends.iterdir()), "the folders to be removed")
+        wait_for(
+            lambda: not any(end.parent.exists() for end in ends),
+            "the folders to be removed",
+        )
         if returns == "as another worker":
             site.stop()
 
