@@ -27,6 +27,7 @@ from experiments.runner.environment import (
     without_secrets,
 )
 from experiments.runner.folder import AttemptFolder
+from experiments.runner.launch import RUN_AS, become
 from experiments.runner.processes import environment_of, kill_if, marked
 from experiments.runner.resume import CACHE
 from experiments.runner.spec import SAFE_ID
@@ -183,6 +184,9 @@ def main() -> int:
     parser.add_argument("--parent", type=int, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if user := os.environ.get(RUN_AS):
+        # Links of that user must not lead root elsewhere.
+        become(user)
     signals.die_with_parent(signal.SIGTERM)
     if not signals.parent_is(arguments.parent):
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import logging
 import os
 import shutil
@@ -16,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 # A socket's path has at most 107 characters; multiprocessing's add 32 to the folder's.
 MAX_SCRATCH_LENGTH = 70
+
+# To open a folder for what is in it, without the right to list it.
+PASSED = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -137,6 +141,21 @@ def _permit(folder: Path) -> None:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 _permit(Path(entry.path))
+
+
+def open_unlinked(path: Path, *, top: Path) -> io.BufferedReader:
+    """Open a file below `top`. Raises OSError if a link is on the way."""
+    *folders, name = path.relative_to(top).parts
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    place = os.open(top, PASSED)
+    try:
+        for folder in folders:
+            inside = os.open(folder, PASSED | os.O_NOFOLLOW, dir_fd=place)
+            os.close(place)
+            place = inside
+        return open(os.open(name, flags, dir_fd=place), "rb")
+    finally:
+        os.close(place)
 
 
 def size_in_words(count: int) -> str:

@@ -10,12 +10,11 @@ import stat
 import struct
 from functools import cache
 
-from experiments.runner.signals import LINUX, prctl
+from experiments.runner.signals import LINUX, gain_no_rights
 
 # The same numbers on every architecture that has Landlock and Python's wheels.
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 CREATE_VERSION, PATH_BENEATH = 1, 1
-PR_SET_NO_NEW_PRIVS = 38
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = (
     1 << bit for bit in range(6)
@@ -82,7 +81,7 @@ class Ruleset:
 
     def enter(self) -> None:
         """Confine this process for good. Raises OSError."""
-        prctl(PR_SET_NO_NEW_PRIVS, 1)
+        gain_no_rights()
         _call(RESTRICT_SELF, self._fd, 0)
 
     def __enter__(self) -> Ruleset:

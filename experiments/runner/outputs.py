@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.runner.errors import Refused
-from experiments.runner.folder import size_in_words
+from experiments.runner.folder import open_unlinked, size_in_words
 from experiments.runner.outcome import AttemptOutcome
 from experiments.runner.processes import FileId
 from experiments.runner.site import Site
@@ -165,18 +165,8 @@ def open_plain(file: OutputFile) -> io.BufferedReader:
     """Open a file, but nothing through a link that has taken its place, or that of a
     folder above it, meanwhile: the script still runs, and the runner reads more files
     than a trial may."""
-    parts = file.name.split("/")
-    outputs = file.path.parents[len(parts) - 1]
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-    place = os.open(outputs.parent, os.O_RDONLY)
-    try:
-        for folder in (outputs.name, *parts[:-1]):
-            inside = os.open(folder, flags | os.O_DIRECTORY, dir_fd=place)
-            os.close(place)
-            place = inside
-        return open(os.open(parts[-1], flags, dir_fd=place), "rb")
-    finally:
-        os.close(place)
+    outputs = file.path.parents[file.name.count("/")]
+    return open_unlinked(file.path, top=outputs.parent)
 
 
 def is_partial(

@@ -203,7 +203,9 @@ def _prepare_child(
             group.enter()
         for limit in limits:
             limit.apply()
-        if rules is not None:
+        if rules is None:
+            signals.gain_no_rights()
+        else:
             walls.enter(rules)
 
     return prepare

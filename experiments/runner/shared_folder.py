@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from experiments.runner.code import MAX_FILES, CodeError
-from experiments.runner.folder import size_in_words
+from experiments.runner.folder import open_unlinked, size_in_words
 from experiments.runner.sources import FolderSource
 
 # Names of files and folders with keys and passwords. No pool can allow a path with one.
@@ -184,5 +185,12 @@ def _put(real: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if real.is_dir():
         target.symlink_to(real, target_is_directory=True)
-    else:
-        shutil.copy(real, target)
+        return
+    # A trial that can write here may have put a link since it was checked.
+    with open_unlinked(real, top=Path("/")) as content:
+        mode = os.fstat(content.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            raise CodeError(f"{real} is neither a file nor a folder")
+        with target.open("wb") as written:
+            shutil.copyfileobj(content, written)
+        target.chmod(stat.S_IMODE(mode))

@@ -22,6 +22,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
 # Found once here: a freshly forked child should do as little as possible.
 _LIBC = ctypes.CDLL(None, use_errno=True) if LINUX else None
 
@@ -115,6 +116,11 @@ def hide_memory(hidden: bool = True) -> bool:
     return prctl(PR_SET_DUMPABLE, int(not hidden))
 
 
+def gain_no_rights() -> bool:
+    """Gain none from a program with the setuid bit, for good."""
+    return prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
 def name_process(name: str) -> bool:
     """Set this process's name; at most 15 letters."""
     return prctl(PR_SET_NAME, name.encode())
@@ -130,6 +136,7 @@ def prefer_as_memory_victim() -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
     except OSError as problem:
         logger.debug("oom_score_adj was not changed: %s", problem)
+    hide_memory()
 
 
 def parent_is(expected: int) -> bool:

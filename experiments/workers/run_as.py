@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
 
 from experiments.runner.environment import CLIENT_FOLDER
-from experiments.runner.launch import RUN_AS, groups_of
+from experiments.runner.launch import RUN_AS, become, groups_of
+
+logger = logging.getLogger(__name__)
 
 CHECK = 'test -x "$1" && test -r "$2" && test -w "$3"'
 
@@ -29,6 +33,25 @@ def trials_home() -> Path:
     return folder
 
 
+def as_trials_user(work: Callable[[], object]) -> None:
+    """Do this as the user of the trials: links which that user has put into the folder
+    must not lead root elsewhere."""
+    user = os.environ.get(RUN_AS)
+    if not user:
+        work()
+        return
+    child = os.fork()
+    if child == 0:
+        try:
+            become(user)
+            work()
+        except Exception:
+            logger.exception("could not work as %s", user)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
 def choose(user: str) -> None:
     """Run the trials of this process and its children as this user. Raises
     RunAsError."""
@@ -42,8 +65,10 @@ def choose(user: str) -> None:
         raise RunAsError("--run-as must be another user than root.")
     os.environ[RUN_AS] = user
     home = trials_home()
+    if home.is_symlink():
+        raise RunAsError(f"{home} is a link; --run-as needs a folder there.")
     home.mkdir(mode=0o700, exist_ok=True)
-    os.chown(home, person.pw_uid, person.pw_gid)
+    os.chown(home, person.pw_uid, person.pw_gid, follow_symlinks=False)
     needed = (sys.executable, str(CLIENT_FOLDER), str(home))
     checked = subprocess.run(
         ["/bin/sh", "-c", CHECK, "sh", *needed],

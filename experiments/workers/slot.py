@@ -12,6 +12,7 @@ import logging.config
 import os
 import signal
 from collections.abc import Sequence
+from functools import partial
 
 from django.conf import settings
 
@@ -19,7 +20,7 @@ from experiments.queues import workers
 from experiments.runner import cleanup
 from experiments.runner.walls import DATA_FOLDER
 from experiments.workers.jobs import report_stuck
-from experiments.workers.run_as import trials_home
+from experiments.workers.run_as import as_trials_user, trials_home
 from experiments.workers.site import WorkerSite
 
 
@@ -56,7 +57,7 @@ def run_slot(slot: int, *, pool: str, worker: int, name: str) -> None:
         report_stuck(site, worker, slot, problem)
         raise
     for attempt in site.slot_idle(worker, slot):
-        cleanup.remove_attempt(attempt, home=home)
+        as_trials_user(partial(cleanup.remove_attempt, attempt, home=home))
     unique = f"{name}-{slot}-{os.getpid()}"
     slot_worker = workers.slot_worker(pool, name=unique, worker=worker)
     # A garbage collection in the forked process would copy all of this one's memory.

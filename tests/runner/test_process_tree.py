@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from experiments.runner import cleanup, processes
+from experiments.runner import cleanup, processes, signals
 from experiments.runner.processes import process_table
 
 STOP = {"reason": "user", "message": "stopped by Ada", "grace": 0.3}
@@ -156,8 +156,20 @@ def test_a_bad_limit_is_the_worker_s_fault_and_named(runners: Any, site: Any) ->
 def test_the_kernel_takes_the_training_before_the_worker(
     runners: Any, site: Any
 ) -> None:
-    runners.run("cat", "/proc/self/oom_score_adj")
-    assert site.text() == "500\n"
+    command = "cat /proc/self/oom_score_adj; grep NoNewPrivs /proc/self/status"
+    # It gains no rights without its walls either.
+    runners.run("sh", "-c", command, worker={"SWEEPSITE_ISOLATION": "off"})
+    assert site.text().split() == ["500", "NoNewPrivs:", "1"]
+
+
+def test_the_runner_s_memory_is_hidden_until_the_training_replaces_it() -> None:
+    get_dumpable = 3
+    child = os.fork()
+    if child == 0:
+        signals.hide_memory()
+        signals.prefer_as_memory_victim()
+        os._exit(not signals.prctl(get_dumpable, 0))
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_the_training_is_killed_with_its_runner(

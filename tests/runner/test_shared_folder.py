@@ -153,3 +153,26 @@ def test_a_stop_takes_effect_while_a_folder_is_read(
 
     with pytest.raises(RuntimeError):
         copy(source(allowed), tmp_path / "work", show=stop)
+
+
+@pytest.mark.parametrize("swapped", ["project/lib", "project/lib/net.py"])
+def test_a_link_that_comes_after_the_check_is_not_followed(
+    allowed: Path, tmp_path: Path, swapped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "net.py").write_text("key")
+    (tmp_path / "work").mkdir()
+    look = shared_folder._look
+
+    def look_then_swap(*arguments: Any) -> object:
+        found = look(*arguments)
+        (allowed / swapped).rename(tmp_path / "aside")
+        target = secret if swapped.endswith("lib") else secret / "net.py"
+        (allowed / swapped).symlink_to(target)
+        return found
+
+    monkeypatch.setattr(shared_folder, "_look", look_then_swap)
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+        copy(source(allowed), tmp_path / "work", show=quiet)
+    assert not (tmp_path / "work" / "lib" / "net.py").exists()

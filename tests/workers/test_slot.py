@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from experiments.management.commands.worker import slot_command
+from experiments.runner import cleanup
+from experiments.runner.launch import RUN_AS
 from experiments.workers import slot
+from experiments.workers.run_as import as_trials_user
 
 ROOT = Path(__file__).resolve().parents[2]
 # What would make each fork of it, and there is one for each trial, cost more.
@@ -48,3 +52,32 @@ def test_it_loads_neither_models_nor_the_search(tmp_path: Path) -> None:
     )
     assert loaded.stdout.split() == [], loaded.stderr
     assert loaded.returncode == 0, loaded.stderr
+
+
+@pytest.mark.parametrize("by", ["worker", "housekeeping"])
+def test_links_of_the_trials_user_do_not_lead_root_elsewhere(
+    by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root, as whom the suite runs; outside the tests' private folders."""
+    with tempfile.TemporaryDirectory(prefix="sweepsite-links-") as folder:
+        home, victim = Path(folder, "home"), Path(folder, "victim")
+        (victim / "41").mkdir(parents=True)
+        home.mkdir()
+        (home / "attempts").symlink_to(victim)
+        for path in (folder, home, victim):
+            os.chmod(path, 0o755)
+        os.utime(victim / "41", (0, 0))
+        monkeypatch.setenv(RUN_AS, "nobody")
+        if by == "worker":
+            as_trials_user(lambda: cleanup.clear(home))
+        else:
+            arguments = ["cleanup", f"--home={home}", f"--parent={os.getpid()}"]
+            monkeypatch.setattr(sys, "argv", arguments)
+            child = os.fork()
+            if child == 0:
+                os._exit(cleanup.main())
+            assert os.waitpid(child, 0)[1] == 0
+        assert (victim / "41").exists()
+        monkeypatch.delenv(RUN_AS)
+        cleanup.clear(home)
+        assert not (victim / "41").exists()

@@ -189,7 +189,7 @@ class WorkerHost:
     def run(self) -> None:
         self.supervisor.install_signals()
         signal.signal(signal.SIGUSR1, self._on_drain_signal)
-        cleanup.clear(trials_home())
+        run_as.as_trials_user(lambda: cleanup.clear(trials_home()))
         self._wait_for_queue()
         self._deliver_ends()
         self._sign_on()
