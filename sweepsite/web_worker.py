@@ -7,6 +7,9 @@ second is cut off.
 A large body streams through a thread, and a password takes a processor for half a
 second. Such requests queue for some of the threads, so that pages and reports always
 find another one.
+
+waitress, which also collects requests, takes a whole body before the application can
+refuse the request or its token, and writes a large one to disk.
 """
 
 from __future__ import annotations

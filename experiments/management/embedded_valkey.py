@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -24,6 +25,7 @@ ADVICE = (
 SOCKET = "queue.sock"
 # With the password: a trial may reach the socket, but cannot read this.
 SETTINGS, PASSWORD = "queue.conf", "requirepass "
+WRITTEN = re.compile(rf"{PASSWORD}([\w-]{{43}})\s*", re.ASCII)
 # The beginning of a folder's name, before the time.
 DAMAGED = "queue-damaged-"
 MAX_SILENT_STARTS = 2
@@ -110,11 +112,11 @@ class EmbeddedQueue:
 
 
 def _kept_password(settings: Path) -> str:
-    """The same one at each start, for workers that were started by hand."""
-    with contextlib.suppress(FileNotFoundError):
-        found = settings.read_text().strip().removeprefix(PASSWORD)
-        if found:
-            return found
+    """The same one at each start, for workers that were started by hand; a new one if
+    the file is damaged, which the server would not start with."""
+    with contextlib.suppress(OSError, UnicodeError):
+        if found := WRITTEN.fullmatch(settings.read_text()):
+            return found[1]
     made = secrets.token_urlsafe(32)
     write_private(settings, f"{PASSWORD}{made}\n")
     return made

@@ -62,7 +62,7 @@ class AttemptFolder:
     client = Inside("notes/spool.jsonl.client")
     # Written by the client when it sees a stop request: the reason, or an empty line if
     # the script continues anyway.
-    stop_seen = Inside("notes/spool.jsonl.told")
+    stop_seen = Inside("notes/spool.jsonl.seen")
     # Written by the runner when it asks the training process to stop.
     stop = Inside("notes/spool.jsonl.stop")
 

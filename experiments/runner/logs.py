@@ -96,7 +96,7 @@ class OutputLog:
             tail = self._whole_lines_of_tail()
             self._left_out -= len(tail)
             self._lines.restart()
-            self._tell_left_out()
+            self._note_left_out()
             self._write(self._lines.cut(tail))
         self._write(self._lines.rest())
         self.dropped += self._lines.dropped
@@ -132,7 +132,7 @@ class OutputLog:
             return b""
         self._leave_out(data[:end])
         self._lines.restart()
-        self._tell_left_out()
+        self._note_left_out()
         return data[end:]
 
     def _leave_out(self, data: bytes) -> None:
@@ -140,7 +140,7 @@ class OutputLog:
         self._tail += data[-self._tail_size :] if self._tail_size else b""
         del self._tail[: max(0, len(self._tail) - self._tail_size)]
 
-    def _tell_left_out(self) -> None:
+    def _note_left_out(self) -> None:
         if self._left_out > 0:
             self.dropped += self._left_out
             self.note(f"{size_in_words(self._left_out)} of output left out")

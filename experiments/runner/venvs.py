@@ -247,17 +247,17 @@ class Venvs:
             lock.share(self._waiting)
             if place.mark.exists():
                 os.utime(place.mark)
-                self._tell_waited(time.monotonic() - began)
+                self._log_wait(time.monotonic() - began)
                 return
             lock.release()
             lock.take(self._waiting)
             if not place.mark.exists():
-                self._tell_waited(time.monotonic() - began)
+                self._log_wait(time.monotonic() - began)
                 self._build(place, wanted, python=python, work=work)
                 began = time.monotonic()
             lock.release()
 
-    def _tell_waited(self, seconds: float) -> None:
+    def _log_wait(self, seconds: float) -> None:
         if seconds > WORTH_TELLING:
             self._log.note(f"waited {seconds:.0f} s for another trial's environment")
 

@@ -124,7 +124,7 @@ def test_a_stop_in_the_reply_reaches_the_script_and_its_runner(
     assert sweep.log(step=1, loss=1) is True
     assert sweep.should_stop() is True
     assert sweep.stop_reason() == "worse than the median"
-    assert spool.with_name("spool.jsonl.told").exists()
+    assert spool.with_name("spool.jsonl.seen").exists()
 
 
 def test_a_script_that_continues_to_report_is_not_waited_for(
@@ -134,9 +134,9 @@ def test_a_script_that_continues_to_report_is_not_waited_for(
     sweep.log(step=0, loss=1)
     for step in range(1, 3):
         sweep.log(step=step, loss=1)
-    assert spool.with_name("spool.jsonl.told").exists()
+    assert spool.with_name("spool.jsonl.seen").exists()
     assert sweep.log(step=3, loss=1) is True
-    assert spool.with_name("spool.jsonl.told").read_text() == "\n"
+    assert spool.with_name("spool.jsonl.seen").read_text() == "\n"
     assert len(site.points) == 4
 
 

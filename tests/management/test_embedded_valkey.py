@@ -51,6 +51,20 @@ def test_the_socket_is_in_the_data_folder(folder: Path) -> None:
     assert (folder / "queue.conf").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"requirepass ", b"requirepass abc\n", b"\xff\x00", b"x" * 56]
+)
+def test_damaged_settings_are_written_anew(folder: Path, content: bytes) -> None:
+    settings = folder / "queue.conf"
+    first = EmbeddedQueue(folder)
+    assert EmbeddedQueue(folder).url == first.url
+    settings.write_bytes(content)
+    second = EmbeddedQueue(folder)
+    assert second.url != first.url
+    assert settings.read_text() == f"requirepass {second.password}\n"
+    assert len(second.password) == 43
+
+
 def test_a_path_that_is_too_long_has_a_private_folder_instead(folder: Path) -> None:
     home = folder / ("x" * 100)
     home.mkdir()

@@ -26,6 +26,7 @@ pytestmark = [
     ),
 ]
 ONE = {"max_total_trials": 1, "max_concurrent_trials": 1}
+HIDDEN = "not-for-trials"
 DATABASE_PASSWORD = "only-for-this-database"
 
 
@@ -75,6 +76,7 @@ def test_a_hostile_script_reaches_nothing(site: RunningSite, person: Path) -> No
     )
     (other,) = (path.parents[1] for path in attempts.glob("*/work/private"))
     before = site.pids("manage.py")
+    (site.home / "secret_key").write_text(HIDDEN)
     trial = run(
         site,
         "python train_hostile.py",
@@ -85,6 +87,9 @@ def test_a_hostile_script_reaches_nothing(site: RunningSite, person: Path) -> No
     )
     assert trial["state"] == "completed", trial["log"]
     assert "escapes []" in trial["log"], trial["log"]
+    # What the runner has sent is not from elsewhere either.
+    assert HIDDEN not in str(trial)
+    assert (site.home / "secret_key").read_text() == HIDDEN
     assert site.pids("manage.py") == before
     site.api("POST", f"/sweeps/{victim}/cancel")
     site.wait_for_end(victim)

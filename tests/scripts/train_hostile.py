@@ -6,6 +6,7 @@ that it must not touch, by their commands.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -42,6 +43,7 @@ def others() -> Iterator[Path]:
 
 
 def read(path: Path) -> Callable[[], object]:
+    assert path.exists(), path
     return path.read_bytes
 
 
@@ -99,9 +101,38 @@ def through_hard_link() -> object:
 
 
 def fool_runner() -> object:
-    """The runner reads and writes these files."""
-    (OWN / "notes" / "spool.jsonl.stop").symlink_to(DATA / "secret_key")
-    return True
+    """The runner reads and writes these files: a link there would lead it elsewhere,
+    and a pipe would stop it."""
+    link, pipe = OWN / "work" / "to-plant", OWN / "work" / "pipe"
+    link.symlink_to(DATA / "secret_key")
+    os.mkfifo(pipe)
+    plants = (
+        lambda path: path.symlink_to(DATA / "secret_key"),
+        lambda path: os.link(DATA / "secret_key", path),
+        lambda path: os.link(link, path, follow_symlinks=False),
+        lambda path: os.rename(link, path),
+        lambda path: os.mkfifo(path),
+        lambda path: os.rename(pipe, path),
+    )
+    for suffix in ("stop", "seen", "client", "lock", "1.sending"):
+        for plant in plants:
+            path = OWN / "notes" / f"spool.jsonl.{suffix}"
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+                plant(path)
+                return path
+    raise PermissionError("none of them")
+
+
+def read_device() -> object:
+    """Disks, and what else a trial does not need. It cannot list /dev."""
+    names = [*os.listdir("/sys/block"), "console", "kmsg", "kvm"]
+    devices = [path for name in names if (path := Path("/dev", name)).exists()]
+    assert devices, names
+    for device in devices:
+        with contextlib.suppress(OSError):
+            return os.open(device, os.O_RDONLY | os.O_NONBLOCK)
+    raise PermissionError("none of them")
 
 
 def replace_log() -> object:
@@ -182,7 +213,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "write the interpreter": write(Path(sys.prefix) / "pyvenv.cfg"),
     "read private files": read(PRIVATE),
     "write the home folder": write(Path.home() / ".bashrc"),
-    "read a disk": lambda: next(Path("/dev").glob("[sv]d[a-z]")).open("rb"),
+    "read devices": read_device,
     "write kernel settings": write(Path("/proc/sys/kernel/core_pattern")),
     "use setuid programs": setuid_program,
     "mount": mount,
@@ -194,7 +225,7 @@ for name, attempt in ATTEMPTS.items():
     try:
         if attempt():
             escapes.append(name)
-    except (OSError, sqlite3.Error, subprocess.SubprocessError, StopIteration):
+    except (OSError, sqlite3.Error, subprocess.SubprocessError):
         continue
 print("tried", len(ATTEMPTS))
 print("escapes", escapes)
