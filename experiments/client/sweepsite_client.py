@@ -57,7 +57,7 @@ def log(step: int | None = None, **metrics: Any) -> bool:
     Values are anything that float() accepts except text, such as numpy scalars and
     tensors of one element; NaN and infinity are reported too. A report that cannot be
     delivered is kept and sent later; standard error names the metrics that the site
-    refuses. Raises TypeError or ValueError for a bad call.
+    refuses. Raises TypeError for a bad step, ValueError without a metric.
     """
     return _client().log(step, metrics)
 
@@ -118,12 +118,13 @@ class _Client:
     def log(self, step: int | None, metrics: dict[str, Any]) -> bool:
         if not metrics:
             raise ValueError("log() needs a metric, for example log(step=1, loss=0.3)")
-        values = {name[:MAX_NAME]: _number(name, v) for name, v in metrics.items()}
+        values = {name[:MAX_NAME]: _number(v) for name, v in metrics.items()}
         with self._lock:
             number = self._next_step if step is None else _whole(step)
             self._next_step = number + 1
             if self._reporter is None:
-                parts = [f"{name}={float(v):.6g}" for name, v in values.items()]
+                shown = "{}={:.6g}".format, "{}={}".format
+                parts = [shown[isinstance(v, str)](n, v) for n, v in values.items()]
                 print(f"step {number}", *parts, sep="  ", flush=True)
                 return False
             common = {"step": number, "time": time.time()}
@@ -336,17 +337,16 @@ def _client() -> _Client:
     return _clients.get(pid) or _clients.setdefault(pid, _Client(dict(os.environ)))
 
 
-def _number(name: str, value: Any) -> Any:
-    """A finite float, or the text that stands for a non-finite one."""
+def _number(value: Any) -> float | str:
+    """A finite float, or text: for a non-finite one, or for what the site refuses."""
     if isinstance(value, (str, bytes)) or value is None:
-        raise TypeError(f"{name} is {value!r}, not a number such as {name}=0.5")
+        return str(value)[:MAX_NAME]
     try:
         number = float(value)
-    except OverflowError as problem:
-        raise ValueError(f"{name} is too large for a float") from problem
-    except (TypeError, ValueError, RuntimeError) as problem:
-        kind = type(value).__name__
-        raise TypeError(f"{name} is a {kind}; it must be one number") from problem
+    except OverflowError:
+        return "too large for a float"
+    except (TypeError, ValueError, RuntimeError):
+        return f"a {type(value).__name__}"
     if math.isfinite(number):
         return number
     return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 # More names are only counted, so that one row stays small.
 MAX_NAMES = 20
 MAX_NAME_LENGTH = 100
-# In a sentence: names, and characters of each.
+# In a sentence: names or reasons, and characters of each name.
 MAX_SHOWN, MAX_QUOTED = 3, 40
 # A batch that is sent again must not count twice.
 MAX_BATCHES = 16
@@ -38,16 +38,22 @@ class RefusedName:
     reason: str
     field: str = ""
 
+    @property
+    def is_rest(self) -> bool:
+        return not self.name and not self.field
+
 
 @dataclass(frozen=True)
 class MissingData:
     """The column ``Attempt.missing``. ``lost`` are sentences about what did not arrive;
-    ``others`` counts the refused points of names beyond the first MAX_NAMES."""
+    ``others`` counts the refused points of names beyond the first MAX_NAMES, and
+    ``reasons`` says why."""
 
     refused: Sequence[RefusedName] = ()
     others: int = 0
     lost: Sequence[str] = ()
     batches: Sequence[int] = field(default=(), repr=False)
+    reasons: Sequence[str] = ()
 
     @classmethod
     def of(cls, stored: dict[str, Any] | None) -> MissingData:
@@ -62,11 +68,12 @@ class MissingData:
 
     def names(self) -> list[RefusedName]:
         """One for each name, and one for all further names."""
-        rest = RefusedName("", self.others, "only the first names are listed")
+        reason = "; ".join([*self.reasons, "only the first names are listed"])
+        rest = RefusedName("", self.others, reason)
         return [*self.refused, *([rest] if self.others else [])]
 
     def with_lost(self, sentences: Iterable[str]) -> MissingData:
-        return MissingData(self.refused, self.others, [*sentences], self.batches)
+        return replace(self, lost=[*sentences])
 
     def with_refused(self, points: Sequence[RefusedPoint]) -> MissingData:
         """Count these in, unless the same batch was counted before."""
@@ -74,10 +81,15 @@ class MissingData:
         if batch in self.batches:
             return self
         merged = merge([*self.refused, *by_name(points)])
-        named = merged[:MAX_NAMES]
-        others = self.others + sum(each.points for each in merged[MAX_NAMES:])
-        batches = [*self.batches, batch][-MAX_BATCHES:]
-        return MissingData(named, others, self.lost, batches)
+        rest = merged[MAX_NAMES:]
+        reasons = dict.fromkeys([*self.reasons, *(each.reason for each in rest)])
+        return replace(
+            self,
+            refused=merged[:MAX_NAMES],
+            others=self.others + sum(each.points for each in rest),
+            reasons=[*reasons][:MAX_SHOWN],
+            batches=[*self.batches, batch][-MAX_BATCHES:],
+        )
 
 
 def by_name(points: Iterable[RefusedPoint]) -> tuple[RefusedName, ...]:

@@ -89,7 +89,8 @@ class MissingResults:
     """What a sweep's trials reported and the site does not have.
 
     ``trials``: their ids by number; ``lost``: how many of them have losses, such as on
-    a full disk; ``refused``: points that were refused, by name, most points first.
+    a full disk; ``refused``: points that were refused, by name, most points
+    first, and those of further names last.
     """
 
     trials: Mapping[int, int]
@@ -127,7 +128,7 @@ def missing_results(sweep: Sweep) -> MissingResults | None:
     return MissingResults(
         trials={number: pk for number, pk, _ in rows},
         lost=sum(bool(data.lost) for data in found),
-        refused=sorted(refused, key=lambda each: -each.points),
+        refused=sorted(refused, key=lambda each: (each.is_rest, -each.points)),
     )
 
 

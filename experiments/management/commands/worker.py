@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
-import hashlib
 import logging
 import os
 import platform
-import secrets
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -38,6 +32,7 @@ from experiments.workers.host import (
     host_facts,
     slots_of,
 )
+from experiments.workers.names import free_names
 from experiments.workers.run_as import RunAsError, trials_home
 from experiments.workers.site import WorkerSite
 from experiments.workers.supervisor import Child, Supervisor
@@ -52,8 +47,6 @@ NEEDED = ("SWEEPSITE_URL", "SWEEPSITE_WORKER_TOKEN", "REDIS_URL")
 
 # The code of the site's error when a living worker elsewhere has the name.
 NAME_TAKEN = "name_taken"
-# Names of workers on one host.
-MAX_NUMBER = 1_000
 
 
 class Command(BaseCommand):
@@ -198,6 +191,7 @@ class WorkerHost:
                 self.supervisor.add(self._slot_process(slot))
         self.next_beat = time.monotonic() + BEAT_EVERY
         self.supervisor.run(every=CHECK_EVERY, do=self._check)
+        self.name.mark_end()
         self.housekeeping.stop()
         self.supervisor.stop()
         self._leave()
@@ -346,55 +340,3 @@ class WorkerHost:
         argv += slot_command(slot, pool=self.pool, worker=self.worker, name=name)
         # A training's own grace of five seconds, and time to send what is left.
         return Child(f"slot {slot}", argv, os.environ, stop_seconds=9.0)
-
-
-# --- names -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class WorkerName:
-    """A worker's name, and an id that tells it from others with the same name."""
-
-    text: str
-    boot_id: str
-
-
-def free_names(pool: str) -> Iterator[WorkerName]:
-    """This host's name, host-2, host-3, … without those of other workers here.
-
-    A lock holds a name until the next one is taken or the process ends. So a worker
-    that was killed gets its old name again, and the site knows at once that its trials
-    are dead. Hosts with the same name (or containers, which share a boot id) do not see
-    each other's locks, so each lock has an id for the site.
-    """
-    host = socket.gethostname()[:80]
-    place = hashlib.sha256(f"{settings.SITE_URL} {pool}".encode()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"sweepsite-workers-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for number in range(1, MAX_NUMBER):
-        with (folder / f"{place}-{number}").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            text = host if number == 1 else f"{host}-{number}"
-            yield WorkerName(text, f"{boot_id()} {lock_id(lock)}".strip())
-
-
-def lock_id(lock: IO[str]) -> str:
-    """A random id, made when the lock is first held and kept in its file."""
-    lock.seek(0)
-    if known := lock.read(8):
-        return known
-    made = secrets.token_hex(4)
-    lock.write(made)
-    lock.flush()
-    return made
-
-
-def boot_id() -> str:
-    """An id that changes with each boot of this host (Linux; empty elsewhere)."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""

@@ -24,6 +24,7 @@ BUCKETS = 30
 BAR_HEIGHT = 20
 # Seconds for which a page shows the same load again.
 LOAD_CACHED_FOR = 20
+FORGETTABLE_AFTER = timedelta(minutes=10)
 # Bytes: a host with less free disk shows it.
 LITTLE_DISK = 5e9
 
@@ -195,12 +196,17 @@ def _busy(buckets: Sequence[float], capacity: float) -> HostLoad:
 
 @dataclass(frozen=True)
 class HostCard:
-    """One worker's row."""
+    """One worker's row. ``forgettable``: it holds no trial and was silent for long."""
 
     worker: Worker
     cells: Sequence[SlotCell]
     busy: HostLoad
     silent: bool
+    forgettable: bool = False
+
+    @property
+    def machine(self) -> tuple[int, str]:
+        return self.worker.pool_id, self.worker.host
 
     @property
     def draining(self) -> bool:
@@ -253,8 +259,10 @@ class HostCard:
         return ", ".join(_facts(self.worker))
 
 
-def is_silent(worker: Worker, now: datetime) -> bool:
-    return worker.seen_at < now - SILENT_AFTER
+def is_silent(
+    worker: Worker, now: datetime, *, after: timedelta = SILENT_AFTER
+) -> bool:
+    return worker.seen_at < now - after
 
 
 def _facts(worker: Worker) -> Iterator[str]:

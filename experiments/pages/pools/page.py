@@ -20,6 +20,7 @@ from experiments.models import Pool, Team, Trial, User
 from experiments.models.trials import TrialState
 from experiments.pages.frame import render_parts
 from experiments.pages.pools.hosts import (
+    FORGETTABLE_AFTER,
     IDLE,
     HostCard,
     Viewpoint,
@@ -162,11 +163,17 @@ class PoolsPage:
 
     @property
     def silent(self) -> Sequence[HostCard]:
-        return [host for host in self.hosts if host.silent]
+        """Those to worry about: not an empty one whose machine's other worker runs."""
+        machines = {host.machine for host in self.hosts if not host.silent}
+        return [
+            host
+            for host in self.hosts
+            if host.silent and not (host.forgettable and host.machine in machines)
+        ]
 
     @property
     def reachable(self) -> int:
-        return len(self.hosts) - len(self.silent)
+        return sum(not host.silent for host in self.hosts)
 
     @property
     def idle_pools(self) -> Sequence[PoolSection]:
@@ -218,6 +225,8 @@ def _host_cards(
             cells=[slot_cell(slot, view) for slot in row.slots],
             busy=loads.get(row.worker.pk, IDLE),
             silent=is_silent(row.worker, now),
+            forgettable=is_silent(row.worker, now, after=FORGETTABLE_AFTER)
+            and not any(slot.attempt for slot in row.slots),
         )
         for row in rows
     ]

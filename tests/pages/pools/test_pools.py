@@ -263,3 +263,19 @@ def test_the_number_of_queries_is_fixed(ada: Client, team: Team, pool: Pool) -> 
             put(factories.trial(other), host, slot)
             factories.trial(other)
     assert queries() == few
+
+
+def test_a_silent_host_is_no_worry_while_another_worker_of_its_machine_runs(
+    root: Client, pool: Pool
+) -> None:
+    factories.worker(pool, name="vm")
+    old = factories.worker(pool, name="vm-2")
+    Worker.objects.filter(pk=old.pk).update(host="vm")
+    silence(old, minutes=5)
+    assert "vm-2 is silent" in page(root)
+    silence(old, minutes=41)
+    text = page(root)
+    assert "Needs attention" not in text
+    assert "silent since" in text
+    Worker.objects.filter(pk=old.pk).update(host="other")
+    assert "vm-2 is silent" in page(root)
