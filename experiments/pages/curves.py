@@ -138,24 +138,35 @@ def stem_of(name: str) -> str:
 
 
 def groups_of(metrics: Sequence[Metric]) -> list[Group]:
-    """The metrics by stem, at most two in a group."""
+    """The metrics by stem, at most two in a group; m2 comes before m10."""
     by_stem: dict[str, list[Metric]] = {}
-    for metric in metrics:
+    for metric in sorted(metrics, key=lambda metric: _in_numbers(metric.name)):
         by_stem.setdefault(stem_of(metric.name), []).append(metric)
     groups: list[Group] = []
     for stem, members in by_stem.items():
         for start in range(0, len(members), 2):
             pair = members[start : start + 2]
             groups.append(Group(stem if not start else pair[0].name, pair))
-    return groups[:MAX_OPTIONS]
+    return groups
+
+
+def _in_numbers(name: str) -> list[tuple[int, str]]:
+    return [(len(p) if p.isdigit() else 0, p) for p in re.split(r"(\d+)", name)]
 
 
 def picked_group(groups: Sequence[Group], wanted: str) -> Group | None:
-    """The group of that stem or with that metric, else the first."""
+    """The group of that stem or with that metric, else one with this text in a name,
+    else the first."""
     for group in groups:
         if wanted == group.stem or any(m.name == wanted for m in group.metrics):
             return group
-    return groups[0] if groups else None
+    return next(iter([*matching(groups, wanted), *groups]), None)
+
+
+def matching(groups: Sequence[Group], wanted: str) -> list[Group]:
+    """Those with this text in a name."""
+    text = wanted.lower()
+    return [group for group in groups if text in group.title.lower()]
 
 
 def points_of(metrics: Sequence[Metric]) -> dict[int, Points]:

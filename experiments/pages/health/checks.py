@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,7 @@ def _queue_issues(queue: QueueFacts | None) -> Iterator[HealthIssue]:
             "The queue does not answer",
             "No new trial starts until it is back. Running trials continue, and"
             " nothing is lost.",
-            "Start the Valkey or Redis server, or check REDIS_URL.",
+            _queue_advice(),
             critical=True,
         )
         return
@@ -96,6 +97,17 @@ def _queue_issues(queue: QueueFacts | None) -> Iterator[HealthIssue]:
             " deletes keys.",
             "Set maxmemory-policy to noeviction on the server.",
         )
+
+
+def _queue_advice() -> str:
+    """`up` writes the address of the server that it runs itself into a file."""
+    with suppress(OSError):
+        if (settings.HOME / "redis_url").read_text() == settings.REDIS_URL:
+            return (
+                "'manage.py up' runs this server and restarts it within seconds. If it"
+                " does not, see logs/queue.log in the data folder."
+            )
+    return "Start the Valkey or Redis server, or check REDIS_URL."
 
 
 def _damaged_queue(folder: str) -> Iterator[HealthIssue]:

@@ -14,7 +14,13 @@ from experiments.lifecycle import POLICY
 from experiments.models import Artifact, Attempt, Trial
 from experiments.models.missing import MissingData, sentences
 from experiments.models.trials import Origin, TrialState
-from experiments.pages.curves import groups_of, lines_model, picked_group
+from experiments.pages.curves import (
+    MAX_OPTIONS,
+    groups_of,
+    lines_model,
+    matching,
+    picked_group,
+)
 from experiments.pages.log_text import last_lines
 from experiments.pages.space import (
     UNSET,
@@ -281,12 +287,16 @@ def charts_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
         unjudged=detail.first_check - 1,
     )
     groups = groups_of(detail.other_metrics)
-    group = picked_group(groups, query.get("metric", ""))
+    wanted = query.get("metric", "")
+    group = picked_group(groups, wanted)
+    many = len(groups) > MAX_OPTIONS
+    options = (matching(groups, wanted) or groups) if many else groups
     return {
         "curve": curve,
         "curve_label": threshold_label(detail.trial, curve),
         "curve_question": chart_question(detail.policy_kind, detail.decisions),
-        "metric_groups": groups,
+        "metric_groups": options[:MAX_OPTIONS],
+        "all_metrics": len(groups) if many else 0,
         "metric_group": group,
         "lines": lines_model(group),
         "other_choices": [pair for pair in query.items() if pair[0] != "metric"],

@@ -114,6 +114,15 @@ def test_while_the_queue_is_away_the_page_is_there(root: Client) -> None:
     answer = root.get("/health/")
     assert answer.status_code == 200
     assert "The queue does not answer" in answer.content.decode()
+    assert "check REDIS_URL" in answer.content.decode()
+
+
+def test_up_restarts_its_own_queue(root: Client, settings: Any, tmp_path: Path) -> None:
+    settings.HOME = tmp_path
+    (tmp_path / "redis_url").write_text(settings.REDIS_URL)
+    text = root.get("/health/").content.decode()
+    assert "restarts it within seconds" in text
+    assert "check REDIS_URL" not in text
 
 
 def test_the_feed_sends_what_has_changed(

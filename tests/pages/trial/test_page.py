@@ -324,6 +324,21 @@ def test_metrics_of_one_stem_share_a_picture(ada: Client) -> None:
     assert '<option value="lr"' in html
 
 
+def test_any_of_many_metrics_can_be_chosen(ada: Client) -> None:
+    trial = factories.reported_trial(factories.sweep(factories.team()), [0.5])
+    names = [f"m{n}" for n in range(120)]
+    ingest.record(
+        trial.current_attempt_id or 0, [ingest.Point(n, 0, 1.0) for n in names]
+    )
+    url = trial.get_absolute_url()
+    html = page(ada, url)
+    assert "100 of 120" in html
+    assert html.index('<option value="m2">') < html.index('<option value="m10">')
+    html = page(ada, f"{url}?metric=M119")
+    assert [s["name"] for s in model(html, "metrics-model")["series"]] == ["m119"]  # type: ignore[attr-defined]
+    assert "1 of 120" in html
+
+
 def test_stems() -> None:
     assert (
         stem_of("val_loss") == stem_of("train/loss") == stem_of("loss/test") == "loss"
