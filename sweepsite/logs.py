@@ -61,6 +61,14 @@ class FloodFilter(logging.Filter):
         return left_out is not None
 
 
+class NoTraceback(logging.Filter):
+    """For errors of others, which their message explains."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.exc_info = None
+        return True
+
+
 def _is_own_error(record: logging.LogRecord) -> bool:
     status: int | None = getattr(record, "status_code", None)
     return bool(record.exc_info) if status is None else status >= 500

@@ -74,6 +74,8 @@ def bad_url(name: str, text: str, why: str) -> ImproperlyConfigured:
 
 
 MIN_KEY_LENGTH = 32
+# Of keys that were made here, which are longer.
+MIN_KEPT_LENGTH = 50
 # It works without an installation, so it must not make a data folder.
 CHECKS_ONLY = sys.argv[1:3] == ["sweep", "check"]
 
@@ -105,11 +107,14 @@ def _close(folder: Path) -> None:
     if status.st_mode & 0o077:
         mode = stat.S_IMODE(status.st_mode)
         folder.chmod(mode & 0o700)
-        print(
-            f"sweepsite: other users could enter {folder} (mode {mode:o}); it is now"
-            " closed to them.",
-            file=sys.stderr,
+        _warn(
+            f"other users could enter {folder} (mode {mode:o}); it is now closed to"
+            " them."
         )
+
+
+def _warn(text: str) -> None:
+    print(f"sweepsite: {text}", file=sys.stderr)
 
 
 def secret_keys(folder: Path) -> list[str]:
@@ -132,11 +137,18 @@ def _kept(folder: Path) -> list[str]:
         return [secrets.token_urlsafe(50)]
     if not path.exists():
         _make_secret_key(path)
+        if any((folder / used).exists() for used in ("static", "sweepsite.sqlite3")):
+            _warn(f"{path} was missing. It is new now, so everyone must log in again.")
+    if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
+        path.chmod(0o600)
+        _warn(f"other users could read {path} (mode {mode:o}); it is now closed.")
     # Other bytes than text make it too short.
     keys = path.read_bytes().decode(errors="ignore").split()
-    if not keys or min(map(len, keys)) < MIN_KEY_LENGTH:
+    shortest = min(map(len, keys), default=0)
+    if shortest < MIN_KEPT_LENGTH:
         raise ImproperlyConfigured(
-            f"{path} is damaged: a key needs at least {MIN_KEY_LENGTH} characters."
+            f"{path} is damaged: it has a key of {shortest} characters; at least"
+            f" {MIN_KEPT_LENGTH} are needed."
             " Restore it from a backup, or delete it: then a new key is made, and"
             " everyone must log in again."
         )
@@ -449,7 +461,10 @@ LOGGING = {
             "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
         }
     },
-    "filters": {"flood": {"()": "sweepsite.logs.FloodFilter"}},
+    "filters": {
+        "flood": {"()": "sweepsite.logs.FloodFilter"},
+        "no_traceback": {"()": "sweepsite.logs.NoTraceback"},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
@@ -461,5 +476,8 @@ LOGGING = {
         "handlers": ["console"],
         "level": env_level("SWEEPSITE_LOG_LEVEL", "INFO"),
     },
-    "loggers": {"rq": {"level": "WARNING"}},
+    "loggers": {
+        "rq": {"level": "WARNING"},
+        "django.security.DisallowedHost": {"filters": ["no_traceback"]},
+    },
 }

@@ -84,3 +84,12 @@ def test_a_flood_of_bad_requests_hides_no_error_of_the_site() -> None:
     assert not all(passes(400, wrong) for _ in range(40))
     assert passes(500) and passes(None, wrong)
     assert not all(passes(500) for _ in range(40))
+
+
+def test_an_unknown_host_is_one_line() -> None:
+    logger = LOGGING["loggers"]["django.security.DisallowedHost"]
+    assert logger["filters"] == ["no_traceback"]
+    error = (ValueError, ValueError("odd"), None)
+    record = logging.LogRecord("web", 40, "x.py", 1, "odd host", (), error)
+    assert logs.NoTraceback().filter(record)
+    assert "\n" not in LineFormatter().format(record)

@@ -16,7 +16,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 from django.db.utils import ConnectionHandler
 
-from experiments.management.commands.up import check_transport, locked_folder
+from experiments.management.commands.up import (
+    check_transport,
+    locked_folder,
+    network_words,
+)
 from sweepsite.settings import database, home_folder, redis_url, secret_keys, site_url
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -222,6 +226,17 @@ def test_up_serves_no_network_over_plain_http_unless_allowed(
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
 def test_up_serves_this_machine_over_http(host: str) -> None:
     check_transport(host, "")
+
+
+def test_up_says_how_other_machines_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SWEEPSITE_URL", raising=False)
+    local = "http://127.0.0.1:8731"
+    assert network_words("127.0.0.1", 8731, local) == ""
+    words = network_words("0.0.0.0", 8731, local)
+    assert "SWEEPSITE_URL" in words and ":8731." in words
+    assert "not encrypted" in words
+    words = network_words("192.168.1.5", 8731, "http://192.168.1.5:8731")
+    assert words == "Passwords and tokens are not encrypted on the network.\n"
 
 
 def test_up_refuses_a_network_before_anything_starts(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_secret_key_from_the_environment_is_replaced_there(run: Run) -> None:
     assert ran.code == 1 and "SWEEPSITE_SECRET_KEY_FALLBACKS" in ran.err
 
 
-@pytest.mark.parametrize("content", ["", "\n", "short"])
+@pytest.mark.parametrize("content", ["", "\n", "short", "x" * 49])
 def test_a_damaged_secret_key_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
@@ -117,3 +117,20 @@ def test_a_damaged_secret_key_is_a_sentence(
     (tmp_path / "secret_key").write_text(content)
     with pytest.raises(ImproperlyConfigured, match="secret_key is damaged"):
         secret_keys(tmp_path)
+
+
+def test_a_key_that_is_open_or_new_in_a_used_folder_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SWEEPSITE_SECRET_KEY")
+    secret_keys(tmp_path)
+    assert capsys.readouterr().err == ""
+    path = tmp_path / "secret_key"
+    path.chmod(0o644)
+    secret_keys(tmp_path)
+    assert "other users could read" in capsys.readouterr().err
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.unlink()
+    (tmp_path / "static").mkdir()
+    secret_keys(tmp_path)
+    assert "everyone must log in again" in capsys.readouterr().err

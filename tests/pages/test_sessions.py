@@ -195,3 +195,15 @@ def test_after_a_logout_the_old_cookie_opens_nothing(ada: User) -> None:
     assert Event.objects.get(verb="logged out").actor == ada
     client.cookies["sessionid"] = kept
     assert not is_in(client)
+
+
+def test_a_session_of_a_key_that_is_gone_is_logged_once(
+    ada: User, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = logged_in()
+    other = logged_in()
+    settings.SECRET_KEY = "another " * 8
+    for _ in range(3):
+        assert not is_in(client)
+    assert caplog.text.count("Session data corrupted") == 1
+    assert BrowserSession.objects.get().pk == other.cookies["sessionid"].value

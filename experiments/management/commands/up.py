@@ -42,6 +42,7 @@ ROUND_FILE = "scheduler_round"
 LOCK_TRIES, LOCK_PAUSE = 20, 0.02
 # Files of the data folder with the addresses of what runs, for other commands.
 ADDRESS_FILES = ("redis_url", "site_url")
+EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 # Secrets that a worker does not need.
 SITE_ONLY = frozenset(
     {
@@ -101,18 +102,35 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach it."""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
 def check_transport(host: str, url: str) -> None:
     """Refuse to serve a network over plain http."""
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(host).is_loopback:
-            return
-    if host != "localhost" and not url.startswith("https://"):
+    if not is_local(host) and not url.startswith("https://"):
         raise CommandError(
             f"--host {host} would accept passwords and tokens unencrypted from the"
             " network. Put a proxy with TLS before the site and set SWEEPSITE_URL to"
             " its https address (docs/installation.md has examples for nginx and"
             " Caddy), or add --allow-http if you trust everyone on that network."
         )
+
+
+def network_words(host: str, port: int, url: str) -> str:
+    """What a person must know who opens plain http to a network; empty otherwise."""
+    if is_local(host) or url.startswith("https://"):
+        return ""
+    text = "Passwords and tokens are not encrypted on the network.\n"
+    if host not in EVERY_ADDRESS or os.environ.get("SWEEPSITE_URL"):
+        return text
+    return (
+        "Other machines are refused until SWEEPSITE_URL is the address that they open,"
+        f" such as http://{socket.gethostname()}:{port}.\n{text}"
+    )
 
 
 def slots_for(slots: int | None, *, gpus: str) -> int:
@@ -196,7 +214,7 @@ class Machine:
         self.queue = None
         if not os.environ.get("REDIS_URL"):
             self.queue = EmbeddedQueue(settings.HOME, say=say)
-        self.local = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared, not bound
+        self.local = "127.0.0.1" if self.host in EVERY_ADDRESS else self.host
         local = f"[{self.local}]" if ":" in self.local else self.local
         url = os.environ.get("SWEEPSITE_URL") or f"http://{local}:{self.port}"
         self.environment = {
@@ -251,6 +269,7 @@ class Machine:
             url = self.environment["SWEEPSITE_URL"]
             self.say(
                 f"{news}\nOpen {url}   ({self.slots} slots; Ctrl-C stops everything)\n"
+                f"{network_words(self.host, self.port, url)}"
             )
 
     def _prepare(self, token: str) -> str:
