@@ -164,7 +164,8 @@ KNOWN_ERRORS: Sequence[KnownError] = (
         r"Permission ?denied|PermissionError",
         "permission",
         "the trial may not read or write a file",
-        "Let the script write into its outputs folder ($SWEEPSITE_OUTPUTS) instead.",
+        "To write, let the script use its outputs folder ($SWEEPSITE_OUTPUTS). To read,"
+        " use a file of the sweep's code, or one that the trial's user may read.",
     ),
     _known(
         r"FileNotFoundError|No such file or directory",

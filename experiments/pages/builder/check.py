@@ -195,6 +195,8 @@ def _placed(problem: Problem, composed: Composed, entries: Entries) -> FieldProb
         label = f"{name}, {label}" if label else name
         box = f"row-{index}"
         return FieldProblem(f"{box}-{field}", box, label, SPACE, path, message)
+    if path == "search_space" and not composed.document.get(path):
+        message = "Add at least one parameter to the search space."
     field = _field_of(path)
     label, section = LABELS.get(field, (path or "the document", 0))
     return FieldProblem(field, field, label, section, path, message)

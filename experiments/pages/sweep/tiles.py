@@ -132,7 +132,7 @@ def best_tile(summary: SweepSummary) -> BestTile:
         leads.append(_lead(sweep, best.value, runner_up.value, runner_up))
     if middle is not None and summary.ranked > 2:
         leads.append(_lead(sweep, best.value, middle))
-    text = "" if leads else "The only trial with a value so far."
+    text = "" if leads else "The only trial so far that has a value and did not fail."
     return BestTile(sweep.primary_metric, best, tuple(leads), text)
 
 

@@ -38,7 +38,8 @@ class Ranking:
     ``leaders``: the best trial and the next. ``rank`` of ``ranked``: its place among
     ended trials with a value; None without a value. ``full_length``: reports of the
     longest completed trial; ``usual_time``: the median training time of completed
-    trials. ``alike``: how many other trials failed for the same reason.
+    trials. ``alike``: how many other trials failed for the same reason, with the
+    same error where that is known.
     """
 
     leaders: Sequence[Trial] = ()
@@ -77,11 +78,14 @@ def ranking_of(trial: Trial) -> Ranking:
 def _counts(sweep: Sweep, trial: Trial) -> Mapping[str, int]:
     """Of the other trials."""
     ranked = Q(state__in=TRIAL_RANKED, value__isnull=False)
+    alike = Q(state=TrialState.FAILED, reason=trial.reason)
+    if trial.current_attempt is not None and trial.current_attempt.signature:
+        alike &= Q(current_attempt__signature=trial.current_attempt.signature)
     counts: Mapping[str, int] = sweep.trials.exclude(pk=trial.pk).aggregate(
         ahead=Count("pk", filter=ranked & _is_ahead(sweep, trial)),
         others=Count("pk", filter=ranked),
         full_length=Max("reports", filter=Q(state=TrialState.COMPLETED)),
-        alike=Count("pk", filter=Q(state=TrialState.FAILED, reason=trial.reason)),
+        alike=Count("pk", filter=alike),
     )
     return counts
 

@@ -148,7 +148,7 @@ def _sentence(attempt: Attempt) -> str:
     after = f" after {_between(since, end)}" if end else ""
     lost = attempt.state == AttemptState.LOST
     verb = LOSS_VERBS.get(attempt.reason, "was lost") if lost else "ended"
-    message = f": {attempt.message}" if attempt.message else "."
+    message = f": {attempt.message.rstrip('.')}." if attempt.message else "."
     resumed = ""
     if attempt.resumed_from is not None:
         resumed = f" It had resumed {_resumed_words(attempt)}."

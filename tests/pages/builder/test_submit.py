@@ -288,3 +288,11 @@ def test_of_two_who_edit_a_draft_the_second_is_told(ada: Client) -> None:
     assert ben.post(address, again).status_code == 302
     draft.refresh_from_db()
     assert draft.max_total_trials == 7
+
+
+def test_an_empty_search_space_is_said_in_the_words_of_the_form(ada: Client) -> None:
+    response = send(ada, form([], do="start"))
+    assert response.status_code == 422
+    text = page(response)
+    assert "Add at least one parameter to the search space." in text
+    assert "must be a mapping" not in text

@@ -12,6 +12,7 @@ from experiments import lifecycle, storage
 from experiments.models import Artifact, Attempt, Event, Experiment, Report, Trial
 from experiments.models.missing import RefusedPoint
 from experiments.pages.curves import groups_of, points_of, stem_of
+from experiments.pages.trial import phases
 from experiments.tracking import ingest
 from tests import factories
 from tests.pages.clients import count_queries, model, page
@@ -163,6 +164,14 @@ def test_an_earlier_attempt_has_a_log_of_its_own(ada: Client) -> None:
     put_log(trial, "first\n")
     assert ada.get(f"/trials/{trial.pk}/log?attempt=1").content == b"first\n"
     assert ada.get(f"/trials/{trial.pk}/log?attempt=2").status_code == 404
+
+
+def test_a_sentence_about_an_earlier_attempt_ends_before_its_log() -> None:
+    trial = judged_trial()
+    first = Attempt.objects.get(pk=trial.current_attempt_id)
+    first.message = "the worker is shutting down"
+    (sentence,) = phases.earlier([first], Attempt(n=first.n + 1))
+    assert sentence.endswith(": the worker is shutting down.")
 
 
 def test_outputs_that_could_not_be_kept_are_told(ada: Client) -> None:

@@ -193,6 +193,14 @@ def test_trials_that_failed_alike_are_counted() -> None:
     assert (
         "2 other trials of this sweep failed for the same reason." in why(trial).notes
     )
+    signatures = ("a", "b", "b")
+    for each, signature in zip(sweep.trials.all(), signatures, strict=True):
+        Attempt.objects.filter(trial=each).update(signature=signature)
+    trial = Trial.objects.get(pk=trial.pk)
+    others = {n for n in why(trial).notes if "same reason" in n}
+    count = signatures.count(trial.current_attempt.signature) - 1  # type: ignore[union-attr]
+    words = "One other trial of this sweep failed for the same reason."
+    assert others == ({words} if count else set())
 
 
 def test_a_cancelled_trial_says_by_whom() -> None:
