@@ -261,7 +261,6 @@ class AttemptRun:
         refusal = self._walls.refusal(lines, work=self._folder.work)
         if not refusal:
             return outcome
-        self._log.note(refusal)
         return replace(outcome, message=f"{outcome.message}; {refusal}")
 
     def _is_hurried(self, outcome: AttemptOutcome) -> bool:
