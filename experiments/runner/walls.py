@@ -53,7 +53,7 @@ DEVICES = re.compile(
     r"null|zero|full|u?random|tty|ptmx|pts|kfd|dri|infiniband|dxg|hugepages"
     r"|nvidia.*|accel.*|davinci.*"
 )
-SHARED_MEMORY = "/dev/shm"  # noqa: S108
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 # nosec B108
 
 NO_LANDLOCK = (
     "This system has no Landlock (Linux 5.13 or later), so a trial can read and change"

@@ -42,7 +42,7 @@ ROUND_FILE = "scheduler_round"
 LOCK_TRIES, LOCK_PAUSE = 20, 0.02
 # Files of the data folder with the addresses of what runs, for other commands.
 ADDRESS_FILES = ("redis_url", "site_url")
-EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+EVERY_ADDRESS = ("0.0.0.0", "::")  # nosec B104 # noqa: S104
 # Secrets that a worker does not need.
 SITE_ONLY = frozenset(
     {

@@ -201,7 +201,7 @@ class _Storage:
         order: str = "",
     ) -> list[tuple[object, ...]]:
         # Names are constants of this module; values are parameters of the query.
-        query = f"SELECT {columns} FROM {table}"  # noqa: S608 - names of this file
+        query = f"SELECT {columns} FROM {table}"  # noqa: S608 # nosec B608
         if where:
             query += f" WHERE {where[0]}"
         if order:
