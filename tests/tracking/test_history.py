@@ -109,7 +109,9 @@ def other_params(made: Sweep, number: int) -> None:
 
 def within_one_tick(made: Sweep, number: int) -> None:
     """Two changes with the same time, which a look may fall between."""
-    last = made.trials.order_by("-updated_at").first()
+    # An ended trial's row does not change at a time long before the last look.
+    recent = made.trials.filter(updated_at__gt=timezone.now() - LONG_AGO / 2)
+    last = recent.order_by("-updated_at").first()
     if last is not None:
         edit(made, number, value=number / 1000, updated_at=last.updated_at)
 
