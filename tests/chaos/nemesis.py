@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from experiments.runner.processes import process_table
 from tests.chaos.installation import Installation
 
 # Words of the commands by which the processes of each kind are known.
@@ -50,7 +51,11 @@ class Nemesis:
         if kind == "queue":
             pid = self.site.keeper.kept["queue"].pid
             return [pid] if pid else []
-        return sorted(self.site.pids(*KINDS[kind]))
+        found = set(self.site.pids(*KINDS[kind]))
+        # Between its fork and its program a training is still called like its runner.
+        # To kill it there would be the trial's own end.
+        forked = {each.pid for each in process_table() if each.parent in found}
+        return sorted(found - forked)
 
     def rage(self, times: int, *, every: float, sweep: int) -> None:
         """So many kills, ``every`` seconds on average, while the sweep runs; each one
