@@ -43,7 +43,7 @@ def take_all(site: RunningSite, browser: Browser) -> None:
     take(site, browser, "sweep-phone", "/sweeps/1/", phone=True)
     take(site, browser, "pools", "/pools/")
     take(site, browser, "builder", "/sweeps/new/?clone=1")
-    site.wait_for_end(1, patience=600)
+    site.wait_for_end(1, timeout=600)
     take(site, browser, "sweep-finished", "/sweeps/1/")
     trials = site.trials(1)
     early = max(

@@ -17,7 +17,9 @@ class LruCache(Generic[K, V]):
     `size` measures a value. Threads may share a cache.
     """
 
-    def __init__(self, max_size: int, *, size: Callable[[V], int] = lambda _: 1):
+    def __init__(
+        self, max_size: int, *, size: Callable[[V], int] = lambda _: 1
+    ) -> None:
         self._max_size = max_size
         self._size = size
         self._used = 0

@@ -10,8 +10,8 @@ from threading import Lock
 
 MAX_MESSAGE_LENGTH = 2_000
 INDENT = "    "
-# Line ends and other characters that could pass for a line of their own, or turn one
-# around.
+# Line ends and other characters that could begin a false line or turn one around. The
+# pages have another list, in a module that takes too much memory for a slot.
 CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 # Loggers with a line for every bad request, which anybody can send.
@@ -75,7 +75,7 @@ def _is_own_error(record: logging.LogRecord) -> bool:
 
 
 class LineFormatter(logging.Formatter):
-    """A traceback follows on indented lines of its own, which begin with no time."""
+    """A traceback follows on indented lines, which have no time."""
 
     converter = time.gmtime  # type: ignore[assignment]
     default_time_format = "%Y-%m-%dT%H:%M:%S"

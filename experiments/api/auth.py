@@ -58,7 +58,7 @@ def _named_in_path(request: HttpRequest, name: str) -> int:
 
 
 class LimitedBearer(HttpBearer):
-    """A bearer token, of which each caller may send so many requests a second."""
+    """A bearer token; each caller may send a limited number of requests a second."""
 
     def __call__(self, request: HttpRequest) -> Any | None:
         found = super().__call__(request)
@@ -153,7 +153,7 @@ class TrialAuth(LimitedBearer):
         trial, digest = _named_in_path(request, "trial_id"), token_digest(token)
         if request.method != "GET":
             return TRAINING.first(trial=trial, digest=digest)
-        # Reading ends with the attempt; a late report gets an error of its own.
+        # Reading ends with the attempt; a late report gets another error.
         attempts = Attempt.objects.select_related("trial__sweep__experiment")
         return attempts.filter(
             trial=trial, trial_token_digest=digest, state=AttemptState.RUNNING

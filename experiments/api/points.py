@@ -21,6 +21,8 @@ from experiments.tracking.ingest import Point, Reply
 
 MAX_POINTS = 1_000
 MAX_STEP = 2**63 - 1
+# The year 3000, in seconds since 1970.
+MAX_TIME = 32_503_680_000
 MAX_NAME_LENGTH, MAX_SHOWN = 250, 60
 ALLOWED = {
     "name": f"texts of 1 to {MAX_NAME_LENGTH} characters, none of them NUL",
@@ -49,7 +51,7 @@ def _number(value: object) -> object:
 def _moment(seconds: object) -> datetime | None:
     """A worker's clock is only shown, so a nonsensical time is left out."""
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not number or not 0 <= seconds < 32_503_680_000:  # type: ignore[operator]
+    if not number or not 0 <= seconds < MAX_TIME:  # type: ignore[operator]
         return None
     return datetime.fromtimestamp(seconds, UTC)  # type: ignore[arg-type]
 

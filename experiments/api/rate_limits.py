@@ -23,7 +23,7 @@ MAX_KEYS = 50_000
 
 
 class RateLimit:
-    """So many requests a second for each key, and those of BURST seconds at once."""
+    """A number of requests a second for each key; those of BURST seconds at once."""
 
     def __init__(self) -> None:
         # When a key's requests have all been paid for, on the monotonic clock.

@@ -4,7 +4,7 @@ SQLite before 3.51.3 can lose committed writes if a checkpoint begins at the mom
 a writer starts the log anew (sqlite.org/wal.html#walresetbug), even if only one process
 makes checkpoints. So no connection of this site makes them by itself
 (wal_autocheckpoint=0 in the settings). The threads here do, while they hold the write
-lock: then there is no writer. The last connection that closes also makes one, alone.
+lock, so nothing else writes. The last connection that closes also makes one, alone.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ An attempt counts before its password is checked, in one UPDATE for each limit, 
 attempts at the same moment cannot all pass; a right password does not count. The limits
 are in the database, which a login needs anyway: a lost queue or cache opens nothing.
 
-A browser in which this person has logged in before has a limit of its own instead:
+A browser in which this person has logged in before has a separate limit instead:
 wrong passwords from elsewhere never lock that person out there.
 """
 
@@ -41,7 +41,7 @@ BLOCKED = "blocked"
 MAX_NAME_LENGTH = 150
 COOKIE = "known_browser"
 COOKIE_DAYS = 365
-# Failed logins stay in the log for so long.
+# The time for which failed logins stay in the log.
 KEPT = timedelta(days=90)
 PRUNE_SECONDS = 3600
 

@@ -1,4 +1,5 @@
-"""Which hosts may be asked for what a person has named, such as a git repository.
+"""Which hosts this machine may connect to because a person named them, such as the
+host of a git repository.
 
 Private, loopback and link-local addresses are refused, also where a name stands for
 one: a person could otherwise reach services that only this machine can. A list of the

@@ -60,7 +60,9 @@ def choose(user: str) -> None:
     try:
         person = pwd.getpwnam(user)
     except KeyError:
-        raise RunAsError(f"--run-as is {user!r}; there is no such user.") from None
+        raise RunAsError(
+            f"--run-as is {user!r}; this machine has no user of that name."
+        ) from None
     if person.pw_uid == 0:
         raise RunAsError("--run-as must be another user than root.")
     os.environ[RUN_AS] = user

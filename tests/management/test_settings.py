@@ -21,7 +21,8 @@ from experiments.management.commands.up import (
     locked_folder,
     network_words,
 )
-from sweepsite.settings import database, home_folder, redis_url, secret_keys, site_url
+from sweepsite.data_folder import home_folder, secret_keys
+from sweepsite.settings import database, redis_url, site_url
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -142,7 +143,8 @@ def test_a_worker_without_its_settings_says_which_are_missing(tmp_path: Path) ->
 
 
 def test_every_setting_is_documented() -> None:
-    sources = [ROOT / "sweepsite/settings.py", *(ROOT / "experiments").rglob("*.py")]
+    folders = (ROOT / "sweepsite", ROOT / "experiments")
+    sources = [path for folder in folders for path in folder.rglob("*.py")]
     text = "\n".join(path.read_text() for path in sources)
     read = r"(?:environ(?:\.get)?[\[(]|env_\w+\(\s*)\"(SWEEPSITE_\w+|[A-Z]+_URL)\""
     used = set(re.findall(read, text))

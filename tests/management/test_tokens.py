@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from experiments.models import ApiToken, Event, WorkerToken
 from experiments.tokens import token_digest
-from sweepsite.settings import secret_keys
+from sweepsite.data_folder import secret_keys
 from tests import factories
 from tests.management.conftest import Run
 

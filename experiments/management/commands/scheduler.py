@@ -154,7 +154,7 @@ class SchedulerHeartbeat:
         self._longest = 0.0
 
     def note(self, seconds: float) -> None:
-        """Note a round that took so many seconds. Raises DatabaseError."""
+        """Note a round and its seconds. Raises DatabaseError."""
         self._longest = max(self._longest, seconds)
         if self._now() - self._noted < HEARTBEAT_EVERY:
             return
