@@ -63,12 +63,32 @@ class TestAJobThatASlotHas:
         queues.notify(7, "default", restarted="host-2-1")
         assert queues.pool_queue("default").job_ids == ["attempt-7"]
 
-    def test_it_is_when_its_worker_sends_no_heartbeats(
-        self, slot: workers.SlotWorker, taken: Job, redis: Redis
+    def test_it_is_for_another_host(self, slot: workers.SlotWorker, taken: Job) -> None:
+        slot.prepare_execution(taken)
+        assert queues.notify(7, "default@3", host="host-2")
+        assert queues.pool_queue("default@3").job_ids == []
+        assert queues.notify(7, "default@4", host="host-3")
+        assert queues.pool_queue("default@4").job_ids == ["attempt-7"]
+
+    @pytest.mark.parametrize(("silent", "queued"), [(9, 0), (12, 1), (64, 1)])
+    def test_it_is_when_its_worker_is_silent(
+        self,
+        slot: workers.SlotWorker,
+        taken: Job,
+        redis: Redis,
+        silent: int,
+        queued: int,
     ) -> None:
         execution = slot.prepare_execution(taken)
-        assert 0 < redis.pttl(execution.key) <= 65_000
-        redis.delete(execution.key)
+        assert 64_000 < redis.pttl(execution.key) <= 65_000
+        redis.expire(execution.key, 65 - silent)
+        queues.notify(7, "default")
+        assert len(queues.pool_queue("default").job_ids) == queued
+
+    def test_it_is_when_the_queue_has_lost_its_execution(
+        self, slot: workers.SlotWorker, taken: Job, redis: Redis
+    ) -> None:
+        redis.delete(slot.prepare_execution(taken).key)
         queues.notify(7, "default")
         assert queues.pool_queue("default").job_ids == ["attempt-7"]
 

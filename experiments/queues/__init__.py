@@ -31,6 +31,12 @@ from rq.utils import as_text
 logger = logging.getLogger(__name__)
 
 RUN_ATTEMPT = "experiments.workers.jobs.run_attempt"
+# So often a slot's worker renews the execution of its job. RQ keeps one for a minute
+# after the next renewal is due.
+RENEWAL_SECONDS = 5
+MAX_EXECUTION_SECONDS = RENEWAL_SECONDS + 60
+# A worker that has missed two renewals counts as dead.
+MAX_SILENT_SECONDS = 2 * RENEWAL_SECONDS
 WAKE_KEY = "sweepsite:wake"
 
 
@@ -101,15 +107,21 @@ def queue_name(pool: str, worker: int | None = None) -> str:
     return pool if worker is None else f"{pool}@{worker}"
 
 
-def notify(attempt_id: int, name: str, *, restarted: str = "") -> bool:
+def notify(attempt_id: int, name: str, *, host: str = "", restarted: str = "") -> bool:
     """Enqueue an attempt under that name (see queue_name), unless its job waits there
-    or a slot has it. No job of the slot that has just restarted counts: its name is
-    without the process id. False: the queue does not answer."""
+    or a slot has it. False: the queue does not answer.
+
+    If a `host` is named, the job of another host's slot does not count: that host is
+    dead or has been given up. Nor does that of the slot that has just `restarted`,
+    which is named without its process id.
+    """
     job_id = f"attempt-{attempt_id}"
     try:
         queue = pool_queue(name)
         # A job's hash can outlive its place in the queue.
-        if queue.get_job_position(job_id) is None and not _runs(job_id, restarted):
+        if queue.get_job_position(job_id) is None and not _runs(
+            job_id, host, restarted
+        ):
             queue.enqueue_call(
                 RUN_ATTEMPT,
                 args=(attempt_id,),
@@ -124,13 +136,16 @@ def notify(attempt_id: int, name: str, *, restarted: str = "") -> bool:
     return True
 
 
-def _runs(job_id: str, restarted: str) -> bool:
-    """Whether a slot has the job. Its worker renews an execution while it is alive."""
+def _runs(job_id: str, host: str, restarted: str) -> bool:
+    """Whether a slot has the job, and its worker is alive."""
     connection = shared_connection()
     for found in ExecutionRegistry(job_id, connection).get_execution_ids():
         key = Execution(found, job_id, connection).key
-        name = connection.hget(key, "worker_name")
-        if name and as_text(name).rpartition("-")[0] != restarted:
+        name = as_text(connection.hget(key, "worker_name") or b"")
+        slot = name.rpartition("-")[0]
+        there = not host or slot.rpartition("-")[0] == host
+        silent = MAX_EXECUTION_SECONDS - connection.ttl(key)
+        if name and there and slot != restarted and silent <= MAX_SILENT_SECONDS:
             return True
     return False
 

@@ -20,6 +20,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from experiments.queues import (
+    RENEWAL_SECONDS,
     RUN_ATTEMPT,
     GuardedJob,
     connect,
@@ -137,7 +138,7 @@ def _worker(kind: type[W], queues: Sequence[str], *, name: str) -> W:
         name=name,
         connection=connection,
         serializer=JSONSerializer,
-        job_monitoring_interval=5,
+        job_monitoring_interval=RENEWAL_SECONDS,
         log_job_description=False,
         worker_ttl=60,
     )

@@ -193,7 +193,8 @@ def notify_again(worker: Worker, slot: int) -> None:
     name = queues.queue_name(worker.pool.name, worker.pk)
     oldest = promised.order_by("dispatched_at").values_list("pk", flat=True)
     for pk in oldest[:MAX_NOTIFIED_AGAIN]:
-        if not queues.notify(pk, name, restarted=f"{worker.name}-{slot}"):
+        restarted = f"{worker.name}-{slot}"
+        if not queues.notify(pk, name, host=worker.name, restarted=restarted):
             return
 
 
@@ -309,7 +310,12 @@ def _store_dispatch(attempt: Attempt, sweep: Sweep, host: HostState | None) -> b
 def _notify(attempt: Attempt, sweep: Sweep, host: HostState | None) -> None:
     """Notify the host, or the pool where there is none. Without an answer from the
     queue the attempt stays open."""
-    worker = None if host is None else host.worker.pk
-    if not queues.notify(attempt.pk, queues.queue_name(sweep.pool.name, worker)):
+    pool = sweep.pool.name
+    if host is None:
+        notified = queues.notify(attempt.pk, queues.queue_name(pool))
+    else:
+        name = queues.queue_name(pool, host.worker.pk)
+        notified = queues.notify(attempt.pk, name, host=host.worker.name)
+    if not notified:
         Attempt.objects.filter(pk=attempt.pk).update(dispatched_at=None)
     failpoint("dispatch.notified")

@@ -341,7 +341,7 @@ def rounds_after(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     module = "experiments.management.commands.scheduler"
     monkeypatch.setattr(f"{module}.time", clock)
     monkeypatch.setattr(f"{module}.close_old_connections", lambda: None)
-    monkeypatch.setattr("experiments.queues.notify", lambda attempt, pool: True)
+    monkeypatch.setattr("experiments.queues.notify", lambda attempt, pool, **_: True)
     rounds = Rounds()
     for _ in range(int(seconds / 5)):
         clock.now += 5

@@ -161,7 +161,7 @@ class TestDispatches:
         made = sweep(max_total_trials=1)
         host("a", slots=1)
         with monkeypatch.context() as patch:
-            patch.setattr("experiments.queues.notify", lambda *job: False)
+            patch.setattr("experiments.queues.notify", lambda *job, **_: False)
             rounds.advance_all()
         assert not notified
         rounds.advance_all()
