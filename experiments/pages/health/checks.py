@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.db.models import Max
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
@@ -34,6 +36,8 @@ DISK_FULL = 1_000_000
 MAX_WAL = 256 << 20
 NEARLY_FULL, FULL = 0.8, 0.95
 MAX_LOST = 10
+# The values of PostgreSQL's sslmode that refuse a plain connection.
+ENCRYPTED = ("require", "verify-ca", "verify-full")
 MAX_WAIT = 60.0
 
 CACHE_KEY = "installation-issues"
@@ -66,6 +70,7 @@ def health_issues(found: InstallationStatus) -> Sequence[HealthIssue]:
         *_disk_issues(found.disk),
         *_database_issues(found.database),
         *_work_issues(found.work),
+        *_connection_issues(),
     ]
     return sorted(issues, key=lambda issue: not issue.critical)
 
@@ -219,6 +224,33 @@ def _work_issues(work: Work) -> Iterator[HealthIssue]:
             "Each was retried on another slot, and its work until then is lost.",
             "See the reasons below, and check the hosts that ran them.",
         )
+
+
+def _connection_issues() -> Iterator[HealthIssue]:
+    """Of connections to other machines that anybody on the way can read."""
+    queue, database = urlsplit(settings.REDIS_URL), connection.settings_dict
+    if queue.scheme == "redis" and not is_this_machine(queue.hostname or ""):
+        yield _not_encrypted("queue", "REDIS_URL", "rediss://")
+    host = str(database.get("HOST", ""))
+    encrypted = database.get("OPTIONS", {}).get("sslmode") in ENCRYPTED
+    if not (host.startswith("/") or is_this_machine(host) or encrypted):
+        yield _not_encrypted("database", "DATABASE_URL", "?sslmode=verify-full")
+
+
+def is_this_machine(host: str) -> bool:
+    """An empty host is a socket."""
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host in ("", "localhost")
+
+
+def _not_encrypted(what: str, setting: str, remedy: str) -> HealthIssue:
+    return HealthIssue(
+        f"The connection to the {what} is not encrypted",
+        f"{setting} names another machine without TLS. Who can read the network between"
+        " them can read what is sent.",
+        f"Turn on TLS on the server, and put {remedy} into {setting}.",
+    )
 
 
 def _no_worker(pool: PoolWork, work: Work) -> HealthIssue:

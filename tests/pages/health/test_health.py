@@ -197,6 +197,43 @@ def test_what_is_wrong_has_its_worry(changes: dict[str, Any], title: str) -> Non
     assert titles(**changes) == [title]
 
 
+@pytest.mark.parametrize(
+    ("address", "database", "worries"),
+    [
+        ("unix:///run/valkey.sock", {"HOST": ""}, []),
+        ("redis://:secret@127.0.0.1:6379/0", {"HOST": "/run/postgresql"}, []),
+        ("redis://[::1]:6379/0", {"HOST": "localhost"}, []),
+        ("rediss://queue.example.org/0", {"HOST": "10.0.0.7"}, ["database"]),
+        ("redis://queue.example.org/0", {"HOST": "::1"}, ["queue"]),
+        (
+            "rediss://10.0.0.8/0",
+            {"HOST": "db.example.org", "OPTIONS": {"sslmode": "require"}},
+            [],
+        ),
+        (
+            "redis://10.0.0.8/0",
+            {"HOST": "db.example.org", "OPTIONS": {"sslmode": "prefer"}},
+            ["queue", "database"],
+        ),
+    ],
+)
+def test_a_plain_connection_to_another_machine_is_a_worry(
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    database: dict[str, Any],
+    worries: list[str],
+) -> None:
+    heartbeat(seconds=1)
+    found = status_with()
+    settings.REDIS_URL = address
+    for name in ("HOST", "OPTIONS"):
+        monkeypatch.setitem(connection.settings_dict, name, database.get(name, {}))
+    assert [issue.title for issue in health_issues(found)] == [
+        f"The connection to the {what} is not encrypted" for what in worries
+    ]
+
+
 def test_limits_are_not_worries() -> None:
     heartbeat(seconds=1)
     assert titles(disk=disk.Disk(free=5 * GB, total=100 * GB)) == []
