@@ -69,7 +69,7 @@ def sweeps_for(user: User) -> QuerySet[Sweep]:
 
 def trials_for(user: User) -> QuerySet[Trial]:
     queryset = Trial.objects.kept().select_related(
-        "experiment__team", "sweep__experiment"
+        "experiment__team", "sweep__experiment", "run"
     )
     return _within(queryset, "experiment__team", user)
 
@@ -79,6 +79,7 @@ def artifacts_for(user: User) -> QuerySet[Artifact]:
     kept = Artifact.objects.filter(
         attempt__trial__files_deletion_requested_at=None,
         attempt__trial__sweep__deletion_requested_at=None,
+        attempt__trial__run__deleted_at__isnull=True,
     )
     return _within(kept, "attempt__trial__experiment__team", user)
 
@@ -91,7 +92,9 @@ def events_for(user: User) -> QuerySet[Event]:
     """The events of the user's teams, without those of sweeps that wait to be
     deleted."""
     kept = Event.objects.filter(
-        sweep__deletion_requested_at=None, trial__sweep__deletion_requested_at=None
+        sweep__deletion_requested_at=None,
+        trial__sweep__deletion_requested_at=None,
+        trial__run__deleted_at__isnull=True,
     )
     return _within(kept, "team", user)
 

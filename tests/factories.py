@@ -165,6 +165,14 @@ def trial(
     return made
 
 
+def run(
+    team: Team, name: str = "", *, experiment_name: str = "digits", **fields: Any
+) -> Trial:
+    """A single run, which runs; ``fields`` are those of lifecycle.start_run()."""
+    claim = lifecycle.start_run(experiment(team, experiment_name), name=name, **fields)
+    return claim.attempt.trial
+
+
 def worker(pool: Pool, name: str = "host", *, slots: int = 2) -> Worker:
     found, _ = Worker.objects.get_or_create(
         pool=pool, name=name, defaults={"host": name, "slots": slots}
@@ -177,6 +185,8 @@ def claim(trial: Trial, *, slot: int = 0) -> lifecycle.Claim:
     attempt = trial.current_attempt
     if attempt is None:
         raise ValueError(f"trial {trial} has no attempt")
+    if attempt.pool is None:
+        raise ValueError(f"{trial} is a run, which no worker takes")
     won = lifecycle.claim_attempt(attempt.pk, worker=worker(attempt.pool), slot=slot)
     if won is None:
         raise ValueError(f"attempt {attempt} is not to be had")

@@ -14,7 +14,7 @@ from experiments import lifecycle
 from experiments.api.auth import running_attempt
 from experiments.api.errors import ApiError
 from experiments.lifecycle import Claim
-from experiments.models import Attempt, Sweep, Trial
+from experiments.models import Attempt, Pool, Sweep, Trial
 from experiments.search.document.command import render_command, value_text
 from experiments.sweeps.checkpoints import checkpoint_for, note_resumed
 
@@ -37,17 +37,23 @@ def _code(sweep: Sweep, attempt: Attempt) -> dict[str, Any] | None:
     code = sweep.definition["trial"].get("code")
     if not isinstance(code, dict):
         return None
-    allowed = [str(folder) for folder in attempt.pool.folders]
+    allowed = [str(folder) for folder in _pool(attempt).folders]
     if "git" in code:
         commit = {"commit": sweep.code_commit} if sweep.code_commit else {}
         return {"git": {**code["git"], **commit}, "allowed": allowed}
     return {"folder": code["folder"], "allowed": allowed} if "folder" in code else None
 
 
+def _pool(attempt: Attempt) -> Pool:
+    if attempt.pool is None:
+        raise ValueError(f"attempt {attempt.pk} is of a run, which no worker starts")
+    return attempt.pool
+
+
 def _python_of_pool(template: dict[str, Any], attempt: Attempt) -> str:
     """The pool's interpreter, unless the sweep chooses one by its own PATH."""
     has_path = "PATH" in (template.get("environment_variables") or {})
-    return "" if has_path else attempt.pool.python
+    return "" if has_path else _pool(attempt).python
 
 
 PROTOCOL = 2
@@ -72,7 +78,7 @@ def attempt_spec(claim: Claim) -> dict[str, Any]:
         "environment": _environment(trial, sweep, token=claim.trial_token.secret),
         **code_fields(sweep, attempt),
         "gpus": attempt.gpus,
-        "folders": [str(folder) for folder in attempt.pool.folders],
+        "folders": [str(folder) for folder in _pool(attempt).folders],
         "resume_from": _resume_from(attempt),
         "limits": _limits(sweep),
         "when_cut_off": sweep.when_cut_off,

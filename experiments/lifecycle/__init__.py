@@ -38,6 +38,13 @@ from experiments.lifecycle.preflight import (
     start_preflight,
 )
 from experiments.lifecycle.requests import add_requests, make_room, withdraw_request
+from experiments.lifecycle.runs import (
+    RUN_ENDS,
+    end_run_by_hand,
+    finish_run,
+    reopen_run,
+    start_run,
+)
 from experiments.lifecycle.sweeps import (
     EXTENDED,
     cancel_sweep,

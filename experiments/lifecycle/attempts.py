@@ -207,7 +207,7 @@ def _final_state(trial: Trial, outcome: Outcome) -> tuple[TrialState, str, str]:
     if outcome.signal is not None or outcome.exit_code:
         reason = "signal" if outcome.signal is not None else "exit_code"
         return TrialState.FAILED, reason, outcome.message
-    if not trial.reports:
+    if trial.sweep is not None and not trial.reports:
         return TrialState.FAILED, NO_METRIC, _no_metric_message(trial)
     return TrialState.COMPLETED, "", _complete_message(outcome)
 

@@ -262,7 +262,7 @@ def unfinished(sweep: Sweep, client: str) -> AskClaim | None:
     )
     if attempt is None:
         return None
-    token = _token(attempt)
+    token = attempt_token(attempt)
     if attempt.trial_token_digest != token.digest:
         # The site's key has changed since then.
         Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
@@ -282,7 +282,7 @@ def _lock_running(sweep: Sweep) -> Sweep:
 
 
 def _begin(attempt: Attempt, client: str) -> AskClaim:
-    token = _token(attempt)
+    token = attempt_token(attempt)
     won = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.QUEUED).update(
         state=AttemptState.RUNNING,
         client=client,
@@ -305,7 +305,8 @@ def _begin(attempt: Attempt, client: str) -> AskClaim:
     return AskClaim(found.get(pk=attempt.pk), token)
 
 
-def _token(attempt: Attempt) -> Token:
+def attempt_token(attempt: Attempt) -> Token:
+    """The token of a process that no worker runs; always the same for an attempt."""
     mac = salted_hmac("experiments.ask", str(attempt.pk), algorithm="sha256")
     text = base64.urlsafe_b64encode(mac.digest()).rstrip(b"=").decode()
     return token_of("trl", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -198,12 +199,19 @@ def accept_reported(sweep: Sweep) -> None:
     )
 
 
-def end_trial(trial: Trial, state: TrialState, *, reason: str, message: str) -> bool:
+def end_trial(
+    trial: Trial,
+    state: TrialState,
+    *,
+    reason: str,
+    message: str,
+    ended_at: datetime | None = None,
+) -> bool:
     won = Trial.objects.filter(pk=trial.pk, state__in=TRIAL_LIVE).update(
         state=state,
         reason=reason,
         message=message,
-        ended_at=Now(),
+        ended_at=ended_at or Now(),
         updated_at=Now(),
     )
     if won:

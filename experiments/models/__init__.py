@@ -11,6 +11,7 @@ from experiments.models.metrics import (
     RankBlock,
     Report,
 )
+from experiments.models.runs import Run
 from experiments.models.sweeps import CodeSnapshot, Experiment, SpaceVersion, Sweep
 from experiments.models.teams import (
     ApiToken,

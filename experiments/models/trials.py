@@ -94,8 +94,10 @@ class Configuration(models.Model):
 
 class TrialQuerySet(models.QuerySet["Trial"]):
     def kept(self) -> TrialQuerySet:
-        """Without those of sweeps that wait to be deleted."""
-        return self.filter(sweep__deletion_requested_at=None)
+        """Without those of sweeps that wait to be deleted, and runs in the trash."""
+        return self.filter(
+            sweep__deletion_requested_at=None, run__deleted_at__isnull=True
+        )
 
     def own(self) -> TrialQuerySet:
         """Without imported trials."""
@@ -208,9 +210,8 @@ class Trial(Configuration):
 
     @property
     def label(self) -> str:
-        """Its name, such as ``digits-3/17``."""
-        parent = self.sweep.label if self.sweep else self.experiment.slug
-        return f"{parent}/{self.number}"
+        """Its name, such as ``digits-3/17``; of a single run, the one it was given."""
+        return f"{self.sweep.label}/{self.number}" if self.sweep else self.run.name
 
     @property
     def has_ended(self) -> bool:
@@ -246,7 +247,10 @@ class Attempt(models.Model):
     not_kept = models.TextField(blank=True)
     # Refused points and losses, as MissingData; NULL: the results are complete.
     missing = models.JSONField(null=True, blank=True, editable=False)
-    pool = models.ForeignKey(Pool, models.PROTECT, related_name="attempts")
+    # NULL: a single run.
+    pool = models.ForeignKey(
+        Pool, models.PROTECT, null=True, blank=True, related_name="attempts"
+    )
     worker = models.ForeignKey(
         Worker, models.SET_NULL, null=True, blank=True, related_name="attempts"
     )

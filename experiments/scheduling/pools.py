@@ -155,15 +155,16 @@ def pool_states(pools: Collection[int]) -> dict[int, PoolState]:
             hosts[worker.pk] = HostState(worker, worker.slots)
             state.hosts.append(hosts[worker.pk])
     for attempt in live_attempts(pools):
+        state = states[attempt.pool_id or 0]
         if is_placed(attempt, hosts, now):
-            states[attempt.pool_id].placed.append(attempt)
+            state.placed.append(attempt)
             host = hosts.get(attempt.worker_id or attempt.dispatched_to_id or 0)
             if host is not None:
                 host.free -= attempt.slots
         elif is_open(attempt, now):
-            states[attempt.pool_id].open.append(attempt)
+            state.open.append(attempt)
         else:
-            states[attempt.pool_id].held.append(attempt)
+            state.held.append(attempt)
     for state in states.values():
         state.reserve_hosts(now)
         state.avoided = _avoided(state.open)

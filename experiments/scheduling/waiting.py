@@ -106,7 +106,7 @@ class _Queue:
 
 def wait_of(attempt: Attempt, *, teams: Collection[int] = ()) -> WaitReason | None:
     """Why a queued attempt waits; None when it does not wait."""
-    if attempt.state != AttemptState.QUEUED:
+    if attempt.state != AttemptState.QUEUED or attempt.pool is None:
         return None
     places = queue_of(attempt.pool, teams=teams)
     return next((place.reason for place in places if place.attempt == attempt), None)

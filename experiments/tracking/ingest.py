@@ -51,11 +51,13 @@ TOO_MANY_NAMES = (
 MAX_CARRIED = 100_000
 STATISTICS = ("count", "last_step", "last_value", "low", "high")
 
+# Programs may log to a single run after its end; it has no pool.
+TAKES_POINTS = Q(state=AttemptState.RUNNING) | Q(pool=None)
 # The statements of a report. They name their columns, as reading others takes time.
 LOCKED_ATTEMPT = SelectObject(
     lambda: (
         Attempt.objects.select_for_update()
-        .filter(pk=Placeholder("pk"), state=AttemptState.RUNNING)
+        .filter(TAKES_POINTS, pk=Placeholder("pk"))
         .order_by()
     ),
     Attempt,
@@ -231,7 +233,7 @@ def locked_attempt(attempt_id: int) -> Attempt:
     """
     attempts = Attempt.objects.select_for_update()
     try:
-        return attempts.get(pk=attempt_id, state=AttemptState.RUNNING)
+        return attempts.get(TAKES_POINTS, pk=attempt_id)
     except Attempt.DoesNotExist as error:
         raise _not_running(attempt_id) from error
 
