@@ -51,8 +51,12 @@ def log_path(attempt_id: int) -> Path:
     return _folder("attempts", str(attempt_id)) / "log"
 
 
+def outputs_folder(attempt_id: int) -> Path:
+    return _folder("attempts", str(attempt_id), "outputs")
+
+
 def output_path(attempt_id: int, sha256: str) -> Path:
-    return _folder("attempts", str(attempt_id), "outputs") / sha256
+    return outputs_folder(attempt_id) / sha256
 
 
 def recording_path(sweep_id: int, mark: str) -> Path:

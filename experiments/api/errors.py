@@ -25,6 +25,8 @@ from experiments.search.fields import DefinitionError
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.editing import Conflict
 from experiments.tracking.ingest import AttemptNotRunning
+from experiments.tracking.outputs import OutputRefused
+from experiments.tracking.run_log import RunLogError
 
 
 class ApiError(Exception):
@@ -86,6 +88,11 @@ def _stale(error: AttemptNotRunning) -> ApiError:
     return ApiError(409, "stale_attempt", str(error))
 
 
+def _unloggable(error: RunLogError) -> ApiError:
+    fields = {error.key: [str(error)]}
+    return ApiError(409 if error.is_conflict else 422, error.code, str(error), fields)
+
+
 def _too_large(error: RequestDataTooBig) -> ApiError:
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
     return ApiError(
@@ -127,6 +134,8 @@ def _invalid_definition(error: DefinitionError) -> ApiError:
 REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
     ApiError: lambda error: error,
     AttemptNotRunning: _stale,
+    OutputRefused: lambda error: ApiError(error.status, error.code, str(error)),
+    RunLogError: _unloggable,
     NotPossible: lambda error: ApiError(409, "wrong_state", str(error)),
     Conflict: lambda error: ApiError(409, "conflict", str(error)),
     NothingToRun: lambda error: ApiError(409, error.code, str(error)),
