@@ -15,8 +15,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from experiments.runner.environment import ATTEMPT_MARKER, SLOT_MARKER, SPOOL
-
 # Words of a name whose value is a secret. TOKENIZERS_PARALLELISM has none of them.
 SECRET_NAME = re.compile(
     r"(?:^|[_.-])(?:TOKENS?|SECRETS?|PASSW(?:OR)?DS?|PASS|PASSPHRASE|CREDENTIALS?|KEYS?"
@@ -32,9 +30,13 @@ HARMLESS = re.compile(r"[-+.\d]*|true|false|none|null|yes|no|on|off", re.IGNOREC
 LOGIN_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 HIDDEN = "***"
 # Every attempt has others; a run by hand needs none of them.
-OWN_VARIABLES = frozenset({ATTEMPT_MARKER, SLOT_MARKER, SPOOL, "PWD"})
+OWN_VARIABLE = re.compile(
+    r"SWEEPSITE_\w+|AZUREML_SWEEP_\w+|MLFLOW_(TRACKING_\w+|RUN_ID|EXPERIMENT_ID)|PWD"
+)
 CPU_FILE = Path("/proc/cpuinfo")
-PACKAGE = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*)-(?P<version>\d[\w.!+]*)\.(?:dist|egg)-info")
+PACKAGE = re.compile(
+    r"(?P<name>[A-Za-z0-9][\w.]*)-(?P<version>\d[\w.!+]*)(-py[\d.]+)?\.(dist|egg)-info"
+)
 VERSION = re.compile(r"(\d+\.\d+\.\d+)|python(\d+\.\d+)$")
 
 
@@ -75,17 +77,23 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def training_facts(
-    argv: Sequence[str], environment: Mapping[str, str], *, python: str = ""
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    folder: Path,
+    python: str = "",
 ) -> dict[str, object]:
     """The fields of an environment's document that a worker knows; they are listed in
-    models/environments.py. `python` is the interpreter, if it is known."""
-    variables = {n: v for n, v in environment.items() if n not in OWN_VARIABLES}
+    models/environments.py. `python` is the interpreter, if it is known. The attempt's
+    `folder` is left out of values, so that trials have them in common."""
+    variables = {
+        _storable(name): _storable(value.replace(str(folder), "…"))
+        for name, value in environment.items()
+        if not OWN_VARIABLE.fullmatch(name)
+    }
     return {
         "command": [_storable(word) for word in masked_command(argv)],
-        "variables": {
-            _storable(name): value and _storable(value)
-            for name, value in masked_variables(variables).items()
-        },
+        "variables": masked_variables(variables),
         **python_facts(python or _interpreter(argv, environment)),
         **machine_facts(),
     }
