@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-CLIENT = ROOT / "experiments/client/sweepsite_client.py"
+CLIENT = ROOT / "experiments/client"
 
 
 def load(path: Path) -> ModuleType:
@@ -21,6 +23,13 @@ def load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def fresh_client() -> ModuleType:
+    """The package as a new process imports it."""
+    for name in [n for n in sys.modules if n.partition(".")[0] == "sweepsite_client"]:
+        del sys.modules[name]
+    return importlib.import_module("sweepsite_client")
 
 
 StandInSite = load(ROOT / "tests/runner/stand_in_site.py").StandInSite
@@ -39,12 +48,17 @@ def client_path() -> Path:
     return CLIENT
 
 
+@pytest.fixture(autouse=True)
+def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(CLIENT)
+
+
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The client in a script that no sweep has started."""
-    for name in ("URL", "TRIAL_ID", "TOKEN", "PARAMS", "OUTPUTS", "SPOOL"):
-        monkeypatch.delenv(f"SWEEPSITE_{name}", raising=False)
-    return load(CLIENT)
+    for name in [name for name in os.environ if name.startswith("SWEEPSITE_")]:
+        monkeypatch.delenv(name)
+    return fresh_client()
 
 
 @pytest.fixture
@@ -60,4 +74,4 @@ def sweep(site: Any, spool: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("SWEEPSITE_TOKEN", "trl_secret")
     monkeypatch.setenv("SWEEPSITE_PARAMS", '{"lr": 0.1, "units": [8, 8]}')
     monkeypatch.setenv("SWEEPSITE_SPOOL", str(spool))
-    return load(CLIENT)
+    return fresh_client()

@@ -20,7 +20,7 @@ def in_order(site: Any) -> list[int]:
 
 
 def try_again_now(sweep: Any) -> None:
-    sweep._client()._reporter._retry_at = 0.0
+    sweep._reports.current()._reporter._retry_at = 0.0
 
 
 def test_a_report_without_a_site_is_kept_on_disk(
@@ -42,7 +42,7 @@ def test_what_was_kept_is_sent_before_the_new(
     site.go_away()
     sweep.log(step=0, loss=1)
     # A try meanwhile would put a batch's end elsewhere.
-    sweep._client()._reporter._retry_at = math.inf
+    sweep._reports.current()._reporter._retry_at = math.inf
     for step in range(1, 1200):
         sweep.log(step=step, loss=1)
     site.come_back()
@@ -80,6 +80,19 @@ def test_a_lost_reply_may_double_the_sending_but_not_the_point(
     assert in_order(site) == [0, 0, 1]
 
 
+def test_a_batch_keeps_its_key_when_it_is_sent_again(sweep: Any, site: Any) -> None:
+    site.statuses["trial-metrics"] = 503
+    sweep.log(step=0, loss=1)
+    site.statuses.clear()
+    site.lose_replies = {"trial-metrics"}
+    for step in range(1, 3):
+        try_again_now(sweep)
+        sweep.log(step=step, loss=1)
+    first, again, *others = site.batches
+    assert first == again and 0 < len(first) <= 64
+    assert len({first, *others}) == len(others) + 1 == 3
+
+
 def test_a_proxy_s_page_counts_as_an_outage(sweep: Any, site: Any, spool: Path) -> None:
     site.page = b"<html>404</html>"
     assert sweep.log(step=0, loss=1) is False
@@ -107,7 +120,7 @@ def test_a_dead_site_costs_next_to_nothing(sweep: Any, site: Any) -> None:
 def test_a_site_that_never_answers_costs_little_on_average(
     sweep: Any, site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "ANSWER_TIMEOUT", 0.4)
+    monkeypatch.setattr(sweep._connection, "ANSWER_TIMEOUT", 0.4)
     site.hang = True
     started = time.monotonic()
     for step in range(100):
@@ -120,7 +133,7 @@ def test_a_site_that_hung_for_a_moment_is_asked_again_within_half_a_minute(
     sweep: Any, site: Any
 ) -> None:
     sweep.log(step=0, loss=1)
-    reporter = sweep._client()._reporter
+    reporter = sweep._reports.current()._reporter
     reporter._back_off(5.0, TimeoutError())
     assert 29 < reporter._retry_at - time.monotonic() <= 30
 
@@ -131,7 +144,7 @@ def test_the_pauses_between_tries_grow(sweep: Any, site: Any) -> None:
     for step in range(9):
         before = time.monotonic()
         sweep.log(step=step, loss=1)
-        waits.append(sweep._client()._reporter._retry_at - before)
+        waits.append(sweep._reports.current()._reporter._retry_at - before)
         try_again_now(sweep)
     assert waits[0] > 0.4
     assert waits[-1] > 25
@@ -192,8 +205,8 @@ def test_a_full_spool_takes_no_more_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sweep, "MAX_SPOOL", 1000)
-    monkeypatch.setattr(sweep, "MAX_IN_MEMORY", 20)
+    monkeypatch.setattr(sweep._spool, "MAX_SPOOL", 1000)
+    monkeypatch.setattr(sweep._spool, "MAX_IN_MEMORY", 20)
     site.go_away()
     for step in range(100):
         assert sweep.log(step=step, loss=1) is False
@@ -266,7 +279,7 @@ def test_without_a_runner_reports_wait_in_memory(
     sweep: Any, site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SWEEPSITE_SPOOL")
-    monkeypatch.setattr(sweep, "MAX_IN_MEMORY", 20)
+    monkeypatch.setattr(sweep._spool, "MAX_IN_MEMORY", 20)
     site.go_away()
     for step in range(30):
         sweep.log(step=step, loss=1)

@@ -25,6 +25,7 @@ class StandInSite:
         self.beats: list[dict[str, Any]] = []
         self.arrivals: list[dict[str, Any]] = []
         self.points: dict[tuple[str, int], Any] = {}
+        self.batches: list[str] = []
         self.log = b""
         # By attempt: how many chunks of its log came, and their bytes.
         self.chunks: dict[str, int] = {}
@@ -196,6 +197,7 @@ class Handler(BaseHTTPRequestHandler):
             site.beats.append(json.loads(body))
             return 200, {"stop": site.stop}
         if action in ("metrics", "trial-metrics"):
+            site.batches.append(json.loads(body).get("batch", ""))
             return self._metrics(site, json.loads(body)["points"])
         if action == "log":
             attempt = urlsplit(self.path).path.split("/")[-2]

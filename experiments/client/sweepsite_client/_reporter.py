@@ -1,0 +1,117 @@
+"""Points on their way to the site, in their order."""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import json
+import sys
+import time
+
+from sweepsite_client._connection import Away, Ended, Rejected, SiteConnection
+from sweepsite_client._spool import POINTS_AT_ONCE, Points, PointSpool
+from sweepsite_client._stop_request import StopRequest
+
+COST, FIRST_PAUSE, MAX_PAUSE = 20, 0.5, 30.0  # a pause: 20 times a failed try
+MAX_WARNINGS = 30
+
+
+class Reporter:
+    """Sends points to one route, and keeps them while the site is away."""
+
+    def __init__(
+        self, site: SiteConnection, path: str, *, spool: PointSpool, stop: StopRequest
+    ) -> None:
+        self._site, self._path, self._spool, self._stop = site, path, spool, stop
+        self._ended, self._retry_at, self._pause = False, 0.0, FIRST_PAUSE
+        self._warned: set[str] = set()
+
+    def report(self, points: Points) -> None:
+        if self._ended:
+            return
+        self._stop.count_report()
+        if time.monotonic() < self._retry_at:
+            return self._keep(points)
+        started = time.monotonic()
+        try:
+            self._send_kept()
+            self._deliver(points)
+            self._pause = FIRST_PAUSE
+        except Away as problem:
+            self._keep(points)
+            self._back_off(time.monotonic() - started, problem)
+        except Ended as problem:
+            self._end(problem)
+
+    def flush(self, seconds: float) -> None:
+        """Send what waits; what cannot be sent within this time is lost."""
+        deadline = time.monotonic() + seconds
+        while not self._ended and self._spool.peek():
+            try:
+                self._send_kept(deadline)
+            except Ended as problem:
+                self._end(problem)
+            except Away as problem:
+                if time.monotonic() + FIRST_PAUSE > deadline:
+                    self._warn(" lost", f"the last reports are lost: {problem}")
+                    return
+                time.sleep(FIRST_PAUSE)
+
+    def _end(self, problem: Ended) -> None:
+        self._ended = True
+        self._stop.ask(str(problem))
+
+    def _send_kept(self, deadline: float = float("inf")) -> None:
+        while kept := self._spool.peek():
+            if time.monotonic() > deadline:
+                raise Away("the site is slow")
+            self._deliver(kept)
+            self._spool.drop(len(kept))
+
+    def _deliver(self, points: Points) -> None:
+        """Send points, at most 500 at once; what the site refuses is not sent again."""
+        for first in range(0, len(points), POINTS_AT_ONCE):
+            batch = points[first : first + POINTS_AT_ONCE]
+            try:
+                answer = self._site.post(self._path, _body(batch))
+            except Rejected as problem:
+                answer = {"refused": [{"name": "all metrics", "reason": problem}]}
+                self._spool.note(len(batch))
+            for each in answer.get("refused", ()):
+                self._warn(each["name"], "{name!r} is refused: {reason}".format(**each))
+            if answer.get("stop"):
+                self._stop.ask(str(answer.get("reason") or "asked to stop"))
+
+    def _keep(self, points: Points) -> None:
+        try:
+            if not self._spool.add(points):
+                self._warn(" full", "too many reports are waiting; new ones are lost")
+        except OSError as problem:
+            self._warn(" disk", f"reports wait in memory, not on disk: {problem}")
+
+    def _back_off(self, cost: float, problem: Exception) -> None:
+        self._warn(" away", f"the site is away, reports are kept: {problem}")
+        pause = min(MAX_PAUSE, max(self._pause, COST * cost, self._site.retry_after))
+        self._retry_at = time.monotonic() + pause
+        self._pause = min(2 * self._pause, MAX_PAUSE)
+
+    def _warn(self, kind: str, sentence: str) -> None:
+        if len(self._warned) >= MAX_WARNINGS:
+            kind, sentence = " more", "further warnings are left out"
+        if kind not in self._warned:
+            self._warned.add(kind)
+            warn(sentence)
+
+
+def warn(sentence: str) -> None:
+    with contextlib.suppress(OSError):  # it may be a file on a full disk
+        sys.stderr.write(f"sweepsite_client: {sentence}\n")
+
+
+def _body(points: Points) -> bytes:
+    """With a key: the site takes a batch once, however often it arrives."""
+    text = json.dumps(points, allow_nan=False)
+    # Of the same points again; hashlib would delay the start of every trial.
+    parts = (points[0].get("time"), points[-1].get("time"), len(points))
+    key = "-".join(map(str, (*parts, binascii.crc32(text.encode()))))
+    return f'{{"batch": "{key}", "points": {text}}}'.encode()
