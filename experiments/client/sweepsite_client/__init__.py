@@ -13,14 +13,14 @@ only, Python 3.9 and later; safe to use from several threads and after a fork.
 
 from __future__ import annotations
 
-from sweepsite_client._environment import (
+from ._environment import (
     outputs,
     params,
     resume_from,
     trial_id,
     trial_name,
 )
-from sweepsite_client._reports import log, should_stop, stop_reason
+from ._reports import log, should_stop, stop_reason
 
 __all__ = ["log", "outputs", "params", "resume_from", "should_stop", "stop_reason"]
 __all__ += ["trial_id", "trial_name"]

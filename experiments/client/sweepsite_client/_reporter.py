@@ -8,9 +8,9 @@ import json
 import sys
 import time
 
-from sweepsite_client._connection import Away, Ended, Rejected, SiteConnection
-from sweepsite_client._spool import POINTS_AT_ONCE, Points, PointSpool
-from sweepsite_client._stop_request import StopRequest
+from ._connection import Away, Ended, Rejected, SiteConnection
+from ._spool import POINTS_AT_ONCE, Points, PointSpool
+from ._stop_request import StopRequest
 
 COST, FIRST_PAUSE, MAX_PAUSE = 20, 0.5, 30.0  # a pause: 20 times a failed try
 MAX_WARNINGS = 30

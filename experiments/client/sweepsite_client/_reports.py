@@ -8,11 +8,11 @@ import threading
 import time
 from typing import Any
 
-from sweepsite_client._connection import SiteConnection
-from sweepsite_client._reporter import Reporter
-from sweepsite_client._spool import PointSpool
-from sweepsite_client._stop_request import StopRequest
-from sweepsite_client._values import MAX_NAME, as_step, as_value
+from ._connection import SiteConnection
+from ._reporter import Reporter
+from ._spool import PointSpool
+from ._stop_request import StopRequest
+from ._values import MAX_NAME, as_step, as_value
 
 MIN_BETWEEN = 2e-6  # the site knows a report by its step and time, in microseconds
 MAX_EXIT_SECONDS = 5.0
