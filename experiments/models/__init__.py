@@ -11,6 +11,7 @@ from experiments.models.metrics import (
     MetricPoint,
     RankBlock,
     Report,
+    Segment,
 )
 from experiments.models.runs import Run
 from experiments.models.sweeps import CodeSnapshot, Experiment, SpaceVersion, Sweep

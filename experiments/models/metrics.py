@@ -12,16 +12,32 @@ from experiments.models.sweeps import Sweep
 from experiments.models.trials import Attempt, Trial
 
 
+class MetricManager(models.Manager["Metric"]):
+    """Reads metrics without their tails, which most readers do not need."""
+
+    def get_queryset(self) -> models.QuerySet[Metric]:
+        return super().get_queryset().defer("tail")
+
+
 class Metric(models.Model):
-    """One named series of an attempt, with running statistics of its points."""
+    """One named series of an attempt, with running statistics of its points.
+
+    ``last_*`` are of the point with the greatest (step, time), ``low`` and ``high`` of
+    the finite values. The newest points are in ``tail``, the others in segments; see
+    tracking/codec.py. Times are microseconds since 1970.
+    """
 
     attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="metrics")
     name = models.CharField(max_length=250)
     count = models.PositiveIntegerField(default=0)
     last_step = models.BigIntegerField(null=True)
+    last_time = models.BigIntegerField(null=True)
     last_value = models.FloatField(null=True)
     low = models.FloatField(null=True)
     high = models.FloatField(null=True)
+    tail = models.BinaryField(default=b"")
+
+    objects = MetricManager()
 
     class Meta:
         constraints = (
@@ -32,6 +48,38 @@ class Metric(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Segment(models.Model):
+    """Neighboring points of a metric, in the order of arrival.
+
+    ``first`` is the place of its first point in the series, from 0. ``low`` and
+    ``high`` are of the finite values, if any.
+    """
+
+    # No index of its own: the constraint's begins with this column.
+    metric = models.ForeignKey(
+        Metric, models.CASCADE, related_name="segments", db_index=False
+    )
+    first = models.PositiveIntegerField()
+    count = models.PositiveIntegerField()
+    low_step = models.BigIntegerField()
+    high_step = models.BigIntegerField()
+    low_time = models.BigIntegerField()
+    high_time = models.BigIntegerField()
+    low = models.FloatField(null=True)
+    high = models.FloatField(null=True)
+    data = models.BinaryField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("metric", "first"), name="segment_place_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"points {self.first} to {self.first + self.count - 1}"
 
 
 class MetricPoint(models.Model):

@@ -278,6 +278,8 @@ class Attempt(models.Model):
     # Since then it has to stop; its trial is queued again, at no cost.
     release_requested_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # Since then its points are in full segments; see tracking/compaction.py.
+    compacted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     # The n of the attempt whose outputs it continues from, and how many files.
     resumed_from = models.PositiveIntegerField(null=True, blank=True)
@@ -305,6 +307,11 @@ class Attempt(models.Model):
                 fields=("trial",),
                 condition=models.Q(missing__isnull=False),
                 name="attempt_incomplete",
+            ),
+            models.Index(
+                fields=("ended_at",),
+                condition=models.Q(ended_at__isnull=False, compacted_at__isnull=True),
+                name="attempt_to_compact",
             ),
         )
 
