@@ -67,10 +67,11 @@ def sweeps_for(user: User) -> QuerySet[Sweep]:
     return _within(queryset, "experiment__team", user)
 
 
-def trials_for(user: User) -> QuerySet[Trial]:
-    queryset = Trial.objects.kept().select_related(
-        "experiment__team", "sweep__experiment", "run"
-    )
+def trials_for(user: User, *, trashed: bool = False) -> QuerySet[Trial]:
+    """The trials and runs of the user's teams; with ``trashed`` also runs in the
+    trash."""
+    trials = Trial.objects.all() if trashed else Trial.objects.kept()
+    queryset = trials.select_related("experiment__team", "sweep__experiment", "run")
     return _within(queryset, "experiment__team", user)
 
 

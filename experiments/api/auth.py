@@ -36,7 +36,7 @@ from experiments.models import (
 )
 from experiments.models.trials import AttemptState
 from experiments.tokens import same_digest, token_digest
-from experiments.tracking.ingest import AttemptNotRunning
+from experiments.tracking.ingest import TAKES_POINTS, AttemptNotRunning
 
 # More digits than a row's number has.
 MAX_DIGITS = 18
@@ -150,13 +150,14 @@ class TrialAuth(LimitedBearer):
     def authenticate(self, request: HttpRequest, token: str) -> Attempt | None:
         if not token.startswith("trl_"):
             return None
-        trial, digest = _named_in_path(request, "trial_id"), token_digest(token)
+        trial = _named_in_path(request, "trial_id") or _named_in_path(request, "run_id")
+        digest = token_digest(token)
         if request.method != "GET":
             return TRAINING.first(trial=trial, digest=digest)
         # Reading ends with the attempt; a late report gets another error.
         attempts = Attempt.objects.select_related("trial__sweep__experiment")
         return attempts.filter(
-            trial=trial, trial_token_digest=digest, state=AttemptState.RUNNING
+            TAKES_POINTS, trial=trial, trial_token_digest=digest
         ).first()
 
 
@@ -193,7 +194,7 @@ def of_experiment(name: str) -> Q:
 
 def steerable_sweep(request: HttpRequest, sweep_id: int) -> Sweep:
     sweep = readable_sweep(request, sweep_id)
-    _must_steer(request, sweep.experiment)
+    must_steer(request, sweep.experiment)
     return sweep
 
 
@@ -213,11 +214,11 @@ def readable_trial(request: HttpRequest, trial_id: int) -> Trial:
 
 def steerable_trial(request: HttpRequest, trial_id: int) -> Trial:
     trial = access.found_or_404(access.trials_for(reader(request)), pk=trial_id)
-    _must_steer(request, trial.experiment)
+    must_steer(request, trial.experiment)
     return trial
 
 
-def _must_steer(request: HttpRequest, experiment: Experiment) -> None:
+def must_steer(request: HttpRequest, experiment: Experiment) -> None:
     if not access.can_steer(writer(request), experiment.team):
         raise PermissionDenied(
             f"You are a viewer of team {experiment.team.name}; members and admins may"

@@ -16,6 +16,7 @@ from experiments.api import (
     metrics,
     outputs,
     requests,
+    runs,
     savings,
     simulations,
     sweeps,
@@ -46,7 +47,9 @@ api = NinjaAPI(
 add_error_handlers(api)
 # These add routes to the trials' router: one path has one view.
 ON_TRIALS_ROUTER = (metrics, requests)
-for module in (documents, sweeps, simulations, trials, outputs, uploads, savings):
+for module in (
+    *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings),
+):
     api.add_router("", module.router)
 others = Router()
 

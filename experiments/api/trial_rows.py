@@ -209,7 +209,7 @@ def _closest(checks: Checks) -> ClosestOut | None:
 
 def trial_rows(trials: Sequence[Trial]) -> list[TrialRowOut]:
     """In the same order. Wants ``sweep__experiment`` and ``current_attempt`` joined."""
-    metrics, attempts = _last_metrics(trials), _attempt_counts(trials)
+    metrics, attempts = last_metrics(trials), _attempt_counts(trials)
     earlier = earlier_by_trial(trial.pk for trial in trials)
     return [
         TrialRowOut(
@@ -272,7 +272,7 @@ def _elapsed(trial: Trial, earlier: Mapping[int, float]) -> float | None:
     return max(0.0, (trial.ended_at - trial.started_at).total_seconds())
 
 
-def _last_metrics(trials: Sequence[Trial]) -> dict[int | None, dict[str, Number]]:
+def last_metrics(trials: Sequence[Trial]) -> dict[int | None, dict[str, Number]]:
     """By attempt: the last value of each of its metrics."""
     current = [trial.current_attempt_id for trial in trials]
     found: dict[int | None, dict[str, Number]] = {}

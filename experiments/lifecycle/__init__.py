@@ -40,10 +40,14 @@ from experiments.lifecycle.preflight import (
 from experiments.lifecycle.requests import add_requests, make_room, withdraw_request
 from experiments.lifecycle.runs import (
     RUN_ENDS,
+    RUN_STARTED,
+    claim_of_run,
     end_run_by_hand,
     finish_run,
     reopen_run,
+    restore_run,
     start_run,
+    trash_run,
 )
 from experiments.lifecycle.sweeps import (
     EXTENDED,

@@ -22,6 +22,7 @@ from experiments.models.trials import AttemptState, TrialState
 
 logger = logging.getLogger(__name__)
 
+RUN_STARTED = "run started"
 RUN_ENDS = frozenset({TrialState.COMPLETED, TrialState.FAILED, TrialState.CANCELLED})
 
 
@@ -32,12 +33,14 @@ def start_run(
     created_by: User | None = None,
     client: str = "",
     started_at: datetime | None = None,
+    key: str = "",
     **fields: Any,
 ) -> AskClaim:
     """A single run, which runs from now on, or since ``started_at``.
 
     ``client`` is its program's name, and ``fields`` are further columns of Run, such as
-    parent, params and tags. Without a name it gets one with its number.
+    parent, params and tags. Without a name it gets one with its number. ``key`` goes
+    into its event, to recognize a request that is sent twice.
     """
     start = started_at or Now()
     with transaction.atomic():
@@ -58,6 +61,8 @@ def start_run(
             **fields,
         )
         claim = _begin(trial, client, start)
+        data = {"idempotency_key": key} if key else None
+        Event.log(RUN_STARTED, actor=created_by, trial=trial, data=data)
     logger.info("run %s started", trial.pk)
     return claim
 
@@ -76,6 +81,12 @@ def _begin(trial: Trial, client: str, start: datetime | Now) -> AskClaim:
     Trial.objects.filter(pk=trial.pk).update(current_attempt=attempt)
     found = Attempt.objects.select_related("trial__experiment__team", "trial__run")
     return AskClaim(found.get(pk=attempt.pk), token)
+
+
+def claim_of_run(trial: Trial) -> AskClaim:
+    """The claim of a run that was started before."""
+    attempt = trial.attempts.get()
+    return AskClaim(attempt, attempt_token(attempt))
 
 
 def finish_run(
@@ -154,4 +165,26 @@ def reopen_run(trial: Trial) -> bool:
                 heartbeat_at=Now(),
             )
     trial.refresh_from_db()
+    return bool(won)
+
+
+def trash_run(trial: Trial, *, actor: User) -> bool:
+    """Move a run to the trash; one that runs ends as cancelled. False: it is there."""
+    with transaction.atomic():
+        end_run_by_hand(trial, TrialState.CANCELLED, actor=actor)
+        won = Run.objects.filter(trial=trial, deleted_at=None).update(deleted_at=Now())
+        if won:
+            # Without a reference to the run, with which the event would be hidden.
+            team, data = trial.experiment.team, {"run": trial.pk}
+            Event.log("run deleted", trial.label, actor=actor, team=team, data=data)
+    return bool(won)
+
+
+def restore_run(trial: Trial, *, actor: User) -> bool:
+    """Take a run out of the trash. False: it is not there."""
+    with transaction.atomic():
+        trashed = Run.objects.filter(trial=trial, deleted_at__isnull=False)
+        won = trashed.update(deleted_at=None)
+        if won:
+            Event.log("run restored", trial.label, actor=actor, trial=trial)
     return bool(won)

@@ -35,7 +35,7 @@ class RunLogError(Exception):
 def log_params(trial: Trial, params: Mapping[str, str]) -> None:
     """Add parameters, which never change: the same value again is fine. Raises
     RunLogError."""
-    _check(params, "parameter", MAX_PARAM_LENGTH)
+    check_params(params)
     with _locked(trial, "params") as run:
         for key, value in params.items():
             known = run.params.setdefault(key, value)
@@ -51,7 +51,7 @@ def log_params(trial: Trial, params: Mapping[str, str]) -> None:
 
 def set_tags(trial: Trial, tags: Mapping[str, str]) -> None:
     """Set tags; those that exist get the new value. Raises RunLogError."""
-    _check(tags, "tag", MAX_TAG_LENGTH)
+    check_tags(tags)
     with _locked(trial, "tags") as run:
         run.tags.update(tags)
         _check_count(run.tags, "tags")
@@ -83,6 +83,16 @@ def _locked(trial: Trial, *columns: str) -> Iterator[Run]:
     trial.run = run
 
 
+def check_params(params: Mapping[str, str]) -> None:
+    """Raises RunLogError for the first that cannot be logged."""
+    _check(params, "parameter", MAX_PARAM_LENGTH)
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """The same for tags."""
+    _check(tags, "tag", MAX_TAG_LENGTH)
+
+
 def _check(entries: Mapping[str, str], kind: str, longest: int) -> None:
     for key, value in entries.items():
         if not 1 <= len(key) <= MAX_KEY_LENGTH or "\0" in key:
@@ -96,6 +106,7 @@ def _check(entries: Mapping[str, str], kind: str, longest: int) -> None:
                 f"The value of {kind} {key!r} has {len(value):,} characters; at most"
                 f" {longest:,} are allowed, none of them NUL.",
             )
+    _check_count(entries, f"{kind}s")
 
 
 def _check_count(entries: Mapping[str, str], kind: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from experiments import storage
+from experiments import lifecycle, storage
 from experiments.api.native import api as native_api
 from experiments.models import Artifact, Sweep, Team, TrialRequest
 from tests import factories
@@ -25,7 +25,10 @@ MISSING = range(404, 405)
 ALLOWED = (*OK, 409)
 
 CALLERS = ("nobody", "viewer", "reading member", "member", "admin", "stranger")
-TOKENS = ("own trial", "other trial", "worker", "runner", "revoked", "inactive")
+TOKENS = (
+    *("own trial", "other trial", "own run", "other run"),
+    *("worker", "runner", "revoked", "inactive"),
+)
 
 READ = dict.fromkeys(("viewer", "reading member", "member", "admin"), ALLOWED)
 READ["stranger"] = MISSING
@@ -39,6 +42,7 @@ WRITE: dict[str, Any] = {
 CREATE = {**WRITE}
 ANYBODY: dict[str, Any] = {**READ, "stranger": ALLOWED}
 OWN: dict[str, Any] = {"own trial": ALLOWED}
+OWN_RUN: dict[str, Any] = {"own run": ALLOWED}
 
 ROUTES: Mapping[str, Mapping[str, Any]] = {
     "POST /sweeps": CREATE,
@@ -75,6 +79,17 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "GET /trials/{trial_id}/log": READ,
     "GET /trials/{trial_id}/artifacts": READ,
     "GET /trials/{trial_id}/artifacts/{artifact_id}": READ,
+    "POST /runs": CREATE,
+    "GET /runs": ANYBODY,
+    "GET /runs/{run_id}": READ | OWN_RUN,
+    "PATCH /runs/{run_id}": WRITE | OWN_RUN,
+    "DELETE /runs/{run_id}": WRITE,
+    "POST /runs/{run_id}/restore": WRITE,
+    "POST /runs/{run_id}/metrics": WRITE | OWN_RUN,
+    "POST /runs/{run_id}/params": WRITE | OWN_RUN,
+    "POST /runs/{run_id}/tags": WRITE | OWN_RUN,
+    "PUT /runs/{run_id}/artifacts": WRITE | OWN_RUN,
+    "POST /runs/{run_id}/finish": WRITE | OWN_RUN,
     "GET /savings": ANYBODY,
     "POST /uploads": CREATE,
 }
@@ -111,9 +126,13 @@ def world(team: Team) -> World:
     trial_request = TrialRequest.objects.create(
         sweep=sweep, params=trial.params, origin="by_hand"
     )
+    run, other_run = (
+        lifecycle.start_run(sweep.experiment, name="by hand") for _ in range(2)
+    )
     return World(
         {
             "sweep_id": sweep.pk,
+            "run_id": run.attempt.trial_id,
             "trial_id": trial.pk,
             "artifact_id": artifact.pk,
             "request_id": trial_request.pk,
@@ -127,6 +146,8 @@ def world(team: Team) -> World:
             "stranger": factories.api_token(factories.user("otto"), "admin"),
             "own trial": claim.trial_token.secret,
             "other trial": another.trial_token.secret,
+            "own run": run.token.secret,
+            "other run": other_run.token.secret,
             "worker": factories.worker_token(sweep.pool),
             "runner": claim.runner_token.secret,
             "revoked": factories.revoked_token(factories.user("ada")),
@@ -139,8 +160,10 @@ def call(world: World, caller: str, route: str) -> Any:
     method, path = route.split(" ", 1)
     path = path.format(**world.ids)
     body, kind = _body(route)
-    if route in {"POST /sweeps", "POST /uploads"}:
+    if route in {"POST /sweeps", "POST /uploads", "POST /runs"}:
         path += "?team=physics"
+    if route == "PUT /runs/{run_id}/artifacts":
+        path += "?path=model.bin"
     return Api(world.secrets[caller])(method, path, body, content_type=kind)
 
 
@@ -163,11 +186,21 @@ def _body(route: str) -> tuple[Any, str]:
             "policies": [{"type": "median_stopping"}]
         },
         "POST /trials/{trial_id}/finish": {"state": "failed"},
+        "POST /runs": {"experiment": "digits"},
+        "PATCH /runs/{run_id}": {"note": "seen"},
+        "POST /runs/{run_id}/params": {"params": {"lr": 0.1}},
+        "POST /runs/{run_id}/tags": {"tags": {"gpu": "no"}},
+        "POST /runs/{run_id}/metrics": {
+            "points": [{"name": "accuracy", "step": 0, "value": 0.5}]
+        },
+        "PUT /runs/{run_id}/artifacts": b"bytes",
         "POST /trials/{trial_id}/metrics": {
             "points": [{"name": "accuracy", "step": 0, "value": 0.5}]
         },
     }
-    return bodies.get(route), "application/json"
+    body = bodies.get(route)
+    raw = isinstance(body, bytes)
+    return body, "application/octet-stream" if raw else "application/json"
 
 
 @pytest.mark.parametrize("caller", [*CALLERS, *TOKENS])

@@ -26,7 +26,7 @@ def test_parameters_are_added_in_their_order_and_do_not_change(run: Trial) -> No
     assert list(stored(run).params.items()) == [
         *(("lr", "0.1"), ("width", "64"), ("act", "relu")),
     ]
-    with pytest.raises(RunLogError, match="is '0.1' already") as refusal:
+    with pytest.raises(RunLogError, match=r"is '0\.1' already") as refusal:
         run_log.log_params(run, {"depth": "3", "lr": "0.2"})
     assert (refusal.value.code, refusal.value.key) == ("param_changed", "lr")
     assert "depth" not in stored(run).params

@@ -1,0 +1,411 @@
+"""Single runs: trials without a sweep, which people's programs start, log to and end.
+
+A run is a trial, so the routes of /trials/{id} read its metrics, log and files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Query, Router, Schema, Status
+from pydantic import Field
+
+from experiments import access, lifecycle
+from experiments.api import metrics
+from experiments.api.artifacts import OutputPath, answering_disk_full, body_chunks
+from experiments.api.auth import (
+    TrialAuth,
+    UserAuth,
+    chosen_team,
+    must_steer,
+    of_experiment,
+    own_attempt,
+    reader,
+    writer,
+)
+from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
+from experiments.api.outputs import ArtifactOut
+from experiments.api.pagination import paginate
+from experiments.api.points import PointsIn, ReplyOut
+from experiments.api.schemas import ExperimentOut, Number, answers, page_url
+from experiments.api.sweeps import KEYS_LAST, IdempotencyKey
+from experiments.api.trial_rows import last_metrics
+from experiments.api.uploads import TeamSlug
+from experiments.lifecycle import AskClaim
+from experiments.models import Attempt, Event, Experiment, Trial, User
+from experiments.models.runs import MAX_RUN_NAME
+from experiments.models.trials import TrialState
+from experiments.sweeps.creation import find_or_create_experiment
+from experiments.tracking import run_log
+from experiments.tracking.outputs import store_output
+
+router = Router(tags=["runs"])
+# A run's own token may log to it; a person's may do more.
+program_or_user = [TrialAuth(), UserAuth()]
+
+MAX_EXPERIMENT_NAME = 200
+RunName = Annotated[str, Field(max_length=MAX_RUN_NAME, pattern=WITHOUT_NUL)]
+NoteText = Annotated[str, Field(max_length=100_000, pattern=WITHOUT_NUL)]
+Params = Annotated[
+    dict[str, Any],
+    Field(description="Values are kept as text; those that are not text as JSON."),
+]
+Tags = Annotated[
+    dict[str, str | None], Field(description="A tag with the value null is removed.")
+]
+
+
+def texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as a run keeps them."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in values.items()
+    }
+
+
+class RunOut(Schema):
+    id: int
+    name: str
+    number: Annotated[int, Field(description="in its experiment")]
+    url: str
+    team: str
+    experiment: ExperimentOut
+    state: str
+    reason: str
+    message: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    note: str
+    metrics: Annotated[
+        dict[str, Number], Field(description="the last value of each metric")
+    ]
+    parent: Annotated[int | None, Field(description="the run or trial it is a part of")]
+    environment: dict[str, Any]
+    client: Annotated[str, Field(description="the program that logs it")]
+    created_by: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    last_sign_at: Annotated[
+        datetime | None, Field(description="when its program last reported")
+    ]
+
+
+class NewRunOut(RunOut):
+    """A new run, with the token that logs to it, which is shown only here."""
+
+    token: str
+
+
+def run_rows(trials: Sequence[Trial]) -> list[RunOut]:
+    """In the same order, in one query. Needs ``run``, ``experiment__team`` and
+    ``current_attempt`` joined."""
+    found = last_metrics(trials)
+    return [
+        RunOut(
+            **_own_fields(trial, trial.current_attempt),
+            metrics=found.get(trial.current_attempt_id, {}),
+        )
+        for trial in trials
+    ]
+
+
+def _own_fields(trial: Trial, attempt: Attempt | None) -> dict[str, Any]:
+    run, experiment = trial.run, trial.experiment
+    own = "number state reason message created_at started_at ended_at"
+    logged = "name params tags note environment"
+    creator = run.created_by
+    return {
+        **{name: getattr(trial, name) for name in own.split()},
+        **{name: getattr(run, name) for name in logged.split()},
+        "id": trial.pk,
+        "url": page_url(trial),
+        "team": experiment.team.slug,
+        "experiment": ExperimentOut.from_orm(experiment),
+        "parent": run.parent_id,
+        "created_by": creator.username if creator else None,
+        "client": attempt.client if attempt else "",
+        "last_sign_at": attempt.heartbeat_at if attempt else None,
+    }
+
+
+def _runs(user: User) -> QuerySet[Trial]:
+    runs = access.trials_for(user).filter(sweep=None)
+    return runs.select_related("run__created_by", "current_attempt")
+
+
+def _readable(request: HttpRequest, run_id: int) -> Trial:
+    """The run, for a person of its team or for its own program."""
+    attempt = own_attempt(request)
+    if attempt is None:
+        return access.found_or_404(_runs(reader(request)), pk=run_id)
+    own = Trial.objects.kept().filter(sweep=None, pk=attempt.trial_id)
+    joined = ("run__created_by", "current_attempt", "experiment__team")
+    return access.found_or_404(own.select_related(*joined), pk=run_id)
+
+
+def _writable(request: HttpRequest, run_id: int) -> Trial:
+    """The run, for a person who may change it or for its own program, whose sign of
+    life this is."""
+    run = _readable(request, run_id)
+    if own_attempt(request) is None:
+        must_steer(request, run.experiment)
+    elif run.current_attempt is not None:
+        lifecycle.ask_heartbeat(run.current_attempt)
+    return run
+
+
+def _steerable(request: HttpRequest, run_id: int) -> Trial:
+    run = access.found_or_404(_runs(reader(request)), pk=run_id)
+    must_steer(request, run.experiment)
+    return run
+
+
+def _out(trial: Trial) -> RunOut:
+    return run_rows([trial])[0]
+
+
+class RunIn(ClosedSchema):
+    """A run to start."""
+
+    experiment: Annotated[
+        int | str,
+        Field(description="An id, or a name: a new name makes a new experiment."),
+    ]
+    name: RunName = ""
+    params: Params = {}
+    tags: dict[str, str] = {}
+    note: NoteText = ""
+    parent: Annotated[
+        int | None, Field(description="the id of the run or trial it is a part of")
+    ] = None
+    client: Annotated[str, Field(max_length=200, pattern=WITHOUT_NUL)] = ""
+    environment: Annotated[
+        dict[str, Any], Field(description="what is needed to run it again")
+    ] = {}
+
+
+@router.post("/runs", response=answers(201, NewRunOut))
+def create(
+    request: HttpRequest,
+    body: RunIn,
+    team: TeamSlug = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Status[dict[str, Any]]:
+    """Start a run. It runs from now on, until its program or a person ends it.
+
+    The answer has a token that may log to this run and end it. With an
+    ``Idempotency-Key`` header the same key, sent again by the same person within a day,
+    is answered with the run that it started the first time.
+    """
+    experiment, user = _experiment(request, body, team), writer(request)
+    params = texts(body.params)
+    run_log.check_params(params)
+    run_log.check_tags(body.tags)
+    parent = _parent(user, experiment, body.parent)
+    with transaction.atomic():
+        # The person's row is the lock: the same key twice at once starts one run.
+        User.objects.select_for_update().get(pk=user.pk)
+        claim = _started(user, idempotency_key) or lifecycle.start_run(
+            experiment,
+            name=body.name,
+            created_by=user,
+            client=body.client,
+            key=idempotency_key or "",
+            params=params,
+            parent=parent,
+            **body.dict(include={"tags", "note", "environment"}),
+        )
+    out = _out(_runs(user).get(pk=claim.attempt.trial_id))
+    return Status(201, {**out.dict(), "token": claim.token.secret})
+
+
+def _experiment(request: HttpRequest, body: RunIn, team: str | None) -> Experiment:
+    user = writer(request)
+    if isinstance(body.experiment, int):
+        mine = access.experiments_for(user).select_related("team")
+        found = access.found_or_404(mine, pk=body.experiment)
+        must_steer(request, found)
+        return found
+    owner, name = chosen_team(request, team), body.experiment.strip()
+    if not 1 <= len(name) <= MAX_EXPERIMENT_NAME or "\0" in name:
+        words = f"Give an id or a name of 1 to {MAX_EXPERIMENT_NAME} characters."
+        raise ApiError(422, "invalid", words, {"experiment": [words]})
+    return find_or_create_experiment(owner, name, user=user)
+
+
+def _parent(user: User, experiment: Experiment, number: int | None) -> Trial | None:
+    if number is None:
+        return None
+    own = access.trials_for(user).filter(experiment__team=experiment.team_id)
+    return access.found_or_404(own, pk=number)
+
+
+def _started(user: User, key: str | None) -> AskClaim | None:
+    """The run that the person's key started before."""
+    if not key:
+        return None
+    events = Event.objects.filter(
+        actor=user,
+        verb=lifecycle.RUN_STARTED,
+        created_at__gt=timezone.now() - KEYS_LAST,
+        data__idempotency_key=key,
+    )
+    known = _runs(user).filter(pk__in=events.values("trial")).first()
+    return lifecycle.claim_of_run(known) if known else None
+
+
+@router.get("/runs", response=answers(200, list[RunOut]))
+@paginate(rows=run_rows)
+def list_runs(
+    request: HttpRequest,
+    state: Annotated[list[TrialState] | None, Query()] = None,
+    experiment: Annotated[
+        str | None,
+        Query(pattern=WITHOUT_NUL, description="Slug or id of the experiment."),
+    ] = None,
+    parent: Annotated[
+        int | None, Query(description="Only the runs that are a part of this one.")
+    ] = None,
+) -> QuerySet[Trial]:
+    """The runs of your teams, the newest first."""
+    runs = _runs(reader(request))
+    if state:
+        runs = runs.filter(state__in=state)
+    if experiment is not None:
+        runs = runs.filter(of_experiment(experiment))
+    if parent is not None:
+        runs = runs.filter(run__parent=parent)
+    return runs.order_by("-id")
+
+
+@router.get("/runs/{run_id}", response=answers(200, RunOut), auth=program_or_user)
+def get_run(request: HttpRequest, run_id: int) -> RunOut:
+    return _out(_readable(request, run_id))
+
+
+class RunChangeIn(ClosedSchema):
+    name: Annotated[RunName | None, Field(min_length=1)] = None
+    note: NoteText | None = None
+    tags: Tags | None = None
+
+
+@router.patch("/runs/{run_id}", response=answers(200, RunOut), auth=program_or_user)
+def change(request: HttpRequest, run_id: int, body: RunChangeIn) -> RunOut:
+    """Change the name, the note or tags. Tags that are not named stay."""
+    run = _writable(request, run_id)
+    with transaction.atomic():
+        _set_tags(run, body.tags or {})
+        words = body.dict(include={"name", "note"}, exclude_none=True)
+        if words:
+            run_log.change_run(run, **words)
+    return _out(run)
+
+
+class ParamsIn(ClosedSchema):
+    params: Params
+
+
+@router.post(
+    "/runs/{run_id}/params", response=answers(200, RunOut), auth=program_or_user
+)
+def log_params(request: HttpRequest, run_id: int, body: ParamsIn) -> RunOut:
+    """Add parameters. One that exists cannot change: 409 ``param_changed``."""
+    run = _writable(request, run_id)
+    run_log.log_params(run, texts(body.params))
+    return _out(run)
+
+
+class TagsIn(ClosedSchema):
+    tags: Tags
+
+
+@router.post("/runs/{run_id}/tags", response=answers(200, RunOut), auth=program_or_user)
+def set_tags(request: HttpRequest, run_id: int, body: TagsIn) -> RunOut:
+    """Set tags. Those that are not named stay."""
+    run = _writable(request, run_id)
+    with transaction.atomic():
+        _set_tags(run, body.tags)
+    return _out(run)
+
+
+def _set_tags(run: Trial, tags: Mapping[str, str | None]) -> None:
+    kept = {key: value for key, value in tags.items() if value is not None}
+    if kept:
+        run_log.set_tags(run, kept)
+    for key in tags.keys() - kept.keys():
+        run_log.delete_tag(run, key)
+
+
+@router.post(
+    "/runs/{run_id}/metrics",
+    response=answers(200, ReplyOut),
+    auth=program_or_user,
+    exclude_unset=True,
+)
+def report(request: HttpRequest, run_id: int, body: PointsIn) -> ReplyOut:
+    """Report points, as for trials; also after the run's end."""
+    return metrics.report(request, run_id, body)
+
+
+@router.put(
+    "/runs/{run_id}/artifacts", response=answers(201, ArtifactOut), auth=program_or_user
+)
+def put_artifact(
+    request: HttpRequest, run_id: int, path: OutputPath
+) -> Status[ArtifactOut]:
+    """Keep one file, which is the body. It replaces the file of the same path."""
+    run = _writable(request, run_id)
+    attempt = run.attempts.select_related("trial__experiment").get()
+    with answering_disk_full():
+        artifact = store_output(
+            attempt,
+            path,
+            body_chunks(request),
+            size=int(request.headers.get("Content-Length") or 0),
+        )
+    return Status(201, ArtifactOut.from_orm(artifact))
+
+
+class RunFinishIn(ClosedSchema):
+    state: Literal["completed", "failed", "cancelled"] = "completed"
+    message: Annotated[str, Field(max_length=2_000, pattern=WITHOUT_NUL)] = ""
+
+
+@router.post(
+    "/runs/{run_id}/finish", response=answers(200, RunOut), auth=program_or_user
+)
+def finish(
+    request: HttpRequest, run_id: int, body: RunFinishIn | None = None
+) -> RunOut:
+    """End the run. One that has ended keeps its state."""
+    run, body = _writable(request, run_id), body or RunFinishIn()
+    lifecycle.finish_run(run, TrialState(body.state), message=body.message)
+    return _out(run)
+
+
+@router.delete("/runs/{run_id}", response=answers(200, RunOut))
+def delete(request: HttpRequest, run_id: int) -> RunOut:
+    """Move the run to the trash, from which it can be restored for some days. One that
+    runs ends as cancelled."""
+    run = _steerable(request, run_id)
+    lifecycle.trash_run(run, actor=reader(request))
+    return _out(run)
+
+
+@router.post("/runs/{run_id}/restore", response=answers(200, RunOut))
+def restore(request: HttpRequest, run_id: int) -> RunOut:
+    """Take the run out of the trash. Idempotent."""
+    everything = access.trials_for(reader(request), trashed=True).filter(sweep=None)
+    joined = everything.select_related("run__created_by", "current_attempt")
+    run = access.found_or_404(joined, pk=run_id)
+    must_steer(request, run.experiment)
+    lifecycle.restore_run(run, actor=reader(request))
+    return _out(run)

@@ -1,0 +1,200 @@
+"""Single runs over HTTP: started by a person, logged to with the run's own token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from experiments.models import Attempt, Event, Experiment, Run, Team, Trial
+from tests import factories
+from tests.api.conftest import Api
+
+
+def start(api: Api, **body: Any) -> dict[str, Any]:
+    answer = api.post("/runs", {"experiment": "digits", **body})
+    assert answer.status_code == 201, answer.json()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.fixture
+def run(api: Api) -> dict[str, Any]:
+    return start(api, name="svm", params={"C": 10, "kernel": "rbf"}, tags={"by": "ada"})
+
+
+@pytest.fixture
+def own(run: dict[str, Any]) -> Api:
+    """With the run's own token."""
+    return Api(run["token"])
+
+
+def path(run: dict[str, Any], rest: str = "") -> str:
+    return f"/runs/{run['id']}{rest}"
+
+
+def points(*values: float) -> dict[str, Any]:
+    return {
+        "points": [
+            {"name": "accuracy", "step": step, "value": value}
+            for step, value in enumerate(values)
+        ]
+    }
+
+
+def test_a_run_starts_in_an_experiment_that_it_creates(
+    api: Api, team: Team, run: dict[str, Any]
+) -> None:
+    assert Experiment.objects.get(team=team).name == "digits"
+    assert run["state"] == "running"
+    assert run["params"] == {"C": "10", "kernel": "rbf"}
+    assert (run["created_by"], run["team"]) == ("ada", "physics")
+    read = api.get(path(run)).json()
+    assert read == {k: v for k, v in run.items() if k != "token"}
+    stored = Attempt.objects.get(trial=run["id"])
+    assert stored.trial_token_digest and run["token"] not in repr(vars(stored))
+
+
+def test_an_experiment_may_be_given_by_its_id(api: Api, team: Team) -> None:
+    there = factories.experiment(team, "moons")
+    assert start(api, experiment=there.pk)["experiment"]["name"] == "moons"
+    answer = api.post("/runs", {"experiment": there.pk + 1})
+    assert answer.status_code == 404
+
+
+def test_a_viewer_and_a_stranger_start_nothing(team: Team) -> None:
+    viewer = Api(factories.api_token(factories.user("vera")))
+    assert viewer.post("/runs", {"experiment": "x"}).status_code == 403
+    factories.team("Chemistry", otto="member")
+    there = factories.experiment(team)
+    stranger = Api(factories.api_token(factories.user("otto")))
+    assert stranger.post("/runs", {"experiment": there.pk}).status_code == 404
+    assert not Trial.objects.exists()
+
+
+def test_the_same_key_starts_one_run(api: Api) -> None:
+    body, headers = {"experiment": "digits"}, {"Idempotency-Key": "abc"}
+    first, again = (api.post("/runs", body, headers=headers) for _ in range(2))
+    assert first.json() == again.json()
+    assert Run.objects.count() == 1
+    other = api.post("/runs", body, headers={"Idempotency-Key": "abd"})
+    assert other.json()["id"] != first.json()["id"]
+
+
+def test_a_program_logs_with_the_token_alone(run: dict[str, Any], own: Api) -> None:
+    assert own.post(path(run, "/metrics"), points(0.5, 0.75)).json()["stop"] is False
+    own.post(path(run, "/params"), {"params": {"gamma": 0.001}})
+    own.post(path(run, "/tags"), {"tags": {"gpu": "no", "by": None}})
+    own.patch(path(run), {"name": "svm-2", "note": "Better."})
+    read = own.get(path(run)).json()
+    assert read["metrics"] == {"accuracy": 0.75}
+    assert read["params"] == {"C": "10", "kernel": "rbf", "gamma": "0.001"}
+    assert (read["tags"], read["name"]) == ({"gpu": "no"}, "svm-2")
+    assert read["note"] == "Better."
+
+
+def test_a_parameter_does_not_change(run: dict[str, Any], own: Api) -> None:
+    same = own.post(path(run, "/params"), {"params": {"C": "10"}})
+    assert same.status_code == 200
+    answer = own.post(path(run, "/params"), {"params": {"C": 11}})
+    assert answer.status_code == 409
+    error = answer.json()["error"]
+    assert error["code"] == "param_changed"
+    assert "'10' already" in error["fields"]["C"][0]
+
+
+def test_a_run_ends_once_and_still_takes_points(run: dict[str, Any], own: Api) -> None:
+    ended = own.post(path(run, "/finish"), {"state": "failed", "message": "No data."})
+    assert (ended.json()["state"], ended.json()["message"]) == ("failed", "No data.")
+    again = own.post(path(run, "/finish"))
+    assert again.status_code == 200
+    assert again.json()["state"] == "failed"
+    assert own.post(path(run, "/metrics"), points(0.5)).status_code == 200
+    assert own.get(path(run)).json()["metrics"] == {"accuracy": 0.5}
+
+
+def test_files_are_kept_up_to_the_limit(
+    run: dict[str, Any], own: Api, api: Api, settings: Any
+) -> None:
+    settings.OUTPUTS_LIMIT_BYTES = 10
+    where = path(run, "/artifacts?path=model/a.bin")
+    kind = "application/octet-stream"
+    kept = own("PUT", where, b"12345678", content_type=kind)
+    assert (kept.status_code, kept.json()["size"]) == (201, 8)
+    replaced = own("PUT", where, b"123", content_type=kind)
+    assert replaced.status_code == 201
+    (only,) = api.get(f"/trials/{run['id']}/artifacts").json()["items"]
+    assert (only["path"], only["size"]) == ("model/a.bin", 3)
+    other = path(run, "/artifacts?path=b.bin")
+    refused = own("PUT", other, b"12345678", content_type=kind)
+    assert refused.status_code == 413
+    assert refused.json()["error"]["code"] == "outputs_too_large"
+
+
+def test_a_deleted_run_is_hidden_until_it_is_restored(
+    run: dict[str, Any], api: Api
+) -> None:
+    gone = api("DELETE", path(run))
+    assert (gone.status_code, gone.json()["state"]) == (200, "cancelled")
+    assert api.get(path(run)).status_code == 404
+    assert api.get("/runs").json()["items"] == []
+    assert api.get(f"/trials/{run['id']}").status_code == 404
+    assert api.post(path(run, "/restore")).status_code == 200
+    assert api.get(path(run)).json()["name"] == "svm"
+    verbs = Event.objects.order_by("pk").values_list("verb", flat=True)
+    assert list(verbs) == ["run started", "run ended", "run deleted", "run restored"]
+
+
+def test_the_token_of_a_trial_opens_no_run_of_the_same_number(
+    run: dict[str, Any], team: Team
+) -> None:
+    trial = factories.trial(factories.sweep(team))
+    token = factories.claim(trial).trial_token.secret
+    for route in (path(run), f"/runs/{trial.pk}"):
+        assert Api(token).get(route).status_code in (401, 404)
+    finish = Api(token).post(f"/runs/{trial.pk}/finish")
+    assert finish.status_code == 404
+
+
+def test_the_listing_filters_and_takes_a_fixed_number_of_queries(
+    api: Api, team: Team, run: dict[str, Any]
+) -> None:
+    child = start(api, name="fold-1", parent=run["id"])
+    start(api, experiment="moons")
+
+    def listed(query: str = "") -> list[str]:
+        return [row["name"] for row in api.get(f"/runs{query}").json()["items"]]
+
+    assert listed(f"?parent={run['id']}") == ["fold-1"]
+    assert listed("?experiment=digits") == ["fold-1", "svm"]
+    Api(child["token"]).post(path(child, "/finish"))
+    assert listed("?state=completed") == ["fold-1"]
+    with CaptureQueriesContext(
+        connection,
+    ) as few:
+        assert len(listed()) == 3
+    for _ in range(3):
+        start(api)
+    with CaptureQueriesContext(connection) as many:
+        assert len(listed()) == 6
+    assert len(many) == len(few)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "experiment"),
+        ({"experiment": " "}, "experiment"),
+        ({"experiment": "x", "name": "n" * 251}, "name"),
+        ({"experiment": "x", "params": {"": 1}}, ""),
+        ({"experiment": "x", "tags": {"a": "x" * 8_001}}, "a"),
+        ({"experiment": "x", "colour": "red"}, "colour"),
+    ],
+)
+def test_what_is_wrong_is_named(api: Api, body: Any, field: str) -> None:
+    answer = api.post("/runs", body)
+    assert answer.status_code == 422
+    assert field in answer.json()["error"]["fields"]
+    assert not Run.objects.exists()
