@@ -6,15 +6,14 @@ A run is a trial, so the routes of /trials/{id} read its metrics, log and files.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Query, Router, Schema, Status
+from ninja import Query, Router, Status
 from pydantic import Field
 
 from experiments import access, lifecycle
@@ -34,12 +33,12 @@ from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
 from experiments.api.outputs import ArtifactOut
 from experiments.api.pagination import paginate
 from experiments.api.points import PointsIn, ReplyOut
-from experiments.api.schemas import ExperimentOut, Number, answers, page_url
+from experiments.api.run_rows import NewRunOut, RunOut, run_rows
+from experiments.api.schemas import answers
 from experiments.api.sweeps import KEYS_LAST, IdempotencyKey
-from experiments.api.trial_rows import last_metrics
 from experiments.api.uploads import TeamSlug
 from experiments.lifecycle import AskClaim
-from experiments.models import Attempt, Event, Experiment, Trial, User
+from experiments.models import Event, Experiment, Trial, User
 from experiments.models.runs import MAX_RUN_NAME
 from experiments.models.trials import TrialState
 from experiments.sweeps.creation import find_or_create_experiment
@@ -67,72 +66,6 @@ def texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {
         key: value if isinstance(value, str) else json.dumps(value)
         for key, value in values.items()
-    }
-
-
-class RunOut(Schema):
-    id: int
-    name: str
-    number: Annotated[int, Field(description="in its experiment")]
-    url: str
-    team: str
-    experiment: ExperimentOut
-    state: str
-    reason: str
-    message: str
-    params: dict[str, str]
-    tags: dict[str, str]
-    note: str
-    metrics: Annotated[
-        dict[str, Number], Field(description="the last value of each metric")
-    ]
-    parent: Annotated[int | None, Field(description="the run or trial it is a part of")]
-    environment: dict[str, Any]
-    client: Annotated[str, Field(description="the program that logs it")]
-    created_by: str | None
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    last_sign_at: Annotated[
-        datetime | None, Field(description="when its program last reported")
-    ]
-
-
-class NewRunOut(RunOut):
-    """A new run, with the token that logs to it, which is shown only here."""
-
-    token: str
-
-
-def run_rows(trials: Sequence[Trial]) -> list[RunOut]:
-    """In the same order, in one query. Needs ``run``, ``experiment__team`` and
-    ``current_attempt`` joined."""
-    found = last_metrics(trials)
-    return [
-        RunOut(
-            **_own_fields(trial, trial.current_attempt),
-            metrics=found.get(trial.current_attempt_id, {}),
-        )
-        for trial in trials
-    ]
-
-
-def _own_fields(trial: Trial, attempt: Attempt | None) -> dict[str, Any]:
-    run, experiment = trial.run, trial.experiment
-    own = "number state reason message created_at started_at ended_at"
-    logged = "name params tags note environment"
-    creator = run.created_by
-    return {
-        **{name: getattr(trial, name) for name in own.split()},
-        **{name: getattr(run, name) for name in logged.split()},
-        "id": trial.pk,
-        "url": page_url(trial),
-        "team": experiment.team.slug,
-        "experiment": ExperimentOut.from_orm(experiment),
-        "parent": run.parent_id,
-        "created_by": creator.username if creator else None,
-        "client": attempt.client if attempt else "",
-        "last_sign_at": attempt.heartbeat_at if attempt else None,
     }
 
 
