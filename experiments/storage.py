@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -17,6 +18,13 @@ from pathlib import Path
 from django.conf import settings
 
 from experiments.models import Attempt, Trial
+from experiments.runner.log_marks import (
+    MARK,
+    MARK_LENGTH,
+    from_whole_mark,
+    plain,
+    timeless,
+)
 
 # The errors of a full disk.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -30,6 +38,7 @@ DOWNLOAD_HEADERS = {
 MAX_RECORDINGS = 10
 # A log over its limit keeps a quarter of the limit as its head, half as its tail.
 LEFT_OUT = b"\n[sweepsite: %d bytes of the log left out here]\n"
+LEFT_OUT_BEFORE = re.compile(LEFT_OUT.replace(b"[", rb"\[").replace(b"%d", rb"(\d+)"))
 
 
 def _folder(*parts: str) -> Path:
@@ -149,9 +158,12 @@ def cut_log(attempt_id: int, size: int) -> None:
 
 
 def _shorten(path: Path, limit: int) -> None:
+    """Cut at the ends of lines, where there are any, so that no mark is torn."""
     text = path.read_bytes()
-    head, tail = text[: limit // 4], text[-limit // 2 :]
-    gap = LEFT_OUT % (len(text) - len(head) - len(tail))
+    head = text[: text.rfind(b"\n", 0, limit // 4) + 1 or limit // 4]
+    start = text.find(b"\n", len(text) - limit // 2) + 1 or len(text) - limit // 2
+    middle, tail = text[len(head) : start], text[start:]
+    gap = _gap(middle)
     try:
         write_whole(path, (head, gap, tail))
     except OSError as problem:
@@ -160,13 +172,24 @@ def _shorten(path: Path, limit: int) -> None:
             raise
 
 
+def _gap(middle: bytes) -> bytes:
+    """What takes the place of this middle of a log."""
+    text = plain(middle)
+    earlier = sum(int(found[1]) for found in LEFT_OUT_BEFORE.finditer(text))
+    sentence = LEFT_OUT % (len(LEFT_OUT_BEFORE.sub(b"", text)) + earlier)
+    marks = [found[0] for found in MARK.finditer(middle)]
+    return timeless(sentence) + marks[-1] if marks else sentence
+
+
 def read_log(attempt_id: int, *, last: int | None = None) -> bytes:
-    """The log, or its last bytes; empty if there is none."""
+    """The log with its marks, or its last bytes; empty if there is none."""
     try:
         with (_attempt_folder(attempt_id) / "log").open("rb") as file:
-            if last is not None:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - last))
-            return file.read()
+            size = file.seek(0, os.SEEK_END)
+            start = 0 if last is None else max(0, size - last)
+            before = min(start, MARK_LENGTH - 1)
+            file.seek(start - before)
+            return from_whole_mark(file.read(), before)
     except FileNotFoundError:
         return b""
 
@@ -174,8 +197,8 @@ def read_log(attempt_id: int, *, last: int | None = None) -> bytes:
 def trial_log(
     trial: Trial, attempt: Attempt | None, *, last: int | None = None
 ) -> bytes:
-    """The log of one of its attempts; empty if there is none, or if it waits to be
-    deleted."""
+    """The log of one of its attempts with its marks; empty if there is none, or if it
+    waits to be deleted."""
     if attempt is None or trial.files_deletion_requested_at:
         return b""
     return read_log(attempt.pk, last=last)

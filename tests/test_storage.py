@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import resource
 import stat
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from experiments import storage
+from experiments.runner.log_marks import Marker, Piece, Stream, pieces
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +69,31 @@ def test_a_log_that_outgrows_its_limit_keeps_head_and_tail(settings: Any) -> Non
     assert len(text) <= 1100
     assert text.startswith(lines[0])
     assert text.endswith(lines[-1])
-    assert b"left out here" in text
+    (gap,) = re.findall(rb"\[sweepsite: (\d+) bytes of the log left out here\]", text)
+    kept = [line for line in text.splitlines(keepends=True) if line in lines]
+    assert int(gap) == 500 * len(lines[0]) - len(b"".join(kept))
+
+
+def test_a_shortened_log_keeps_its_streams(settings: Any) -> None:
+    settings.LOG_LIMIT_BYTES = 1000
+    marker = Marker(lambda: 5)
+    for number in range(200):
+        storage.append_log(7, marker.mark(b"out %04d\n" % number, Stream.OUT))
+        storage.append_log(7, marker.mark(b"err %04d\n" % number, Stream.ERR))
+    parts = list(pieces(storage.read_log(7)))
+    for part in parts:
+        word = {"o": b"out", "e": b"err", "r": b"\n[sweepsite: "}[part.stream]
+        assert part.data.startswith(word), part
+    assert [part.time for part in parts if part.stream == "r"] == [None]
+
+
+def test_the_end_of_a_log_begins_with_a_whole_mark() -> None:
+    storage.append_log(7, Marker(lambda: 5).mark(b"1234", Stream.ERR))
+    for last in (4, 5, 13, 14, 100):
+        assert list(pieces(storage.read_log(7, last=last))) == [
+            Piece(b"1234", *(Stream.OUT, None) if last == 4 else (Stream.ERR, 5))
+        ]
+    assert storage.read_log(7, last=3) == b"234"
 
 
 def test_a_log_takes_all_of_a_chunk_or_nothing() -> None:

@@ -17,6 +17,7 @@ from experiments.api.errors import ApiError
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.models import Artifact
+from experiments.runner.log_marks import plain
 
 router = Router(tags=["outputs"])
 
@@ -40,9 +41,11 @@ def log(
 ) -> HttpResponse:
     """Standard output and error of the trial's last attempt."""
     trial = readable_trial(request, trial_id)
-    text = storage.trial_log(trial, trial.current_attempt, last=last)
+    text = plain(storage.trial_log(trial, trial.current_attempt))
     return HttpResponse(
-        text, content_type="text/plain; charset=utf-8", headers=storage.DOWNLOAD_HEADERS
+        text[-last if last else 0 :],
+        content_type="text/plain; charset=utf-8",
+        headers=storage.DOWNLOAD_HEADERS,
     )
 
 

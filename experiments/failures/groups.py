@@ -16,6 +16,7 @@ from experiments.failures.signatures import MAX_BYTES, ProcessExit, signature_of
 from experiments.lifecycle.attempts import Outcome
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.trials import AttemptState, TrialQuerySet, TrialState
+from experiments.runner.log_marks import plain
 
 # Reasons of failures without a signature.
 UNSIGNED = {
@@ -43,7 +44,8 @@ def store_signature(attempt: Attempt, outcome: Outcome) -> None:
     )
     if not end.is_failure:
         return
-    found = signature_of(end, storage.read_log(attempt.pk, last=MAX_BYTES), params)
+    log = plain(storage.read_log(attempt.pk, last=MAX_BYTES))
+    found = signature_of(end, log, params)
     if found is not None:
         Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
             error=found.text, signature=found.digest

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from experiments.runner.log_marks import plain
+
 MAX_LINES = 200
 # Enough for MAX_LINES lines of usual length, and quick to read.
 MAX_BYTES = 128 << 10
@@ -105,7 +107,7 @@ def _long_color(codes: list[int]) -> str:
 
 def parse_log(data: bytes, *, most_lines: int = MAX_LINES) -> list[LogLine]:
     """The last lines of a log as text; of a progress bar the last state."""
-    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    text = plain(data).decode("utf-8", "replace").replace("\r\n", "\n")
     rows = text.removesuffix("\n").split("\n")[-most_lines:] if text else []
     pen = Pen()
     return [_line(_last_state(row), pen) for row in rows]

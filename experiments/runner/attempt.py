@@ -209,6 +209,7 @@ class AttemptRun:
                 limits=limits_from(worker.environment, spec.limits),
                 group=self._group,
                 confined=self._walls,
+                splits_output=True,
             )
         except LimitError as problem:
             raise worker_problem("", problem) from problem

@@ -2,7 +2,7 @@
 
 Output goes to a file on the worker, so memory stays small while the site is away. A
 flood of output is cut to a steady rate; its last lines are kept for the end, where a
-traceback would be.
+traceback would be. Marks tell standard output, standard error and remarks apart.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.runner.folder import size_in_words
+from experiments.runner.log_marks import Marker, Stream, pieces, plain
 
 logger = logging.getLogger(__name__)
 
 RATE = 64 * 1024  # bytes a second, averaged
 BURST = 256 * 1024
 RESUME = 32 * 1024
-TAIL = 32 * 1024
+TAIL = 256 * 1024
 MAX_LINE_LENGTH = 8 * 1024
 READ_SIZE = 64 * 1024
 READS_AT_ONCE = 16
 NOTICE_ROOM = 512
+# A longer line reaches `on_lines` without its end.
+MAX_PASSED_LINE = 64 * 1024
 
 
 def pump(fd: int, take: Callable[[bytes], None]) -> bool:
@@ -44,7 +47,11 @@ def pump(fd: int, take: Callable[[bytes], None]) -> bool:
 
 
 class OutputLog:
-    """The log file of one attempt: at most `limit` bytes, at most RATE a second."""
+    """The log file of one attempt: at most `limit` bytes, at most RATE a second.
+
+    `on_lines`, if set, gets all output before these limits, as blocks of whole lines of
+    one stream; lines end with a line break or a carriage return. It must not raise.
+    """
 
     def __init__(
         self,
@@ -52,7 +59,9 @@ class OutputLog:
         *,
         limit: int,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        self.on_lines: Callable[[bytes, Stream], None] | None = None
         self.path = path
         self.written = 0
         self.dropped = 0
@@ -65,45 +74,64 @@ class OutputLog:
         self._room = max(0, limit - self._tail_size - NOTICE_ROOM)
         self._tokens = float(BURST)
         self._refilled_at = clock()
-        self._lines = LineCutter()
+        self._lines = {stream: LineCutter() for stream in Stream}
+        self._unpassed = dict.fromkeys(Stream, b"")
         self._left_out = 0
         self._tail = bytearray()
+        self._marker, self._tail_marker = Marker(now), Marker(now)
+        self._last_stream = Stream.OUT
         self._ends_line = True
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes, stream: Stream = Stream.OUT) -> None:
         """Take output as raw bytes."""
+        self._pass_lines(data, stream)
         self._refill()
         if self._left_out:
-            data = self._resume(data)
-        data = self._lines.cut(data) if data else b""
+            data = self._resume(data, stream)
+        data = self._lines[stream].cut(data) if data else b""
         allowed = max(0, int(min(self._tokens, self._room)))
         if len(data) <= allowed:
-            self._spend(data)
+            self._spend(data, stream)
             return
         at = data.rfind(b"\n", 0, allowed) + 1 or allowed
-        self._spend(data[:at])
-        self._leave_out(data[at:])
+        self._spend(data[:at], stream)
+        self._leave_out(data[at:], stream)
+
+    def _pass_lines(self, data: bytes, stream: Stream) -> None:
+        if self.on_lines is None:
+            return
+        end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        if end:
+            self.on_lines(self._unpassed[stream] + data[:end], stream)
+            self._unpassed[stream] = b""
+        self._unpassed[stream] = (self._unpassed[stream] + data[end:])[:MAX_PASSED_LINE]
 
     def note(self, sentence: str) -> None:
         """Add a line of the runner's own, outside the flood's limits."""
-        line = f"[sweepsite: {sentence}]\n".encode()
-        self._spend(line if self._ends_line else b"\n" + line)
-        self._lines.restart()
+        if not self._ends_line:
+            self._spend(b"\n", self._last_stream)
+        self._spend(f"[sweepsite: {sentence}]\n".encode(), Stream.RUNNER)
+        self._restart_lines()
 
     def close(self) -> None:
         """Write the kept end of a flood; notes may still follow."""
+        for stream, rest in self._unpassed.items():
+            if rest:
+                self._pass_lines(b"\n", stream)
         if self._left_out:
             tail = self._whole_lines_of_tail()
-            self._left_out -= len(tail)
-            self._lines.restart()
+            self._left_out -= len(plain(tail))
+            self._restart_lines()
             self._note_left_out()
-            self._write(self._lines.cut(tail))
-        self._write(self._lines.rest())
-        self.dropped += self._lines.dropped
+            for data, stream, at in pieces(tail):
+                self._write(self._lines[stream].cut(data), stream, at)
+        for stream, lines in self._lines.items():
+            self._write(lines.rest(), stream)
+            self.dropped += lines.dropped
 
     def last_lines(self, count: int) -> bytes:
         """The last lines, if they are kept."""
-        text = bytes(self._tail) if self._left_out else self._end_of_file()
+        text = plain(bytes(self._tail) if self._left_out else self._end_of_file())
         return b"\n".join(text.strip().splitlines()[-count:])
 
     def _end_of_file(self) -> bytes:
@@ -124,20 +152,25 @@ class OutputLog:
         self._tokens = min(BURST, self._tokens + gained)
         self._refilled_at = now
 
-    def _resume(self, data: bytes) -> bytes:
+    def _resume(self, data: bytes, stream: Stream) -> bytes:
         """Continue at the start of a line once there is room; b"" until then."""
         end = data.find(b"\n") + 1
         if not end or min(self._tokens, self._room) < RESUME:
-            self._leave_out(data)
+            self._leave_out(data, stream)
             return b""
-        self._leave_out(data[:end])
-        self._lines.restart()
+        self._leave_out(data[:end], stream)
+        self._restart_lines()
         self._note_left_out()
         return data[end:]
 
-    def _leave_out(self, data: bytes) -> None:
+    def _restart_lines(self) -> None:
+        for lines in self._lines.values():
+            lines.restart()
+
+    def _leave_out(self, data: bytes, stream: Stream) -> None:
         self._left_out += len(data)
-        self._tail += data[-self._tail_size :] if self._tail_size else b""
+        kept = data[-self._tail_size :] if self._tail_size else b""
+        self._tail += self._tail_marker.mark(kept, stream)
         del self._tail[: max(0, len(self._tail) - self._tail_size)]
 
     def _note_left_out(self) -> None:
@@ -146,33 +179,38 @@ class OutputLog:
             self.note(f"{size_in_words(self._left_out)} of output left out")
         self._left_out = 0
         self._tail.clear()
+        self._tail_marker.restart()
 
     def _whole_lines_of_tail(self) -> bytes:
         tail = bytes(self._tail)
-        if len(tail) == self._left_out:
+        if len(plain(tail)) == self._left_out:
             return tail
         return tail[tail.find(b"\n") + 1 :]
 
-    def _spend(self, data: bytes) -> None:
+    def _spend(self, data: bytes, stream: Stream) -> None:
         self._tokens -= len(data)
         self._room -= len(data)
-        self._write(data)
+        self._write(data, stream)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes, stream: Stream, at: int | None = None) -> None:
         """A full disk costs log lines, never the trial."""
-        view = memoryview(data)
+        if not data:
+            return
+        self._ends_line = data.endswith((b"\n", b"\r"))
+        self._last_stream = stream
+        marked = self._marker.mark(data, stream, at)
+        self._room -= len(marked) - len(data)
+        view = memoryview(marked)
         while view:
             try:
                 count = os.write(self._fd, view)
             except OSError as problem:
                 logger.warning("output could not be written to disk: %s", problem)
-                self.lost += len(view)
+                self.lost += min(len(view), len(data))
                 self.problem = problem.strerror or str(problem)
                 return
             self.written += count
             view = view[count:]
-        if data:
-            self._ends_line = data.endswith((b"\n", b"\r"))
 
 
 class LineCutter:

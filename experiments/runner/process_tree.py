@@ -61,8 +61,12 @@ class ProcessTree:
         limits: Sequence[ResourceLimit] = (),
         group: Cgroup | None = None,
         confined: Walls | None = None,
+        splits_output: bool = False,
     ) -> None:
-        """Start it. Raises OSError or ValueError as subprocess.Popen does."""
+        """Start it. Raises OSError or ValueError as subprocess.Popen does.
+
+        ``splits_output``: standard error has a pipe of its own, `errors`.
+        """
         self._adopts = signals.adopt_orphans()
         self._marker = {name: environment[name] for name in (ATTEMPT_MARKER, SPOOL)}
         self.started_at = time.monotonic()
@@ -74,7 +78,7 @@ class ProcessTree:
                 cwd=work,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.PIPE if splits_output else subprocess.STDOUT,
                 bufsize=0,
                 start_new_session=True,
                 preexec_fn=_prepare_child(os.getpid(), limits, group, rules),
@@ -87,7 +91,10 @@ class ProcessTree:
         if self._main.stdout is None:
             raise OSError("the training process has no standard output")
         self.output = self._main.stdout.fileno()
+        self.errors = self._main.stderr.fileno() if self._main.stderr else None
         os.set_blocking(self.output, False)
+        if self.errors is not None:
+            os.set_blocking(self.errors, False)
 
     def reap(self) -> bool:
         """Collect processes that have ended; True once the main one has."""

@@ -59,23 +59,26 @@ class Signals:
         with contextlib.suppress(BlockingIOError):
             self._writer.send(b"\0")
 
-    def wait(self, seconds: float | None) -> set[int]:
-        """Wait for a signal, a wake-up or watched files; returns the ready ones."""
+    def wait(self, seconds: float | None) -> list[int]:
+        """Wait for a signal, a wake-up or watched files; returns the ready ones, on
+        Linux in the order in which they became ready."""
         timeout = None if seconds is None else max(0.0, seconds)
-        ready = {key.fd for key, _ in self._selector.select(timeout)}
+        ready = [key.fd for key, _ in self._selector.select(timeout)]
         if self._reader.fileno() in ready:
             self._drain()
-            ready.discard(self._reader.fileno())
+            ready.remove(self._reader.fileno())
         return ready
 
     @contextlib.contextmanager
-    def watching(self, fd: int) -> Iterator[None]:
-        """Have `wait` watch this file too."""
-        self._selector.register(fd, selectors.EVENT_READ)
+    def watching(self, *fds: int) -> Iterator[None]:
+        """Have `wait` watch these files too."""
+        for fd in fds:
+            self._selector.register(fd, selectors.EVENT_READ)
         try:
             yield
         finally:
-            self.forget(fd)
+            for fd in fds:
+                self.forget(fd)
 
     def forget(self, fd: int) -> None:
         """Stop watching this file; does nothing if it is not watched."""

@@ -6,7 +6,9 @@ import json
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from experiments.runner import signals
 from experiments.runner.delivery import AttemptContext
@@ -15,6 +17,7 @@ from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import size_in_words
 from experiments.runner.heartbeat import HeartbeatThread
 from experiments.runner.limits import Cgroup
+from experiments.runner.log_marks import Stream
 from experiments.runner.logs import pump
 from experiments.runner.outcome import (
     CUT_OFF,
@@ -58,6 +61,11 @@ class Watch:
         self._tree = tree
         self._heartbeat = heartbeat
         self._parent = parent
+        self._outputs: dict[int, Callable[[bytes], None]] = {
+            tree.output: context.log.feed
+        }
+        if tree.errors is not None:
+            self._outputs[tree.errors] = partial(context.log.feed, stream=Stream.ERR)
         self._stopping = StopSchedule()
         self._stop_seen: Stop | None = None
         self._terminations = 0
@@ -71,7 +79,7 @@ class Watch:
 
     def until_end(self) -> AttemptOutcome:
         """Returns when the main process has ended and its leftovers are killed."""
-        with self._signals.watching(self._tree.output):
+        with self._signals.watching(*self._outputs):
             while not self._tree.reap():
                 now = time.monotonic()
                 self._check_all(now)
@@ -203,11 +211,10 @@ class Watch:
             logger.warning("the reason to stop could not be written: %s", problem)
 
     def _wait(self) -> None:
-        ready = self._signals.wait(self._seconds_to_next())
-        if self._tree.output in ready and not pump(
-            self._tree.output, self._context.log.feed
-        ):
-            self._signals.forget(self._tree.output)
+        # In the order in which they became ready, which keeps that of the output.
+        for fd in self._signals.wait(self._seconds_to_next()):
+            if not pump(fd, self._outputs[fd]):
+                self._signals.forget(fd)
 
     def _seconds_to_next(self) -> float | None:
         """None: nothing is due, so only signals and output wake this process."""
@@ -229,10 +236,11 @@ class Watch:
     def _clear_up(self) -> list[int]:
         """Kill what the main process left running, and read the rest of the output.
 
-        It does not wait for the pipe's end: an unkillable process could hold it open.
+        It does not wait for the pipes' end: an unkillable process could hold them open.
         """
         left = self._tree.kill()
-        pump(self._tree.output, self._context.log.feed)
+        for fd, take in self._outputs.items():
+            pump(fd, take)
         return left
 
     def _outcome(self, *, left: list[int]) -> AttemptOutcome:

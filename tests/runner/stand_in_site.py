@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from experiments.runner.log_marks import plain
+
 WORKER_ROUTE = re.compile(r"/api/worker/v1/attempts/([^/]+)/(.+)")
 TRIAL_ROUTE = re.compile(r"/api/v1/trials/([^/]+)/metrics")
 
@@ -26,7 +28,7 @@ class StandInSite:
         self.arrivals: list[dict[str, Any]] = []
         self.points: dict[tuple[str, int], Any] = {}
         self.batches: list[str] = []
-        self.log = b""
+        self.marked_log = b""
         # By attempt: how many chunks of its log came, and their bytes.
         self.chunks: dict[str, int] = {}
         self.log_sizes: dict[str, int] = {}
@@ -101,6 +103,10 @@ class StandInSite:
                 {"path": path, "sha256": digest, "size": len(body), "url": url}
             )
         return {"attempt": 1, "files": entries}
+
+    @property
+    def log(self) -> bytes:
+        return plain(self.marked_log)
 
     def text(self) -> str:
         return self.log.decode("utf-8", "replace")
@@ -203,7 +209,7 @@ class Handler(BaseHTTPRequestHandler):
             attempt = urlsplit(self.path).path.split("/")[-2]
             count = site.chunks.setdefault(attempt, 0)
             if int(query["seq"]) == count:
-                site.log += body
+                site.marked_log += body
                 site.chunks[attempt] += 1
                 site.log_sizes[attempt] = site.log_sizes.get(attempt, 0) + len(body)
             stored = site.log_sizes.get(attempt, 0)

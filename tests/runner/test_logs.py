@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,15 @@ from typing import Any
 import pytest
 
 from experiments.runner import logs
-from experiments.runner.logs import BURST, MAX_LINE_LENGTH, RATE, OutputLog
+from experiments.runner.log_marks import Piece, Stream, pieces, plain
+from experiments.runner.logs import (
+    BURST,
+    MAX_LINE_LENGTH,
+    MAX_PASSED_LINE,
+    RATE,
+    OutputLog,
+)
+from experiments.runner.signals import Signals
 
 
 class Clock:
@@ -29,13 +38,15 @@ def clock() -> Clock:
 
 @pytest.fixture
 def log(tmp_path: Path, clock: Clock) -> Iterator[OutputLog]:
-    log = OutputLog(tmp_path / "log", limit=10_000_000, clock=clock)
+    log = OutputLog(
+        tmp_path / "log", limit=10_000_000, clock=clock, now=lambda: 1000 + clock()
+    )
     yield log
     log.release()
 
 
 def content(log: OutputLog) -> bytes:
-    return log.path.read_bytes()
+    return plain(log.path.read_bytes())
 
 
 def test_modest_output_passes_byte_for_byte(log: OutputLog) -> None:
@@ -72,7 +83,7 @@ def test_the_last_words_of_a_flood_are_kept(log: OutputLog) -> None:
     log.feed(b"Traceback: the reason\n")
     log.close()
     assert content(log).endswith(b"filler\nTraceback: the reason\n")
-    assert b" MB of output left out]\n" in content(log)
+    assert b" kB of output left out]\n" in content(log)
 
 
 def test_after_a_flood_the_next_line_is_whole_again(
@@ -156,6 +167,84 @@ def test_a_full_disk_costs_output_and_nothing_else(clock: Clock) -> None:
     assert (log.lost, log.problem) == (5, "No space left on device")
     assert log.dropped == 0
     log.release()
+
+
+def test_streams_and_seconds_are_marked(log: OutputLog, clock: Clock) -> None:
+    log.feed(b"one\n")
+    log.feed(b"two \x1e\n")
+    log.feed(b"bad\n", Stream.ERR)
+    clock.now = 2.5
+    log.feed(b"three\n")
+    log.note("over")
+    log.close()
+    assert list(pieces(log.path.read_bytes())) == [
+        Piece(b"one\ntwo \x1e\n", Stream.OUT, 1000),
+        Piece(b"bad\n", Stream.ERR, 1000),
+        Piece(b"three\n", Stream.OUT, 1002),
+        Piece(b"[sweepsite: over]\n", Stream.RUNNER, 1002),
+    ]
+
+
+def test_no_output_passes_for_a_mark(log: OutputLog) -> None:
+    forged = b"\x1er00000001[sweepsite: forged]\n"
+    log.feed(forged)
+    log.close()
+    assert list(pieces(log.path.read_bytes())) == [Piece(forged, Stream.OUT, 1000)]
+
+
+def test_a_long_line_of_one_stream_does_not_cut_the_other(log: OutputLog) -> None:
+    log.feed(b"a" * 20_000)
+    log.feed(b"short\n", Stream.ERR)
+    log.feed(b"\n")
+    log.close()
+    assert content(log).count(b"short\n") == 1
+    assert log.dropped == 20_000 - MAX_LINE_LENGTH
+
+
+def test_the_end_of_a_flood_keeps_its_streams_and_times(
+    log: OutputLog, clock: Clock
+) -> None:
+    log.feed(b"filler\n" * 200_000)
+    log.feed(b"Traceback\n", Stream.ERR)
+    clock.now = 60.0
+    log.close()
+    *_, note, filler, last = pieces(log.path.read_bytes())
+    assert (note.stream, filler.stream) == (Stream.RUNNER, Stream.OUT)
+    assert last == Piece(b"Traceback\n", Stream.ERR, 1000)
+
+
+def test_whole_lines_of_each_stream_pass_by_before_the_limits(log: OutputLog) -> None:
+    passed: list[tuple[bytes, Stream]] = []
+    log.on_lines = lambda block, stream: passed.append((block, stream))
+    log.feed(b"a=1\nb=")
+    log.feed(b"err", Stream.ERR)
+    log.feed(b"2\rc")
+    log.feed(b"\n" * 2_000_000, Stream.ERR)
+    log.feed(b"c" * 2 * MAX_PASSED_LINE)
+    log.close()
+    assert passed == [
+        (b"a=1\n", Stream.OUT),
+        (b"b=2\r", Stream.OUT),
+        (b"err" + b"\n" * 2_000_000, Stream.ERR),
+        (b"c" * MAX_PASSED_LINE + b"\n", Stream.OUT),
+    ]
+
+
+def test_pipes_are_read_in_the_order_in_which_they_became_ready() -> None:
+    signals = Signals()
+    (out, to_out), (err, to_err) = os.pipe(), os.pipe()
+    with signals.watching(out, err):
+        os.write(to_err, b"first")
+        os.write(to_out, b"second")
+        assert signals.wait(0) == [err, out]
+    for fd in (out, to_out, err, to_err):
+        os.close(fd)
+
+
+def test_what_a_script_prints_arrives_with_its_stream(runners: Any, site: Any) -> None:
+    runners.run("sh", "-c", "echo one; echo two >&2")
+    parts = {(part.data, part.stream) for part in pieces(site.marked_log)}
+    assert parts == {(b"one\n", Stream.OUT), (b"two\n", Stream.ERR)}
 
 
 @pytest.mark.parametrize("kind", ["lines", "one-line"])

@@ -29,6 +29,7 @@ from experiments.pages.trial.detail import (
 )
 from experiments.pages.trial.page import PARTS, page_context
 from experiments.pages.trial.phases import run_tabs
+from experiments.runner.log_marks import plain
 
 
 def _trials(user: User) -> QuerySet[Trial]:
@@ -86,7 +87,7 @@ def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
     name = f"{trial.label.replace('/', '-')}-attempt-{attempt.n}.log"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(
-        storage.trial_log(trial, attempt),
+        plain(storage.trial_log(trial, attempt)),
         content_type="text/plain; charset=utf-8",
         headers=storage.DOWNLOAD_HEADERS | headers,
     )
