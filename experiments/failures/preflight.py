@@ -82,8 +82,8 @@ class Probe:
     @cached_property
     def names(self) -> list[str]:
         """Of the metrics that were reported."""
-        metrics = Metric.objects.filter(attempt=self.attempt).order_by("pk")
-        return list(metrics.values_list("name", flat=True)[:MAX_NAMES])
+        metrics = Metric.objects.of_training().filter(attempt=self.attempt)
+        return list(metrics.order_by("pk").values_list("name", flat=True)[:MAX_NAMES])
 
     @cached_property
     def close(self) -> list[str]:

@@ -221,8 +221,8 @@ def _complete_message(outcome: Outcome) -> str:
 def _no_metric_message(trial: Trial) -> str:
     """Lists the names that were reported, so that a misspelt one is seen at once."""
     wanted = trial.sweep.primary_metric if trial.sweep else ""
-    metrics = Metric.objects.filter(attempt=trial.current_attempt).order_by("name")
-    seen = metrics.values_list("name", flat=True)[:20]
+    metrics = Metric.objects.of_training().filter(attempt=trial.current_attempt)
+    seen = metrics.order_by("name").values_list("name", flat=True)[:20]
     names = ", ".join(map(repr, seen)) or "no metric"
     return (
         f"The script ended without reporting the primary metric {wanted!r}."

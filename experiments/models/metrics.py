@@ -11,6 +11,19 @@ from django.db.models.functions import Now
 from experiments.models.sweeps import Sweep
 from experiments.models.trials import Attempt, Trial
 
+# Metrics of the machine begin so. They have a limit of their own, and pages
+# keep them apart from those of the training.
+SYSTEM = "system/"
+
+
+class MetricQuerySet(models.QuerySet["Metric"]):
+    def of_training(self) -> MetricQuerySet:
+        """Without those of the machine."""
+        return self.exclude(name__startswith=SYSTEM)
+
+    def of_system(self) -> MetricQuerySet:
+        return self.filter(name__startswith=SYSTEM)
+
 
 class MetricManager(models.Manager["Metric"]):
     """Reads metrics without their tails, which most readers do not need."""
@@ -38,6 +51,8 @@ class Metric(models.Model):
     tail = models.BinaryField(default=b"")
 
     objects = MetricManager()
+
+    objects = MetricQuerySet.as_manager()
 
     class Meta:
         constraints = (

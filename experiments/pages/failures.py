@@ -61,8 +61,8 @@ class Failure:
 
     def reported(self) -> list[str]:
         """The names of the metrics that it has reported."""
-        found = Metric.objects.filter(attempt=self.attempt).order_by("name")
-        return list(found.values_list("name", flat=True))
+        found = Metric.objects.of_training().filter(attempt=self.attempt)
+        return list(found.order_by("name").values_list("name", flat=True))
 
 
 # --- what happened ------------------------------------------------------------------

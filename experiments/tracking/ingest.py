@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
 from django.db import transaction
-from django.db.models import F, Min, Q
+from django.db.models import Count, F, Min, Q
 
 from experiments import lifecycle
 from experiments.db.clock import database_now
@@ -30,6 +30,7 @@ from experiments.models import (
     Trial,
     ranks,
 )
+from experiments.models.metrics import SYSTEM
 from experiments.models.missing import (
     MissingData,
     RefusedName,
@@ -42,7 +43,7 @@ from experiments.tracking.judging import judge
 from experiments.tracking.reports import STANDING, number_reports, stored
 
 # Besides the primary metric, which is always stored.
-MAX_NAMES = 1_000
+MAX_NAMES, MAX_SYSTEM_NAMES = 1_000, 200
 TOO_MANY_NAMES = (
     f"the trial has {MAX_NAMES:,} other metric names, the most that are allowed; put"
     " changing parts, such as an epoch, into step"
@@ -301,14 +302,30 @@ def _metrics(
     found = {metric.name: metric for metric in _found_metrics(attempt, names)}
     missing = [name for name in names if name not in found]
     if missing:
-        room = MAX_NAMES - attempt.metrics.exclude(name=primary).count()
-        allowed = [name for name in missing if name != primary][: max(0, room)]
         made = Metric.objects.bulk_create(
             Metric(attempt=attempt, name=name)
-            for name in (*allowed, *{primary}.intersection(missing))
+            for name in _allowed(attempt, missing, primary)
         )
         found.update((metric.name, metric) for metric in made)
     return found
+
+
+def _allowed(attempt: Attempt, names: Iterable[str], primary: str) -> Iterator[str]:
+    """Those of these new names that the attempt has room for."""
+    is_system = Q(name__startswith=SYSTEM)
+    others = attempt.metrics.exclude(name=primary)
+    used = others.aggregate(
+        own=Count("pk", filter=~is_system), system=Count("pk", filter=is_system)
+    )
+    room = {False: MAX_NAMES - used["own"], True: MAX_SYSTEM_NAMES - used["system"]}
+    for name in names:
+        if name == primary:
+            yield name
+            continue
+        kind = name.startswith(SYSTEM)
+        room[kind] -= 1
+        if room[kind] >= 0:
+            yield name
 
 
 def _found_metrics(attempt: Attempt, names: Collection[str]) -> Iterable[Metric]:

@@ -238,6 +238,14 @@ class TestNames:
         missing = MissingData.of(Attempt.objects.get().missing)
         assert [r.name for r in missing.refused] == ["epoch-0", "epoch-1", "epoch-2"]
 
+    def test_names_of_the_machine_have_a_limit_of_their_own(self, trial: Trial) -> None:
+        most = ingest.MAX_SYSTEM_NAMES
+        send(trial, *(Point(f"metric-{i}", 0, 1.0) for i in range(ingest.MAX_NAMES)))
+        assert not send(trial, Point("system/cpu", 5, 1.5)).refused
+        many = [Point(f"system/gpu_{i}", 0, 1.0) for i in range(most)]
+        assert [r.name for r in send(trial, *many).refused] == [many[-1].name]
+        assert send(trial, Point("loss", 0, 1.0)).refused
+
     def test_what_is_remembered_is_bounded(self, trial: Trial) -> None:
         for batch in range(3):
             refused = [

@@ -128,7 +128,7 @@ def ordered(trials: Sequence[Trial], objective: Objective | None) -> Sequence[Tr
 
 def _metrics(trials: Sequence[Trial]) -> dict[int, dict[str, Metric]]:
     """The series of the current attempts, by attempt and name."""
-    rows = Metric.objects.filter(
+    rows = Metric.objects.of_training().filter(
         attempt__in=[t.current_attempt_id for t in trials if t.current_attempt_id]
     )
     found: dict[int, dict[str, Metric]] = {}

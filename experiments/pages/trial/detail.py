@@ -198,7 +198,9 @@ def detail_of(trial: Trial) -> TrialDetail:
         elapsed=seconds_by_trial([trial], now)[trial.pk],
         setter_urls=_setter_urls(trial, checks.ended or checks.last),
         whole_rerun=_whole_rerun(trial) if trial.reason == POLICY else None,
-        metrics=list(Metric.objects.filter(attempt=shown).order_by("name")),
+        metrics=list(
+            Metric.objects.of_training().filter(attempt=shown).order_by("name")
+        ),
         log=parse_log(storage.trial_log(trial, shown, last=MAX_BYTES)),
         cancel_event=_cancel_event(trial) if trial.state == "cancelled" else None,
         wait=_wait(trial) if trial.state == TrialState.QUEUED else None,
