@@ -11,6 +11,7 @@ from experiments.models.metrics import (
     MetricPoint,
     RankBlock,
     Report,
+    ReportVersion,
     Segment,
 )
 from experiments.models.runs import Run

@@ -5,6 +5,8 @@ Numbers are in the metric's own sign. NULL stands for NaN, which SQLite lacks.
 
 from __future__ import annotations
 
+import time
+
 from django.db import models
 from django.db.models.functions import Now
 
@@ -26,10 +28,11 @@ class MetricQuerySet(models.QuerySet["Metric"]):
 
 
 class MetricManager(models.Manager["Metric"]):
-    """Reads metrics without their tails, which most readers do not need."""
+    """Reads metrics without their tails, and what is stored after them: most readers do
+    not need those."""
 
     def get_queryset(self) -> models.QuerySet[Metric]:
-        return super().get_queryset().defer("tail")
+        return super().get_queryset().defer("tail", "collected")
 
 
 class Metric(models.Model):
@@ -49,6 +52,8 @@ class Metric(models.Model):
     low = models.FloatField(null=True)
     high = models.FloatField(null=True)
     tail = models.BinaryField(default=b"")
+    # Only collectors have sent it: points that the script itself reports replace it.
+    collected = models.BooleanField(default=False)
 
     objects = MetricManager()
 
@@ -193,11 +198,50 @@ class RankBlock(models.Model):
         return f"{self.count} in ({self.low}, {self.high}]"
 
 
+class ReportVersion(models.Model):
+    """The version of a sweep's reports, for processes that have them in memory.
+
+    A report that a policy may judge, and a trial that starts over, get the next version
+    as ``Trial.stamp``. The row is locked before a version is read or given out. Delete
+    it if reports change in another way: then they are read anew.
+    """
+
+    sweep = models.OneToOneField(
+        Sweep, models.CASCADE, related_name="report_version"
+    )
+    # Microseconds since 1970, but always higher than the one before.
+    version = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.sweep} {self.version}"
+
+    @classmethod
+    def advance(cls, sweep_id: int) -> int:
+        """Lock the row and return the sweep's next version; 0 if nobody needs one."""
+        rows = cls.objects.filter(sweep=sweep_id)
+        row = rows.select_for_update().first()
+        if row is None:
+            return 0
+        version = next_version(row.version)
+        rows.update(version=version)
+        return version
+
+
+def next_version(version: int) -> int:
+    """Also higher than one that was given out and rolled back."""
+    return max(version + 1, time.time_ns() // 1_000)
+
+
 class Decision(models.Model):
     """One verdict of the policy (stop or continue), with its inputs."""
 
-    trial = models.ForeignKey(Trial, models.CASCADE, related_name="decisions")
-    attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="decisions")
+    # No indexes of their own: those below begin with these columns.
+    trial = models.ForeignKey(
+        Trial, models.CASCADE, related_name="decisions", db_index=False
+    )
+    attempt = models.ForeignKey(
+        Attempt, models.CASCADE, related_name="decisions", db_index=False
+    )
     policy = models.CharField(max_length=40)
     settings = models.JSONField(default=dict)
     n = models.PositiveIntegerField()

@@ -170,6 +170,8 @@ class Trial(Configuration):
     value = models.FloatField(null=True, blank=True)
     value_report = models.PositiveIntegerField(null=True, blank=True)
     last_value = models.FloatField(null=True, blank=True)
+    # The version of its newest report that a policy may judge; see ReportVersion.
+    stamp = models.BigIntegerField(default=0, editable=False)
 
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
@@ -196,6 +198,7 @@ class Trial(Configuration):
             models.Index(fields=("sweep", "state", "number"), name="trial_by_state"),
             models.Index(fields=("sweep", "value"), name="trial_by_best"),
             models.Index(fields=("sweep", "updated_at"), name="trial_by_change"),
+            models.Index(fields=("sweep", "stamp"), name="trial_by_stamp"),
             models.Index(
                 fields=("id",),
                 condition=models.Q(
@@ -247,6 +250,8 @@ class Attempt(models.Model):
     not_kept = models.TextField(blank=True)
     # Refused points and losses, as MissingData; NULL: the results are complete.
     missing = models.JSONField(null=True, blank=True, editable=False)
+    # Of the last batches that had points without a time: their keys, hashed.
+    batches = models.BinaryField(default=b"", editable=False)
     # NULL: a single run.
     pool = models.ForeignKey(
         Pool, models.PROTECT, null=True, blank=True, related_name="attempts"
