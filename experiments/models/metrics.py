@@ -206,9 +206,7 @@ class ReportVersion(models.Model):
     it if reports change in another way: then they are read anew.
     """
 
-    sweep = models.OneToOneField(
-        Sweep, models.CASCADE, related_name="report_version"
-    )
+    sweep = models.OneToOneField(Sweep, models.CASCADE, related_name="report_version")
     # Microseconds since 1970, but always higher than the one before.
     version = models.BigIntegerField(default=0)
 
