@@ -55,9 +55,7 @@ class Metric(models.Model):
     # Only collectors have sent it: points that the script itself reports replace it.
     collected = models.BooleanField(default=False)
 
-    objects = MetricManager()
-
-    objects = MetricQuerySet.as_manager()
+    objects = MetricManager.from_queryset(MetricQuerySet)()
 
     class Meta:
         constraints = (
