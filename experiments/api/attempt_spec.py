@@ -130,6 +130,7 @@ def _environment(trial: Trial, sweep: Sweep, *, token: str) -> dict[str, str]:
         "SWEEPSITE_TRIAL_ID": str(trial.pk),
         "SWEEPSITE_TOKEN": token,
         "SWEEPSITE_PARAMS": json.dumps(trial.params),
+        "SWEEPSITE_PRIMARY_METRIC": sweep.primary_metric,
         "MLFLOW_TRACKING_URI": settings.SITE_URL,
         "MLFLOW_TRACKING_TOKEN": token,
         "MLFLOW_RUN_ID": str(trial.pk),

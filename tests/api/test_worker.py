@@ -151,6 +151,8 @@ class TestClaims:
         assert spec["argv"] == ["python", "train.py", "--x", "0.25"]
         assert spec["environment"]["AZUREML_SWEEP_x"] == "0.25"
         assert spec["environment"]["SWEEPSITE_PARAMS"] == '{"x": 0.25}'
+        metric = spec["environment"]["SWEEPSITE_PRIMARY_METRIC"]
+        assert metric == sweep.primary_metric
         assert spec["runner_token"].startswith("run_")
         assert spec["trial_token"] == spec["environment"]["SWEEPSITE_TOKEN"]
         assert spec["code"] is None

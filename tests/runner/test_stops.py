@@ -117,6 +117,26 @@ def test_a_script_that_reports_seldom_hears_before_sigterm(
     assert site.finish["cause"] == ("stopped" if by == "stop" else "trial_timeout")
 
 
+def test_a_pruned_trial_of_optuna_s_manner_ends_without_an_error(
+    runners: Any, site: Any
+) -> None:
+    script = """
+import sweepsite_client
+trial = sweepsite_client.trial()
+for step in range(1000):
+    trial.report(0.5, step)
+    if trial.should_prune():
+        raise sweepsite_client.TrialPruned
+"""
+    site.reply_stop = "worse than the median"
+    environment = {"SWEEPSITE_PRIMARY_METRIC": "accuracy"}
+    runner = runners.start("python", "-c", script, environment=environment)
+    assert runner.wait(timeout=30) == 0
+    assert site.finish["exit_code"] == 0
+    assert site.points == {("accuracy", 0): 0.5}
+    assert b"TrialPruned" not in site.log
+
+
 def test_one_that_never_asks_again_gets_sigterm_at_half_of_the_grace(
     runners: Any, site: Any
 ) -> None:

@@ -13,14 +13,26 @@ only, Python 3.9 and later; safe to use from several threads and after a fork.
 
 from __future__ import annotations
 
-from ._environment import (
-    outputs,
-    params,
-    resume_from,
-    trial_id,
-    trial_name,
-)
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._environment import outputs, params, resume_from, trial_id, trial_name
 from ._reports import log, should_stop, stop_reason
 
+if TYPE_CHECKING:
+    from ._trial import CurrentTrial, TrialPruned, trial
+
 __all__ = ["log", "outputs", "params", "resume_from", "should_stop", "stop_reason"]
-__all__ += ["trial_id", "trial_name"]
+__all__ += ["CurrentTrial", "TrialPruned", "trial", "trial_id", "trial_name"]
+
+# Loaded on first use, as few trials need them; the callbacks need their framework.
+_LAZY = {"CurrentTrial": "_trial", "TrialPruned": "_trial", "trial": "_trial"}
+_CALLBACKS = ("huggingface", "keras", "lightgbm", "lightning", "xgboost")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _CALLBACKS:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -100,6 +100,11 @@ def log(step: int | None = None, **metrics: Any) -> bool:
     return current().log(step, metrics)
 
 
+def report(step: int, metrics: dict[str, Any]) -> bool:
+    """The same for metrics of any name, and without metrics."""
+    return current().log(step, metrics) if metrics else should_stop()
+
+
 def should_stop() -> bool:
     """Whether this trial has been asked to stop, as far as this process knows."""
     return bool(stop_reason())
