@@ -14,8 +14,8 @@ from experiments.search.gp.outcomes import Outcomes, outcomes_of
 from experiments.search.gp.tried import Tried
 from experiments.search.history import COMPLETED, History
 
-# The share of a result's distance from the model's expectation that counts as real. For
-# the mean of n results it is REAL / (REAL + (1 - REAL) / n).
+# The share of a single result's distance from the model's expectation that counts as
+# real. The mean of several counts as it is.
 REAL = 0.5
 # With fewer results there is no model.
 MIN_RESULTS = 4
@@ -39,15 +39,21 @@ class Likely:
     def repeats(self) -> int:
         return len(self.numbers)
 
+    @property
+    def are_identical(self) -> bool:
+        """Whether its repeats have the same value to the last bit. A script that draws
+        the same random numbers each time shows nothing of the noise."""
+        return self.repeats > 1 and self.best_loss == self.mean_loss
+
 
 def likely_best(history: History, count: int = 5) -> list[Likely]:
     """The configurations with the lowest expected loss, the lowest first.
 
-    The lowest of many noisy results is often a lucky one. Each result is therefore
-    shrunk towards what a Gaussian process over all results expects of its
-    configuration (as in small area estimation: Fay and Herriot, 1979), and less if it
-    was repeated more often. Only completed trials are ranked, or without any, those
-    that were cut short.
+    The lowest of many noisy results is often a lucky one. Each single result is
+    therefore shrunk towards what a Gaussian process over all results expects of its
+    configuration (as in small area estimation: Fay and Herriot, 1979). Repeats speak
+    for themselves: their mean counts. Only completed trials are ranked, or without
+    any, those that were cut short.
     """
     outcomes = outcomes_of(history)
     rows = _ranked_rows(history, outcomes)
@@ -95,7 +101,9 @@ def _shrunk(history: History, rows: list[int], expected: float) -> Likely:
     losses = history.losses[rows]
     scale = float(np.max(np.abs(losses))) or 1.0
     mean = float(np.mean(losses / scale)) * scale
-    weight = REAL / (REAL + (1 - REAL) / len(rows))
+    if losses.min() == losses.max():
+        mean = float(losses[0])
+    weight = REAL if len(rows) == 1 else 1.0
     return Likely(
         numbers=tuple(int(number) for number in history.numbers[rows]),
         loss=weight * mean + (1 - weight) * expected,

@@ -18,7 +18,7 @@ from experiments.models import Decision, Report, Sweep, Trial
 from experiments.search.history import CODES
 from experiments.search.simulation import Recording
 from experiments.search.simulation.recording import losses_of
-from experiments.tracking.training_time import earlier
+from experiments.tracking.training_time import earlier, trained
 
 CHUNK = 20_000
 # A million reports are about 40 MB.
@@ -86,11 +86,18 @@ def load_recording(
         trials=places,
         losses=losses_of(reports[:, 2], sweep.objective),
         times=times,
+        without_reports=_without_reports(sweep),
     )
 
 
 def _trials(sweep: Sweep) -> Any:
     return Trial.objects.own().filter(sweep=sweep)
+
+
+def _without_reports(sweep: Sweep) -> NDArray[np.float64]:
+    rows = _trials(sweep).filter(reports=0).annotate(seconds=trained())
+    known = rows.filter(seconds__isnull=False).values_list("seconds", flat=True)
+    return np.array(list(known.order_by()), float)
 
 
 def _columns(

@@ -71,6 +71,22 @@ def test_repeats_are_one_configuration_and_count_more() -> None:
     assert abs(repeated.loss) < abs(once.loss)
 
 
+def test_the_better_of_two_that_were_repeated_as_often_is_first() -> None:
+    ends = [(x, 1 - x, "completed") for x in np.linspace(0, 1, 16).tolist()]
+    # By its neighbors, the first should have a loss near 1.
+    pairs = [(0.05, -0.01, "completed"), (0.98, 0.01, "completed")] * 2
+    best, second = likely_best(history(*ends, *pairs), count=2)
+    assert best.numbers == (16, 18) and best.loss == -0.01
+    assert second.numbers == (17, 19)
+
+
+def test_repeats_with_the_same_bits_are_told_from_others() -> None:
+    ends = [(0.1, 1 / 3, "completed")] * 3
+    assert likely_best(history(*ends))[0].are_identical
+    assert not likely_best(history(*ends, (0.1, 0.34, "completed")))[0].are_identical
+    assert not likely_best(history(ends[0]))[0].are_identical
+
+
 def test_completed_trials_come_before_those_cut_short() -> None:
     ends = [(0.1, 2.0, "completed"), (0.2, 1.0, "terminated")]
     assert [one.numbers for one in likely_best(history(*ends))] == [(0,)]

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from experiments import lifecycle
-from experiments.models import Decision, Report, Sweep, Trial
+from experiments.models import Attempt, Decision, Report, Sweep, Trial
 from experiments.search.history import COMPLETED, PENDING, TERMINATED
 from experiments.search.simulation import Evaluation, simulate
 from experiments.search.termination import make_policy
+from experiments.sweeps.progress import progress_of
 from experiments.tracking.recordings import (
     Mark,
     RecordingCache,
@@ -97,6 +98,23 @@ def test_a_simulation_with_the_policy_that_judged_ends_the_same_trials_there(
     assert again == really_ended(sweep) != {}
     evaluation = Evaluation(recording)
     assert evaluation.figures(np.array(ends)) == evaluation.happened
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_happened_saved_as_much_as_the_sweep_s_page_says(seed: int) -> None:
+    sweep = judged_sweep(POLICIES[0])
+    run_live(sweep, seed)
+    factories.trial(sweep, state="failed", elapsed=7.0)
+    rng = np.random.default_rng(seed)
+    for attempt in Attempt.objects.exclude(elapsed=7.0):
+        seconds = float(rng.uniform(2.0, 9.0))
+        Attempt.objects.filter(pk=attempt.pk).update(elapsed=seconds)
+    happened = Evaluation(load_recording(sweep)).happened
+    compute = progress_of([sweep])[sweep.pk].compute
+    assert compute.saved > 0
+    assert happened.seconds == pytest.approx(compute.used)
+    assert happened.seconds_all - happened.seconds == pytest.approx(compute.saved)
+    assert happened.reports_all - happened.reports == compute.saving.reports
 
 
 def test_a_simulation_spares_exempt_trials_as_the_verdicts_did() -> None:

@@ -160,11 +160,17 @@ def _since_best(summary: SweepSummary) -> str:
 
 # How many configurations can be run again.
 TOP = 3
+SAME_RANDOM_NUMBERS = (
+    "Repeats that are the same to the last digit do not show how much results vary by"
+    " chance: seed the script's random numbers differently in each trial, such as with"
+    " SWEEPSITE_TRIAL_ID."
+)
 
 
 @dataclass(frozen=True)
 class LikelyStrip:
-    """``expected`` is the value that the model expects of ``trial``. ``again`` are the
+    """``expected`` is the value that the model expects of ``trial``; empty if it was
+    repeated, as the mean of its values counts then. ``again`` are the
     trials that the button runs again, if they can and the viewer may; ``refusal`` says
     why they cannot."""
 
@@ -180,8 +186,9 @@ class LikelyStrip:
 
     @property
     def again_words(self) -> str:
-        """``Trials 3, 8 and 12 again, with the same values``."""
-        return f"Trials {listed(self.again)} again, with the same values"
+        """``Run trials 3, 8 and 12 again``: they need not be the first by value."""
+        trials = "trial" if len(self.again) == 1 else "trials"
+        return f"Run {trials} {listed(self.again)} again"
 
 
 def likely_strip(
@@ -199,10 +206,16 @@ def likely_strip(
     return LikelyStrip(
         trial=trial,
         sentence=likely_sentence(sweep, likely[0], best),
-        expected=metric_text(sweep.objective.value(likely[0].loss)),
+        expected=_expected(sweep, likely[0]),
         again=top if can else (),
         refusal="" if sweep.has_ended else refusal,
     )
+
+
+def _expected(sweep: Sweep, likely: Likely) -> str:
+    if likely.repeats > 1:
+        return ""
+    return metric_text(sweep.objective.value(likely.loss))
 
 
 def likely_sentence(sweep: Sweep, likely: Likely, best: Trial) -> str:
@@ -211,6 +224,8 @@ def likely_sentence(sweep: Sweep, likely: Likely, best: Trial) -> str:
     mean = metric_text(sweep.objective.value(likely.mean_loss))
     times = f"run {counted(likely.repeats, 'time')}, {mean} on average"
     if best.number in likely.numbers:
+        if likely.are_identical:
+            return f"{logged}, {likely.repeats} times. {SAME_RANDOM_NUMBERS}"
         if likely.repeats > 1:
             return f"{logged}, and its values hold up: {times}."
         return f"{logged}, and is likely the best: similar configurations do well."

@@ -10,7 +10,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.history import CANCELLED, COMPLETED, FAILED, PENDING
+from experiments.search.history import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    TERMINATED,
+)
 from experiments.search.simulation.recording import Recording
 from experiments.search.wording import counted
 
@@ -59,33 +65,47 @@ class Evaluation:
     """Computes what the ends of a recorded sweep's trials save and lose.
 
     A trial that a policy really ended has a curve up to there only. If a simulation
-    lets it continue, it runs as long as the median of the completed trials, at its own
-    pace, and keeps the value that it had reached.
+    lets it continue, it has as many reports and takes as long as the median of the
+    completed trials, at least what it really had, and keeps the value that it had
+    reached. So what really happened saved the same here as everywhere else on the site.
     """
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
 
     @cached_property
-    def usual(self) -> int:
-        """The median reports of completed trials; without any, those of the longest."""
-        reports = self.recording.reports[self.recording.complete]
-        if len(reports) == 0:
-            return self.recording.longest
-        return int(np.median(reports))
+    def usual_reports(self) -> int:
+        """The median reports of completed trials; 0 without any."""
+        complete = self.recording.complete
+        return int(np.median(self.recording.reports[complete])) if complete.any() else 0
+
+    @cached_property
+    def usual_seconds(self) -> float:
+        """The median time of completed trials; 0 without any."""
+        complete = self.recording.complete
+        seconds = self.recording.seconds[complete]
+        return float(np.median(seconds)) if complete.any() else 0.0
+
+    @cached_property
+    def cut_short(self) -> NDArray[np.bool_]:
+        """Which trials a policy really ended (T,)."""
+        recording = self.recording
+        cut: NDArray[np.bool_] = recording.states == TERMINATED
+        return cut & (recording.stopped_after > 0)
 
     @cached_property
     def all_reports(self) -> NDArray[np.int64]:
         """The reports of each trial when no policy ends it (T,)."""
         recorded = self.recording.reports
-        cut_short = self.recording.stopped_after > 0
-        return np.where(cut_short, np.maximum(recorded, self.usual), recorded)
+        longer = np.maximum(recorded, self.usual_reports)
+        return np.where(self.cut_short, longer, recorded)
 
     @cached_property
     def all_seconds(self) -> NDArray[np.float64]:
         """The seconds of each trial when no policy ends it (T,)."""
-        pace = self.all_reports / np.maximum(self.recording.reports, 1)
-        return self.recording.seconds * np.where(pace > 0, pace, 1.0)
+        recorded = self.recording.seconds
+        longer = np.maximum(recorded, self.usual_seconds)
+        return np.where(self.cut_short, longer, recorded)
 
     @cached_property
     def finals(self) -> NDArray[np.float64]:
@@ -138,6 +158,7 @@ class Evaluation:
             levels = self.recording.level(cut)
             reached = np.where(self.recording.ranked, levels, np.inf)
         is_ended = ended > 0
+        without = float(self.recording.without_reports.sum())
         known = np.isfinite(self.finals)
         best_count = math.ceil(int(known.sum()) * BEST_SHARE)
         lost = self.ranks[is_ended & known]
@@ -146,8 +167,8 @@ class Evaluation:
             ended=int(is_ended.sum()),
             reports=float(reports.sum()),
             reports_all=float(self.all_reports.sum()),
-            seconds=float(seconds.sum()),
-            seconds_all=float(self.all_seconds.sum()),
+            seconds=float(seconds.sum()) + without,
+            seconds_all=float(self.all_seconds.sum()) + without,
             best=best,
             loss=loss,
             rank=rank,
@@ -211,11 +232,13 @@ def limits_in_words(evaluation: Evaluation) -> list[str]:
     stopped = int((recording.stopped_after > 0).sum())
     if stopped:
         were = "was" if stopped == 1 else "were"
+        length = "no longer, as no trial has completed,"
+        if usual := evaluation.usual_reports:
+            length = f"for {counted(usual, 'report')}, the median of completed trials,"
         found.append(
             f"{counted(stopped, 'trial')} {were} really ended early. If a policy would"
-            f" let one continue, it is assumed to run for"
-            f" {counted(evaluation.usual, 'report')}, the median of completed trials,"
-            " and to keep the value that it had reached."
+            f" let one continue, it is assumed to run {length} and to keep the value"
+            " that it had reached."
         )
     exempt = int(recording.exempt.sum())
     if exempt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,6 +27,8 @@ class Recording:
     By report: `trials` (E,), the index of its trial among the T; `losses` (E,), where
     lower is better, infinity if the value was not finite; `times` (E,), ascending apart
     from small differences between clocks. Times are seconds on one clock.
+
+    `without_reports` (U,) are the seconds of trials that have none.
     """
 
     numbers: NDArray[np.int64]
@@ -39,6 +41,7 @@ class Recording:
     trials: NDArray[np.int32]
     losses: NDArray[np.float64]
     times: NDArray[np.float64]
+    without_reports: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def empty(cls) -> Recording:

@@ -107,10 +107,23 @@ def test_every_sentence_shows_values_in_the_metrics_own_sign(goal: str) -> None:
     made = sweep(1, goal=goal)
     best = made.trials.get(number=0)
     loss = made.objective.loss(0.125)
-    likely = Likely(numbers=(0, 4), loss=loss, best_loss=loss, mean_loss=loss)
+    lower = made.objective.loss(0.125) - 0.01
+    likely = Likely(numbers=(0, 4), loss=loss, best_loss=lower, mean_loss=loss)
     assert likely_sentence(made, likely, best).endswith(
         "and its values hold up: run 2 times, 0.1250 on average."
     )
+
+
+def test_the_same_value_again_is_no_evidence_and_says_what_to_do() -> None:
+    made = sweep()
+    best = made.trials.order_by("-value")[0]
+    again = add(made, best.params["x"], best.value or 0.0)
+    text = overview(made)
+    assert f"Trial {best.number} logged the best value" in text
+    assert "2 times. Repeats that are the same to the last digit do not show" in text
+    assert "such as with SWEEPSITE_TRIAL_ID" in text
+    assert "The model expects" not in text
+    assert again.number > best.number
 
 
 # --- run again -----------------------------------------------------------------------
@@ -119,16 +132,16 @@ def test_every_sentence_shows_values_in_the_metrics_own_sign(goal: str) -> None:
 def test_members_run_the_top_three_again() -> None:
     made, _ = with_luck(state="completed")
     text = overview(made)
-    assert "Run the top 3 again" in text
     numbers = text.partition('name="trials" value="')[2].partition('"')[0]
-    assert len(numbers.split(",")) == 3
+    first, second, third = numbers.split(",")
+    assert f"Run trials {first}, {second} and {third} again" in text
     answer = again(made, numbers)
     assert "will run again, as soon as a slot is free." in text_of(answer)
     made.refresh_from_db()
     assert (made.state, made.max_total_trials) == ("running", 17 + 3)
     text = overview(made)
     assert "already wait to run again" in text
-    assert "Run the top" not in text
+    assert "Run trials" not in text
 
 
 def test_viewers_see_the_sentence_and_no_button() -> None:
@@ -169,7 +182,7 @@ def test_nonsense_is_refused_in_words(trials: str) -> None:
 
 def test_a_cancelled_sweep_goes_on_for_them() -> None:
     made, _ = with_luck(state="cancelled")
-    assert "Run the top 3 again" in overview(made)
+    assert "Run trials" in overview(made)
     assert "will run again" in text_of(again(made, "8"))
     made.refresh_from_db()
     assert (made.state, made.max_total_trials) == ("running", 18)
