@@ -16,6 +16,7 @@ from experiments.models.trials import TrialState
 from experiments.pages.frame import may_steer
 from experiments.pages.sweep.failure_card import PAUSES
 from experiments.pages.sweep.search_tile import sampler_of
+from experiments.pages.sweep.summary import combinations, planned_trials
 from experiments.pages.sweep.tiles import day_and_clock
 from experiments.search.fields import DefinitionError
 from experiments.search.termination import make_policy
@@ -118,10 +119,12 @@ def extend_text(sweep: Sweep) -> str:
 
 def cancel_text(sweep: Sweep, counts: Mapping[str, int]) -> str:
     """What cancelling loses."""
+    tried = sum(counts.values())
     running = counts[TrialState.RUNNING]
     lost = counted(running, "running trial stops", "running trials stop")
-    left = max(0, sweep.max_total_trials - sum(counts.values()))
+    left = planned_trials(sweep, tried, combinations(sweep)) - tried
     left += counts[TrialState.QUEUED]
     rest = f", {counted(left, 'trial is', 'trials are')} not started" if left else ""
     lost = lost if running else "No trial runs"
-    return f"{lost}{rest}; results are kept. A cancelled sweep cannot be resumed."
+    more = "" if sweep.exhausted else " To resume it later, use Add more trials."
+    return f"{lost}{rest}; results are kept.{more}"

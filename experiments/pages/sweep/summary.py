@@ -78,13 +78,7 @@ class SweepSummary:
 
     @cached_property
     def planned(self) -> int:
-        """How many trials there will be: the budget, or the space where it is less."""
-        if self.sweep.exhausted:
-            return self.tried
-        most = self.sweep.max_total_trials
-        if self.combinations is not None:
-            most = min(most, self.combinations)
-        return max(most, self.tried)
+        return planned_trials(self.sweep, self.tried, self.combinations)
 
     @cached_property
     def bar(self) -> dict[str, int]:
@@ -111,6 +105,16 @@ class SweepSummary:
         if self.sweep.state != SweepState.RUNNING or self.ended < MIN_FOR_FORECAST:
             return None
         return seconds_left(self.to_come, self.mean_time, self.running_for)
+
+
+def planned_trials(sweep: Sweep, tried: int, combinations: int | None) -> int:
+    """How many trials there will be: the budget, or the space where it is less."""
+    if sweep.exhausted:
+        return tried
+    most = sweep.max_total_trials
+    if combinations is not None:
+        most = min(most, combinations)
+    return max(most, tried)
 
 
 def seconds_left(

@@ -168,18 +168,35 @@ class PickedTrials:
     longest: int | None
 
 
+@dataclass(frozen=True)
+class BestFirst(Sequence[Trial]):
+    """The trials in order, after the best one, for a Paginator."""
+
+    best: Trial | None
+    others: TrialQuerySet
+
+    def __len__(self) -> int:
+        return self.others.count() + (self.best is not None)
+
+    def __getitem__(self, part: Any) -> Any:
+        """The trials of a slice that has an end."""
+        if self.best is None:
+            return list(self.others[part])
+        if part.start:
+            return list(self.others[part.start - 1 : part.stop - 1])
+        return [self.best, *self.others[: part.stop - 1]]
+
+
 def picked_trials(query: TableQuery, *, best: Trial | None) -> PickedTrials:
     pinned = best if best is not None and query.state in {"", best.state} else None
-    ordered = _ordered(query, best)
+    trials = BestFirst(pinned, _ordered(query, best))
     longest = query.sweep.trials.filter(state=TrialState.COMPLETED).aggregate(
         reports=Max("reports")
     )["reports"]
-    top = [pinned] if pinned else []
     if query.few:
-        return PickedTrials([*top, *ordered[: FEW - len(top)]], None, longest)
-    page = Paginator(ordered, PAGE_SIZE).get_page(query.params.get("page"))
-    rest = page.object_list
-    return PickedTrials([*top, *rest] if page.number == 1 else [*rest], page, longest)
+        return PickedTrials(trials[:FEW], None, longest)
+    page: Page[Trial] = Paginator(trials, PAGE_SIZE).get_page(query.params.get("page"))
+    return PickedTrials(list(page.object_list), page, longest)
 
 
 def _ordered(query: TableQuery, best: Trial | None) -> TrialQuerySet:
@@ -188,7 +205,11 @@ def _ordered(query: TableQuery, best: Trial | None) -> TrialQuerySet:
         trials = trials.filter(state=query.state)
     if best is not None:
         trials = trials.exclude(pk=best.pk)
-    return trials.order_by(_order(query), "number")
+    order: list[Any] = [_order(query), "number"]
+    if query.sort.removeprefix("-") == "value":
+        # The value of a failed trial does not count.
+        order.insert(0, Case(When(state=TrialState.FAILED, then=1), default=0))
+    return trials.order_by(*order)
 
 
 def _order(query: TableQuery) -> OrderBy:

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 from django.http import HttpResponse
+from django.utils import timezone
 
 from experiments.models import Attempt, Sweep
+from experiments.pages.sweep.head import cancel_text
+from experiments.pages.sweep.summary import sweep_summary
 from experiments.sweeps import editing
 from tests import factories
 from tests.pages.clients import client_of, sweep_page
 
 pytestmark = pytest.mark.django_db
 
+ADD_MORE = ">Add more trials</a>"
 NARROW = "x: {type: uniform, min_value: 0.5, max_value: 1.0}"
 
 
@@ -71,10 +75,27 @@ class TestPausing:
 
 
 class TestExtending:
+    def test_the_question_before_says_what_is_left_and_how_it_resumes(
+        self, sweep: Sweep
+    ) -> None:
+        factories.claim(factories.trial(sweep))
+        summary = sweep_summary(sweep, now=timezone.now())
+        left = summary.planned - 1
+        assert left == summary.not_started > 0
+        assert cancel_text(sweep, summary.counts) == (
+            f"1 running trial stops, {left} trials are not started; results are kept."
+            " To resume it later, use Add more trials."
+        )
+        Sweep.objects.update(exhausted=True)
+        sweep.refresh_from_db()
+        assert cancel_text(sweep, summary.counts) == (
+            "1 running trial stops; results are kept."
+        )
+
     def test_an_ended_sweep_offers_more_and_goes_on(self, sweep: Sweep) -> None:
-        assert "Add more trials" not in sweep_page(sweep)
+        assert ADD_MORE not in sweep_page(sweep)
         post(sweep, "cancel")
-        assert "Add more trials" in sweep_page(sweep)
+        assert ADD_MORE in sweep_page(sweep)
         assert "How many more trials" in sweep_page(sweep, "extend/")
         assert post(sweep, "extend", trials="7").status_code == 302
         assert (sweep.state, sweep.max_total_trials) == ("running", 7)
@@ -98,12 +119,12 @@ class TestExtending:
 
     def test_what_was_tried_to_the_end_offers_no_more(self, sweep: Sweep) -> None:
         Sweep.objects.update(state="completed", exhausted=True)
-        assert "Add more trials" not in sweep_page(sweep)
+        assert ADD_MORE not in sweep_page(sweep)
 
     def test_viewers_may_not(self, sweep: Sweep) -> None:
         post(sweep, "cancel")
         assert post(sweep, "extend", user="vic", trials="3").status_code == 403
-        assert "Add more trials" not in sweep_page(sweep, user="vic")
+        assert ADD_MORE not in sweep_page(sweep, user="vic")
 
 
 class TestTheSpace:

@@ -62,6 +62,18 @@ def test_once_it_has_ended_trials_are_sorted_by_value() -> None:
     assert numbers(filled(state="completed")) == [1, 2, 0, 3]
 
 
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+@pytest.mark.parametrize("way", ["", "-"])
+def test_failed_trials_come_after_all_others_by_value(goal: str, way: str) -> None:
+    sweep = made_sweep(goal=goal)
+    for value in (0.0, 0.5, 1.0):
+        for state in ("failed", "completed"):
+            factories.trial(sweep, state=state, value=value, params={"lr": 0.1})
+    factories.trial(sweep, state="running", params={"lr": 0.1})
+    states = [trial.state for trial in picked(sweep, f"sort={way}value").trials]
+    assert states == ["completed"] * 3 + ["running"] + ["failed"] * 3
+
+
 def test_any_column_sorts_either_way() -> None:
     sweep = filled()
     assert numbers(sweep, "sort=p.lr") == [1, 3, 2, 0]
@@ -99,7 +111,10 @@ def test_the_first_few_rows_are_ten_and_a_page_is_a_hundred() -> None:
         factories.trial(sweep, state="completed", value=k / 1000, params={"lr": 0.1})
     assert len(picked(sweep).trials) == 10
     first, second = (picked(sweep, f"page={n}", few=False) for n in (1, 2))
-    assert (len(first.trials), len(second.trials)) == (101, 4)
+    assert (len(first.trials), len(second.trials)) == (100, 5)
+    assert first.page is not None and first.page.paginator.count == 105
+    numbers = [trial.number for trial in (*first.trials, *second.trials)]
+    assert sorted(numbers) == list(range(105))
     assert first.trials[0].number == 104
 
 
