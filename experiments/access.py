@@ -75,6 +75,12 @@ def trials_for(user: User, *, trashed: bool = False) -> QuerySet[Trial]:
     return _within(queryset, "experiment__team", user)
 
 
+def runs_for(user: User) -> QuerySet[Trial]:
+    """Trials and single runs of the user's teams, also runs in the trash."""
+    rows = Trial.objects.filter(sweep__deletion_requested_at=None)
+    return _within(rows, "experiment__team", user)
+
+
 def artifacts_for(user: User) -> QuerySet[Artifact]:
     """Output files of the user's teams, without those that wait to be deleted."""
     kept = Artifact.objects.filter(

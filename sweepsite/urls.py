@@ -48,6 +48,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # First: programs send most requests, and every earlier pattern takes time.
     path("api/v1/", without_session_login(native_api.urls)),
     path("api/worker/v1/", without_session_login(worker_api.urls)),
+    path("", include("experiments.mlflow.routes")),
     *(path("", include(f"experiments.pages.{page}")) for page in PAGES),
     path("admin/", admin.site.urls),
 ]

@@ -16,7 +16,7 @@ PACKAGES = (
     *("access", "formatting", "storage", "queues", "code"),
     "lifecycle",
     *("tracking", "failures", "sweeps", "scheduling", "workers"),
-    *("templatetags", "api", "pages", "admin", "management", "apps"),
+    *("templatetags", "api", "mlflow", "pages", "admin", "management", "apps"),
 )
 PURE = {"search", "runner", "client"}
 # These import no other package at their own end of the list, so each can be read alone.
@@ -26,6 +26,7 @@ APART = {
     "admin": set(PACKAGES) - {"api", "pages", "management"},
     "management": set(PACKAGES) - {"api", "pages", "admin"},
     "api": set(PACKAGES) - {"workers", "pages", "admin", "management"},
+    "mlflow": set(PACKAGES) - {"workers", "pages", "admin", "management"},
 }
 FRAMEWORKS = {"django", "rq", "django_rq", "redis", "ninja"}
 MAX_LINES = 400

@@ -16,7 +16,7 @@ from experiments import storage
 from experiments.api.auth import running_attempt
 from experiments.api.errors import WITHOUT_NUL, ApiError
 from experiments.sweeps.checkpoints import resumable
-from experiments.tracking.outputs import delete_output, store_output
+from experiments.tracking.outputs import delete_outputs, store_output
 
 router = Router()
 
@@ -55,7 +55,7 @@ def delete_artifact(
     request: HttpRequest, attempt_id: int, path: OutputPath
 ) -> dict[str, int]:
     """Forget a file that the training process has removed itself; twice is as once."""
-    return {"deleted": delete_output(attempt_id, path)}
+    return {"deleted": delete_outputs(attempt_id, [path])}
 
 
 @router.get("/attempts/{attempt_id}/resume/{sha256}")

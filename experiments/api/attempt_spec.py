@@ -133,8 +133,12 @@ def _environment(trial: Trial, sweep: Sweep, *, token: str) -> dict[str, str]:
         "SWEEPSITE_PRIMARY_METRIC": sweep.primary_metric,
         "MLFLOW_TRACKING_URI": settings.SITE_URL,
         "MLFLOW_TRACKING_TOKEN": token,
-        "MLFLOW_RUN_ID": str(trial.pk),
+        "MLFLOW_RUN_ID": f"{trial.pk:032x}",
         "MLFLOW_EXPERIMENT_ID": str(trial.experiment_id),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # A site that is down for a moment holds a script up, and does not end it.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
         "PYTHONUNBUFFERED": "1",
     }
 

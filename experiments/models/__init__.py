@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from experiments.models.environments import EnvironmentPart
 from experiments.models.events import Event
+from experiments.models.logged_models import LoggedModel
 from experiments.models.metrics import (
     Artifact,
     Decision,

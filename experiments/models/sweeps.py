@@ -39,6 +39,8 @@ class Experiment(Created, models.Model):
     question = models.CharField(max_length=300, blank=True)
     notes = models.TextField(blank=True)
     tags = models.JSONField(default=list, blank=True)
+    # Key and value, as MLflow's clients set and find them.
+    mlflow_tags = models.JSONField(default=dict, blank=True)
     created_by = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="+"
     )

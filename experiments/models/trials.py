@@ -309,6 +309,11 @@ class Attempt(models.Model):
             models.Index(fields=("state", "heartbeat_at"), name="attempt_by_beat"),
             models.Index(fields=("worker", "slot", "state"), name="attempt_by_slot"),
             models.Index(
+                fields=("trial_token_digest",),
+                condition=~models.Q(trial_token_digest=""),
+                name="attempt_by_token",
+            ),
+            models.Index(
                 fields=("trial",),
                 condition=models.Q(missing__isnull=False),
                 name="attempt_incomplete",

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostE
 from django.template import loader
 from django.views import csrf, defaults
 
+from experiments.mlflow.errors import failure_answer, is_mlflow
 from experiments.storage import NO_ROOM, NO_ROOM_WORDS
 
 # Seconds after which to retry.
@@ -61,7 +62,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not isinstance(exception, DisallowedHost):
         return defaults.bad_request(request, exception)
     if _is_api(request):
-        return _as_json("unknown_host", UNKNOWN_HOST, status=400)
+        return _as_json(request, "unknown_host", UNKNOWN_HOST, status=400)
     return HttpResponse(loader.get_template("unknown_host.html").render(), status=400)
 
 
@@ -78,17 +79,19 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if refusal:
         return _respond(request, refusal)
     if _is_api(request):
-        return _as_json("server_error", BROKEN, status=500)
+        return _as_json(request, "server_error", BROKEN, status=500)
     return defaults.server_error(request)
 
 
 def _is_api(request: HttpRequest) -> bool:
-    return request.path.startswith("/api/")
+    return request.path.startswith("/api/") or is_mlflow(request.path)
 
 
 def _respond(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     if _is_api(request):
-        response = _as_json(refusal.code, refusal.message, status=refusal.status)
+        response = _as_json(
+            request, refusal.code, refusal.message, status=refusal.status
+        )
     else:
         page = loader.get_template(refusal.template).render()
         response = HttpResponse(page, status=refusal.status)
@@ -107,7 +110,11 @@ def _refusal(error: BaseException | None) -> Refusal | None:
     return DISK_FULL if is_full else None
 
 
-def _as_json(code: str, message: str, *, status: int) -> HttpResponse:
-    """In the shape of all errors of the API."""
+def _as_json(
+    request: HttpRequest, code: str, message: str, *, status: int
+) -> HttpResponse:
+    """In the shape of all errors of the API, or of MLflow's."""
+    if is_mlflow(request.path):
+        return failure_answer(message, status=status)
     error = {"code": code, "message": message, "fields": {}}
     return JsonResponse({"error": error}, status=status)

@@ -17,6 +17,7 @@ from django.http import (
 from django.http.response import HttpResponseBase
 
 from experiments.access import address_of
+from experiments.mlflow.errors import failure_answer, is_mlflow
 from experiments.pages.sessions import note_use
 from experiments.search.wording import UNSEEN, visible
 
@@ -53,9 +54,13 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
     """Programs that use http get an error: a redirect, which pages get, would hide that
     they send their token unencrypted."""
     if request.method not in METHODS:
+        if is_mlflow(request.path):
+            return failure_answer("This method is not allowed.", status=405)
         return HttpResponseNotAllowed(METHODS)
     if not settings.SECURE_SSL_REDIRECT or request.is_secure():
         return None
+    if is_mlflow(request.path):
+        return failure_answer(HTTPS_ONLY, status=403)
     error = {"code": "https_required", "message": HTTPS_ONLY, "fields": {}}
     return JsonResponse({"error": error}, status=403)
 
@@ -64,7 +69,9 @@ def _show_unseen(request: HttpRequest, response: HttpResponse) -> None:
     """Names may come from scripts and files: what nobody would see becomes an escape.
     Programs get it as it is."""
     kind = response.headers.get("Content-Type", "").partition(";")[0]
-    if kind == "application/json" and not request.path.startswith("/api/"):
+    if kind == "application/json" and not request.path.startswith(
+        ("/api/", "/ajax-api/")
+    ):
         shown = _as_text(response.content)
     elif kind == "text/html":
         content = visible(response.content.decode()).encode()

@@ -50,6 +50,8 @@ FORBIDDEN = re.compile(
 )
 PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
+# MLflow's clients would use them in place of the trial's token.
+OTHER_MLFLOW_LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 ALLOWED_NETWORKS = "SWEEPSITE_ALLOWED_NETWORKS"
 PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 GIT_SETTINGS = (
@@ -126,7 +128,8 @@ def training_environment(
         # In the order of nvidia-smi, which is not CUDA's default.
         environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, spec.gpus))
-    environment.pop(SLOT_MARKER, None)
+    for name in (SLOT_MARKER, *OTHER_MLFLOW_LOGIN):
+        environment.pop(name, None)
     return environment | attempt_markers(spec, folder=folder, worker=worker)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from django.conf import settings
@@ -57,7 +57,7 @@ def store_output(
         with transaction.atomic():
             locked = ingest.locked_attempt(attempt.pk)
             _check_room(locked, path, size, _room(locked, path))
-            _forget_on_commit(locked, path)
+            _forget_on_commit(locked, [path])
             artifact, _ = Artifact.objects.update_or_create(
                 attempt=locked,
                 path=path,
@@ -70,12 +70,12 @@ def store_output(
     return artifact
 
 
-def delete_output(attempt_id: int, path: str) -> int:
-    """Forget a file; returns how many were deleted, 0 or 1."""
+def delete_outputs(attempt_id: int, paths: Sequence[str]) -> int:
+    """Forget files; returns how many there were."""
     with transaction.atomic():
         attempt = ingest.locked_attempt(attempt_id)
-        _forget_on_commit(attempt, path)
-        deleted, _ = attempt.artifacts.filter(path=path).delete()
+        _forget_on_commit(attempt, paths)
+        deleted, _ = attempt.artifacts.filter(path__in=paths).delete()
     return deleted
 
 
@@ -141,9 +141,10 @@ def _check_team(attempt: Attempt, size: int) -> None:
         )
 
 
-def _forget_on_commit(attempt: Attempt, path: str) -> None:
-    """Remove the bytes of the file that has this path now, unless others share them."""
-    for sha256 in attempt.artifacts.filter(path=path).values_list("sha256", flat=True):
+def _forget_on_commit(attempt: Attempt, paths: Sequence[str]) -> None:
+    """Remove the bytes of the files with these paths, unless others share them."""
+    rows = attempt.artifacts.filter(path__in=paths)
+    for sha256 in rows.values_list("sha256", flat=True):
         transaction.on_commit(partial(_remove_unused, attempt.pk, sha256))
 
 

@@ -32,13 +32,16 @@ class RunLogError(Exception):
         return self.code != "invalid"
 
 
-def log_params(trial: Trial, params: Mapping[str, str]) -> None:
-    """Add parameters, which never change: the same value again is fine. Raises
-    RunLogError."""
+def log_params(
+    trial: Trial, params: Mapping[str, str], *, replace: bool = False
+) -> None:
+    """Add parameters, which never change unless they may be replaced: the same value
+    again is fine. Raises RunLogError."""
     check_params(params)
     with _locked(trial, "params") as run:
         for key, value in params.items():
-            known = run.params.setdefault(key, value)
+            known = value if replace else run.params.get(key, value)
+            run.params[key] = value
             if known != value:
                 raise RunLogError(
                     "param_changed",

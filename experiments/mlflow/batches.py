@@ -1,0 +1,194 @@
+"""What log-metric, log-parameter, set-tag and log-batch carry.
+
+Reading a request takes no database, so that it can be done wherever requests arrive.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from experiments.mlflow.errors import invalid, invalid_value, missing_value
+from experiments.mlflow.fields import (
+    MAX_MILLISECONDS,
+    Fields,
+    check_name,
+    moment_of,
+    read_object,
+    whole_number,
+)
+from experiments.tracking.ingest import Point
+from experiments.tracking.run_log import MAX_PARAM_LENGTH, MAX_TAG_LENGTH
+
+MAX_METRICS, MAX_PARAMS, MAX_TAGS, MAX_ENTITIES = 1_000, 100, 100, 1_000
+NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+@dataclass(frozen=True)
+class LogBatch:
+    """All that one request logs about a run."""
+
+    run_id: str
+    points: Sequence[Point] = ()
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class MetricEntry(msgspec.Struct):
+    """A metric in the form in which clients send almost all of them."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int = 0
+
+
+class BatchBody(msgspec.Struct):
+    """A log-batch with metrics alone."""
+
+    run_id: str
+    metrics: list[MetricEntry] = []
+    params: list[Any] = []
+    tags: list[Any] = []
+
+
+BATCH = msgspec.json.Decoder(BatchBody)
+
+
+def read_log_batch(body: bytes) -> LogBatch:
+    """Raises MlflowError for what MLflow refuses; nothing of the batch is stored."""
+    try:
+        known = BATCH.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _read_slowly(Fields(read_object(body)))
+    if known.params or known.tags or not known.run_id:
+        return _read_slowly(Fields(read_object(body)))
+    _check_count("metrics", MAX_METRICS, len(known.metrics))
+    names: set[str] = set()
+    points: list[Point] = []
+    for place, each in enumerate(known.metrics):
+        if each.key not in names:
+            names.add(metric_name(f"metrics[{place}]", each.key))
+        if not 0 <= each.timestamp <= MAX_MILLISECONDS:
+            return _read_slowly(Fields(read_object(body)))
+        moment = moment_of(each.timestamp)
+        points.append(Point(each.key, each.step, each.value, moment))
+    return LogBatch(known.run_id, points)
+
+
+def _read_slowly(fields: Fields) -> LogBatch:
+    """Any batch; the words are MLflow's."""
+    run_id = fields.run_id()
+    metrics = fields.entries("metrics")
+    batch = LogBatch(
+        run_id,
+        [_point(f"metrics[{place}]", each) for place, each in enumerate(metrics)],
+        _distinct_params(fields),
+        tags_of(fields),
+    )
+    _check_count("metrics", MAX_METRICS, len(batch.points))
+    _check_count("params", MAX_PARAMS, len(fields.entries("params")))
+    _check_count("tags", MAX_TAGS, len(fields.entries("tags")))
+    total = len(batch.points) + len(batch.params) + len(batch.tags)
+    _check_count("metrics, params, and tags", MAX_ENTITIES, total)
+    return batch
+
+
+def _distinct_params(fields: Fields) -> dict[str, str]:
+    params = params_of(fields)
+    sent = [each["key"] for each in fields.entries("params")]
+    twice = sorted({key for key in sent if sent.count(key) > 1}) if sent else []
+    if twice:
+        raise invalid(
+            f"Duplicate parameter keys have been submitted: {twice}. Please ensure the"
+            " request contains only one param value per param key."
+        )
+    return params
+
+
+def _check_count(words: str, most: int, count: int) -> None:
+    if count > most:
+        raise invalid(
+            f"A batch logging request can contain at most {most} {words}."
+            f" Got {count} {words}. Please split up {words} across multiple requests"
+            " and try again."
+        )
+
+
+def read_log_metric(body: bytes) -> LogBatch:
+    fields = Fields(read_object(body))
+    return LogBatch(fields.run_id(), [_point("", fields.data)])
+
+
+def read_log_param(body: bytes) -> LogBatch:
+    fields = Fields(read_object(body))
+    run_id, key = fields.run_id(), check_name("key", fields.text("key", required=True))
+    value = limited("value", fields.text("value"), MAX_PARAM_LENGTH)
+    return LogBatch(run_id, params={key: value})
+
+
+def read_set_tag(body: bytes) -> LogBatch:
+    fields = Fields(read_object(body))
+    run_id, key = fields.run_id(), check_name("key", fields.text("key", required=True))
+    value = limited("value", fields.text("value"), MAX_TAG_LENGTH)
+    return LogBatch(run_id, tags={key: value})
+
+
+def params_of(fields: Fields) -> dict[str, str]:
+    params = fields.pairs("params")
+    return {k: limited(f"params.{k}", v, MAX_PARAM_LENGTH) for k, v in params.items()}
+
+
+def tags_of(fields: Fields) -> dict[str, str]:
+    tags = fields.pairs("tags")
+    return {k: limited(f"tags.{k}", v, MAX_TAG_LENGTH) for k, v in tags.items()}
+
+
+def limited(path: str, value: str, most: int) -> str:
+    """Long values are cut, as MLflow does."""
+    return value if len(value) <= most else value[:most]
+
+
+def metric_name(path: str, name: str) -> str:
+    if not name:
+        raise missing_value(f"{path}.key".lstrip("."))
+    return check_name(f"{path}.name".lstrip("."), name)
+
+
+def _point(path: str, sent: Any) -> Point:
+    if not isinstance(sent, dict):
+        raise invalid_value("metrics", [sent], "It must have objects.")
+    entry = Fields(sent)
+    for name in ("key", "value", "timestamp"):
+        if not entry.given(name):
+            raise missing_value(f"{path}.{name}".lstrip("."))
+    key = metric_name(path, entry.text("key"))
+    timestamp = whole_number("timestamp", sent["timestamp"])
+    if timestamp < 0:
+        words = f"metric '{key}'. Timestamp must be a nonnegative long (64-bit integer)"
+        raise invalid_value(f"{path}.timestamp".lstrip("."), timestamp, words)
+    value = _value(f"{path}.value".lstrip("."), sent["value"])
+    return Point(key, entry.whole("step", 0), value, moment_of(timestamp))
+
+
+def _value(path: str, value: Any) -> float:
+    """Also a number as text, and the names of those that JSON lacks."""
+    if isinstance(value, str) and value in NOT_FINITE:
+        return NOT_FINITE[value]
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _not_a_number(path, value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
+    except ValueError as error:
+        raise _not_a_number(path, value) from error
+
+
+def _not_a_number(path: str, value: Any) -> Exception:
+    words = "Please specify value as a valid double (64-bit floating point)"
+    return invalid_value(path, value, words)

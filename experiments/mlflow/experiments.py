@@ -1,0 +1,298 @@
+"""Experiments by MLflow's protocol.
+
+For the token of a trial or run there is one experiment, whatever name is asked for:
+scripts call ``mlflow.set_experiment`` with a name of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+from django.utils.text import slugify
+
+from experiments import access
+from experiments.api.auth import Caller
+from experiments.mlflow.batches import limited
+from experiments.mlflow.callers import (
+    AnyCaller,
+    TrainingCaller,
+    check_may_change,
+    experiments_of,
+    user_only,
+)
+from experiments.mlflow.entities import NOTE, experiment_json, experiment_tags
+from experiments.mlflow.errors import (
+    MlflowError,
+    denied,
+    does_not_exist,
+    invalid,
+    invalid_value,
+)
+from experiments.mlflow.fields import Fields, check_name, milliseconds_of
+from experiments.mlflow.filters import (
+    Attributes,
+    FilterClause,
+    OrderKey,
+    ordered,
+    page_start,
+    page_token,
+    parse_filter,
+    parse_orders,
+)
+from experiments.models import Experiment, Team, User
+from experiments.search.wording import unseen_problem
+
+DEFAULT_ID, DEFAULT_NAME = "0", "Default"
+MAX_NAME, MAX_SLUG = 200, 60
+MAX_EXPERIMENTS, MAX_TAG = 50_000, 20_000
+ATTRIBUTES = Attributes(("name",), ("creation_time", "last_update_time"))
+VIEWS: dict[str, Q] = {
+    "ACTIVE_ONLY": Q(archived_at=None),
+    "DELETED_ONLY": Q(archived_at__isnull=False),
+    "ALL": Q(),
+}
+
+
+def create(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    name = fields.text("name", required=True)
+    fields.text("artifact_location")
+    tags = fields.pairs("tags")
+    if isinstance(caller, TrainingCaller):
+        return {"experiment_id": str(caller.trial.experiment_id)}
+    team = _team_to_write(caller)
+    _default_of(caller, team)
+    made = _create(team, _checked_name(team, name), caller.user)
+    if tags:
+        _set_tags(made, tags)
+    return {"experiment_id": str(made.pk)}
+
+
+def _team_to_write(caller: Caller) -> Team:
+    """The first team, by name, in which the user may create experiments."""
+    teams = access.teams_for(caller.user, roles=access.STEERERS).order_by("name")
+    team = teams.first()
+    if team is None:
+        raise denied("You are in no team in which you may create experiments.")
+    check_may_change(caller, team)
+    return team
+
+
+def _checked_name(team: Team, name: str) -> str:
+    if len(name) > MAX_NAME:
+        raise invalid(f"'name' exceeds the maximum length of {MAX_NAME} characters")
+    if problem := unseen_problem(name):
+        raise invalid_value("name", name, problem)
+    same = Experiment.objects.filter(team=team, name=name).first()
+    if same is not None:
+        state = "in deleted state" if same.archived_at else "active"
+        raise MlflowError(
+            "RESOURCE_ALREADY_EXISTS",
+            f"Experiment(name={name}) already exists in team {team.name} ({state}).",
+        )
+    return name
+
+
+def _create(team: Team, name: str, user: User) -> Experiment:
+    """Names that are written alike, such as A B and a-b, get slugs of their own."""
+    first = slugify(name)[:MAX_SLUG] or "experiment"
+    taken = set(
+        Experiment.objects.filter(team=team, slug__startswith=first).values_list(
+            "slug", flat=True
+        )
+    )
+    places = (f"-{n}" if n > 1 else "" for n in range(1, len(taken) + 2))
+    slug = next(s for p in places if (s := first[: MAX_SLUG - len(p)] + p) not in taken)
+    try:
+        with transaction.atomic():
+            return Experiment.objects.create(
+                team=team, name=name, slug=slug, created_by=user
+            )
+    except IntegrityError as error:
+        words = f"Experiment(name={name}) is being created by another program."
+        raise MlflowError("RESOURCE_ALREADY_EXISTS", words) from error
+
+
+def _default_of(caller: Caller, team: Team) -> Experiment | None:
+    """The team's experiment for runs without one, made when it is first needed."""
+    found = Experiment.objects.filter(team=team, slug=slugify(DEFAULT_NAME)).first()
+    if found is None and caller.scope != "read":
+        found = _create(team, DEFAULT_NAME, caller.user)
+    return found
+
+
+def experiment_of(caller: AnyCaller, experiment_id: str) -> Experiment:
+    """The caller's experiment with that id. Raises MlflowError."""
+    if isinstance(caller, TrainingCaller):
+        own = caller.trial.experiment
+        if experiment_id in (DEFAULT_ID, str(own.pk)):
+            return own
+    elif experiment_id == DEFAULT_ID:
+        default = _default_of(caller, _first_team(caller))
+        if default is not None:
+            return default
+    is_id = experiment_id.isascii() and experiment_id.isdigit()
+    if is_id and len(experiment_id) < 19:
+        found = experiments_of(caller).filter(pk=int(experiment_id)).first()
+        if found is not None:
+            return found
+    raise does_not_exist(f"No Experiment with id={experiment_id} exists")
+
+
+def _first_team(caller: Caller) -> Team:
+    mine = access.teams_for(caller.user, roles=access.STEERERS).order_by("name").first()
+    team = mine or access.teams_for(caller.user).order_by("name").first()
+    if team is None:
+        raise denied("You are in no team.")
+    return team
+
+
+def changeable_experiment(caller: Caller, experiment_id: str) -> Experiment:
+    experiment = experiment_of(caller, experiment_id)
+    check_may_change(caller, experiment.team)
+    return experiment
+
+
+def get(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    experiment = experiment_of(caller, fields.text("experiment_id", required=True))
+    return {"experiment": experiment_json(experiment)}
+
+
+def get_by_name(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    """By its name, or by TEAM/NAME for another team's than the first."""
+    name = fields.text("experiment_name", required=True)
+    if isinstance(caller, TrainingCaller):
+        # Clients compare the name with the one that they have asked for.
+        own = experiment_json(caller.trial.experiment)
+        return {"experiment": {**own, "lifecycle_stage": "active"}}
+    found = _named(experiments_of(caller), caller, name)
+    if found is None:
+        raise does_not_exist(f"Could not find experiment with name '{name}'")
+    return {"experiment": experiment_json(found)}
+
+
+def _named(rows: QuerySet[Experiment], caller: Caller, name: str) -> Experiment | None:
+    """Of the first team by name that has one; those in which the user writes first."""
+    team, _, rest = name.partition("/")
+    within = Q(team__name=team) | Q(team__slug=team)
+    found = list(rows.filter(Q(name=name) | within & Q(name=rest)))
+    if not found:
+        return None
+    writes = set(
+        access.teams_for(caller.user, roles=access.STEERERS).values_list(
+            "pk", flat=True
+        )
+    )
+    return min(
+        found, key=lambda e: (e.name != name, e.team_id not in writes, e.team.name)
+    )
+
+
+def update(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    user = user_only(caller, "change an experiment")
+    experiment = changeable_experiment(
+        user, fields.text("experiment_id", required=True)
+    )
+    name = fields.text("new_name", required=True)
+    if name != experiment.name:
+        name = _checked_name(experiment.team, name)
+        Experiment.objects.filter(pk=experiment.pk).update(name=name)
+    return {}
+
+
+def delete(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    """Archives it: nothing is lost, and restoring takes it back."""
+    _archive(user_only(caller, "delete an experiment"), fields, archived_at=Now())
+    return {}
+
+
+def restore(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    _archive(user_only(caller, "restore an experiment"), fields, archived_at=None)
+    return {}
+
+
+def _archive(caller: Caller, fields: Fields, *, archived_at: Now | None) -> None:
+    experiment_id = fields.text("experiment_id", required=True)
+    experiment = changeable_experiment(caller, experiment_id)
+    rows = Experiment.objects.filter(pk=experiment.pk)
+    rows.filter(archived_at__isnull=archived_at is not None).update(
+        archived_at=archived_at
+    )
+
+
+def set_tag(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    """A trial's token may: scripts describe their experiment by tags."""
+    experiment = experiment_of(caller, fields.text("experiment_id", required=True))
+    if not isinstance(caller, TrainingCaller):
+        check_may_change(caller, experiment.team)
+    key = check_name("key", fields.text("key", required=True))
+    _set_tags(experiment, {key: limited("value", fields.text("value"), MAX_TAG)})
+    return {}
+
+
+def delete_tag(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    user = user_only(caller, "delete an experiment's tag")
+    experiment = changeable_experiment(
+        user, fields.text("experiment_id", required=True)
+    )
+    key = fields.text("key", required=True)
+    if key not in experiment_tags(experiment):
+        raise does_not_exist(f"No tag with name: {key} in experiment {experiment.pk}")
+    _set_tags(experiment, {key: None})
+    return {}
+
+
+def _set_tags(experiment: Experiment, tags: dict[str, Any]) -> None:
+    """None removes a tag. The note of MLflow's pages is the notes of ours."""
+    with transaction.atomic():
+        row = Experiment.objects.select_for_update(of=("self",)).get(pk=experiment.pk)
+        if NOTE in tags:
+            row.notes = tags[NOTE] or ""
+        known = {**row.mlflow_tags, **tags}
+        row.mlflow_tags = {
+            key: value
+            for key, value in known.items()
+            if value is not None and key != NOTE
+        }
+        row.save(update_fields=["mlflow_tags", "notes"])
+
+
+def search(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    most = fields.max_results(1_000, MAX_EXPERIMENTS)
+    start = page_start(fields.text("page_token"))
+    clauses = parse_filter(fields.text("filter"), ATTRIBUTES)
+    orders = parse_orders(fields.texts("order_by"), ATTRIBUTES)
+    view = fields.text("view_type") or "ACTIVE_ONLY"
+    if view not in VIEWS:
+        raise invalid_value("view_type", view)
+    if isinstance(caller, Caller) and caller.scope != "read":
+        team = access.teams_for(caller.user, roles=access.STEERERS).order_by("name")
+        for first in team[:1]:
+            _default_of(caller, first)
+    rows = list(
+        experiments_of(caller)
+        .filter(VIEWS[view])
+        .order_by(F("created_at").desc(), "pk")
+    )
+    for clause in clauses:
+        rows = [row for row in rows if clause.holds(_value(row, clause))]
+    found = ordered(rows, orders, _value)[start : start + most + 1]
+    answer: dict[str, Any] = {}
+    if found:
+        answer["experiments"] = [experiment_json(each) for each in found[:most]]
+    if len(found) > most:
+        answer["next_page_token"] = page_token(start + most)
+    return answer
+
+
+def _value(row: Experiment, wanted: FilterClause | OrderKey) -> Any:
+    if wanted.kind == "tag":
+        return experiment_tags(row).get(wanted.key)
+    if wanted.kind != "attribute":
+        raise invalid(f"Invalid entity type '{wanted.kind}' for experiments.")
+    if wanted.key == "name":
+        return row.name
+    archived = row.archived_at if wanted.key == "last_update_time" else None
+    return milliseconds_of(archived or row.created_at)

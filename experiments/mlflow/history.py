@@ -1,0 +1,154 @@
+"""The points of metrics, page by page or thinned out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from experiments.mlflow.callers import (
+    AnyCaller,
+    key_of,
+    readable_run,
+    run_id_of,
+    runs_of,
+)
+from experiments.mlflow.entities import number_json
+from experiments.mlflow.errors import invalid, missing_value
+from experiments.mlflow.fields import MAX_INT, Fields, milliseconds_of
+from experiments.mlflow.filters import page_start, page_token
+from experiments.models import Metric
+
+MAX_POINTS, MAX_RUNS, MAX_INTERVAL = 25_000, 100, 2_500
+
+
+class HistoryPoint(msgspec.Struct):
+    key: str
+    value: float | str
+    timestamp: int
+    step: int
+
+
+class RunPoint(HistoryPoint):
+    run_id: str
+
+
+History = list[tuple[int, int, float]]
+
+
+def history_of(metric: Metric) -> History:
+    """(Step, milliseconds, value), by step and time."""
+    rows = metric.points.order_by("step", "time").values_list("step", "time", "value")
+    return [(s, milliseconds_of(t), math.nan if v is None else v) for s, t, v in rows]
+
+
+def get_history(caller: AnyCaller, fields: Fields) -> bytes:
+    key = fields.text("metric_key", required=True)
+    trial = readable_run(caller, fields.run_id())
+    most = fields.max_results(MAX_POINTS, MAX_POINTS)
+    start = page_start(fields.text("page_token"))
+    metric = Metric.objects.filter(attempt=trial.current_attempt_id, name=key).first()
+    points = history_of(metric) if metric else []
+    page = [
+        HistoryPoint(key, number_json(value), time, step)
+        for step, time, value in points[start : start + most]
+    ]
+    answer: dict[str, Any] = {"metrics": page} if page else {}
+    if len(points) > start + most:
+        answer["next_page_token"] = page_token(start + most)
+    return msgspec.json.encode(answer)
+
+
+def get_bulk(caller: AnyCaller, fields: Fields) -> bytes:
+    """Of several runs, as MLflow's pages ask for it."""
+    what = "GetMetricHistoryBulk request"
+    runs = _listed(fields, "run_id")
+    if not runs:
+        raise invalid(f"{what} must specify at least one run_id.")
+    if len(runs) > MAX_RUNS:
+        raise invalid(
+            f"{what} cannot specify more than {MAX_RUNS} run_ids. Received {len(runs)}"
+            " run_ids."
+        )
+    key = fields.text("metric_key")
+    if not key:
+        raise invalid(f"{what} must specify a metric_key.")
+    most = min(fields.whole("max_results", MAX_POINTS), MAX_POINTS)
+    found: list[RunPoint] = []
+    for run_id, points in _histories(caller, runs, key):
+        by_time = sorted(points, key=lambda p: (p[1], p[0]))[:most]
+        found += _run_points(run_id, key, by_time)
+    return msgspec.json.encode({"metrics": found[:MAX_POINTS]})
+
+
+def get_bulk_interval(caller: AnyCaller, fields: Fields) -> bytes:
+    """Of several runs, at steps that are evenly spaced."""
+    runs, key = _listed(fields, "run_ids"), fields.text("metric_key")
+    if not runs:
+        raise missing_value("run_ids")
+    if len(runs) > MAX_RUNS:
+        words = "GetMetricHistoryBulkInterval request must specify at most 100 run_ids."
+        raise invalid(f"{words} Received {len(runs)} run_ids.")
+    if not key:
+        raise missing_value("metric_key")
+    most = fields.whole("max_results", MAX_INTERVAL)
+    if not 0 < most <= MAX_INTERVAL:
+        raise invalid(f"max_results must be between 1 and {MAX_INTERVAL}.")
+    low, high = _interval(fields)
+    found: list[RunPoint] = []
+    for run_id, points in _histories(caller, runs, key):
+        inside = [point for point in points if low <= point[0] <= high]
+        found += _run_points(run_id, key, _sampled(inside, most))
+    return msgspec.json.encode({"metrics": found})
+
+
+def _listed(fields: Fields, name: str) -> list[str]:
+    value = fields.data.get(name) or []
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _interval(fields: Fields) -> tuple[int, int]:
+    given = [fields.given(name) for name in ("start_step", "end_step")]
+    if any(given) and not all(given):
+        raise invalid(
+            "If either start step or end step are specified, both must be specified."
+        )
+    low, high = fields.whole("start_step", -MAX_INT), fields.whole("end_step", MAX_INT)
+    if low > high:
+        raise invalid(
+            "end_step must be greater than start_step. Found"
+            f" start_step={low} and end_step={high}."
+        )
+    return low, high
+
+
+def _sampled(points: History, most: int) -> History:
+    """The first point of each of as many parts of equal size, and the last of all."""
+    if len(points) <= most:
+        return points
+    size, rest = divmod(len(points), most)
+    firsts = [points[part * size + min(part, rest)] for part in range(most)]
+    return [*firsts[:-1], points[-1]]
+
+
+def _histories(
+    caller: AnyCaller, runs: Sequence[str], key: str
+) -> Iterator[tuple[str, History]]:
+    """The series of the runs that the caller may read, by run id."""
+    pks = [pk for pk in map(key_of, runs) if 0 < pk < 2**63]
+    attempts = dict(
+        runs_of(caller)
+        .filter(pk__in=pks)
+        .order_by("pk")
+        .values_list("current_attempt", "pk")
+    )
+    metrics = Metric.objects.filter(attempt__in=list(attempts), name=key)
+    by_run = {attempts[metric.attempt_id]: metric for metric in metrics}
+    for pk in sorted(by_run):
+        yield run_id_of(pk), history_of(by_run[pk])
+
+
+def _run_points(run_id: str, key: str, points: History) -> list[RunPoint]:
+    return [RunPoint(key, number_json(v), t, s, run_id) for s, t, v in points]

@@ -1,0 +1,143 @@
+"""What clients log about a run: metrics, parameters, tags, data sets and models."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.db import transaction
+
+from experiments.mlflow.batches import LogBatch
+from experiments.mlflow.callers import AnyCaller, changeable_run
+from experiments.mlflow.entities import NOTE, RUN_NAME
+from experiments.mlflow.errors import (
+    does_not_exist,
+    invalid,
+    invalid_value,
+    missing_value,
+)
+from experiments.mlflow.fields import Fields, read_object
+from experiments.models import Run, Trial
+from experiments.tracking import ingest, run_log
+from experiments.tracking.run_log import MAX_TAG_LENGTH
+
+MAX_INPUTS = 1_000
+MODEL_HISTORY = "mlflow.log-model.history"
+
+
+def store(caller: AnyCaller, batch: LogBatch) -> dict[str, Any]:
+    """Parameters first: if one is refused, nothing is stored."""
+    trial = changeable_run(caller, batch.run_id)
+    if batch.params:
+        # A sweep's trial may run again, and then log other values.
+        run_log.log_params(trial, batch.params, replace=trial.sweep_id is not None)
+    if batch.tags:
+        _set_tags(trial, dict(batch.tags))
+    if batch.points and trial.current_attempt_id:
+        asked = trial.sweep is None or not trial.sweep.launches
+        ingest.record(trial.current_attempt_id, batch.points, is_heartbeat=asked)
+    return {}
+
+
+def _set_tags(trial: Trial, tags: dict[str, str]) -> None:
+    """Name and note are columns, so that pages show them."""
+    columns = {NOTE: "note", RUN_NAME: "name"}
+    fields = {columns[tag]: tags.pop(tag) for tag in list(tags) if tag in columns}
+    if fields:
+        run_log.change_run(trial, **fields)
+    if tags:
+        run_log.set_tags(trial, tags)
+
+
+def delete_tag(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    trial = changeable_run(caller, fields.run_id())
+    key = fields.text("key", required=True)
+    if key == NOTE:
+        run_log.change_run(trial, note="")
+    elif not run_log.delete_tag(trial, key):
+        raise does_not_exist(
+            f"No tag with name: {key} in run with id {fields.run_id()}"
+        )
+    return {}
+
+
+def log_inputs(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    """Data sets. The same one again, by name and digest, gets the new tags."""
+    run_id = fields.run_id()
+    sent = fields.entries("datasets")
+    if not sent and not fields.entries("models"):
+        raise missing_value("datasets")
+    trial = changeable_run(caller, run_id)
+    known = [_input(each) for each in sent]
+    with transaction.atomic():
+        run = _locked_run(trial)
+        found = {_key(each): each for each in run.inputs}
+        found |= {_key(each): each for each in known}
+        run.inputs = [*found.values()][:MAX_INPUTS]
+        run.save(update_fields=["inputs"])
+    return {}
+
+
+def _input(sent: Any) -> dict[str, Any]:
+    dataset = sent.get("dataset") if isinstance(sent, dict) else None
+    if not isinstance(dataset, dict):
+        raise missing_value("datasets[].dataset")
+    fields = Fields(dataset)
+    names = ("name", "digest", "source_type", "source")
+    kept = {name: fields.text(name, required=True) for name in names}
+    kept |= {k: fields.text(k) for k in ("schema", "profile") if fields.given(k)}
+    tags = Fields(sent).pairs("tags")
+    return {
+        "dataset": kept,
+        "tags": [{"key": key, "value": value} for key, value in tags.items()],
+    }
+
+
+def _key(entry: dict[str, Any]) -> tuple[str, str]:
+    return entry["dataset"]["name"], entry["dataset"]["digest"]
+
+
+def log_outputs(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    """Models that the run made, each with a step."""
+    trial = changeable_run(caller, fields.run_id())
+    sent = fields.entries("models")
+    if not all(isinstance(each, dict) for each in sent):
+        raise invalid_value("models", sent)
+    made = [
+        {
+            "model_id": Fields(each).text("model_id", required=True),
+            "step": Fields(each).whole("step", 0),
+        }
+        for each in sent
+    ]
+    with transaction.atomic():
+        run = _locked_run(trial)
+        run.outputs += [each for each in made if each not in run.outputs]
+        run.outputs = run.outputs[:MAX_INPUTS]
+        run.save(update_fields=["outputs"])
+    return {}
+
+
+def log_model(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    """How clients before version 3 note a model: in a tag of the run."""
+    trial = changeable_run(caller, fields.run_id())
+    model = read_object(fields.text("model_json", required=True).encode())
+    missing = {"artifact_path", "flavors", "utc_time_created", "run_id"} - set(model)
+    if missing:
+        raise invalid(f"Model json is missing mandatory fields: {sorted(missing)}")
+    kept = {key: value for key, value in model.items() if key != "signature"}
+    with transaction.atomic():
+        run = _locked_run(trial)
+        known = json.loads(run.tags.get(MODEL_HISTORY, "[]"))
+        known += [] if kept in known else [kept]
+        # The oldest ones make room.
+        while len(known) > 1 and len(json.dumps(known)) > MAX_TAG_LENGTH:
+            known.pop(0)
+        run.tags[MODEL_HISTORY] = json.dumps(known)
+        run.save(update_fields=["tags"])
+    return {}
+
+
+def _locked_run(trial: Trial) -> Run:
+    Run.objects.get_or_create(trial=trial)
+    return Run.objects.select_for_update(of=("self",)).get(trial=trial)

@@ -1,0 +1,245 @@
+"""Logged models: what an autologging client describes before its metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from experiments import access, lifecycle
+from experiments.mlflow.batches import params_of, tags_of
+from experiments.mlflow.callers import (
+    AnyCaller,
+    TrainingCaller,
+    changeable_run,
+    check_may_change,
+    run_id_of,
+    runs_of,
+    user_only,
+)
+from experiments.mlflow.entities import CLIENT, pairs_json
+from experiments.mlflow.errors import denied, does_not_exist, invalid_value
+from experiments.mlflow.experiments import (
+    DEFAULT_ID,
+    changeable_experiment,
+    experiment_of,
+)
+from experiments.mlflow.fields import Fields, check_name, milliseconds_of
+from experiments.mlflow.filters import (
+    Attributes,
+    FilterClause,
+    OrderKey,
+    ordered,
+    page_start,
+    page_token,
+    parse_filter,
+    parse_orders,
+)
+from experiments.models import LoggedModel
+from experiments.models.trials import TrialState
+
+Status = LoggedModel.Status
+MAX_NAME, MAX_MODELS = 500, 1_000
+# By number, as some clients send it.
+NUMBERED = {1: Status.PENDING, 2: Status.READY, 3: Status.UPLOAD_FAILED}
+ATTRIBUTES = Attributes(
+    texts=("name", "model_id", "model_type", "status", "source_run_id"),
+    numbers=("creation_time", "creation_timestamp", "last_updated_timestamp"),
+)
+
+
+def create(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    """A model without a run, from a notebook, gets one that holds its files."""
+    name = fields.text("name")[:MAX_NAME] or "model"
+    texts = {
+        "name": name,
+        "kind": fields.text("model_type")[:MAX_NAME],
+        "params": params_of(fields),
+        "tags": tags_of(fields),
+    }
+    source = fields.text("source_run_id")
+    if source:
+        trial = changeable_run(caller, source)
+        if found := _sent_again(caller, trial.pk, texts):
+            return {"model": model_json(found)}
+        experiment, attempt = trial.experiment, trial.current_attempt
+    elif isinstance(caller, TrainingCaller):
+        trial, experiment = caller.trial, caller.trial.experiment
+        attempt = caller.attempt
+    else:
+        trial = None
+        experiment = changeable_experiment(
+            caller, fields.text("experiment_id") or DEFAULT_ID
+        )
+        claim = lifecycle.start_run(
+            experiment, name=name, created_by=caller.user, client=CLIENT
+        )
+        lifecycle.finish_run(claim.attempt.trial, TrialState.COMPLETED)
+        attempt = claim.attempt
+    if attempt is None:
+        raise denied("The run has no attempt that could hold the model.")
+    made = LoggedModel.objects.create(
+        experiment=experiment, source_run=trial, attempt=attempt, **texts
+    )
+    made.refresh_from_db()
+    return {"model": model_json(made)}
+
+
+def _sent_again(
+    caller: AnyCaller, run: int, texts: dict[str, Any]
+) -> LoggedModel | None:
+    """A program makes one model after another: a pending one without files, of the
+    same description, is the same request again."""
+    if not isinstance(caller, TrainingCaller):
+        return None
+    last = LoggedModel.objects.filter(source_run=run).order_by("-created_at").first()
+    if last is None or last.status != Status.PENDING:
+        return None
+    same = all(getattr(last, name) == value for name, value in texts.items())
+    files = last.attempt.artifacts.filter(path__startswith=folder_of(last))
+    return last if same and not files.exists() else None
+
+
+def folder_of(model: LoggedModel) -> str:
+    return f"models/{model.pk}/"
+
+
+def models_of(caller: AnyCaller) -> QuerySet[LoggedModel]:
+    rows = LoggedModel.objects.select_related("experiment__team", "attempt")
+    if isinstance(caller, TrainingCaller):
+        return rows.filter(source_run__in=runs_of(caller).values("pk"))
+    return rows.filter(experiment__in=access.experiments_for(caller.user).values("pk"))
+
+
+def model_of(caller: AnyCaller, model_id: str) -> LoggedModel:
+    found = models_of(caller).filter(pk=model_id).first()
+    if found is None:
+        raise does_not_exist(f"Logged model with ID '{model_id}' not found.")
+    return found
+
+
+def changeable_model(caller: AnyCaller, model_id: str) -> LoggedModel:
+    model = model_of(caller, model_id)
+    if isinstance(caller, TrainingCaller):
+        changeable_run(caller, run_id_of(model.attempt.trial_id))
+    else:
+        check_may_change(caller, model.experiment.team)
+    return model
+
+
+def get(caller: AnyCaller, fields: Fields, model_id: str) -> dict[str, Any]:
+    return {"model": model_json(model_of(caller, model_id))}
+
+
+def finalize(caller: AnyCaller, fields: Fields, model_id: str) -> dict[str, Any]:
+    model = changeable_model(caller, model_id)
+    sent = fields.data.get("status")
+    status = NUMBERED.get(sent) if isinstance(sent, int) else sent
+    if status not in Status.values:
+        raise invalid_value("status", sent)
+    LoggedModel.objects.filter(pk=model.pk).update(status=status, updated_at=Now())
+    return get(caller, fields, model_id)
+
+
+def delete(caller: AnyCaller, fields: Fields, model_id: str) -> dict[str, Any]:
+    """Its files stay with the run."""
+    user_only(caller, "delete a model")
+    changeable_model(caller, model_id).delete()
+    return {}
+
+
+def set_tags(caller: AnyCaller, fields: Fields, model_id: str) -> dict[str, Any]:
+    model = changeable_model(caller, model_id)
+    return {"model": model_json(_updated(model, "tags", tags_of(fields)))}
+
+
+def delete_tag(
+    caller: AnyCaller, fields: Fields, model_id: str, key: str
+) -> dict[str, Any]:
+    model = changeable_model(caller, model_id)
+    if check_name("key", key) not in model.tags:
+        raise does_not_exist(f"No tag with key {key!r} on model '{model_id}'.")
+    _updated(model, "tags", {key: None})
+    return {}
+
+
+def log_params(caller: AnyCaller, fields: Fields, model_id: str) -> dict[str, Any]:
+    _updated(changeable_model(caller, model_id), "params", params_of(fields))
+    return {}
+
+
+def _updated(model: LoggedModel, column: str, pairs: dict[str, Any]) -> LoggedModel:
+    """None removes an entry."""
+    with transaction.atomic():
+        row = LoggedModel.objects.select_for_update(of=("self",)).get(pk=model.pk)
+        known = {**getattr(row, column), **pairs}
+        setattr(row, column, {k: v for k, v in known.items() if v is not None})
+        row.updated_at = timezone.now()
+        row.save(update_fields=[column, "updated_at"])
+    return row
+
+
+def search(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+    most = fields.max_results(100, MAX_MODELS)
+    start = page_start(fields.text("page_token"))
+    clauses = parse_filter(fields.text("filter"), ATTRIBUTES)
+    sent = [each for each in fields.entries("order_by") if isinstance(each, dict)]
+    texts = [_order_text(Fields(each)) for each in sent]
+    orders = parse_orders(texts, ATTRIBUTES)
+    named = [experiment_of(caller, e).pk for e in fields.texts("experiment_ids")[:100]]
+    rows = list(models_of(caller).filter(experiment__in=named))
+    for clause in clauses:
+        rows = [row for row in rows if clause.holds(_value(row, clause))]
+    found = ordered(rows, orders, _value)[start : start + most + 1]
+    answer: dict[str, Any] = {}
+    if found:
+        answer["models"] = [model_json(each) for each in found[:most]]
+    if len(found) > most:
+        answer["next_page_token"] = page_token(start + most)
+    return answer
+
+
+def _order_text(order: Fields) -> str:
+    way = "DESC" if order.data.get("ascending") is False else "ASC"
+    return f"{order.text('field_name', required=True)} {way}"
+
+
+def _value(model: LoggedModel, wanted: FilterClause | OrderKey) -> Any:
+    if wanted.kind == "tag":
+        return model.tags.get(wanted.key)
+    if wanted.kind == "param":
+        return model.params.get(wanted.key)
+    if wanted.kind != "attribute":
+        return None
+    info = model_json(model)["info"]
+    info["creation_time"] = info["creation_timestamp"] = info["creation_timestamp_ms"]
+    info["last_updated_timestamp"] = info["last_updated_timestamp_ms"]
+    return info.get(wanted.key)
+
+
+def model_json(model: LoggedModel) -> dict[str, Any]:
+    info = {
+        "model_id": model.pk,
+        "experiment_id": str(model.experiment_id),
+        "name": model.name,
+        "creation_timestamp_ms": milliseconds_of(model.created_at),
+        "last_updated_timestamp_ms": milliseconds_of(model.updated_at),
+        "artifact_uri": (
+            f"mlflow-artifacts:/{model.experiment_id}/models/{model.pk}/artifacts"
+        ),
+        "status": model.status,
+    }
+    if model.kind:
+        info["model_type"] = model.kind
+    if model.source_run_id is not None:
+        info["source_run_id"] = run_id_of(model.source_run_id)
+    if model.tags:
+        info["tags"] = pairs_json(model.tags)
+    return {"info": info, "data": _model_data(model)}
+
+
+def _model_data(model: LoggedModel) -> dict[str, Any]:
+    return {"params": pairs_json(model.params)} if model.params else {}
