@@ -23,6 +23,7 @@ PAGES = (
     "sweep.views",
     "sweep.best_configuration",
     "trial.views",
+    "run.views",
     "requests.views",
     "compare.views",
     "teams.views",

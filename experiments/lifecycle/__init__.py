@@ -41,6 +41,7 @@ from experiments.lifecycle.requests import add_requests, make_room, withdraw_req
 from experiments.lifecycle.runs import (
     RUN_ENDS,
     RUN_STARTED,
+    TRASH_DAYS,
     claim_of_run,
     end_run_by_hand,
     finish_run,

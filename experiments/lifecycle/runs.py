@@ -23,6 +23,8 @@ from experiments.models.trials import AttemptState, TrialState
 logger = logging.getLogger(__name__)
 
 RUN_STARTED = "run started"
+# How long a deleted run can be restored.
+TRASH_DAYS = 7
 RUN_ENDS = frozenset({TrialState.COMPLETED, TrialState.FAILED, TrialState.CANCELLED})
 
 
@@ -103,8 +105,7 @@ def finish_run(
 def end_run_by_hand(trial: Trial, state: TrialState, *, actor: User) -> bool:
     """End a run for a person. Its program, if it still runs, is asked to stop in the
     reply to its next report. A silent run ends at its last sign of life."""
-    word = "failed" if state == TrialState.FAILED else "ended"
-    message = f"Marked as {word} by {actor.display_name}."
+    message = f"Marked as {state} by {actor.display_name}."
     attempt = trial.current_attempt
     last = attempt.heartbeat_at if attempt else None
     with transaction.atomic():

@@ -225,7 +225,8 @@ class Trial(Configuration):
         return bool(self.stop_reason) and not self.has_ended
 
     def get_absolute_url(self) -> str:
-        return reverse("trial_detail", args=(self.pk,))
+        name = "trial_detail" if self.sweep_id else "run_detail"
+        return reverse(name, args=(self.pk,))
 
 
 class AttemptState(models.TextChoices):

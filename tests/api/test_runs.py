@@ -49,6 +49,7 @@ def test_a_run_starts_in_an_experiment_that_it_creates(
 ) -> None:
     assert Experiment.objects.get(team=team).name == "digits"
     assert run["state"] == "running"
+    assert run["url"].endswith(f"/runs/{run['id']}/")
     assert run["params"] == {"C": "10", "kernel": "rbf"}
     assert (run["created_by"], run["team"]) == ("ada", "physics")
     read = api.get(path(run)).json()

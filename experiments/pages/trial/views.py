@@ -52,6 +52,8 @@ def _context(request: HttpRequest, detail: TrialDetail) -> dict[str, Any]:
 
 def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
     trial = _trial(request, pk)
+    if trial.sweep_id is None:
+        return redirect(trial)
     mark = mark_of(trial)
     before, after = neighbors(trial)
     context = _context(request, detail_of(trial))

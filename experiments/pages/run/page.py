@@ -1,0 +1,265 @@
+"""What the templates of a single run's page show, in a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Exists, OuterRef
+from django.http import QueryDict
+from django.urls import reverse
+
+from experiments.models import Artifact, Metric, Sweep, Trial
+from experiments.models.trials import TRIAL_RANKED, TrialState
+from experiments.pages.curves import (
+    Group,
+    Points,
+    goal_of,
+    groups_of,
+    matching,
+    points_of,
+)
+from experiments.pages.trial.page import MAX_OUTPUTS, missing_words
+from experiments.tracking.spaces import trial_params
+from experiments.tracking.training_time import attempt_seconds
+
+# More charts than this load slowly; a text in the name picks others.
+MAX_CHARTS = 12
+MAX_CHILDREN = 50
+# After these times without a report the page says so, and that it probably has ended.
+SILENT_AFTER, ENDED_AFTER = timedelta(minutes=5), timedelta(hours=24)
+# Tags and metrics of MLflow's own and of the machine have other places.
+OWN_PREFIX, SYSTEM_PREFIX = "mlflow.", "system/"
+SOURCES = {
+    "mlflow.source.name": "source",
+    "mlflow.source.git.commit": "commit",
+    "mlflow.source.branch": "branch",
+    "mlflow.user": "user",
+}
+
+# The parts of the page that its feed may replace, each with its own template.
+PARTS = ("head", "tiles", "metrics", "parameters", "children", "source")
+SHARED_PARTS = ("outputs",)
+
+
+START_LINES = """import mlflow
+with mlflow.start_run(run_id="{:032x}"):
+    mlflow.log_metric("accuracy", 0.93, step=1)"""
+
+
+@dataclass(frozen=True)
+class RunParameter:
+    """``best``: the value of the best trial; None where it is not set."""
+
+    name: str
+    value: str | None
+    best: Any
+
+    @property
+    def differs(self) -> bool:
+        return self.best is not None and str(self.best) != self.value
+
+
+@dataclass(frozen=True)
+class RunChart:
+    """One chart; its model is in the page's models under ``id``."""
+
+    id: str
+    title: str
+    last: Sequence[Metric]
+
+
+@dataclass(frozen=True)
+class RunStanding:
+    """The run beside the trials of its experiment's newest sweep that has values of a
+    metric that the run reports. ``ahead`` of its ``ranked`` trials are better."""
+
+    sweep: Sweep
+    value: float
+    best: Trial
+    ahead: int
+    ranked: int
+
+    @property
+    def gap(self) -> float:
+        """How much better than the best trial; below 0: worse."""
+        sign = 1 if self.sweep.goal == "maximize" else -1
+        return sign * (self.value - (self.best.value or 0.0))
+
+
+def standing_of(run: Trial, metrics: Sequence[Metric]) -> RunStanding | None:
+    """In at most three queries."""
+    by_name = {metric.name: metric for metric in metrics}
+    ranked = Trial.objects.filter(
+        sweep=OuterRef("pk"), value__isnull=False, state__in=TRIAL_RANKED
+    )
+    sweeps = Sweep.objects.filter(
+        Exists(ranked), experiment=run.experiment_id, primary_metric__in=by_name
+    )
+    newest = sweeps.select_related("experiment").order_by("-number")
+    sweep = newest.first() if by_name else None
+    value = best_value(by_name[sweep.primary_metric], sweep.goal) if sweep else None
+    if sweep is None or value is None:
+        return None
+    trials = sweep.trials.ranked(sweep.goal).select_related("sweep__experiment")
+    best = trials.first()
+    if best is None:
+        return None
+    better = "value__gt" if sweep.goal == "maximize" else "value__lt"
+    ahead = trials.filter(**{better: value}).count()
+    return RunStanding(sweep, value, best, ahead, trials.count())
+
+
+def best_value(metric: Metric, goal: str) -> float | None:
+    return metric.high if goal == "maximize" else metric.low
+
+
+@dataclass(frozen=True)
+class RunWords:
+    """What a run does or how it ended, in a sentence. ``is_silent``: it may have ended
+    without a word."""
+
+    lead: str
+    note: str
+    since: datetime | None = None
+    is_silent: bool = False
+
+
+def words_of(run: Trial, now: datetime) -> RunWords:
+    attempt = run.current_attempt
+    seen = attempt.heartbeat_at if attempt else None
+    if run.state != TrialState.RUNNING:
+        leads = {TrialState.FAILED: "It failed", TrialState.CANCELLED: "It was ended"}
+        lead = leads.get(TrialState(run.state), "It completed")
+        return RunWords(lead, run.message, run.ended_at)
+    silence = now - seen if seen else timedelta()
+    if silence < SILENT_AFTER:
+        return RunWords("It is running", "Last sign", seen)
+    if silence < ENDED_AFTER:
+        note = "Its program sends nothing, or has ended. Points that come are stored."
+        return RunWords("No sign for a while", note, seen, is_silent=True)
+    note = (
+        "Its program has probably ended without saying so. Mark the run as ended if you"
+        " know how it went; what it logged is kept."
+    )
+    return RunWords("No sign for over a day", note, seen, is_silent=True)
+
+
+def run_context(
+    run: Trial, query: QueryDict, now: datetime
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the page shows, and the models of its charts by id."""
+    attempt = run.current_attempt
+    every = list(Metric.objects.filter(attempt=attempt, count__gt=0).order_by("name"))
+    metrics = [each for each in every if not each.name.startswith(SYSTEM_PREFIX)]
+    groups, wanted = groups_of(metrics), query.get("metric", "")
+    shown = (matching(groups, wanted) if wanted else groups)[:MAX_CHARTS]
+    models = chart_models(shown)
+    standing = standing_of(run, metrics)
+    context = {
+        "trial": run,
+        "run": run.run,
+        "attempt": attempt,
+        "creator": run.run.created_by,
+        "elapsed": attempt_seconds(attempt, now),
+        "words": words_of(run, now),
+        "standing": standing,
+        "main": main_metric(metrics, standing),
+        "last_step": max((m.last_step or 0 for m in metrics), default=0),
+        "point_count": sum(metric.count for metric in metrics),
+        "metric_count": len(metrics),
+        "group_count": len(groups),
+        "charts": [
+            RunChart(name, group.title, group.metrics)
+            for name, group in zip(models, shown, strict=True)
+        ],
+        "wanted": wanted,
+        "parameters": parameter_rows(run, standing.best if standing else None),
+        "tags": visible_tags(run),
+        "sources": source_rows(run),
+        "children": child_rows(run),
+        "compare_url": compare_url(run, standing),
+        "missing": missing_words(attempt),
+        "unkept": attempt.not_kept if attempt else "",
+        "outputs": _outputs(run),
+        "start_tabs": start_tabs(run),
+    }
+    return context, models
+
+
+def main_metric(
+    metrics: Sequence[Metric], standing: RunStanding | None
+) -> Mapping[str, Any] | None:
+    """The metric that the first tile shows: the sweep's, else the first by name."""
+    wanted = standing.sweep.primary_metric if standing else ""
+    named = (metric for metric in metrics if metric.name == wanted)
+    metric = next(named, next(iter(metrics), None))
+    if metric is None:
+        return None
+    goal = standing.sweep.goal if standing else goal_of(metric.name)
+    return {"metric": metric, "best": best_value(metric, goal)}
+
+
+def chart_models(groups: Sequence[Group]) -> dict[str, Any]:
+    """Models of static/js/charts/lines.js by the chart's id."""
+    points = points_of([metric for group in groups for metric in group.metrics])
+    return {
+        f"run-chart-{place}": {"xLabel": "step", "series": _series(group, points)}
+        for place, group in enumerate(groups)
+    }
+
+
+def _series(group: Group, points: Mapping[int, Points]) -> list[dict[str, Any]]:
+    return [{"name": each.name, "points": points[each.pk]} for each in group.metrics]
+
+
+def parameter_rows(run: Trial, best: Trial | None) -> list[RunParameter]:
+    """As they were logged; then those that only the best trial has."""
+    own: Mapping[str, str] = run.run.params
+    others = trial_params(best) if best else {}
+    return [
+        RunParameter(name, own.get(name), others.get(name))
+        for name in dict.fromkeys([*own, *others])
+    ]
+
+
+def visible_tags(run: Trial) -> list[tuple[str, str]]:
+    tags: Mapping[str, str] = run.run.tags
+    return [(k, v) for k, v in tags.items() if not k.startswith(OWN_PREFIX)]
+
+
+def source_rows(run: Trial) -> list[tuple[str, str]]:
+    """Where it ran, as its program says."""
+    tags: Mapping[str, str] = run.run.tags
+    client = run.current_attempt.client if run.current_attempt else ""
+    said = [(words, tags[name]) for name, words in SOURCES.items() if tags.get(name)]
+    return [*([("logged through", client)] if client else []), *said]
+
+
+def child_rows(run: Trial) -> list[Trial]:
+    """Its nested runs, the oldest first."""
+    own = Trial.objects.kept().filter(run__parent=run.pk, sweep=None)
+    return list(own.select_related("run", "current_attempt").order_by("pk"))[
+        :MAX_CHILDREN
+    ]
+
+
+def compare_url(run: Trial, standing: RunStanding | None) -> str:
+    ids = [*([standing.best.pk] if standing else []), run.pk]
+    query = urlencode({"trials": ",".join(map(str, ids))}, safe=",")
+    return f"{reverse('compare')}?{query}"
+
+
+def start_tabs(run: Trial) -> list[dict[str, str]]:
+    """The lines of Python that log to the run."""
+    code = START_LINES.format(run.pk)
+    return [{"id": "mlflow", "name": "MLflow", "code": code}]
+
+
+def _outputs(run: Trial) -> list[Artifact]:
+    if run.current_attempt is None or run.files_deletion_requested_at:
+        return []
+    return list(run.current_attempt.artifacts.all()[:MAX_OUTPUTS])

@@ -1,0 +1,157 @@
+"""A single run: its page, its live feed, and what people do with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+
+from experiments import access, lifecycle
+from experiments.models import Event, Trial
+from experiments.models.trials import TrialState
+from experiments.pages.frame import (
+    Confirmation,
+    ask,
+    form_page,
+    get,
+    get_or_post,
+    live_parts,
+    parts_feed,
+    post,
+    render_parts,
+)
+from experiments.pages.run.forms import EndForm, RunForm, own_tags
+from experiments.pages.run.page import (
+    MAX_CHARTS,
+    PARTS,
+    SHARED_PARTS,
+    run_context,
+    visible_tags,
+)
+from experiments.pages.trial.detail import mark_of
+from experiments.tracking import run_log
+
+
+def _run(request: HttpRequest, pk: int, *, trashed: bool = False) -> Trial:
+    """The run, if the viewer may see it; its team goes into the top bar."""
+    runs = access.trials_for(access.viewer(request), trashed=trashed)
+    joined = ("run__created_by", "run__parent__run", "current_attempt")
+    run = access.found_or_404(runs.filter(sweep=None).select_related(*joined), pk=pk)
+    request.team = run.experiment.team  # type: ignore[attr-defined]
+    return run
+
+
+def _steered(request: HttpRequest, pk: int, *, trashed: bool = False) -> Trial:
+    run = _run(request, pk, trashed=trashed)
+    if not access.can_steer(access.viewer(request), run.experiment.team):
+        raise PermissionDenied
+    return run
+
+
+def _context(request: HttpRequest, run: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
+    context, models = run_context(run, request.GET, timezone.now())
+    steers = access.can_steer(access.viewer(request), run.experiment.team)
+    return {**context, "can_steer": steers}, models
+
+
+def _parts(context: dict[str, Any]) -> dict[str, str]:
+    own = render_parts("run", PARTS, context)
+    return own | render_parts("trial", SHARED_PARTS, context)
+
+
+def run_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    run = _run(request, pk)
+    mark = mark_of(run)
+    context, models = _context(request, run)
+    context |= live_parts(mark, _parts(context))
+    # Also for charts that come later.
+    names = (f"run-chart-{place}" for place in range(MAX_CHARTS))
+    context["models"] = [(f"{name}-model", models.get(name)) for name in names]
+    return render(request, "experiments/run/detail.html", context)
+
+
+def run_feed(request: HttpRequest, pk: int) -> JsonResponse:
+    """The parts of the page that have changed ``?since=``, and its charts."""
+    run = _run(request, pk)
+
+    def read() -> tuple[dict[str, str], dict[str, Any]]:
+        context, models = _context(request, run)
+        return _parts(context), {"charts": models}
+
+    return parts_feed(request, mark_of(run), read, final=run.has_ended)
+
+
+def run_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    run = _steered(request, pk)
+    shown = dict(visible_tags(run))
+    before = {"name": run.run.name, "note": run.run.note, "tags": shown}
+    form = RunForm(request.POST or None, initial=before)
+    if request.method != "POST" or not form.is_valid():
+        return form_page(request, "experiments/run/edit.html", form, trial=run)
+    found = {**form.cleaned_data}
+    found["tags"] = own_tags(run, shown) | found["tags"]
+    with transaction.atomic():
+        run_log.change_run(run, **found)
+        actor, names = access.viewer(request), ", ".join(form.changed_data)
+        Event.log("run changed", f"{run.label}: {names}", actor=actor, trial=run)
+    return redirect(run)
+
+
+def run_end(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET asks how it ended. What it logged is kept."""
+    run = _steered(request, pk)
+    form = EndForm(request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        return form_page(request, "experiments/run/end.html", form, trial=run)
+    state = TrialState(form.cleaned_data["state"])
+    if not lifecycle.end_run_by_hand(run, state, actor=access.viewer(request)):
+        messages.info(request, f"{run.label} had already ended.")
+    return redirect(run)
+
+
+def run_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET asks first."""
+    run = _steered(request, pk)
+    if request.method != "POST":
+        return ask(request, delete_question(run))
+    lifecycle.trash_run(run, actor=access.viewer(request))
+    messages.success(request, f"{run.label} was moved to the trash.")
+    return redirect(f"{run.experiment.get_absolute_url()}?trash")
+
+
+def delete_question(run: Trial) -> Confirmation:
+    running = "" if run.has_ended else " It is marked as cancelled."
+    return Confirmation(
+        confirm_id="delete-run",
+        title=f"Delete run {run.label}?",
+        text=f"It goes to the trash of its experiment, from where it can be restored"
+        f" for {lifecycle.TRASH_DAYS} days.{running}",
+        rows=(),
+        action=reverse("run_delete", args=(run.pk,)),
+        verb="Delete run",
+        keep="Keep run",
+        keep_url=run.get_absolute_url(),
+    )
+
+
+def run_restore(request: HttpRequest, pk: int) -> HttpResponse:
+    run = _steered(request, pk, trashed=True)
+    if lifecycle.restore_run(run, actor=access.viewer(request)):
+        messages.success(request, f"{run.label} was restored.")
+    return redirect(run)
+
+
+urlpatterns = [
+    get("runs/<int:pk>/", run_detail, "run_detail"),
+    get("runs/<int:pk>/feed.json", run_feed, "run_feed"),
+    get_or_post("runs/<int:pk>/edit/", run_edit, "run_edit"),
+    get_or_post("runs/<int:pk>/end/", run_end, "run_end"),
+    get_or_post("runs/<int:pk>/delete/", run_delete, "run_delete"),
+    post("runs/<int:pk>/restore/", run_restore, "run_restore"),
+]

@@ -1,0 +1,16 @@
+// A run's page: its charts, and parts that stay fresh while it runs.
+
+import { releaseCharts, showModels } from "../charts/live_models.js";
+import { mountCharts } from "../charts/mount.js";
+import { showParts } from "../parts.js";
+import { startLive } from "../poll.js";
+
+const page = document.querySelector("[data-run]");
+
+function show({ parts, charts }) {
+  showParts(parts, { root: page, release: releaseCharts });
+  if (charts) showModels(charts);
+}
+
+mountCharts();
+if ("livePage" in page.dataset) startLive(page.dataset.feed, show, { since: page.dataset.since });
