@@ -12,6 +12,7 @@ from pathlib import Path
 from subprocess import SubprocessError
 
 from experiments.runner import ends, processes
+from experiments.runner.collectors.collecting import Collectors
 from experiments.runner.command import resolve, start_problem
 from experiments.runner.delivery import AttemptContext, Delivery
 from experiments.runner.ends import KeptEnd
@@ -48,7 +49,7 @@ from experiments.runner.retry import Retry
 from experiments.runner.signals import Signals
 from experiments.runner.site import Site
 from experiments.runner.spec import NOTHING_PREPARED, AttemptSpec, Prepared
-from experiments.runner.spool import SpoolSender
+from experiments.runner.spool import SpoolSender, SpoolWriter
 from experiments.runner.uploads import LogUpload, OutputUploads, UploadThread
 from experiments.runner.walls import Walls, WallsError, walls_for
 from experiments.runner.watch import LAST_LINES, Watch
@@ -231,6 +232,7 @@ class AttemptRun:
             tree.kill()
         if outcome.cause != STALE:
             at_site = self._uploads.at_site()
+            self._context.collectors.finish()
             end = KeptEnd(self._spec, outcome, at_site, self._log.dropped)
             ends.keep(end, self._folder)
             outcome = self._explained(outcome)
@@ -312,6 +314,7 @@ class AttemptRun:
     @cached_property
     def _context(self) -> AttemptContext:
         """Made once, after the log file: it knows what has been sent already."""
+        collected = SpoolSender(self._folder.collected, self._site, collected=True)
         return AttemptContext(
             spec=self._spec,
             folder=self._folder,
@@ -321,6 +324,14 @@ class AttemptRun:
             log=self._log,
             log_upload=LogUpload(self._folder.log, self._site),
             spool=SpoolSender(self._folder.spool, self._site),
+            collected=collected,
+            collectors=Collectors(
+                self._spec.collectors,
+                work=self._folder.work,
+                send=SpoolWriter(self._folder.collected).add,
+                reported=collected.reported,
+                note=self._log.note,
+            ),
         )
 
     @cached_property

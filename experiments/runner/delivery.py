@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from experiments.runner.collectors.collecting import Collectors
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder, size_in_words
+from experiments.runner.log_marks import Stream
 from experiments.runner.logs import OutputLog
 from experiments.runner.outcome import AttemptOutcome, Lease, finish_report
 from experiments.runner.outputs import (
@@ -40,6 +42,13 @@ class AttemptContext:
     log: OutputLog
     log_upload: LogUpload
     spool: SpoolSender
+    collected: SpoolSender
+    collectors: Collectors
+
+    def take_output(self, data: bytes, stream: Stream = Stream.OUT) -> None:
+        """What the training process has printed."""
+        self.log.feed(data, stream)
+        self.collectors.feed(data, stream)
 
 
 class Delivery:
@@ -64,6 +73,7 @@ class Delivery:
         )
         self._close_log(outcome, collection)
         self._send_all(self._context.spool.send_next)
+        self._send_all(self._context.collected.send_next)
         for sentence in (*self._refused_points(), *self._lost_points()):
             self._context.log.note(sentence)
         failpoint("finish.points")
@@ -137,7 +147,8 @@ class Delivery:
         return f"{names} {was} being written at the end, so no later attempt resumes it"
 
     def _refused_points(self) -> Iterator[str]:
-        for name, reason in self._context.spool.refused.items():
+        refused = self._context.spool.refused | self._context.collected.refused
+        for name, reason in refused.items():
             yield f"points of {name!r} were refused: {reason}"
 
     def _lost_points(self) -> Iterator[str]:
@@ -146,7 +157,7 @@ class Delivery:
                 f"{count:,} metric points are lost: they could be neither sent nor"
                 " kept on the worker's disk, which was full, or too many waited"
             )
-        if count := self._context.spool.dropped:
+        if count := self._context.spool.dropped + self._context.collected.dropped:
             yield f"{count:,} metric points that waited on the worker were unusable"
 
     def _lost_output(self) -> Iterator[str]:

@@ -57,6 +57,8 @@ class AttemptFolder:
     notes = Inside("notes")
     # Reports that the training process could not deliver, as JSON lines.
     spool = Inside("notes/spool.jsonl")
+    # Points that were collected, or that stand-ins report, as JSON lines.
+    collected = Inside("notes/collected.jsonl")
     # Exists once the script has used the client, which notices a stop request. Its size
     # is the number of points that the client could neither send nor keep.
     client = Inside("notes/spool.jsonl.client")

@@ -103,6 +103,8 @@ class HeartbeatThread(threading.Thread):
             self._log_at = now + LOG_EVERY
         self._context.spool.send_forgotten()
         self._take(self._context.spool.stop)
+        self._context.collected.send_next()
+        self._take(self._context.collected.stop)
 
     def _beat(self, now: float) -> None:
         spread = random.uniform(1 - SPREAD, 1.0)  # noqa: S311 - only spreads the load

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.runner.errors import Refused, SiteAway, Stop
@@ -14,10 +14,12 @@ MAX_PHASE = 100
 
 @dataclass(frozen=True)
 class PointsReply:
-    """The request to stop, if there is one, and why points were refused, by name."""
+    """The request to stop, if there is one, and why points were refused, by name;
+    `reported` are names of collected points that the script reports itself."""
 
     stop: Stop | None
     refused: Mapping[str, str]
+    reported: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,22 @@ class Site:
             body["phase"] = phase[:MAX_PHASE]
         return _stop_from(self._attempt.send_json("heartbeat", body).get("stop"))
 
-    def send_points(self, points: Sequence[Mapping[str, object]]) -> PointsReply:
-        """Send metric points; sending one again does no harm."""
-        answer = self._attempt.send_json("metrics", {"points": list(points)})
+    def send_points(
+        self, points: Sequence[Mapping[str, object]], *, collected: bool = False
+    ) -> PointsReply:
+        """Send metric points; sending one again does no harm. Those that were
+        `collected` count unless the script reports the same names itself."""
+        body: dict[str, object] = {"points": list(points)}
+        if collected:
+            body["collected"] = True
+        answer = self._attempt.send_json("metrics", body)
         names = answer.get("refused") or ()
         refused = {str(each["name"]): str(each["reason"]) for each in names}
+        reported = frozenset(map(str, answer.get("reported") or ()))
         if not answer.get("stop"):
-            return PointsReply(None, refused)
+            return PointsReply(None, refused, reported)
         reason = str(answer.get("reason") or "the site asked the trial to stop")
-        return PointsReply(Stop(reason=reason, message=reason), refused)
+        return PointsReply(Stop(reason=reason, message=reason), refused, reported)
 
     def send_log(self, sequence: int, data: bytes) -> StoredLog:
         """Append raw output; returns what the site has now."""

@@ -9,6 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from experiments.runner.collectors.collecting import (
+    CollectorSettings,
+    read_collectors,
+)
 from experiments.runner.limits import NO_LIMITS, TrialLimits, read_limits
 from experiments.runner.sources import (
     Checkpoint,
@@ -55,6 +59,7 @@ class AttemptSpec:
     grace: float
     limits: TrialLimits = NO_LIMITS
     resume_from: Checkpoint | None = None
+    collectors: CollectorSettings | None = None
     heartbeat_seconds: float
     lease_seconds: float | None = None
     rides_out: bool = False
@@ -91,6 +96,7 @@ def parse_spec(text: bytes | str) -> AttemptSpec:
         grace=_number(fields, "grace", 10),
         limits=_source(read_limits, fields.get("limits")),
         resume_from=_source(read_checkpoint, fields.get("resume_from")),
+        collectors=read_collectors(fields.get("collectors")),
         lease_seconds=_optional_number(fields, "lease_seconds"),
         rides_out=fields.get("when_cut_off") == "ride_out",
         heartbeat_seconds=max(0.05, _number(fields, "heartbeat_seconds", 5)),

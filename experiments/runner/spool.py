@@ -15,7 +15,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -31,19 +31,26 @@ MAX_REFUSED = 20
 QUIET_SECONDS = 15.0
 MAX_LOCK_SECONDS, LOCK_PAUSE = 2.0, 0.01
 NON_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
+MAX_SPOOL, MAX_IN_MEMORY = 32 << 20, 10_000
 
 
 class SpoolSender:
-    """Sends the spool of one attempt, batch by batch; usable from two threads."""
+    """Sends a spool of one attempt, batch by batch; usable from two threads.
 
-    def __init__(self, spool: Path, site: Site) -> None:
+    `collected`: its points are the runner's own findings.
+    """
+
+    def __init__(self, spool: Path, site: Site, *, collected: bool = False) -> None:
         self.dropped = 0
+        # The names among collected points that the script reports itself.
+        self.reported: set[str] = set()
         # Why the site refused points, by name; the site has the full account.
         self.refused: dict[str, str] = {}
         self.stop: Stop | None = None
         self._spool = spool
         self._own = spool.with_name(f"{spool.name}.runner.sending")
         self._site = site
+        self._collected = collected
         self._offset = 0
         self._current: Path | None = None
         self._guard = threading.Lock()
@@ -62,7 +69,7 @@ class SpoolSender:
                 self._send_batch(self._current)
 
     def send_next(self) -> bool:
-        """After training: send one batch; False when nothing is left.
+        """Send one batch, whoever may still write; False when nothing is left.
 
         Raises SiteError; the same batch is then sent again by the next call.
         """
@@ -114,14 +121,47 @@ class SpoolSender:
 
     def _deliver(self, points: Sequence[Mapping[str, object]]) -> None:
         try:
-            reply = self._site.send_points(points)
+            reply = self._site.send_points(points, collected=self._collected)
         except Refused as problem:
             logger.warning("%d spooled points were refused: %s", len(points), problem)
             self.dropped += len(points)
             return
         self.stop = reply.stop or self.stop
+        self.reported |= set(reply.reported)
         room = MAX_REFUSED - len(self.refused)
         self.refused |= dict(islice(reply.refused.items(), room))
+
+
+class SpoolWriter:
+    """Adds the runner's own points to a spool; what the disk does not take waits in
+    memory."""
+
+    def __init__(self, spool: Path) -> None:
+        self.lost = 0
+        self._spool = spool
+        self._waiting: list[str] = []
+
+    def add(self, points: Iterable[Mapping[str, object]]) -> None:
+        self._waiting += (json.dumps(point) + "\n" for point in points)
+        try:
+            with _locked(self._spool, seconds=MAX_LOCK_SECONDS):
+                self._write()
+        except OSError as problem:
+            logger.warning("collected points wait in memory: %s", problem)
+        self.lost += len(self._waiting[MAX_IN_MEMORY:])
+        del self._waiting[MAX_IN_MEMORY:]
+
+    def _write(self) -> None:
+        data = "".join(self._waiting).encode()
+        with self._spool.open("ab", 0) as file:
+            end = file.tell()
+            if end + len(data) > MAX_SPOOL:
+                raise OSError("too many points wait")
+            if file.write(data) < len(data):
+                # Half a line would spoil the next one.
+                file.truncate(end)
+                raise OSError("no room on the disk")
+        self._waiting.clear()
 
 
 @contextlib.contextmanager

@@ -62,10 +62,10 @@ class Watch:
         self._heartbeat = heartbeat
         self._parent = parent
         self._outputs: dict[int, Callable[[bytes], None]] = {
-            tree.output: context.log.feed
+            tree.output: context.take_output
         }
         if tree.errors is not None:
-            self._outputs[tree.errors] = partial(context.log.feed, stream=Stream.ERR)
+            self._outputs[tree.errors] = partial(context.take_output, stream=Stream.ERR)
         self._stopping = StopSchedule()
         self._stop_seen: Stop | None = None
         self._terminations = 0
@@ -94,6 +94,7 @@ class Watch:
         self._check_timeout(now)
         self._check_memory(now)
         self._check_lease(now)
+        self._context.collectors.poll(now)
 
     def _check_release(self, now: float) -> None:
         if self._parent_is_gone() and not self._signals.terminations:
@@ -222,6 +223,7 @@ class Watch:
         times = [
             self._stopping.next_time(),
             self._memory.next_time(),
+            self._context.collectors.next_time(),
             self._cut_off_at(),
         ]
         if not self._stopping.cause:
