@@ -81,6 +81,10 @@ def attempt_spec(claim: Claim) -> dict[str, Any]:
         "folders": [str(folder) for folder in _pool(attempt).folders],
         "resume_from": _resume_from(attempt),
         "limits": _limits(sweep),
+        "collectors": {
+            "primary_metric": sweep.primary_metric,
+            "metrics_collector": sweep.definition.get("metrics_collector"),
+        },
         "when_cut_off": sweep.when_cut_off,
         "outputs_limit_bytes": sweep.outputs_limit,
         "log_limit_bytes": settings.LOG_LIMIT_BYTES,

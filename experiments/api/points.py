@@ -117,6 +117,12 @@ class PointsIn(Schema):
         return good, [each for each in read if isinstance(each, RefusedPoint)]
 
 
+class CollectedIn(PointsIn):
+    collected: Annotated[
+        bool, Field(description="by the runner, not reported by the script")
+    ] = False
+
+
 class RefusedOut(Schema):
     """Points of one name that were not stored."""
 
@@ -136,13 +142,19 @@ class ReplyOut(Schema):
         list[RefusedOut],
         Field(description="left out if every point was stored"),
     ] = []
+    reported: Annotated[
+        list[str],
+        Field(
+            description="names of collected points that the script reports itself, so"
+            " these were not stored; usually left out"
+        ),
+    ] = []
 
     @classmethod
     def of(cls, reply: Reply) -> ReplyOut:
-        if not reply.refused:
-            return cls(stop=reply.stop, reason=reply.reason)
-        return cls(
-            stop=reply.stop,
-            reason=reply.reason,
-            refused=RefusedOut.of(reply.refused),
-        )
+        out = cls(stop=reply.stop, reason=reply.reason)
+        if reply.refused:
+            out.refused = RefusedOut.of(reply.refused)
+        if reply.reported:
+            out.reported = list(reply.reported)
+        return out

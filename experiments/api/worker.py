@@ -23,7 +23,7 @@ from experiments.api.auth import (
     running_attempt,
 )
 from experiments.api.errors import ApiError, BodyParser, add_error_handlers
-from experiments.api.points import PointsIn, ReplyOut
+from experiments.api.points import CollectedIn, ReplyOut
 from experiments.api.worker_hosts import (
     WITHOUT_NUL,
     Bytes,
@@ -99,9 +99,12 @@ def _stop_of(attempt: Attempt) -> dict[str, Any] | None:
 
 
 @api.post("/attempts/{attempt_id}/metrics", response=ReplyOut, exclude_unset=True)
-def metrics(request: HttpRequest, attempt_id: int, body: PointsIn) -> ReplyOut:
+def metrics(request: HttpRequest, attempt_id: int, body: CollectedIn) -> ReplyOut:
+    """Store points of the script's spool, or those that the runner has collected."""
     points, refused = body.split()
-    return ReplyOut.of(ingest.record(attempt_id, points, refused=refused))
+    return ReplyOut.of(
+        ingest.record(attempt_id, points, refused=refused, collected=body.collected)
+    )
 
 
 @api.post("/attempts/{attempt_id}/log")

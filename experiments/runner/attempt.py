@@ -328,7 +328,7 @@ class AttemptRun:
             collectors=Collectors(
                 self._spec.collectors,
                 work=self._folder.work,
-                send=SpoolWriter(self._folder.collected).add,
+                spool=SpoolWriter(self._folder.collected),
                 reported=collected.reported,
                 note=self._log.note,
             ),

@@ -152,7 +152,7 @@ class Delivery:
             yield f"points of {name!r} were refused: {reason}"
 
     def _lost_points(self) -> Iterator[str]:
-        if count := self._context.folder.lost_points():
+        if count := self._context.folder.lost_points() + self._context.collectors.lost:
             yield (
                 f"{count:,} metric points are lost: they could be neither sent nor"
                 " kept on the worker's disk, which was full, or too many waited"

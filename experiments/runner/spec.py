@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from experiments.runner.collectors.collecting import (
+from experiments.runner.collectors.settings import (
     CollectorSettings,
     read_collectors,
 )

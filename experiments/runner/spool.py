@@ -137,9 +137,14 @@ class SpoolWriter:
     memory."""
 
     def __init__(self, spool: Path) -> None:
-        self.lost = 0
+        self._lost = 0
         self._spool = spool
         self._waiting: list[str] = []
+
+    @property
+    def lost(self) -> int:
+        """Points that are not in the spool now."""
+        return self._lost + len(self._waiting)
 
     def add(self, points: Iterable[Mapping[str, object]]) -> None:
         self._waiting += (json.dumps(point) + "\n" for point in points)
@@ -148,7 +153,7 @@ class SpoolWriter:
                 self._write()
         except OSError as problem:
             logger.warning("collected points wait in memory: %s", problem)
-        self.lost += len(self._waiting[MAX_IN_MEMORY:])
+        self._lost += len(self._waiting[MAX_IN_MEMORY:])
         del self._waiting[MAX_IN_MEMORY:]
 
     def _write(self) -> None:

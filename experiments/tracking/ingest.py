@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 
@@ -105,6 +105,8 @@ class Reply:
     stop: bool
     reason: str = ""
     refused: Sequence[RefusedName] = ()
+    # Names of collected points that were left out: the script reports them itself.
+    reported: Sequence[str] = ()
 
 
 def record(
@@ -113,11 +115,14 @@ def record(
     *,
     refused: Sequence[RefusedPoint] = (),
     is_heartbeat: bool = False,
+    collected: bool = False,
 ) -> Reply:
     """Store a batch; sending it again changes nothing.
 
     `refused` are its points that are not valid. With `is_heartbeat` the report renews
-    the heartbeat, as no worker does. Raises AttemptNotRunning.
+    the heartbeat, as no worker does. `collected` points, such as those of printed
+    lines, count only for names that the script does not report itself. Raises
+    AttemptNotRunning.
     """
     refused = list(refused)
     with transaction.atomic():
@@ -126,7 +131,11 @@ def record(
             raise _not_running(attempt_id)
         # Read after the lock: a join may return what it was before the wait.
         trial = _trial(attempt)
-        new = _store(trial, attempt, points, refused)
+        reported, fresh = _split_collected(attempt, points) if collected else ((), ())
+        sent = [point for point in points if point.name not in reported]
+        new = _store(trial, attempt, sent, refused)
+        if fresh:
+            attempt.metrics.filter(name__in=fresh).update(collected=True)
         failpoint("report.stored")
         if trial.sweep is not None:
             name = trial.sweep.primary_metric
@@ -145,7 +154,20 @@ def record(
         if is_heartbeat:
             lifecycle.ask_heartbeat(attempt)
     failpoint("report.committed")
-    return _reply(trial, attempt, by_name(refused))
+    return replace(_reply(trial, attempt, by_name(refused)), reported=reported)
+
+
+def _split_collected(
+    attempt: Attempt, points: Sequence[Point]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The names that the script reports itself, and those without a metric so far."""
+    names = dict.fromkeys(point.name for point in points)
+    rows = attempt.metrics.filter(name__in=names).values_list("name", "collected")
+    known = dict(rows)
+    return (
+        [name for name in known if not known[name]],
+        [name for name in names if name not in known],
+    )
 
 
 def _note_refused(attempt: Attempt, refused: Sequence[RefusedPoint]) -> None:

@@ -29,6 +29,7 @@ class StandInSite:
         self.points: dict[tuple[str, int], Any] = {}
         self.batches: list[str] = []
         self.marked_log = b""
+        self.collected: list[dict[str, Any]] = []
         # By attempt: how many chunks of its log came, and their bytes.
         self.chunks: dict[str, int] = {}
         self.log_sizes: dict[str, int] = {}
@@ -48,6 +49,7 @@ class StandInSite:
         self.reply_stop = ""
         self.statuses: dict[str, int] = {}
         self.refused_names: set[str] = set()
+        self.reported_names: set[str] = set()
         self.lose_replies: set[str] = set()
         self.hang = False
         # Seconds that an action takes, and the actions that have begun.
@@ -203,8 +205,14 @@ class Handler(BaseHTTPRequestHandler):
             site.beats.append(json.loads(body))
             return 200, {"stop": site.stop}
         if action in ("metrics", "trial-metrics"):
-            site.batches.append(json.loads(body).get("batch", ""))
-            return self._metrics(site, json.loads(body)["points"])
+            sent = json.loads(body)
+            site.batches.append(sent.get("batch", ""))
+            if not sent.get("collected"):
+                return self._metrics(site, sent["points"])
+            own = {p["name"] for p in sent["points"]} & site.reported_names
+            site.collected += (p for p in sent["points"] if p["name"] not in own)
+            stop = {"stop": bool(site.reply_stop), "reason": site.reply_stop}
+            return 200, {**stop, "reported": sorted(own)}
         if action == "log":
             attempt = urlsplit(self.path).path.split("/")[-2]
             count = site.chunks.setdefault(attempt, 0)

@@ -6,8 +6,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,17 +17,19 @@ from experiments.runner.collectors.lines import (
     PatternTooSlow,
 )
 from experiments.runner.collectors.readings import Reading
+from experiments.runner.collectors.settings import CollectorSettings
 from experiments.runner.collectors.sources import (
     EventFiles,
     Found,
-    Source,
+    MetricSource,
     TextFile,
 )
+from experiments.runner.log_marks import Stream
+from experiments.runner.spool import SpoolWriter
 
 logger = logging.getLogger(__name__)
 
 OUTPUT = "standard output"
-OUTPUTS = "outputs"
 # A script that prints a value may report it itself a moment later, which counts.
 HOLD_SECONDS = 2.0
 PASS_ON_SECONDS = 0.5
@@ -40,51 +41,12 @@ TOO_SLOW = (
 Point: TypeAlias = dict[str, object]
 
 
-@dataclass(frozen=True, kw_only=True)
-class CollectorSettings:
-    """Where to look for metrics; `event_files` is a folder and `file` a path below the
-    working folder."""
-
-    primary: str
-    output: LineFormat | None = None
-    event_files: str | None = None
-    file: tuple[str, LineFormat] | None = None
-
-
-def read_collectors(fields: object) -> CollectorSettings | None:
-    """From the specification of an attempt; None if nothing is collected."""
-    if not isinstance(fields, Mapping):
-        return None
-    primary = str(fields["primary_metric"])
-    chosen = fields.get("metrics_collector")
-    if not isinstance(chosen, Mapping):
-        return CollectorSettings(
-            primary=primary, output=LineFormat(), event_files=OUTPUTS
-        )
-    output, events, file = (chosen.get(k) for k in ("stdout", "tensorboard", "file"))
-    return CollectorSettings(
-        primary=primary,
-        output=None if output is None else _line_format(output),
-        event_files=None if events is None else str(events.get("path", OUTPUTS)),
-        file=None if file is None else (str(file["path"]), _line_format(file)),
-    )
-
-
-def _line_format(fields: Mapping[str, object]) -> LineFormat:
-    names = fields.get("metrics")
-    return LineFormat(
-        kind=str(fields.get("format", "name_value")),
-        pattern=str(fields.get("pattern", "")),
-        names=frozenset(map(str, names)) if isinstance(names, Sequence) else None,
-    )
-
-
 class Collectors:
     """Everything that is collected of one attempt. Use it from the main thread only:
     elsewhere a slow pattern cannot be interrupted.
 
-    `reported` are the names that the script reports itself; `note` takes sentences for
-    the trial's log.
+    Points go to `spool`. `reported` are the names that the script reports itself;
+    `note` takes sentences for the trial's log.
     """
 
     def __init__(
@@ -92,13 +54,13 @@ class Collectors:
         settings: CollectorSettings | None,
         *,
         work: Path,
-        send: Callable[[Sequence[Point]], None],
+        spool: SpoolWriter,
         reported: Collection[str] = (),
         note: Callable[[str], None],
     ) -> None:
         self.names: set[str] = set()
         self._primary = settings.primary if settings else ""
-        self._send = send
+        self._spool = spool
         self._reported = reported
         self._note = note
         self._series: dict[str, Series] = {}
@@ -106,7 +68,7 @@ class Collectors:
         self._pass_on_at = 0.0
         self._poll = Poll()
         self._output: OutputLines | None = None
-        self._sources: list[Source] = []
+        self._sources: list[MetricSource] = []
         if settings is not None:
             self._open(settings, work)
 
@@ -124,9 +86,16 @@ class Collectors:
                 TextFile(name, work=work, parser=lambda: form.parser(self._primary))
             )
 
-    def feed(self, data: bytes) -> None:
+    @property
+    def lost(self) -> int:
+        """Points that found no room."""
+        return self._spool.lost
+
+    def feed(self, data: bytes, stream: Stream = Stream.OUT) -> None:
         """Take what the training process has printed."""
-        if self._output is not None and not self._take(self._output.feed(data)):
+        if self._output is None:
+            return
+        if not self._take(self._output.feed(data, stream)):
             self._output = None
 
     def next_time(self) -> float:
@@ -138,7 +107,7 @@ class Collectors:
         """Look at the files, if it is time."""
         if self._sources and now >= self._poll.at:
             with self._poll.look():
-                self._look(Source.look)
+                self._look()
         if self._held and now >= self._pass_on_at:
             self._pass_on()
             self._pass_on_at = now + PASS_ON_SECONDS
@@ -147,12 +116,12 @@ class Collectors:
         """After the training's end: read the rest and pass everything on."""
         if self._output is not None:
             self._take(self._output.rest())
-        self._look(Source.rest)
+        self._look(is_over=True)
         self._pass_on()
 
-    def _look(self, read: Callable[[Source], Found]) -> None:
+    def _look(self, *, is_over: bool = False) -> None:
         for source in list(self._sources):
-            if not self._take(read(source)):
+            if not self._take(source.rest() if is_over else source.look()):
                 self._sources.remove(source)
             for problem in source.problems:
                 self._note(problem)
@@ -197,23 +166,26 @@ class Collectors:
         points = [each for each in self._held if each["name"] not in self._reported]
         self._held.clear()
         if points:
-            self._send(points)
+            self._spool.add(points)
 
 
 class OutputLines:
-    """Readings in the lines of standard output."""
+    """Readings in the lines of standard output, and of standard error, where loggers
+    write."""
 
     def __init__(self, form: LineFormat, primary: str) -> None:
-        self._lines = LineBuffer(form.needles(primary))
+        needles = form.needles(primary)
+        self._lines = {stream: LineBuffer(needles) for stream in Stream}
         self._parse = form.parser(primary)
 
-    def feed(self, data: bytes) -> Found:
-        for line in self._lines.feed(data):
+    def feed(self, data: bytes, stream: Stream) -> Found:
+        for line in self._lines[stream].feed(data):
             yield from ((OUTPUT, reading) for reading in self._parse(line))
 
     def rest(self) -> Found:
-        for line in self._lines.finish():
-            yield from ((OUTPUT, reading) for reading in self._parse(line))
+        for lines in self._lines.values():
+            for line in lines.finish():
+                yield from ((OUTPUT, reading) for reading in self._parse(line))
 
 
 class Series:

@@ -62,7 +62,7 @@ class LineBuffer:
         data = self._rest + data
         end = data.rfind(b"\n") + 1
         whole, self._rest = data[:end], data[end:]
-        if self._matters(whole):
+        if whole and self._matters(whole):
             yield from self._lines(whole[:-1].split(b"\n"))
         elif whole:
             self._is_cut = False

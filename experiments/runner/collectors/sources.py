@@ -18,7 +18,7 @@ Found: TypeAlias = "Iterator[tuple[str, Reading]]"
 MARK = "tfevents"
 
 
-class Source(Protocol):
+class MetricSource(Protocol):
     """A place that is looked at from time to time."""
 
     # What could not be read, in sentences.

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from experiments.search.document.collector import read_collector
 from experiments.search.document.command import value_text
 from experiments.search.document.limits import (
     MAX_PRIORITY,
@@ -83,6 +84,7 @@ class SweepDefinition:
     launches: bool = True
     resources: Resources = field(default_factory=Resources)
     retries: Retries = field(default_factory=Retries)
+    metrics_collector: Mapping[str, JSONValue] | None = None
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
     def dump(self) -> dict[str, JSONValue]:
@@ -104,6 +106,7 @@ class SweepDefinition:
             "priority": self.priority,
             "resources": self.resources.dump(),
             "retries": self.retries.dump(),
+            "metrics_collector": dict(self.metrics_collector or {}),
         }
         kept: dict[str, JSONValue] = {n: v for n, v in document.items() if v}
         if not self.launches:
@@ -166,6 +169,11 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
         priority=document.integer("priority", 0, least=MIN_PRIORITY, most=MAX_PRIORITY),
         resources=read_resources(document.inner("resources")),
         retries=read_retries(document.inner("retries")),
+        metrics_collector=read_collector(
+            document.raw("metrics_collector"),
+            diagnostics,
+            primary=objective.primary_metric,
+        ),
     )
     _read_leftovers(document)
     return replace(definition, warnings=tuple(diagnostics.warnings))
