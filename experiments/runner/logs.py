@@ -26,8 +26,6 @@ MAX_LINE_LENGTH = 8 * 1024
 READ_SIZE = 64 * 1024
 READS_AT_ONCE = 16
 NOTICE_ROOM = 512
-# A longer line reaches `on_lines` without its end.
-MAX_PASSED_LINE = 64 * 1024
 
 
 def pump(fd: int, take: Callable[[bytes], None]) -> bool:
@@ -47,11 +45,7 @@ def pump(fd: int, take: Callable[[bytes], None]) -> bool:
 
 
 class OutputLog:
-    """The log file of one attempt: at most `limit` bytes, at most RATE a second.
-
-    `on_lines`, if set, gets all output before these limits, as blocks of whole lines of
-    one stream; lines end with a line break or a carriage return. It must not raise.
-    """
+    """The log file of one attempt: at most `limit` bytes, at most RATE a second."""
 
     def __init__(
         self,
@@ -61,7 +55,6 @@ class OutputLog:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.on_lines: Callable[[bytes, Stream], None] | None = None
         self.path = path
         self.written = 0
         self.dropped = 0
@@ -75,7 +68,6 @@ class OutputLog:
         self._tokens = float(BURST)
         self._refilled_at = clock()
         self._lines = {stream: LineCutter() for stream in Stream}
-        self._unpassed = dict.fromkeys(Stream, b"")
         self._left_out = 0
         self._tail = bytearray()
         self._marker, self._tail_marker = Marker(now), Marker(now)
@@ -84,7 +76,6 @@ class OutputLog:
 
     def feed(self, data: bytes, stream: Stream = Stream.OUT) -> None:
         """Take output as raw bytes."""
-        self._pass_lines(data, stream)
         self._refill()
         if self._left_out:
             data = self._resume(data, stream)
@@ -97,15 +88,6 @@ class OutputLog:
         self._spend(data[:at], stream)
         self._leave_out(data[at:], stream)
 
-    def _pass_lines(self, data: bytes, stream: Stream) -> None:
-        if self.on_lines is None:
-            return
-        end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
-        if end:
-            self.on_lines(self._unpassed[stream] + data[:end], stream)
-            self._unpassed[stream] = b""
-        self._unpassed[stream] = (self._unpassed[stream] + data[end:])[:MAX_PASSED_LINE]
-
     def note(self, sentence: str) -> None:
         """Add a line of the runner's own, outside the flood's limits."""
         if not self._ends_line:
@@ -115,9 +97,6 @@ class OutputLog:
 
     def close(self) -> None:
         """Write the kept end of a flood; notes may still follow."""
-        for stream, rest in self._unpassed.items():
-            if rest:
-                self._pass_lines(b"\n", stream)
         if self._left_out:
             tail = self._whole_lines_of_tail()
             self._left_out -= len(plain(tail))

@@ -164,10 +164,7 @@ def _split_collected(
     names = dict.fromkeys(point.name for point in points)
     rows = attempt.metrics.filter(name__in=names).values_list("name", "collected")
     known = dict(rows)
-    return (
-        [name for name in known if not known[name]],
-        [name for name in names if name not in known],
-    )
+    return [n for n in known if not known[n]], [n for n in names if n not in known]
 
 
 def _note_refused(attempt: Attempt, refused: Sequence[RefusedPoint]) -> None:

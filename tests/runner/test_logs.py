@@ -16,7 +16,6 @@ from experiments.runner.log_marks import Piece, Stream, pieces, plain
 from experiments.runner.logs import (
     BURST,
     MAX_LINE_LENGTH,
-    MAX_PASSED_LINE,
     RATE,
     OutputLog,
 )
@@ -211,23 +210,6 @@ def test_the_end_of_a_flood_keeps_its_streams_and_times(
     *_, note, filler, last = pieces(log.path.read_bytes())
     assert (note.stream, filler.stream) == (Stream.RUNNER, Stream.OUT)
     assert last == Piece(b"Traceback\n", Stream.ERR, 1000)
-
-
-def test_whole_lines_of_each_stream_pass_by_before_the_limits(log: OutputLog) -> None:
-    passed: list[tuple[bytes, Stream]] = []
-    log.on_lines = lambda block, stream: passed.append((block, stream))
-    log.feed(b"a=1\nb=")
-    log.feed(b"err", Stream.ERR)
-    log.feed(b"2\rc")
-    log.feed(b"\n" * 2_000_000, Stream.ERR)
-    log.feed(b"c" * 2 * MAX_PASSED_LINE)
-    log.close()
-    assert passed == [
-        (b"a=1\n", Stream.OUT),
-        (b"b=2\r", Stream.OUT),
-        (b"err" + b"\n" * 2_000_000, Stream.ERR),
-        (b"c" * MAX_PASSED_LINE + b"\n", Stream.OUT),
-    ]
 
 
 def test_pipes_are_read_in_the_order_in_which_they_became_ready() -> None:

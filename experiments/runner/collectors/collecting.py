@@ -29,7 +29,7 @@ from experiments.runner.spool import SpoolWriter
 
 logger = logging.getLogger(__name__)
 
-OUTPUT = "standard output"
+PLACES = {Stream.OUT: "standard output", Stream.ERR: "standard error"}
 # A script that prints a value may report it itself a moment later, which counts.
 HOLD_SECONDS = 2.0
 PASS_ON_SECONDS = 0.5
@@ -175,17 +175,17 @@ class OutputLines:
 
     def __init__(self, form: LineFormat, primary: str) -> None:
         needles = form.needles(primary)
-        self._lines = {stream: LineBuffer(needles) for stream in Stream}
+        self._lines = {stream: LineBuffer(needles) for stream in PLACES}
         self._parse = form.parser(primary)
 
     def feed(self, data: bytes, stream: Stream) -> Found:
         for line in self._lines[stream].feed(data):
-            yield from ((OUTPUT, reading) for reading in self._parse(line))
+            yield from ((PLACES[stream], reading) for reading in self._parse(line))
 
     def rest(self) -> Found:
-        for lines in self._lines.values():
+        for stream, lines in self._lines.items():
             for line in lines.finish():
-                yield from ((OUTPUT, reading) for reading in self._parse(line))
+                yield from ((PLACES[stream], reading) for reading in self._parse(line))
 
 
 class Series:

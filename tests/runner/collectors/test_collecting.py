@@ -13,6 +13,7 @@ from tensorboardX import SummaryWriter
 from experiments.runner.collectors import collecting
 from experiments.runner.collectors.collecting import Collectors
 from experiments.runner.collectors.settings import read_collectors
+from experiments.runner.log_marks import Stream
 from experiments.runner.spool import SpoolWriter
 
 
@@ -86,6 +87,19 @@ def test_what_the_script_reports_itself_is_left_out(tmp_path: Path) -> None:
     bench.reported.add("accuracy")
     bench.prints("accuracy=0.2\n")
     assert bench.end().points == []
+
+
+def test_a_value_that_is_printed_and_logged_counts_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.prints("accuracy=0.1\n")
+    bench.collectors.feed(b"INFO accuracy=0.1\n", Stream.ERR)
+    assert bench.end().values("accuracy") == [(0, 0.1)]
+
+
+def test_values_of_loggers_count(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.collectors.feed(b"INFO accuracy=0.1\n", Stream.ERR)
+    assert bench.end().values("accuracy") == [(0, 0.1)]
 
 
 def test_points_wait_a_moment_before_they_go(
