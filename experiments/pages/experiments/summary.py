@@ -16,6 +16,7 @@ from experiments.formatting import metric_text, number_text
 from experiments.models import Experiment, Sweep, Trial
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import TRIAL_ENDS
+from experiments.pages.experiments.run_table import run_facts
 from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
 from experiments.pages.frame import digest
 from experiments.pages.sweep.tiles import also_saved
@@ -188,9 +189,10 @@ def _best_value(row: SweepRow) -> float:
 
 
 def version(experiment: Experiment) -> str:
-    """A mark that changes whenever a sweep or a trial of the page has changed, from
-    two aggregates over indexed columns."""
-    return digest(repr(sweep_facts(experiment=experiment)))
+    """A mark that changes whenever a sweep, a trial or a run of the page has changed,
+    from four aggregates over indexed columns."""
+    facts = (sweep_facts(experiment=experiment), run_facts(experiment))
+    return digest(repr(facts))
 
 
 def sweep_facts(**where: Any) -> tuple[dict[str, Any], dict[str, Any]]:

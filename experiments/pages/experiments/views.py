@@ -15,8 +15,10 @@ from django.shortcuts import redirect, render
 from django.utils.text import slugify
 
 from experiments import access
+from experiments.lifecycle import TRASH_DAYS
 from experiments.models import Event, Experiment, Team, User
 from experiments.models.sweeps import SweepState
+from experiments.pages.experiments.run_table import run_table
 from experiments.pages.experiments.summary import experiment_summary, version
 from experiments.pages.form_fields import VisibleTextForm
 from experiments.pages.frame import (
@@ -103,7 +105,11 @@ class NotesForm(forms.ModelForm):  # type: ignore[type-arg]
 
 PAGE_SIZE = 50
 # The parts of the page that its feed may replace, each with its own template.
-PARTS = ("facts", "answer", "chart", "sweeps")
+PARTS = ("facts", "answer", "chart", "sweeps", "runs")
+# What logs a run, as an experiment without runs shows it.
+RUN_LINES = """import mlflow
+mlflow.set_experiment("{name}")
+with mlflow.start_run(): mlflow.log_metric("accuracy", 0.93)"""
 
 
 def readable(request: HttpRequest, pk: int) -> Experiment:
@@ -167,9 +173,14 @@ def experiment_detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
     archived = "archived" in request.GET
+    summary = experiment_summary(experiment, archived=archived)
+    primary = [row.sweep.primary_metric for row in summary.rows]
     return {
         "experiment": experiment,
-        "summary": experiment_summary(experiment, archived=archived),
+        "summary": summary,
+        "runs": run_table(experiment, request.GET, primary=primary),
+        "run_lines": RUN_LINES.format(name=experiment.name),
+        "trash_days": TRASH_DAYS,
         "archived": archived,
         "can_steer": access.can_steer(access.viewer(request), experiment.team),
     }
@@ -177,13 +188,14 @@ def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
 
 def experiment_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The parts that have changed ``?since=``, as HTML, and the chart's model; final
-    when no sweep of the page is running."""
+    when no sweep or run of the page is running."""
     experiment = readable(request, pk)
 
     def read() -> tuple[dict[str, str], dict[str, Any]]:
         context = _detail(request, experiment)
         summary = context["summary"]
-        more = {"final": not summary.running_count, "charts": {"best": summary.chart}}
+        live = summary.running_count or context["runs"].running
+        more = {"final": not live, "charts": {"best": summary.chart}}
         return render_parts("experiments", PARTS, context), more
 
     return parts_feed(request, version(experiment), read)

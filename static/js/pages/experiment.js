@@ -7,8 +7,11 @@ import { startLive } from "../poll.js";
 
 const page = document.querySelector("[data-experiment]");
 
+// Ticked runs stay ticked when the table is sent anew.
 function show({ parts, charts }) {
+  const ticked = [...page.querySelectorAll("[name=trials]:checked")].map((box) => box.value);
   showParts(parts, { root: page, release: releaseCharts });
+  for (const box of page.querySelectorAll("[name=trials]")) box.checked = ticked.includes(box.value);
   if (charts) showModels(charts);
 }
 

@@ -1,0 +1,83 @@
+"""Single runs on the page of their experiment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from experiments import lifecycle
+from experiments.models import Attempt, Experiment
+from experiments.models.trials import TrialState
+from tests import factories
+from tests.pages.clients import client_of, count_queries, page
+
+pytestmark = pytest.mark.django_db
+
+
+def url() -> str:
+    return Experiment.objects.get().get_absolute_url()
+
+
+def test_an_experiment_without_runs_shows_how_to_log_one(ada: Client) -> None:
+    factories.experiment(factories.team(), "digits")
+    assert "mlflow.set_experiment(&quot;digits&quot;)" in page(ada, url())
+
+
+def test_runs_are_listed_with_the_metric_of_the_sweeps_first(ada: Client) -> None:
+    team = factories.team()
+    factories.sweep(team)
+    run = factories.run(team, "svm", created_by=factories.user(), params={"C": "10"})
+    factories.report(run, [0.25], name="aaa")
+    factories.report(run, [0.5, 0.75])
+    child = factories.run(team, "fold-1", parent=run)
+    html = page(ada, url())
+    assert "svm" in html and "C 10" in html and "0.7500" in html
+    assert html.index(">accuracy</th>") < html.index(">aaa</th>")
+    assert child.run.name not in html
+    assert "1 run, 1 running" in html.replace("2 running", "1 running")
+
+
+def test_a_silent_run_is_marked(ada: Client) -> None:
+    run = factories.run(factories.team(), "svm")
+    assert ">silent<" not in page(ada, url())
+    seen = timezone.now() - timedelta(hours=1)
+    Attempt.objects.filter(trial=run).update(heartbeat_at=seen)
+    assert ">silent<" in page(ada, url())
+
+
+def test_the_number_of_queries_does_not_grow_and_pages_follow(ada: Client) -> None:
+    team = factories.team()
+    factories.report(factories.run(team, "first"), [0.5])
+    few = count_queries(ada, url())
+    for number in range(54):
+        factories.run(team, f"run {number}")
+    assert count_queries(ada, url()) == few
+    assert ">first<" not in page(ada, url())
+    assert ">first<" in page(ada, f"{url()}?page=2")
+    assert ">first<" in page(ada, f"{url()}?q=IRS")
+
+
+def test_deleted_runs_are_in_the_trash(ada: Client) -> None:
+    run = factories.run(factories.team(), "svm")
+    lifecycle.trash_run(run, actor=factories.user())
+    html = page(ada, url())
+    assert "svm" not in html and "Deleted 1" in html
+    trash = page(ada, f"{url()}?trash")
+    assert f"/runs/{run.pk}/restore/" in trash
+    assert "Restore" not in page(client_of("vera"), f"{url()}?trash")
+
+
+def test_the_feed_follows_runs(ada: Client) -> None:
+    run = factories.run(factories.team(), "svm")
+    feed = f"{url()}feed.json"
+    first = ada.get(feed).json()
+    assert first["final"] is False
+    factories.report(run, [0.5])
+    lifecycle.ask_heartbeat(run.attempts.get())
+    second = ada.get(f"{feed}?since={first['since']}").json()
+    assert "0.5000" in second["parts"]["runs"]
+    lifecycle.finish_run(run, TrialState.COMPLETED)
+    assert ada.get(feed).json()["final"] is True
