@@ -34,6 +34,8 @@ from experiments.api.worker_hosts import (
 )
 from experiments.failures import auto_drain, groups
 from experiments.models import Attempt
+from experiments.models.environments import note_environment
+from experiments.models.trials import AttemptState
 from experiments.models.workers import DrainCause
 from experiments.runner.failpoints import failpoint
 from experiments.tracking import ingest
@@ -70,6 +72,7 @@ class HeartbeatIn(Schema):
     pid: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     memory_bytes: int | None = None
     phase: Annotated[str, Field(max_length=100), WITHOUT_NUL] = ""
+    environment: dict[str, Any] | None = None
 
 
 @api.post("/attempts/{attempt_id}/heartbeat")
@@ -81,6 +84,8 @@ def heartbeat(
         attempt, pid=body.pid, elapsed=body.elapsed, phase=body.phase
     ):
         raise ingest.AttemptNotRunning(f"Attempt {attempt_id} does not count any more.")
+    if body.environment:
+        note_environment(attempt.trial, body.environment)
     failpoint("beat.noted")
     return {"stop": _stop_of(attempt)}
 
@@ -155,6 +160,7 @@ class AttemptFinishIn(Schema):
     peak_memory: Bytes | None = None
     log_dropped: Bytes = 0
     unkilled: Annotated[list[Small], Field(max_length=1_000)] = []
+    environment: dict[str, Any] | None = None
 
 
 @api.post("/attempts/{attempt_id}/finish")
@@ -163,7 +169,9 @@ def finish(
 ) -> dict[str, str]:
     """End the attempt. Idempotent."""
     attempt = calling_attempt(request)
-    outcome = lifecycle.Outcome(**body.dict(exclude={"unkilled"}))
+    outcome = lifecycle.Outcome(**body.dict(exclude={"unkilled", "environment"}))
+    if body.environment and attempt.state == AttemptState.RUNNING:
+        note_environment(attempt.trial, body.environment)
     groups.store_signature(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
     if body.cause == "worker_problem" and attempt.worker is not None:

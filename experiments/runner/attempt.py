@@ -27,6 +27,7 @@ from experiments.runner.heartbeat import (
 )
 from experiments.runner.limits import LimitError, cgroup_for, limits_from
 from experiments.runner.logs import OutputLog
+from experiments.runner.monitor import Monitor
 from experiments.runner.outcome import (
     AttemptOutcome,
     Lease,
@@ -224,9 +225,10 @@ class AttemptRun:
             logger.info("attempt %s: process %d", self._spec.attempt, tree.pid)
             failpoint("start.training")
             upload_thread = UploadThread(self._uploads, beat_seconds=beat_seconds)
-            heartbeat = HeartbeatThread(self._context, tree=tree)
-            heartbeat.start()
-            upload_thread.start()
+            monitor = Monitor(self._context, tree=tree)
+            heartbeat = HeartbeatThread(self._context, tree=tree, monitor=monitor)
+            for thread in (heartbeat, upload_thread, monitor):
+                thread.start()
             outcome = self._watch(tree, heartbeat)
         finally:
             tree.kill()
@@ -237,11 +239,13 @@ class AttemptRun:
             ends.keep(end, self._folder)
             outcome = self._explained(outcome)
         upload_thread.finish(hurried=lambda: self._is_hurried(outcome))
+        monitor.finish()
         if outcome.cause == STALE:
             raise StaleAttempt(outcome.message)
         failpoint("finish.ended")
         heartbeat.only_beat()
-        self._deliver(outcome, hurried=outcome.cause == "released")
+        hurried = outcome.cause == "released"
+        self._deliver(outcome, hurried=hurried, monitor=monitor)
         heartbeat.finish()
 
     def _deliver_kept(self, end: KeptEnd) -> None:
@@ -278,12 +282,20 @@ class AttemptRun:
             group=self._group,
         ).until_end()
 
-    def _deliver(self, outcome: AttemptOutcome, *, hurried: bool = False) -> None:
+    def _deliver(
+        self,
+        outcome: AttemptOutcome,
+        *,
+        hurried: bool = False,
+        monitor: Monitor | None = None,
+    ) -> None:
         retry = self._retry(
             hurried=hurried,
             answers=lambda: self._lease.answered_lately(self._spec),
         )
-        delivery = Delivery(self._context, uploads=self._uploads, retry=retry)
+        delivery = Delivery(
+            self._context, uploads=self._uploads, retry=retry, monitor=monitor
+        )
         delivery.everything(outcome)
 
     def _retry(

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from experiments.runner.collectors.collecting import Collectors
 from experiments.runner.failpoints import failpoint
@@ -26,6 +27,9 @@ from experiments.runner.site import Site
 from experiments.runner.spec import AttemptSpec
 from experiments.runner.spool import SpoolSender
 from experiments.runner.uploads import LogUpload, OutputUploads
+
+if TYPE_CHECKING:
+    from experiments.runner.monitor import Monitor
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +59,14 @@ class Delivery:
     """Sends what one attempt has left on disk."""
 
     def __init__(
-        self, context: AttemptContext, *, retry: Retry, uploads: OutputUploads
+        self,
+        context: AttemptContext,
+        *,
+        retry: Retry,
+        uploads: OutputUploads,
+        monitor: Monitor | None = None,
     ) -> None:
+        self._monitor = monitor
         self._uploads = uploads
         self._partial: list[str] = []
         self._context = context
@@ -76,6 +86,8 @@ class Delivery:
         self._send_all(self._context.collected.send_next)
         for sentence in (*self._refused_points(), *self._lost_points()):
             self._context.log.note(sentence)
+        if self._monitor:
+            self._send_all(self._monitor.send_next)
         failpoint("finish.points")
         self._send_all(self._context.log_upload.send_next)
         refused = self._upload_all(collection, outcome)
@@ -87,7 +99,10 @@ class Delivery:
             remark=self._partial_files_text(),
         )
         failpoint("finish.delivered")
-        state = self._retry.call(lambda: self._context.site.finish(dict(report)))
+        body = dict(report)
+        if self._monitor and self._monitor.environment:
+            body["environment"] = self._monitor.environment
+        state = self._retry.call(lambda: self._context.site.finish(body))
         failpoint("finish.answered")
         logger.info(
             "attempt %s: %s (%s), trial is %s",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from experiments.runner.delivery import AttemptContext
 from experiments.runner.errors import SiteAway, SiteError, StaleAttempt, Stop
+from experiments.runner.monitor import Monitor
 from experiments.runner.outcome import released_early, stopped_early
 from experiments.runner.process_tree import ProcessTree
 
@@ -52,9 +53,14 @@ class HeartbeatThread(threading.Thread):
     """
 
     def __init__(
-        self, context: AttemptContext, *, tree: ProcessTree | EndedTree
+        self,
+        context: AttemptContext,
+        *,
+        tree: ProcessTree | EndedTree,
+        monitor: Monitor | None = None,
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
+        self._monitor = monitor
         self.stop: Stop | None = None
         self.stale: StaleAttempt | None = None
         self._context = context
@@ -111,11 +117,15 @@ class HeartbeatThread(threading.Thread):
         self._beat_at = now + self._beat_seconds * spread
         self._context.folder.touch()
         sent_at = time.monotonic()
+        environment = self._monitor.environment if self._monitor else None
         stop = self._context.site.beat(
             elapsed=self._tree.elapsed(),
             pid=self._tree.pid,
             memory=self._tree.memory_bytes(),
+            environment=environment,
         )
+        if self._monitor and environment:
+            self._monitor.environment = None
         self._context.lease.note_answer(sent_at)
         if self._away:
             logger.info("the site answers again")

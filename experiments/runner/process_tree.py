@@ -67,6 +67,7 @@ class ProcessTree:
 
         ``splits_output``: standard error has a pipe of its own, `errors`.
         """
+        self.argv, self.environment = argv, environment
         self._adopts = signals.adopt_orphans()
         self._marker = {name: environment[name] for name in (ATTEMPT_MARKER, SPOOL)}
         self.started_at = time.monotonic()

@@ -81,11 +81,10 @@ def training_facts(
     environment: Mapping[str, str],
     *,
     folder: Path,
-    python: str = "",
 ) -> dict[str, object]:
     """The fields of an environment's document that a worker knows; they are listed in
-    models/environments.py. `python` is the interpreter, if it is known. The attempt's
-    `folder` is left out of values, so that trials have them in common."""
+    models/environments.py. The attempt's `folder` is left out of values, so that trials
+    have them in common."""
     variables = {
         _storable(name): _storable(value.replace(str(folder), "…"))
         for name, value in environment.items()
@@ -94,7 +93,7 @@ def training_facts(
     return {
         "command": [_storable(word) for word in masked_command(argv)],
         "variables": masked_variables(variables),
-        **python_facts(python or _interpreter(argv, environment)),
+        **python_facts(_interpreter(argv, environment, folder)),
         **machine_facts(),
     }
 
@@ -104,10 +103,15 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _interpreter(argv: Sequence[str], environment: Mapping[str, str]) -> str:
+def _interpreter(
+    argv: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> str:
     if os.path.basename(argv[0]).startswith("python"):
         return argv[0]
-    return shutil.which("python", path=environment.get("PATH")) or ""
+    # Not the attempt's own script that starts the interpreter.
+    places = environment.get("PATH", "").split(os.pathsep)
+    others = (place for place in places if not place.startswith(str(folder)))
+    return shutil.which("python", path=os.pathsep.join(others)) or ""
 
 
 def python_facts(interpreter: str) -> dict[str, object]:

@@ -41,12 +41,18 @@ class Site:
         )
 
     def beat(
-        self, *, elapsed: float, pid: int, memory: int, phase: str = ""
+        self,
+        *,
+        elapsed: float,
+        pid: int,
+        memory: int,
+        phase: str = "",
+        environment: Mapping[str, object] | None = None,
     ) -> Stop | None:
         """Send a heartbeat; the answer may ask the attempt to stop.
 
         `elapsed` in seconds of training, `memory` in bytes; `phase` is the step of the
-        preparation, in words.
+        preparation, in words; `environment` is what the training runs on.
         """
         body: dict[str, object] = {
             "elapsed": round(elapsed, 3),
@@ -55,6 +61,8 @@ class Site:
         }
         if phase:
             body["phase"] = phase[:MAX_PHASE]
+        if environment:
+            body["environment"] = environment
         return _stop_from(self._attempt.send_json("heartbeat", body).get("stop"))
 
     def send_points(

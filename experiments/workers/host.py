@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from experiments.runner.environment import without_secrets
+from experiments.runner.gpus import Device, DeviceError, listed_devices
+from experiments.runner.reproduce import total_memory, usable_cpus
 
-COMMAND = "nvidia-smi"
-QUERY = ("--query-gpu=index,name,memory.total", "--format=csv,noheader,nounits")
-MAX_SECONDS = 30.0
-MEBIBYTE = 1 << 20
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-
-
-class DeviceError(Exception):
-    """The chosen devices or slots do not exist; the message is for people."""
-
-
-@dataclass(frozen=True)
-class Device:
-    """One GPU; `memory` in bytes, None if it is not known."""
-
-    index: int
-    name: str = ""
-    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,13 +28,13 @@ class Devices:
 def chosen_devices(choice: str, environment: Mapping[str, str]) -> Devices:
     """The devices of `--gpus`: ``auto``, ``none``, or indexes such as ``0,1``.
 
-    ``auto`` means those of nvidia-smi, within CUDA_VISIBLE_DEVICES of the environment.
+    ``auto`` means all of the host, within CUDA_VISIBLE_DEVICES of the environment.
     Raises DeviceError.
     """
     if choice in ("", "none"):
         return Devices()
     try:
-        listed = listed_devices(environment.get("PATH"))
+        listed = listed_devices()
     except DeviceError as problem:
         if choice == "auto":
             return Devices(remark=f"No GPUs: {problem}")
@@ -68,50 +50,19 @@ def chosen_devices(choice: str, environment: Mapping[str, str]) -> Devices:
 def _remark(found: Sequence[Device], visible: str | None) -> str:
     within = "" if visible is None else f" within {VISIBLE}={visible}"
     if not found:
-        return f"No GPUs: {COMMAND} lists none{within}."
+        return f"No GPUs: the NVIDIA driver lists none{within}."
     names = ", ".join(f"{device.index} ({device.name})" for device in found)
     return f"GPUs{within}: {names}."
 
 
-def listed_devices(path: str | None = None) -> list[Device]:
-    """What nvidia-smi lists. Raises DeviceError if it is not installed, or fails."""
-    command = shutil.which(COMMAND, path=path)
-    if command is None:
-        raise DeviceError(f"{COMMAND} was not found on PATH.")
-    try:
-        done = subprocess.run(
-            [command, *QUERY],
-            env=without_secrets(os.environ),
-            capture_output=True,
-            text=True,
-            timeout=MAX_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired) as problem:
-        raise DeviceError(f"{COMMAND} did not answer: {problem}") from problem
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()[:1]
-        raise DeviceError(f"{COMMAND} failed: {' '.join(said) or done.returncode}")
-    return [_device(line) for line in done.stdout.splitlines() if line.strip()]
-
-
-def _device(line: str) -> Device:
-    """One of its lines, such as ``0, NVIDIA A100-SXM4-40GB, 40960`` (mebibytes)."""
-    index, _, rest = line.partition(",")
-    name, _, memory = rest.rpartition(",")
-    if not index.strip().isdecimal():
-        raise DeviceError(f"{COMMAND} wrote a line that is not a device: {line[:80]!r}")
-    size = int(memory) * MEBIBYTE if memory.strip().isdecimal() else None
-    return Device(int(index), name.strip()[:100], size)
-
-
 def _named(choice: str, listed: Sequence[Device]) -> list[Device]:
-    """The devices with these indexes; nvidia-smi, if installed, must list them."""
+    """The devices with these indexes; the driver, if it answers, must list them."""
     known = {device.index: device for device in listed}
     indexes = _indexes(choice, of="--gpus")
     unknown = [index for index in indexes if known and index not in known]
     if unknown:
         raise DeviceError(
-            f"--gpus names device {unknown[0]}, but {COMMAND} lists"
+            f"--gpus names device {unknown[0]}, but the NVIDIA driver lists"
             f" {', '.join(map(str, known))}."
         )
     return [known.get(index, Device(index)) for index in indexes]
@@ -153,10 +104,9 @@ def slots_of(devices: Sequence[Device], *, slots: int | None, per_slot: int) -> 
 def host_facts(folder: Path) -> dict[str, int]:
     """Processors, memory and the free space of the folder's disk, in bytes, as far as
     this system knows them."""
-    facts = {"cpus": usable_cpus()}
-    with contextlib.suppress(AttributeError, OSError, ValueError):
-        facts["memory"] = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {**facts, **disk_facts(folder)}
+    facts = {"cpus": usable_cpus(), "memory": total_memory()}
+    known = {name: value for name, value in facts.items() if value is not None}
+    return {**known, **disk_facts(folder)}
 
 
 def disk_facts(folder: Path) -> dict[str, int]:
@@ -167,11 +117,3 @@ def disk_facts(folder: Path) -> dict[str, int]:
         if usage.total:
             return {"disk_free": usage.free}
     return {}
-
-
-def usable_cpus() -> int:
-    """The processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
