@@ -1,16 +1,15 @@
 """The host's processes: descendants, markers in their environment, memory, open files.
 
-On Linux all comes from /proc. Elsewhere `ps` gives the parents only, so a process that
-init has adopted is not found, and nothing is known about open files.
+On Linux all comes from /proc: a trial's end reads the whole table several times.
+Elsewhere psutil gives the parents only, so a process that init has adopted is not
+found, and nothing is known about open files.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import stat
-import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,7 @@ def process_table() -> list[Process]:
     """Every process of the host that this user may see."""
     if (PROC / "self/stat").exists():
         return [process for pid in _pids() if (process := _from_proc(pid))]
-    return _from_ps()
+    return _from_psutil()
 
 
 def descendants(root: int) -> list[int]:
@@ -148,19 +147,14 @@ def _from_proc(pid: int) -> Process | None:
     return Process(pid, int(parent), state in (b"Z", b"X"))
 
 
-def _from_ps() -> list[Process]:
-    ps = shutil.which("ps") or "/bin/ps"
-    lines = subprocess.run(
-        [ps, "-A", "-o", "pid=,ppid=,state="],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.splitlines()
-    rows = (line.split() for line in lines)
+def _from_psutil() -> list[Process]:
+    import psutil  # Several times slower, and slow to load.
+
+    found = psutil.process_iter(["pid", "ppid", "status"])
+    rows = (process.info for process in found)
     return [
-        Process(int(row[0]), int(row[1]), row[2].startswith("Z"))
+        Process(row["pid"], row["ppid"] or 0, row["status"] == psutil.STATUS_ZOMBIE)
         for row in rows
-        if len(row) == 3
     ]
 
 

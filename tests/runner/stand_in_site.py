@@ -27,6 +27,7 @@ class StandInSite:
         self.beats: list[dict[str, Any]] = []
         self.arrivals: list[dict[str, Any]] = []
         self.points: dict[tuple[str, int], Any] = {}
+        self.measured: dict[str, float] = {}
         self.batches: list[str] = []
         self.marked_log = b""
         self.collected: list[dict[str, Any]] = []
@@ -253,6 +254,10 @@ class Handler(BaseHTTPRequestHandler):
     def _metrics(self, site: StandInSite, points: list[Any]) -> tuple[int, Any]:
         refused = [p for p in points if p["name"] in site.refused_names]
         points = [p for p in points if p["name"] not in site.refused_names]
+        # Measured by the runner, whenever that is due.
+        own = [p for p in points if p["name"].startswith("system/")]
+        site.measured |= {p["name"]: p["value"] for p in own}
+        points = [p for p in points if p not in own]
         site.arrivals.extend(points)
         for point in points:
             site.points.setdefault((point["name"], point["step"]), point["value"])

@@ -22,6 +22,23 @@ def test_a_good_trial_is_reported_with_everything_it_left(
     assert site.finish["peak_memory"] > 1_000_000
     assert site.finish["log_dropped"] == 0
     assert runners.words() == ["START", "END"]
+    sent = [site.finish, *site.beats]
+    (found,) = [each["environment"] for each in sent if "environment" in each]
+    assert found["command"][1].endswith("train_ok.py")
+    assert "trl_secret" not in json.dumps(found)
+    assert any(line.startswith("psutil==") for line in found["packages"])
+
+
+def test_what_a_longer_trial_uses_is_measured_from_outside(
+    runners: Any, site: Any
+) -> None:
+    work = "import time; end = time.time() + 2.2\nwhile time.time() < end: pass"
+    runners.run("python", "-c", work)
+    assert 0.02 < site.measured["system/cpu"] < 1.3
+    assert site.measured["system/memory"] > 1 << 20
+    assert {"system/disk_read", "system/disk_write"} < set(site.measured)
+    assert [each for each in site.beats if "environment" in each]
+    assert "environment" not in site.finish
 
 
 def test_the_finish_report_comes_last_and_the_folder_is_then_removed(

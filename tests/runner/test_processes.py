@@ -1,4 +1,4 @@
-"""The process table, read from /proc and by ps."""
+"""The process table, read from /proc and by psutil."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_descendants_are_found_whatever_they_are_called(
     assert {family.pid, child} <= {*processes.descendants(os.getpid())}
 
 
-def test_ps_tells_the_same_where_there_is_no_proc(
+def test_psutil_finds_the_same_where_there_is_no_proc(
     family: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     child = child_of(family)

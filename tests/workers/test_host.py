@@ -1,31 +1,37 @@
-"""GPUs are listed by nvidia-smi (here a stand-in) and go to a worker's slots."""
+"""GPUs are listed by their driver (here a stand-in) and go to a worker's slots."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
-from experiments.workers.host import Device, DeviceError, chosen_devices, slots_of
+from experiments.runner.gpus import Device, DeviceError
+from experiments.workers.host import chosen_devices, slots_of
+from tests.stand_in_nvml import nvml
 
-FOUR = [f"{index}, NVIDIA A4000, 16376" for index in range(4)]
-
-
-def stand_in(folder: Path, *lines: str, status: int = 0) -> dict[str, str]:
-    """An environment in which nvidia-smi prints these lines."""
-    command = folder / "nvidia-smi"
-    echoes = "".join(f"echo '{line}'\n" for line in lines)
-    command.write_text(f"#!/bin/sh\n{echoes}exit {status}\n")
-    command.chmod(0o755)
-    return {"PATH": str(folder)}
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def indexes(choice: str, environment: dict[str, str]) -> list[int]:
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def have(count: int, problem: str = "") -> None:
+        monkeypatch.setitem(sys.modules, "pynvml", nvml(count, problem=problem))
+
+    return have
+
+
+def indexes(choice: str, environment: Mapping[str, str] = NOTHING) -> list[int]:
     return [device.index for device in chosen_devices(choice, environment).found]
 
 
-def test_auto_takes_what_nvidia_smi_lists(tmp_path: Path) -> None:
-    devices = chosen_devices("auto", stand_in(tmp_path, *FOUR[:2]))
+def test_auto_takes_what_the_driver_lists(gpus: Any) -> None:
+    gpus(2)
+    devices = chosen_devices("auto", {})
     assert list(devices.found) == [
         Device(0, "NVIDIA A4000", 16376 << 20),
         Device(1, "NVIDIA A4000", 16376 << 20),
@@ -33,16 +39,27 @@ def test_auto_takes_what_nvidia_smi_lists(tmp_path: Path) -> None:
     assert devices.remark == "GPUs: 0 (NVIDIA A4000), 1 (NVIDIA A4000)."
 
 
-def test_without_nvidia_smi_there_are_none_and_one_line_says_so(tmp_path: Path) -> None:
-    devices = chosen_devices("auto", {"PATH": str(tmp_path)})
+@pytest.mark.parametrize("problem", ["Driver Not Loaded", ""])
+def test_without_a_driver_there_are_none_and_one_line_says_so(
+    gpus: Any, problem: str
+) -> None:
+    gpus(0, problem)
+    devices = chosen_devices("auto", {})
     assert not devices.found
-    assert devices.remark == "No GPUs: nvidia-smi was not found on PATH."
+    says = f"driver says: {problem}." if problem else "driver lists none."
+    assert devices.remark == f"No GPUs: the NVIDIA {says}"
 
 
-def test_an_nvidia_smi_that_fails_counts_as_none(tmp_path: Path) -> None:
-    environment = stand_in(tmp_path, "No devices were found", status=6)
-    remark = chosen_devices("auto", environment).remark
-    assert remark == "No GPUs: nvidia-smi failed: No devices were found"
+def test_a_driver_that_never_answers_counts_as_none(
+    gpus: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus(1)
+    over = threading.Event()
+    monkeypatch.setattr(sys.modules["pynvml"], "nvmlInit", lambda: over.wait(60))
+    monkeypatch.setattr("experiments.runner.gpus.MAX_SECONDS", 0.05)
+    remark = chosen_devices("auto", {}).remark
+    over.set()
+    assert remark == "No GPUs: the NVIDIA driver did not answer."
 
 
 @pytest.mark.parametrize(
@@ -50,9 +67,10 @@ def test_an_nvidia_smi_that_fails_counts_as_none(tmp_path: Path) -> None:
     [("2,0", [0, 2]), ("", []), ("-1", []), ("1,-1", None), ("GPU-5e1", None)],
 )
 def test_auto_keeps_within_the_worker_s_own_visible_devices(
-    tmp_path: Path, visible: str, found: list[int] | None
+    gpus: Any, visible: str, found: list[int] | None
 ) -> None:
-    environment = {**stand_in(tmp_path, *FOUR), "CUDA_VISIBLE_DEVICES": visible}
+    gpus(4)
+    environment = {"CUDA_VISIBLE_DEVICES": visible}
     if found is None:
         with pytest.raises(DeviceError, match=r"CUDA_VISIBLE_DEVICES.*--gpus 0,1"):
             chosen_devices("auto", environment)
@@ -60,26 +78,29 @@ def test_auto_keeps_within_the_worker_s_own_visible_devices(
         assert indexes("auto", environment) == found
 
 
-def test_named_devices_are_taken_in_their_order(tmp_path: Path) -> None:
-    assert indexes("3,1", stand_in(tmp_path, *FOUR)) == [3, 1]
-    assert indexes("1", {"PATH": "/nowhere"}) == [1]
-    assert indexes("none", stand_in(tmp_path, *FOUR)) == []
+def test_named_devices_are_taken_in_their_order(gpus: Any) -> None:
+    gpus(4)
+    assert indexes("3,1") == [3, 1]
+    assert indexes("none") == []
+    gpus(0, "Driver Not Loaded")
+    assert indexes("1") == [1]
 
 
 @pytest.mark.parametrize(
     ("choice", "words"),
     [
-        ("4", "names device 4, but nvidia-smi lists 0, 1, 2, 3"),
+        ("4", "names device 4, but the NVIDIA driver lists 0, 1, 2, 3"),
         ("0,0", "names a device twice"),
         ("all", "must be indexes of devices, such as 0,1, not 'all'"),
         (",", "must be auto, none or indexes"),
     ],
 )
 def test_devices_that_cannot_be_had_are_refused_in_words(
-    tmp_path: Path, choice: str, words: str
+    gpus: Any, choice: str, words: str
 ) -> None:
+    gpus(4)
     with pytest.raises(DeviceError, match=words):
-        chosen_devices(choice, stand_in(tmp_path, *FOUR))
+        chosen_devices(choice, {})
 
 
 def test_slots_follow_the_devices() -> None:

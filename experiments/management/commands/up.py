@@ -25,9 +25,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from experiments.management import embedded_valkey
 from experiments.management.embedded_valkey import EmbeddedQueue, NoServer
 from experiments.runner.environment import without_secrets
+from experiments.runner.gpus import DeviceError
 from experiments.runner.walls import MORE_HIDDEN, WallsError, weakness
 from experiments.tokens import new_token
-from experiments.workers.host import DeviceError, chosen_devices, slots_of
+from experiments.workers.host import chosen_devices, slots_of
 from experiments.workers.secrets import sealed
 from experiments.workers.supervisor import Child, Supervisor, end_with
 
@@ -68,9 +69,7 @@ class Command(BaseCommand):
             "--slots", type=int, help="trials at a time; default 2, or one per GPU"
         )
         parser.add_argument(
-            "--gpus",
-            default="none",
-            help="auto (all that nvidia-smi lists), numbers such as 0,1, or none",
+            "--gpus", default="none", help="auto (all), numbers such as 0,1, or none"
         )
         parser.add_argument("--demo", action="store_true", help="run the demo sweep")
         parser.add_argument(

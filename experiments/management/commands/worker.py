@@ -24,10 +24,10 @@ from experiments.runner.cleanup import Housekeeping
 from experiments.runner.environment import CLIENT_FOLDER
 from experiments.runner.errors import Refused, SiteAway, StaleAttempt
 from experiments.runner.folder import kept_ends
+from experiments.runner.gpus import DeviceError
 from experiments.runner.walls import WallsError, weakness
 from experiments.workers import run_as
 from experiments.workers.host import (
-    DeviceError,
     Devices,
     chosen_devices,
     disk_facts,
