@@ -15,7 +15,8 @@ from django.test import Client
 
 from experiments import lifecycle, storage
 from experiments.code import snapshots
-from experiments.models import Sweep, Trial, Worker
+from experiments.models import Run, Sweep, Trial, Worker
+from experiments.models.environments import whole_environments
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -367,3 +368,21 @@ def test_the_code_is_handed_to_its_own_attempt_only(pool: Caller, sweep: Sweep) 
     assert zipfile.ZipFile(io.BytesIO(body)).read("train.py") == b"print(1)"
     assert runner.get(path.replace(snapshot.digest, "0" * 64)).status_code == 404
     assert pool.get(path).status_code == 401
+
+
+@pytest.mark.parametrize("route", ["heartbeat", "finish"])
+def test_what_a_trial_runs_on_is_kept_whatever_is_sent(
+    pool: Caller, sweep: Sweep, route: str
+) -> None:
+    trial = factories.trial(sweep)
+    spec = claimed(pool, trial)
+    runner = Caller(spec["runner_token"])
+    sent = {"host": "ada-01", "packages": ["numpy==2.2.1"], "gpus": 7}
+    body = {"environment": sent, "cause": "exited", "exit_code": 1}
+    for _ in range(2):
+        answer = runner.post(f"/attempts/{spec['attempt']}/{route}", body)
+        assert answer.status_code == 200
+    (found,) = whole_environments(Run.objects.get(trial=trial))
+    assert found["host"] == "ada-01"
+    assert found["packages"] == ["numpy==2.2.1"]
+    assert found["left_out"] == ["gpus is left out: allowed are lists of texts"]
