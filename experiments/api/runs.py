@@ -38,7 +38,7 @@ from experiments.api.schemas import answers
 from experiments.api.sweeps import KEYS_LAST, IdempotencyKey
 from experiments.api.uploads import TeamSlug
 from experiments.lifecycle import AskClaim
-from experiments.models import Event, Experiment, Trial, User
+from experiments.models import Event, Experiment, Run, Trial, User
 from experiments.models.runs import MAX_RUN_NAME
 from experiments.models.trials import TrialState
 from experiments.sweeps.creation import find_or_create_experiment
@@ -93,6 +93,17 @@ def _writable(request: HttpRequest, run_id: int) -> Trial:
     elif run.current_attempt is not None:
         lifecycle.ask_heartbeat(run.current_attempt)
     return run
+
+
+def _loggable(request: HttpRequest, run_id: int) -> Trial:
+    """The same; of the trials of sweeps the one whose own program calls."""
+    attempt = own_attempt(request)
+    if attempt is None or attempt.trial.sweep_id is None:
+        return _writable(request, run_id)
+    joined = ("run__created_by", "current_attempt", "experiment__team")
+    own = Trial.objects.kept().select_related(*joined)
+    Run.objects.get_or_create(trial=attempt.trial)
+    return access.found_or_404(own, pk=attempt.trial_id)
 
 
 def _steerable(request: HttpRequest, run_id: int) -> Trial:
@@ -250,8 +261,11 @@ class ParamsIn(ClosedSchema):
     "/runs/{run_id}/params", response=answers(200, RunOut), auth=program_or_user
 )
 def log_params(request: HttpRequest, run_id: int, body: ParamsIn) -> RunOut:
-    """Add parameters. One that exists cannot change: 409 ``param_changed``."""
-    run = _writable(request, run_id)
+    """Add parameters. One that exists cannot change: 409 ``param_changed``.
+
+    A trial's token may add parameters to the trial.
+    """
+    run = _loggable(request, run_id)
     run_log.log_params(run, texts(body.params))
     return _out(run)
 
@@ -262,8 +276,8 @@ class TagsIn(ClosedSchema):
 
 @router.post("/runs/{run_id}/tags", response=answers(200, RunOut), auth=program_or_user)
 def set_tags(request: HttpRequest, run_id: int, body: TagsIn) -> RunOut:
-    """Set tags. Those that are not named stay."""
-    run = _writable(request, run_id)
+    """Set tags. Those that are not named stay. A trial's token may set the trial's."""
+    run = _loggable(request, run_id)
     with transaction.atomic():
         _set_tags(run, body.tags)
     return _out(run)

@@ -20,13 +20,18 @@ from ._environment import outputs, params, resume_from, trial_id, trial_name
 from ._reports import log, should_stop, stop_reason
 
 if TYPE_CHECKING:
+    from ._run import RunNotStarted, TrackedRun, run
     from ._trial import CurrentTrial, TrialPruned, trial
 
 __all__ = ["log", "outputs", "params", "resume_from", "should_stop", "stop_reason"]
 __all__ += ["CurrentTrial", "TrialPruned", "trial", "trial_id", "trial_name"]
+__all__ += ["RunNotStarted", "TrackedRun", "run"]
 
 # Loaded on first use, as few trials need them; the callbacks need their framework.
-_LAZY = {"CurrentTrial": "_trial", "TrialPruned": "_trial", "trial": "_trial"}
+_LAZY = {
+    **dict.fromkeys(("CurrentTrial", "TrialPruned", "trial"), "_trial"),
+    **dict.fromkeys(("RunNotStarted", "TrackedRun", "run"), "_run"),
+}
 _CALLBACKS = ("huggingface", "keras", "lightgbm", "lightning", "xgboost")
 
 

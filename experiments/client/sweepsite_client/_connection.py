@@ -6,11 +6,14 @@ import contextlib
 import http.client
 import json
 import urllib.parse
-from typing import Any
+from collections.abc import Mapping
+from typing import IO, Any
 
-CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 5.0
-STALE, RETRY = (401, 403, 404, 409), (408, 425, 429)
-JSON, CLOSED = "application/json", (ConnectionError, http.client.HTTPException)
+CONNECT_TIMEOUT, ANSWER_TIMEOUT, FILE_TIMEOUT = 2.0, 5.0, 60.0
+GONE, RETRY = (401, 403, 404), (408, 425, 429)
+JSON, BYTES = "application/json", "application/octet-stream"
+CLOSED = (ConnectionError, http.client.HTTPException)
+NO_HEADERS: Mapping[str, str] = {}
 
 
 class Away(Exception): ...  # no valid answer; send it again
@@ -34,23 +37,42 @@ class SiteConnection:
         self.retry_after = 0.0  # seconds that the site asked to wait
         self._headers = {"Authorization": f"Bearer {token}"}
 
-    def post(self, path: str, body: bytes) -> dict[str, Any]:
+    def post(
+        self, path: str, body: bytes, headers: Mapping[str, str] = NO_HEADERS
+    ) -> dict[str, Any]:
+        return self._call("POST", path, body, {"Content-Type": JSON, **headers})
+
+    def put(self, path: str, file: IO[bytes], size: int) -> dict[str, Any]:
+        headers = {"Content-Type": BYTES, "Content-Length": str(size)}
+        return self._call("PUT", path, file, headers, timeout=FILE_TIMEOUT)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | IO[bytes],
+        headers: Mapping[str, str],
+        timeout: float = 0.0,
+    ) -> dict[str, Any]:
+        request = (method, self._root + path, body, {**self._headers, **headers})
+        timeout = timeout or ANSWER_TIMEOUT
         try:
             if self._connection.sock is not None:
                 # Servers close idle connections silently; that is not an outage.
                 with contextlib.suppress(*CLOSED):
-                    return self._exchange(path, body)
-            return self._exchange(path, body)
+                    return self._exchange(request, timeout)
+                if not isinstance(body, bytes):
+                    body.seek(0)
+            return self._exchange(request, timeout)
         except (OSError, http.client.HTTPException) as problem:
             raise Away(f"{type(problem).__name__}: {problem}") from problem
 
-    def _exchange(self, path: str, body: bytes) -> dict[str, Any]:
-        headers = {**self._headers, "Content-Type": JSON}
+    def _exchange(self, request: tuple[Any, ...], timeout: float) -> dict[str, Any]:
         try:
             if self._connection.sock is None:
                 self._connection.connect()  # with its own time limit
-                self._connection.sock.settimeout(ANSWER_TIMEOUT)  # type: ignore[attr-defined]
-            self._connection.request("POST", self._root + path, body, headers)
+            self._connection.sock.settimeout(timeout)
+            self._connection.request(*request)
             response = self._connection.getresponse()
             wait = response.getheader("Retry-After") or ""
             self.retry_after = float(wait) if wait.isdigit() else 0.0
@@ -70,6 +92,6 @@ def _answer(status: int, text: bytes) -> dict[str, Any]:
     error = answer.get("error") if isinstance(answer, dict) else None
     if not isinstance(error, dict) or status // 100 != 4 or status in RETRY:
         raise Away(f"status {status}")
-    if status in STALE:
+    if status in GONE or error.get("code") == "stale_attempt":
         raise Ended(str(error.get("message") or "this trial has ended"))
     raise Rejected(f"{error.get('message')} {error.get('fields') or ''}")

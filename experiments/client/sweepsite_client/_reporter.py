@@ -7,6 +7,8 @@ import contextlib
 import json
 import sys
 import time
+from functools import partial
+from typing import Callable
 
 from ._connection import Away, Ended, Rejected, SiteConnection
 from ._spool import POINTS_AT_ONCE, Points, PointSpool
@@ -14,6 +16,9 @@ from ._stop_request import StopRequest
 
 COST, FIRST_PAUSE, MAX_PAUSE = 20, 0.5, 30.0  # a pause: 20 times a failed try
 MAX_WARNINGS = 30
+FOREVER = float("inf")
+
+Call = Callable[[SiteConnection], object]
 
 
 class Reporter:
@@ -24,47 +29,71 @@ class Reporter:
     ) -> None:
         self._site, self._path, self._spool, self._stop = site, path, spool, stop
         self._ended, self._retry_at, self._pause = False, 0.0, FIRST_PAUSE
+        self._calls: list[Call] = []
         self._warned: set[str] = set()
 
     def report(self, points: Points) -> None:
         if self._ended:
             return
         self._stop.count_report()
-        if time.monotonic() < self._retry_at:
-            return self._keep(points)
-        started = time.monotonic()
-        try:
-            self._send_kept()
-            self._deliver(points)
-            self._pause = FIRST_PAUSE
-        except Away as problem:
+        waiting = (self._send_calls, self._send_kept)
+        if not self._succeeds(*waiting, partial(self._deliver, points)):
             self._keep(points)
-            self._back_off(time.monotonic() - started, problem)
-        except Ended as problem:
-            self._end(problem)
+
+    def request(self, call: Call) -> None:
+        """Make a call besides points; it is made again when the site is back."""
+        self._calls.append(call)
+        self._succeeds(self._send_calls)
 
     def flush(self, seconds: float) -> None:
         """Send what waits; what cannot be sent within this time is lost."""
         deadline = time.monotonic() + seconds
-        while not self._ended and self._spool.peek():
+        while self._calls or (not self._ended and self._spool.peek()):
             try:
                 self._send_kept(deadline)
+                self._send_calls(deadline)
             except Ended as problem:
                 self._end(problem)
             except Away as problem:
                 if time.monotonic() + FIRST_PAUSE > deadline:
                     self._warn(" lost", f"the last reports are lost: {problem}")
+                    self._ended = True
+                    self._calls.clear()
                     return
                 time.sleep(FIRST_PAUSE)
+
+    def _succeeds(self, *steps: Callable[[], object]) -> bool:
+        """False if the site is away; it is asked again after a pause."""
+        started = time.monotonic()
+        if started < self._retry_at:
+            return False
+        try:
+            for step in steps:
+                step()
+            self._pause = FIRST_PAUSE
+        except Away as problem:
+            self._back_off(time.monotonic() - started, problem)
+            return False
+        except Ended as problem:
+            self._end(problem)
+        return True
 
     def _end(self, problem: Ended) -> None:
         self._ended = True
         self._stop.ask(str(problem))
 
-    def _send_kept(self, deadline: float = float("inf")) -> None:
-        while kept := self._spool.peek():
-            if time.monotonic() > deadline:
-                raise Away("the site is slow")
+    def _send_calls(self, deadline: float = FOREVER) -> None:
+        while self._calls:
+            _check(deadline)
+            try:
+                self._calls[0](self._site)
+            except (Rejected, Ended) as problem:
+                self._warn(str(problem), f"refused: {problem}")
+            del self._calls[0]
+
+    def _send_kept(self, deadline: float = FOREVER) -> None:
+        while not self._ended and (kept := self._spool.peek()):
+            _check(deadline)
             self._deliver(kept)
             self._spool.drop(len(kept))
 
@@ -100,12 +129,17 @@ class Reporter:
             kind, sentence = " more", "further warnings are left out"
         if kind not in self._warned:
             self._warned.add(kind)
-            warn(sentence)
+            say(sentence)
 
 
-def warn(sentence: str) -> None:
+def say(sentence: str) -> None:
     with contextlib.suppress(OSError):  # it may be a file on a full disk
         sys.stderr.write(f"sweepsite_client: {sentence}\n")
+
+
+def _check(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise Away("the site is slow")
 
 
 def _body(points: Points) -> bytes:

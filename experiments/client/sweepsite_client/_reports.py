@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from ._connection import SiteConnection
-from ._reporter import Reporter
+from ._reporter import Call, Reporter
 from ._spool import PointSpool
 from ._stop_request import StopRequest
 from ._values import MAX_NAME, as_step, as_value
@@ -53,6 +53,12 @@ class Reports:
             self._reporter.report(points)
             return bool(self.stop.reason())
 
+    def request(self, call: Call) -> None:
+        """Make a call to the site besides reports, or make it later."""
+        if self._reporter is not None:
+            with self._lock:
+                self._reporter.request(call)
+
     def flush(self) -> None:
         """Send what waits in memory, within a few seconds."""
         if self._reporter is not None and os.getpid() == self._pid:
@@ -74,18 +80,34 @@ def _print(step: int, values: dict[str, float | str]) -> None:
     print(f"step {step}", *parts, sep="  ", flush=True)
 
 
+# Where the runs of this script report, the newest last; a fork has them too.
+_runs: list[tuple[str, ...]] = []
 # By process: a fork needs its own connection and steps, threads share them.
-_by_process: dict[int, Reports] = {}
+_reports: dict[tuple[int, tuple[str, ...]], Reports] = {}
 
 
 def current() -> Reports:
-    pid = os.getpid()
-    return _by_process.get(pid) or _by_process.setdefault(pid, _of_this_trial())
+    """Those to the newest run, else to this trial."""
+    return reports_to(_runs[-1] if _runs else this_trial())
 
 
-def _of_this_trial() -> Reports:
+def reports_to(where: tuple[str, ...]) -> Reports:
+    key = os.getpid(), where
+    return _reports.get(key) or _reports.setdefault(key, Reports(*where))
+
+
+def this_trial() -> tuple[str, ...]:
+    """Where the reports of this process's trial go; empty texts outside a sweep."""
     names = ("URL", "TRIAL_ID", "TOKEN", "SPOOL")
-    return Reports(*(os.environ.get(f"SWEEPSITE_{name}", "") for name in names))
+    return tuple(os.environ.get(f"SWEEPSITE_{name}", "") for name in names)
+
+
+def begin_run(where: tuple[str, ...]) -> None:
+    _runs.append(where)
+
+
+def end_run(where: tuple[str, ...]) -> None:
+    _runs.remove(where)
 
 
 def log(step: int | None = None, **metrics: Any) -> bool:

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from ._environment import params, primary_metric, trial_id, trial_name
-from ._reporter import warn
+from ._reporter import say
 from ._reports import report, should_stop
 from ._values import as_step
 
@@ -45,7 +45,7 @@ class CurrentTrial:
         if step < 0:
             raise ValueError(f"step is {step}; it must not be negative")
         if step in self._steps:
-            warn(f"step {step} is reported already; this value is ignored")
+            say(f"step {step} is reported already; this value is ignored")
             return
         self._steps.add(step)
         report(step, {self._name: value})
@@ -67,5 +67,5 @@ def trial() -> CurrentTrial:
     """This process's trial. Outside a sweep it has no parameters, prints its reports,
     and is never pruned."""
     if not trial_id():
-        warn("this is not a trial of a sweep, so its reports are only printed")
+        say("this is not a trial of a sweep, so its reports are only printed")
     return CurrentTrial()
