@@ -161,6 +161,9 @@ class AttemptFinishIn(Schema):
     log_dropped: Bytes = 0
     unkilled: Annotated[list[Small], Field(max_length=1_000)] = []
     environment: dict[str, Any] | None = None
+    printed: Annotated[
+        list[Annotated[str, Field(max_length=100), WITHOUT_NUL]], Field(max_length=3)
+    ] = []
 
 
 @api.post("/attempts/{attempt_id}/finish")

@@ -101,6 +101,8 @@ class Outcome:
     elapsed: float | None = None
     peak_memory: int | None = None
     log_dropped: int = 0
+    # Metrics in its output, in case it reported none.
+    printed: Sequence[str] = ()
 
     def facts(self, attempt: Attempt) -> dict[str, Any]:
         """The columns of the attempt that hold it, however the attempt has ended."""
@@ -208,7 +210,7 @@ def _final_state(trial: Trial, outcome: Outcome) -> tuple[TrialState, str, str]:
         reason = "signal" if outcome.signal is not None else "exit_code"
         return TrialState.FAILED, reason, outcome.message
     if trial.sweep is not None and not trial.reports:
-        return TrialState.FAILED, NO_METRIC, _no_metric_message(trial)
+        return TrialState.FAILED, NO_METRIC, _no_metric_message(trial, outcome.printed)
     return TrialState.COMPLETED, "", _complete_message(outcome)
 
 
@@ -218,16 +220,21 @@ def _complete_message(outcome: Outcome) -> str:
     return f"{INCOMPLETE} {missing}." if missing else RAN_TO_THE_END
 
 
-def _no_metric_message(trial: Trial) -> str:
-    """Lists the names that were reported, so that a misspelt one is seen at once."""
+def _no_metric_message(trial: Trial, printed: Sequence[str]) -> str:
+    """Lists the names that it reported or printed, so that a misspelt one is seen at
+    once."""
     wanted = trial.sweep.primary_metric if trial.sweep else ""
     metrics = Metric.objects.of_training().filter(attempt=trial.current_attempt)
-    seen = metrics.order_by("name").values_list("name", flat=True)[:20]
-    names = ", ".join(map(repr, seen)) or "no metric"
+    seen = list(metrics.order_by("name").values_list("name", flat=True)[:20])
+    lines = f"; its output has lines such as {_quoted(printed)}" if printed else ""
     return (
-        f"The script ended without reporting the primary metric {wanted!r}."
-        f" It reported {names}. Names must match exactly, including case."
+        f'It never reported "{wanted}". It reported {_quoted(seen) or "no metric"}'
+        f"{lines}."
     )
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return listed(f'"{name}"' for name in names)
 
 
 def lose_attempt(

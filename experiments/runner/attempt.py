@@ -234,7 +234,7 @@ class AttemptRun:
             tree.kill()
         if outcome.cause != STALE:
             at_site = self._uploads.at_site()
-            self._context.collectors.finish()
+            outcome = replace(outcome, printed=self._collect_rest(outcome))
             end = KeptEnd(self._spec, outcome, at_site, self._log.dropped)
             ends.keep(end, self._folder)
             outcome = self._explained(outcome)
@@ -247,6 +247,20 @@ class AttemptRun:
         hurried = outcome.cause == "released"
         self._deliver(outcome, hurried=hurried, monitor=monitor)
         heartbeat.finish()
+
+    def _collect_rest(self, outcome: AttemptOutcome) -> tuple[str, ...]:
+        """Collect what is left. Returns metrics that the script has printed, if it
+        ended well and without the primary one."""
+        self._context.collectors.finish()
+        settings = self._spec.collectors
+        if outcome.exit.code or outcome.cause != "exited" or settings is None:
+            return ()
+        if not settings.is_on or settings.primary in self._context.collectors.names:
+            return ()
+        # Most trials do without it.
+        from experiments.runner.collectors.printed import printed_metrics
+
+        return printed_metrics(self._folder.log, settings.primary)
 
     def _deliver_kept(self, end: KeptEnd) -> None:
         self._log = OutputLog(self._folder.log, limit=self._spec.log_limit_bytes)

@@ -71,6 +71,7 @@ class KeptEnd:
                     **outcome,
                     "exit": Exit(**outcome["exit"]),
                     "unkilled": tuple(outcome["unkilled"]),
+                    "printed": tuple(outcome.get("printed", ())),
                     "writing": None
                     if writing is None
                     else frozenset((device, inode) for device, inode in writing),

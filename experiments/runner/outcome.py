@@ -38,7 +38,7 @@ class AttemptOutcome:
     trial's own limit. `elapsed` is in seconds of training, `peak_memory` in bytes.
     `unkilled` are processes that no signal could end. `writing` are the files that were
     open for writing when the runner killed it (None: the runner did not), `ended_at` is
-    the host's time.
+    the host's time. `printed` are metrics in its output if it reported no other.
     """
 
     cause: str
@@ -51,6 +51,7 @@ class AttemptOutcome:
     unkilled: tuple[int, ...] = ()
     writing: frozenset[FileId] | None = field(default=None, repr=False)
     ended_at: float = 0.0
+    printed: tuple[str, ...] = ()
 
     @property
     def was_killed(self) -> bool:
@@ -82,6 +83,7 @@ class FinishReport(TypedDict):
     peak_memory: int | None
     log_dropped: int
     unkilled: NotRequired[list[int]]
+    printed: NotRequired[list[str]]
 
 
 def finish_report(
@@ -111,6 +113,8 @@ def finish_report(
     )
     if outcome.unkilled:
         report["unkilled"] = list(outcome.unkilled)
+    if outcome.printed:
+        report["printed"] = list(outcome.printed)
     return report
 
 

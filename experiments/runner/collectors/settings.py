@@ -20,6 +20,10 @@ class CollectorSettings:
     event_files: str | None = None
     file: tuple[str, LineFormat] | None = None
 
+    @property
+    def is_on(self) -> bool:
+        return (self.output, self.event_files, self.file) != (None, None, None)
+
 
 def read_collectors(fields: object) -> CollectorSettings | None:
     """From the specification of an attempt; None if nothing is collected."""
