@@ -29,6 +29,7 @@ from experiments.models.missing import MissingData
 from experiments.models.sweeps import SWEEP_ENDS
 from experiments.models.trials import AttemptState, TrialState
 from experiments.runner.failpoints import failpoint
+from experiments.search.fields import listed
 
 logger = logging.getLogger(__name__)
 

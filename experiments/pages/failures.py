@@ -16,7 +16,6 @@ from experiments.runner.stopping import describe_exit
 from experiments.search.wording import similar_names
 
 KILLED = 9
-MAX_NAMES = 10
 NOT_STOPPED = frozenset({"exit_code", "signal", "out_of_memory"})
 Sentence = str | SafeString
 
@@ -105,7 +104,7 @@ def notes(failure: Failure, *, alike: int) -> list[Sentence]:
     """The runner's message, and how many others failed for the same reason."""
     trial = failure.trial
     found: list[Sentence] = []
-    has_message = trial.reason in NOT_STOPPED or trial.reason == "lost"
+    has_message = trial.reason in (*NOT_STOPPED, "no_metric", "lost")
     if has_message and trial.message and trial.message.rstrip(".") != cause(failure):
         found.append(_sentence(trial.message))
     if alike:
@@ -173,27 +172,25 @@ def _signal(failure: Failure) -> Sequence[Sentence]:
 
 
 def _no_metric(failure: Failure) -> Sequence[Sentence]:
+    """The message names what it reported and printed."""
     wanted, names = failure.metric, failure.reported()
-    if not names:
-        named = (
-            f"{wanted}=value" if wanted.isidentifier() else f'**{{"{wanted}": value}}'
-        )
-        return (
-            "It reported no metric at all. In the script, import sweepsite_client as"
-            f" sweep; then sweep.log(step=step, {named}) reports it.",
-        )
-    shown = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
-    reported = f"It reported {shown}. Names must match exactly, including case."
+    plain = wanted.isidentifier()
+    named = f"{wanted}=value" if plain else f'**{{"{wanted}": value}}'
+    report = (
+        f"Print lines such as {wanted}=0.9, log it with MLflow, or call"
+        f" sweepsite_client.log(step=step, {named}).",
+        "If its lines look different, set metrics_collector in the sweep.",
+    )
     close = similar_names(wanted, names)
     if not close:
-        return (reported,)
+        return report
     fix = format_html(
         "Did you mean <strong>{}</strong>? Log it as {}, or make it the"
-        " sweep's primary_metric.",
+        " sweep's primary_metric. Names must match exactly, including case.",
         " or ".join(close),
         wanted,
     )
-    return (fix, reported)
+    return (fix, *report)
 
 
 def _lost(failure: Failure) -> Sequence[Sentence]:

@@ -58,7 +58,7 @@ def test_without_the_primary_metric_it_fails(external: tuple[Trial, Api]) -> Non
     factories.report(trial, [0.5], name="acc")
     assert finish(script, trial, state="completed").json() == {"state": "failed"}
     trial.refresh_from_db()
-    assert trial.reason == "no_metric" and "'acc'" in trial.message
+    assert trial.reason == "no_metric" and '"acc"' in trial.message
 
 
 def test_a_launched_trial_is_ended_by_its_runner_only(api: Api, team: Team) -> None:
