@@ -143,8 +143,8 @@ class TestEnds:
         factories.report(trial, [0.5], name="Accuracy")
         trial = finish(trial)
         assert (trial.state, trial.reason) == ("failed", "no_metric")
-        assert "'accuracy'" in trial.message
-        assert "'Accuracy'" in trial.message
+        assert '"accuracy"' in trial.message
+        assert '"Accuracy"' in trial.message
 
     def test_reporting_only_nan_is_a_completed_trial_without_a_value(
         self, sweep: Sweep
