@@ -26,6 +26,7 @@ from experiments.search.wording import counted
 # The fields of a document that make up its space.
 SPACE = ("search_space", "constraints")
 MAX_COUNTED = 5_000
+PYTHON_NAMES: Mapping[str, JSONValue] = {"True": True, "False": False, "None": None}
 # Feeds need the same few spaces again and again, and parsing one may take a while.
 MAX_KEPT = 32
 
@@ -139,8 +140,27 @@ def _flat(space: SearchSpace, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def trial_params(trial: Trial) -> dict[str, Any]:
-    """The trial's values by the axes of its own sweep's space."""
+    """The trial's values by the axes of its own sweep's space; of a run, what its
+    program logged."""
+    if trial.sweep_id is None:
+        return {name: value_of(text) for name, text in trial.run.params.items()}
     return flat_params(search_space(trial.sweep), trial.params)
+
+
+def value_of(text: str) -> JSONValue:
+    """A value that was logged as text: as JSON or Python writes it, else the text."""
+    if text in PYTHON_NAMES:
+        return PYTHON_NAMES[text]
+    try:
+        value: JSONValue = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return text
+    return value
+
+
+def _no_number(name: str) -> JSONValue:
+    """NaN and the infinities stay text."""
+    raise ValueError(name)
 
 
 def axis_values(axis: Axis) -> list[JSONValue]:

@@ -52,16 +52,38 @@ class Entrant:
 
 
 class Comparison:
-    """The trials in order, the reference first: the best, or the first one named where
-    their sweeps have different objectives."""
+    """The trials and runs in order, the reference first: the best, or the first one
+    named where their sweeps have different objectives. Runs are measured by the
+    objective of the trials' sweeps."""
 
     def __init__(self, trials: Sequence[Trial], now: datetime) -> None:
-        self.objective = shared_objective(trials)
+        self.objective = shared_objective([t for t in trials if t.sweep is not None])
+        self.metrics = _metrics(trials)
+        if self.objective is not None:
+            self._measure_runs(trials, self.objective)
         self.now = now
         sweeps = {t.sweep.pk: t.sweep for t in trials if t.sweep is not None}
         self.sweeps = list(sweeps.values())
         self.entrants = self._entrants(ordered(trials, self.objective))
-        self.axes = axes_of(self.reference.trial.sweep)
+        self.axes = axes_of(self.sweeps[0] if self.sweeps else None)
+
+    def _measure_runs(self, trials: Sequence[Trial], objective: Objective) -> None:
+        """Give runs the values that trials have, in memory alone."""
+        for run in trials:
+            own = self.metrics.get(run.current_attempt_id or 0, {})
+            metric = own.get(objective.primary_metric)
+            if run.sweep_id is None and metric is not None:
+                highest = objective.goal == "maximize"
+                run.value = metric.high if highest else metric.low
+                run.last_value, run.reports = metric.last_value, metric.count
+
+    @property
+    def noun(self) -> str:
+        """What is compared, in the plural."""
+        runs = sum(entrant.trial.sweep_id is None for entrant in self.entrants)
+        if not runs:
+            return "trials"
+        return "runs" if runs == len(self.entrants) else "trials and runs"
 
     @property
     def reference(self) -> Entrant:
@@ -84,9 +106,8 @@ class Comparison:
     def _entrants(self, trials: Sequence[Trial]) -> list[Entrant]:
         best = {pk: p.best for pk, p in progress_of(self.sweeps).items()}
         usual = usual_times([sweep.pk for sweep in self.sweeps])
-        metrics = _metrics(trials)
         seconds = seconds_by_trial(trials, self.now)
-        several = len({trial.sweep_id for trial in trials}) > 1
+        alike = len({trial.sweep_id for trial in trials}) == 1 and bool(self.sweeps)
         entrants = []
         for trial in trials:
             elapsed = seconds[trial.pk]
@@ -94,20 +115,20 @@ class Comparison:
             entrants.append(
                 Entrant(
                     trial,
-                    name=trial.label if several else str(trial.number),
+                    name=str(trial.number) if alike else trial.label,
                     is_best=leader is not None and leader.pk == trial.pk,
                     elapsed=elapsed,
                     saved=saved_by(trial, elapsed, usual.get(trial.sweep_id or 0)),
-                    metrics=metrics.get(trial.current_attempt_id or 0, {}),
+                    metrics=self.metrics.get(trial.current_attempt_id or 0, {}),
                 )
             )
         return entrants
 
 
 def shared_objective(trials: Sequence[Trial]) -> Objective | None:
-    """The objective, or None where they have several."""
+    """The objective, or None where they have several or none."""
     found = {_key(trial.sweep) for trial in trials}
-    first = trials[0].sweep
+    first = trials[0].sweep if trials else None
     return first.objective if len(found) == 1 and first is not None else None
 
 

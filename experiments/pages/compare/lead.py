@@ -83,6 +83,8 @@ def lead_of(comparison: Comparison) -> LeadSentence:
 
 def _sentence(comparison: Comparison) -> str:
     objective, reference = comparison.objective, comparison.reference
+    if objective is None and not comparison.sweeps:
+        return f"Runs have no objective; {reference.words} is the reference."
     if objective is None:
         return (
             "These trials have different objectives, so none is the best;"
@@ -90,7 +92,8 @@ def _sentence(comparison: Comparison) -> str:
         )
     chaser = _chaser(comparison)
     if reference.trial.value is None:
-        return f"None of these trials has a value of {objective.primary_metric} yet."
+        metric = objective.primary_metric
+        return f"None of these {comparison.noun} has a value of {metric} yet."
     if chaser is None or chaser.trial.value is None:
         return f"Only {reference.words} has a value of {objective.primary_metric}."
     gap = abs(reference.trial.value - chaser.trial.value)

@@ -211,6 +211,10 @@ def _setup(trial: Trial) -> dict[str, Any]:
         found["command"] = template.get("command", "")
         found |= _inputs(trial)
         found["pool"] = sweep.pool.name
+    else:
+        found["source"] = trial.run.tags.get("mlflow.source.name", UNSET)
+    if attempt is not None and attempt.client:
+        found["logged through"] = attempt.client
     if attempt is not None and attempt.worker is not None:
         found["host"] = attempt.worker.host
         found["Python"] = attempt.worker.python or UNSET

@@ -15,10 +15,10 @@ from django.utils.http import urlencode
 
 from experiments import access, storage
 from experiments.models import Trial
-from experiments.pages.compare.comparison import Comparison, chart_trials
+from experiments.pages.compare.comparison import Comparison, Entrant, chart_trials
 from experiments.pages.compare.lead import all_words, lead_of
 from experiments.pages.compare.table import as_text, equal_rows, sections
-from experiments.pages.curves import goal_of, points_of
+from experiments.pages.curves import Points, goal_of, points_of
 from experiments.pages.frame import get, whole_number
 from experiments.pages.log_text import last_lines, parse_log
 from experiments.pages.trial_rows import report_curves
@@ -133,7 +133,9 @@ def _charts(comparison: Comparison, wanted: str) -> dict[str, Any]:
             "objective": {"metric": objective.primary_metric, "goal": objective.goal},
             "xLabel": "report",
             "turned": True,
-            "trials": chart_trials(comparison, report_curves(ids)),
+            "trials": chart_trials(
+                comparison, report_curves(ids) | _run_curves(comparison)
+            ),
         },
         "other_names": names,
         "other_name": other,
@@ -141,15 +143,26 @@ def _charts(comparison: Comparison, wanted: str) -> dict[str, Any]:
             "objective": {"metric": other, "goal": goal_of(other)},
             "xLabel": "step",
             "turned": False,
-            "trials": chart_trials(comparison, _metric_curves(comparison, other)),
+            "trials": chart_trials(comparison, _curves(comparison.entrants, other)),
         },
     }
 
 
-def _metric_curves(comparison: Comparison, name: str) -> dict[int, Any]:
+def _run_curves(comparison: Comparison) -> dict[int, Any]:
+    """Runs' curves of the primary metric, by report."""
+    objective = comparison.objective
+    runs = [e for e in comparison.entrants if e.trial.sweep_id is None]
+    curves = _curves(runs, objective.primary_metric) if objective else {}
+    return {
+        pk: [[n, value] for n, (_, value) in enumerate(points, 1)]
+        for pk, points in curves.items()
+    }
+
+
+def _curves(entrants: Sequence[Entrant], name: str) -> dict[int, Points]:
     series = {
         entrant.trial.pk: entrant.metrics[name]
-        for entrant in comparison.entrants
+        for entrant in entrants
         if name in entrant.metrics
     }
     points = points_of(list(series.values()))
@@ -157,15 +170,16 @@ def _metric_curves(comparison: Comparison, name: str) -> dict[int, Any]:
 
 
 def compare_add(request: HttpRequest) -> HttpResponse:
-    """Add a trial by its number in the first trial's sweep, or by its label."""
+    """Add a trial by its number in the first trial's sweep or by its label, or a run
+    by its name."""
     ids = asked_ids(request)
     wanted = request.GET.get("number", "").strip()
     trial = _by_name(request, _found(request, ids), wanted)
     if trial is None:
         messages.error(
             request,
-            f"There is no trial {wanted[:80]!r}. Enter a number, such as 17, or a name,"
-            " such as digits-3/17.",
+            f"There is no trial or run {wanted[:80]!r}. Enter a number, such as 17, or"
+            " a name, such as digits-3/17.",
         )
         return redirect(compare_url(ids))
     return redirect(compare_url(list(dict.fromkeys([*ids, trial.pk]))))
@@ -176,17 +190,29 @@ def _by_name(
 ) -> Trial | None:
     label, _, number = wanted.rpartition("/")
     if whole_number(number) is None:
-        return None
+        return _run_by_name(request, trials, wanted)
     found = _trials(request).filter(number=number)
     if not label:
         return found.filter(sweep=trials[0].sweep_id).first() if trials else None
     slug, _, sweep = label.rpartition("-")
     if whole_number(sweep) is None:
-        return None
+        return _run_by_name(request, trials, wanted)
     named = found.filter(sweep__experiment__slug=slug, sweep__number=sweep)
     if trials:
         named = named.filter(experiment__team=trials[0].experiment.team_id)
     return named.first()
+
+
+def _run_by_name(
+    request: HttpRequest, trials: Sequence[Trial], wanted: str
+) -> Trial | None:
+    """The newest run of that name in the team, if possible in the experiment."""
+    if not trials:
+        return None
+    first = trials[0]
+    runs = _trials(request).filter(sweep=None, run__name=wanted)
+    own = runs.filter(experiment__team=first.experiment.team_id).order_by("-pk")
+    return own.filter(experiment=first.experiment_id).first() or own.first()
 
 
 urlpatterns = [

@@ -1,0 +1,59 @@
+"""Single runs beside trials, and beside each other."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from experiments.models import Trial
+from tests import factories
+from tests.pages.clients import count_queries, model, page
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_data_folder")]
+
+
+def run(name: str, *values: float, **fields: object) -> Trial:
+    made = factories.run(factories.team(), name, **fields)
+    if values:
+        factories.report(made, values)
+    return made
+
+
+def url(*trials: Trial) -> str:
+    return f"/compare/?trials={','.join(str(trial.pk) for trial in trials)}"
+
+
+def test_a_run_is_measured_by_the_objective_of_the_trials(ada: Client) -> None:
+    sweep = factories.sweep(factories.team())
+    trial = factories.reported_trial(sweep, [0.5, 0.75], params={"x": 0.5})
+    best = run("by-hand", 0.25, 0.875, 0.5, params={"x": "0.25", "flag": "True"})
+    html = page(ada, url(trial, best))
+    assert "Run by-hand leads trial digits-1/0 by 0.125." in html
+    assert "Compare 2 trials and runs" in html
+    chart = {each["name"]: each for each in model(html, "primary-model")["trials"]}
+    assert chart["by-hand"]["curve"] == [[1, 0.25], [2, 0.875], [3, 0.5]]
+    assert chart["by-hand"]["params"] == {"x": 0.25, "flag": True}
+
+
+def test_runs_alone_have_no_objective(ada: Client) -> None:
+    first, second = run("a", 0.5), run("b", 0.75)
+    html = page(ada, url(first, second))
+    assert "Runs have no objective; run a is the reference." in html
+    assert "Compare 2 runs" in html
+    assert len(model(html, "other-model")["trials"]) == 2
+
+
+def test_a_run_is_added_by_its_name(ada: Client) -> None:
+    first, second = run("a", 0.5), run("two words", 0.75)
+    answer = ada.get(f"/compare/add/?trials={first.pk}&number=two+words")
+    assert answer.url == url(first, second)
+    answer = ada.get(f"/compare/add/?trials={first.pk}&number=b", follow=True)
+    assert "no trial or run &#x27;b&#x27;" in answer.content.decode()
+
+
+def test_queries_do_not_grow_with_runs(ada: Client) -> None:
+    trial = factories.reported_trial(factories.sweep(factories.team()), [0.5])
+    runs = [run(f"r{n}", 0.5) for n in range(5)]
+    assert count_queries(ada, url(trial, *runs)) == count_queries(
+        ada, url(trial, runs[0])
+    )
