@@ -28,7 +28,7 @@ from experiments.search.termination import Policy, make_policy
 from experiments.search.termination.evidence import without_marks
 from experiments.tracking.spaces import flat_configurations, search_space
 from experiments.tracking.training_time import seconds_by_trial
-from experiments.tracking.verdicts import CHANCE
+from experiments.tracking.verdicts import CHANCE, REQUIRED
 
 WORDS: Mapping[str, str] = {
     Origin.RANDOM: "Drawn at random",
@@ -258,7 +258,8 @@ def _compared(decision: Decision, word: str) -> str:
     the policy decides by."""
     value, threshold = decision.value, decision.threshold
     if CHANCE in decision.facts:
-        return f"a chance of {chance_text(decision.facts[CHANCE])} to become the best"
+        chance, required = (chance_text(decision.facts[f]) for f in (CHANCE, REQUIRED))
+        return f"a chance of {chance} to become the best, {required} required"
     if decision.policy in NOT_COMPARING:
         return without_marks(decision.clause) or decision.reason
     if threshold is None:

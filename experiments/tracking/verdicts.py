@@ -15,6 +15,8 @@ from experiments.search.records import Objective
 
 # The fact of policies that judge by the chance that the trial becomes the best.
 CHANCE = "chance"
+# The chance that was required of it, which depends on its rank.
+REQUIRED = "chance_asked"
 # Of more verdicts than this, half are spread evenly and half are the last ones.
 MAX_READ = 1_000
 

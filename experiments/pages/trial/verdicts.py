@@ -9,14 +9,18 @@ from dataclasses import dataclass, replace
 from experiments.formatting import MINUS, metric_text, number_text, signed_text
 from experiments.models import Decision
 from experiments.search.records import Objective
-from experiments.tracking.verdicts import CHANCE, margin_of
+from experiments.tracking.verdicts import CHANCE, REQUIRED, margin_of
 
 # Rows of the short table on a phone, and on a wider screen.
 FEW, SOME = 5, 12
 # Fewer hidden rows than this are shown instead of a link to them.
 MIN_HIDDEN = 3
 # Facts of the policies that have a column.
-FACT_COLUMNS: Mapping[str, str] = {"gain_needed": "gain needed", CHANCE: "chance"}
+FACT_COLUMNS: Mapping[str, str] = {
+    "gain_needed": "gain needed",
+    CHANCE: "chance",
+    REQUIRED: "required",
+}
 # The margin's bar in pixels: its zero line, and its longest length to either side.
 BAR_ZERO, BAR_LEFT, BAR_RIGHT = 14.0, 12.0, 44.0
 
@@ -61,7 +65,7 @@ def verdict_rows(
             margin,
             own=fixed_text(decision.value, decimals),
             threshold=fixed_text(decision.threshold, decimals),
-            gap=_gap(decision, margin, decimals),
+            gap=_gap(margin, decimals),
             bar=_bar(margin, largest),
             facts=[fact_text(name, decision.facts.get(name)) for name in columns],
         )
@@ -91,7 +95,7 @@ def fact_columns(decisions: Iterable[Decision]) -> list[str]:
 def fact_text(name: str, fact: float | None) -> str:
     if fact is None:
         return metric_text(None)
-    return chance_text(fact) if name == CHANCE else number_text(fact, 3)
+    return number_text(fact, 3) if name == "gain_needed" else chance_text(fact)
 
 
 def chance_text(chance: float) -> str:
@@ -115,11 +119,8 @@ def fixed_text(number: float | None, decimals: int) -> str:
     return f"{number:.{decimals}f}".replace("-", MINUS)
 
 
-def _gap(decision: Decision, margin: float | None, decimals: int) -> str:
-    """The own best minus the threshold, in the metric's own sign."""
-    if margin is None or decision.value is None or decision.threshold is None:
-        return metric_text(None)
-    return gap_text(decision.value - decision.threshold, decimals)
+def _gap(margin: float | None, decimals: int) -> str:
+    return metric_text(None) if margin is None else gap_text(margin, decimals)
 
 
 def gap_text(gap: float, decimals: int) -> str:

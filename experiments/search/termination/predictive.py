@@ -210,7 +210,11 @@ class PredictivePolicy(Policy):
         )
 
     def name_in_words(self) -> str:
-        return f"predictive, below a chance of {self.chance:.0%} to become the best"
+        least, most = min(1.0, 2 * self.keep_share), 2.0
+        return (
+            f"predictive, below a chance of {_percent(least * self.chance)} to"
+            f" {_percent(most * self.chance)} to become the best, depending on its rank"
+        )
 
     def _required_words(self, ruling: Ruling) -> str:
         """The required chance, and why it differs from the one that is set."""

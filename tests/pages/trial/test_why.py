@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from experiments import lifecycle
 from experiments.formatting import distinct_texts
@@ -13,8 +14,10 @@ from experiments.pages.log_text import LogLine, Span
 from experiments.pages.trial.detail import detail_of
 from experiments.pages.trial.verdicts import chance_text, fact_columns, verdict_rows
 from experiments.pages.trial.why import Why, why_of
+from experiments.pages.trial_rows import trial_rows
 from experiments.search.records import Objective
 from experiments.search.wording import similar_names
+from experiments.tracking.verdicts import margin_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -342,6 +345,19 @@ def test_a_bound_that_the_last_report_missed_gives_no_margin_to_the_best() -> No
     assert "beyond the lower bound" in why(trial).lead
 
 
+@pytest.mark.parametrize("goal", ["minimize", "maximize"])
+def test_a_margin_has_the_same_sign_as_in_the_api_and_plus_is_better(goal: str) -> None:
+    sweep = sweep_with({"type": "bandit", "slack_amount": 0.5}, goal=goal)
+    factories.reported_trial(sweep, [0.5, 0.5], state="completed")
+    trial = factories.reported_trial(sweep, [0.5, 0.25 if goal == "maximize" else 0.75])
+    assert not trial.stop_reason
+    decisions = list(trial.decisions.all())
+    rows = verdict_rows(decisions, sweep.objective, whole=True)
+    margins = [margin_of(decision, sweep.objective) for decision in decisions]
+    assert margins == [0.5, 0.5]
+    assert [row.gap for row in rows] == ["+0.500"] * 2
+
+
 def objective_of(trial: Trial) -> Objective:
     assert trial.sweep is not None
     return trial.sweep.objective
@@ -385,10 +401,14 @@ def test_a_prediction_says_its_chance_in_words_and_in_columns() -> None:
     assert "with a best accuracy of <strong>0.11" in found.lead
     assert "a chance of" in found.lead
     decisions = list(trial.decisions.all())
-    assert fact_columns(decisions) == ["gain_needed", "chance"]
+    assert fact_columns(decisions) == ["gain_needed", "chance", "chance_asked"]
     rows = verdict_rows(decisions, objective_of(trial), whole=True)
     assert all(row.margin is None for row in rows)
-    assert rows[-1].facts[-1].endswith(" %")
+    chance, required = (decisions[-1].facts[f] for f in ("chance", "chance_asked"))
+    assert rows[-1].facts[1:] == [chance_text(chance), chance_text(required)]
+    assert trial.sweep is not None
+    (row,) = trial_rows(trial.sweep, [trial], now=timezone.now(), best_id=None)
+    assert f"{chance_text(required)} required" in row["status"]
     assert "led." in " ".join(str(note) for note in found.notes)
 
 
