@@ -80,8 +80,12 @@ def _values(
 ) -> Iterator[tuple[str | None, str | None]]:
     """Names and their texts."""
     if not fields:
-        groups = match.groups()
-        yield groups[:2] if len(groups) > 1 else (primary, groups[0])  # type: ignore[misc]
+        # Of alternatives, the groups of one have matched.
+        groups = [group for group in match.groups() if group is not None]
+        if len(groups) > 1:
+            yield groups[0], groups[1]
+        elif groups:
+            yield primary, groups[0]
     elif "value" in fields:
         yield fields.get("name", primary), fields["value"]
     else:

@@ -40,7 +40,7 @@ UNSUPPORTED = {
     "settings": "A sweep has no pipeline settings.",
     "parent": "A sweep has no parent job here.",
 }
-ADDITIONS = ("constraints", "retries", "priority")
+ADDITIONS = ("constraints", "retries", "priority", "metrics_collector")
 OLD_LIMITS = ("max_total_trials", "max_concurrent_trials")
 # Keys in Azure's schema that are not read here.
 SWEEP = (

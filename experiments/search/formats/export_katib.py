@@ -20,6 +20,7 @@ from experiments.search.formats.export_shared import (
     note_unused,
     number,
 )
+from experiments.search.formats.katib_collector import dump_collector
 from experiments.search.formats.nodes import Node, compact, json_value
 from experiments.search.records import JSONObject, JSONValue
 
@@ -52,8 +53,10 @@ SHAPES = {
 def export_katib(document: Node) -> str:
     """The YAML text of an Experiment."""
     distributions = distributions_of(document, base=log_base(document))
+    collector, more = dump_collector(document)
     spec: JSONObject = {
-        "objective": _objective(document.inner("objective")),
+        "objective": _objective(document.inner("objective"), more),
+        "metricsCollectorSpec": collector,
         "algorithm": _algorithm(document.inner("sampling_algorithm")),
         "earlyStopping": _stopping(document),
         **_limits(document.inner("limits")),
@@ -90,11 +93,12 @@ def _metadata(document: Node) -> JSONObject:
     return metadata
 
 
-def _objective(objective: Node) -> JSONObject:
+def _objective(objective: Node, more: list[JSONValue]) -> JSONObject:
     spec: JSONObject = {
         "type": objective.text("goal"),
         "goal": objective.number("target"),
         "objectiveMetricName": objective.text("primary_metric"),
+        "additionalMetricNames": more,
     }
     objective.close("Katib's objective")
     return compact(spec)

@@ -26,6 +26,7 @@ OURS = {
     "constraints": "There are no constraints there: every combination is possible.",
     "retries": "There are no retries after infrastructure failures there.",
     "priority": "There are no priorities there.",
+    "metrics_collector": "There the script logs its metrics; no output is searched.",
 }
 
 

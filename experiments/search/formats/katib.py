@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from experiments.search.fields import shown
 from experiments.search.formats import mapping
+from experiments.search.formats.katib_collector import read_collector
 from experiments.search.formats.katib_template import read_parameters, read_template
 from experiments.search.formats.mapping import (
     MODEL_BASED,
@@ -15,15 +16,6 @@ from experiments.search.formats.mapping import (
 from experiments.search.formats.nodes import Node, compact, json_value
 from experiments.search.records import JSONObject
 
-COLLECTORS = {
-    "StdOut": "Output is kept as the trial's log, but not searched for metrics.",
-    "File": "A trial's files are kept, but not searched for metrics.",
-    "TensorFlowEvent": "Event files are kept, but not searched for metrics.",
-    "PrometheusMetric": "This site does not request metrics from a trial.",
-    "Custom": "No collector runs next to a trial.",
-    "Push": "Reports to Katib's client do not reach this site.",
-}
-REPORT = "Report metrics with sweepsite_client: log(accuracy=0.9)."
 ALGORITHMS: Mapping[str, JSONObject] = {
     "random": {"type": "random"},
     "grid": {"type": "grid"},
@@ -77,6 +69,7 @@ FIELDS = {
     "objective.goal": "spec.objective.type",
     "objective.target": "spec.objective.goal",
     "early_termination": "spec.earlyStopping",
+    "metrics_collector": "spec.metricsCollectorSpec",
     "limits": "spec.maxTrialCount",
     **{f"limits.{ours}": f"spec.{theirs}" for theirs, ours in LIMITS.items()},
 }
@@ -99,24 +92,6 @@ OBJECTIVE = (
     "additionalMetricNames",
     "metricStrategies",
 )
-
-
-def _leave_collector(spec: Node) -> None:
-    """Note every part of `metricsCollectorSpec`: here trials report their metrics."""
-    collector = spec.inner("collector")
-    kind = collector.text("kind")
-    why = COLLECTORS.get(kind, "There are no metrics collectors here.")
-    collector.leave("kind", why, REPORT)
-    collector.leave("customCollector", "No container runs next to a trial.")
-    collector.close("a sweep here")
-    source = spec.inner("source")
-    wanted = source.inner("filter")
-    wanted.leave("metricsFormat", "Lines are not searched for metrics.", REPORT)
-    wanted.close("a sweep here")
-    source.leave("fileSystemPath", "A trial's files are not searched for metrics.")
-    source.leave("httpGet", "This site does not request metrics from a trial.")
-    source.close("a sweep here")
-    spec.close("a sweep here")
 
 
 class NamedSettings(Node):
@@ -241,7 +216,12 @@ def read_katib(source: Node, name: str = "") -> JSONObject:
     document["trial"] = read_template(spec, names)
     sampling, policy = read_algorithm(spec.inner("algorithm"))
     document["sampling_algorithm"] = sampling
-    document["objective"] = _objective(spec.inner("objective"))
+    objective = spec.inner("objective")
+    more = [str(name) for name in objective.items("additionalMetricNames")]
+    document["objective"] = _objective(objective)
+    collector = read_collector(spec.inner("metricsCollectorSpec"), more)
+    if collector is not None:
+        document["metrics_collector"] = collector
     document["early_termination"] = read_stopping(spec) or policy
     document["limits"] = _limits(spec)
     _leave(source, spec)
@@ -265,10 +245,6 @@ def _objective(source: Node) -> JSONObject:
         "goal": source.text("type").lower(),
         "target": source.number("goal"),
     }
-    source.leave(
-        "additionalMetricNames",
-        "All reported metrics are kept and shown; you need not list them.",
-    )
     usual = {"maximize": "max", "minimize": "min"}.get(str(objective["goal"]))
     for index, value in enumerate(source.items("metricStrategies")):
         strategy = source.mapping(f"metricStrategies.{index}", value)
@@ -302,7 +278,6 @@ def _limits(spec: Node) -> JSONObject:
 
 
 def _leave(source: Node, spec: Node) -> None:
-    _leave_collector(spec.inner("metricsCollectorSpec"))
     spec.leave("resumePolicy", "You can extend a finished sweep at any time.")
     spec.leave("nasConfig", "There is no architecture search here.")
     spec.close("a sweep here")
