@@ -1,4 +1,4 @@
-"""What a training process printed, made safe to show.
+"""Lines that a training process printed, made safe to show.
 
 Logs can be hostile: terminal commands, hyperlinks, marks that reverse the text, endless
 lines. Colors become fixed CSS classes, everything else that is not text is removed.
@@ -8,12 +8,15 @@ Templates escape the texts.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
-from experiments.runner.log_marks import plain
+from experiments.runner.log_marks import Stream
+from experiments.tracking.log_rows import LogRow, log_rows
 
-MAX_LINES = 200
+MAX_LINES = 300
 # Enough for MAX_LINES lines of usual length, and quick to read.
 MAX_BYTES = 128 << 10
 MAX_LINE_LENGTH = 2_000
@@ -41,19 +44,25 @@ STYLE_ENDS = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",)}
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of a line; ``classes`` are CSS classes, or empty."""
+    """A piece of a line; ``classes`` are CSS classes, or empty. ``found``: it is what
+    the reader looks for."""
 
     text: str
     classes: str = ""
+    found: bool = False
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """``ours``: sweepsite wrote the line; ``cut``: how many characters are left out."""
+    """``ours``: sweepsite wrote the line; ``cut``: how many characters are left out.
+    ``picked``: the line at which the reader looks."""
 
     spans: Sequence[Span]
     ours: bool = False
     cut: int = 0
+    is_error: bool = False
+    time: datetime | None = None
+    picked: bool = False
 
     @property
     def text(self) -> str:
@@ -106,30 +115,75 @@ def _long_color(codes: list[int]) -> str:
 
 
 def parse_log(data: bytes, *, most_lines: int = MAX_LINES) -> list[LogLine]:
-    """The last lines of a log as text; of a progress bar the last state."""
-    text = plain(data).decode("utf-8", "replace").replace("\r\n", "\n")
-    rows = text.removesuffix("\n").split("\n")[-most_lines:] if text else []
-    pen = Pen()
-    return [_line(_last_state(row), pen) for row in rows]
+    """The last lines of a log."""
+    return shown_lines(log_rows(data)[-most_lines:])
 
 
-def _last_state(row: str) -> str:
-    return next((part for part in reversed(row.split("\r")) if part.strip()), "")
+def shown_lines(
+    rows: Sequence[LogRow],
+    *,
+    pattern: re.Pattern[str] | None = None,
+    picked: int | None = None,
+) -> list[LogLine]:
+    """The rows as text, with what the pattern finds marked; the row at ``picked`` is
+    not cut."""
+    pens = {stream: Pen() for stream in Stream}
+    return [
+        _line(row, pens[row.stream], pattern, picked=index == picked)
+        for index, row in enumerate(rows)
+    ]
 
 
-def _line(row: str, pen: Pen) -> LogLine:
+def row_text(row: LogRow) -> str:
+    """The text of a row without what is not shown."""
+    text = row.seen.decode("utf-8", "replace")
+    if UNSEEN.search(text):
+        text = UNSEEN.sub("", COLOR.sub("", COMMAND.sub("", text)))
+    return text
+
+
+def _line(
+    row: LogRow, pen: Pen, pattern: re.Pattern[str] | None, *, picked: bool
+) -> LogLine:
+    text = row.seen.decode("utf-8", "replace")
+    pieces = list(_pieces(COMMAND.sub("", text), pen))
+    size = sum(len(piece) for piece, _ in pieces)
+    room = size if picked else MAX_LINE_LENGTH
     spans: list[Span] = []
-    room, cut = MAX_LINE_LENGTH, 0
-    for text, classes in _pieces(COMMAND.sub("", row), pen):
-        kept = text[:room]
-        cut += len(text) - len(kept)
+    for span in _with_found(pieces, pattern):
+        kept = span.text[:room]
         room -= len(kept)
         if kept and len(spans) < MAX_SPANS:
-            spans.append(Span(kept, classes))
+            spans.append(replace(span, text=kept))
         elif kept:
-            spans[-1] = Span(spans[-1].text + kept, spans[-1].classes)
-    ours = bool(spans) and spans[0].text.startswith(("[sweepsite:", "sweepsite:"))
-    return LogLine(tuple(spans), ours=ours, cut=cut)
+            spans[-1] = replace(spans[-1], text=spans[-1].text + kept)
+    is_ours = bool(spans) and spans[0].text.startswith(("[sweepsite:", "sweepsite:"))
+    return LogLine(
+        tuple(spans),
+        ours=is_ours,
+        cut=max(0, size - MAX_LINE_LENGTH) * (not picked),
+        is_error=row.stream is Stream.ERR,
+        time=datetime.fromtimestamp(row.time, UTC) if row.time else None,
+        picked=picked,
+    )
+
+
+def _with_found(
+    pieces: Sequence[tuple[str, str]], pattern: re.Pattern[str] | None
+) -> Iterator[Span]:
+    """The pieces, parted where something found begins or ends."""
+    whole = "".join(text for text, _ in pieces)
+    places = pattern.finditer(whole) if pattern else ()
+    bounds = [place for found in places for place in found.span()]
+    at = 0
+    for text, classes in pieces:
+        inside = bisect_right(bounds, at)
+        while inside < len(bounds) and bounds[inside] < at + len(text):
+            length = bounds[inside] - at
+            yield Span(text[:length], classes, found=inside % 2 == 1)
+            text, at, inside = text[length:], bounds[inside], inside + 1
+        yield Span(text, classes, found=inside % 2 == 1)
+        at += len(text)
 
 
 def _pieces(row: str, pen: Pen) -> Iterator[tuple[str, str]]:

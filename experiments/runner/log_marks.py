@@ -21,10 +21,12 @@ class Stream(StrEnum):
     RUNNER = "r"
 
 
+_STREAMS = {stream.encode(): stream for stream in Stream}
 ESCAPE = b"\x1e"
 MARK = re.compile(rb"\x1e([oer])([0-9a-f]{8})")
 MARK_LENGTH = 10
-_MARK_OR_ESCAPED = re.compile(rb"\x1e(?:\x1e|[oer][0-9a-f]{8})")
+# Stands for an escaped \x1e while a log is read: no mark begins like this.
+_ESCAPED = b"\x1e\x1d"
 # A reader of a log's end finds a mark within this many bytes.
 MAX_UNMARKED = 16 * 1024
 
@@ -66,24 +68,21 @@ def plain(log: bytes) -> bytes:
     """What the processes printed, in the order of its arrival."""
     if ESCAPE not in log:
         return log
-    return _MARK_OR_ESCAPED.sub(
-        lambda found: ESCAPE if len(found[0]) == 2 else b"", log
-    )
+    text = MARK.sub(b"", log.replace(ESCAPE * 2, _ESCAPED))
+    return text.replace(_ESCAPED, ESCAPE)
 
 
 def pieces(log: bytes) -> Iterator[Piece]:
     """The log by marks."""
-    stream, time, start = Stream.OUT, None, 0
-    # An escaped \x1e before an "o" is not a mark, so both are looked for.
-    for found in _MARK_OR_ESCAPED.finditer(log):
-        if len(found[0]) == 2:
-            continue
-        if found.start() > start:
-            yield Piece(plain(log[start : found.start()]), stream, time)
-        stream, time = Stream(chr(found[0][1])), int(found[0][2:], 16) or None
-        start = found.end()
-    if start < len(log):
-        yield Piece(plain(log[start:]), stream, time)
+    log = log.replace(ESCAPE * 2, _ESCAPED)
+    first, *rest = MARK.split(log)
+    parts = iter(rest)
+    if first:
+        yield Piece(first.replace(_ESCAPED, ESCAPE), Stream.OUT, None)
+    for letter, time, data in zip(parts, parts, parts, strict=True):
+        if ESCAPE in data:
+            data = data.replace(_ESCAPED, ESCAPE)
+        yield Piece(data, _STREAMS[letter], int(time, 16) or None)
 
 
 def timeless(remark: bytes) -> bytes:

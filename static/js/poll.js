@@ -37,7 +37,7 @@ function browserClock() {
   };
 }
 
-// onData(feed) runs before the next question is asked. onCondition(condition) hears
+// url: of the feed, or a function that returns it. onData(feed) runs before the next question is asked. onCondition(condition) hears
 // "live", "reconnecting", "final", "stopped". fetch, clock and hidden are for tests.
 export function createPoller({
   url,
@@ -66,7 +66,8 @@ export function createPoller({
   }
 
   async function read() {
-    const answer = await fetch(withSince(url, state.since), {
+    const address = typeof url === "function" ? url() : url;
+    const answer = await fetch(withSince(address, state.since), {
       headers: { Accept: "application/json" },
       credentials: "same-origin",
     });

@@ -109,7 +109,8 @@ class TrialDetail:
     trial last, else the sweep's present one. ``elapsed``: seconds of training in all
     attempts. ``setter_urls``: pages of the trials that set the last threshold, by
     number. ``whole_rerun``: the trial that ran the same values again, to the end.
-    ``wait``: why a queued trial waits for a slot.
+    ``failure_log``: the end of a failed trial's log. ``wait``: why a queued trial waits
+    for a slot.
     """
 
     trial: Trial
@@ -126,7 +127,7 @@ class TrialDetail:
     setter_urls: Mapping[int, str]
     whole_rerun: Trial | None
     metrics: Sequence[Metric]
-    log: Sequence[LogLine]
+    failure_log: Sequence[LogLine]
     cancel_event: Event | None
     wait: WaitReason | None
 
@@ -183,7 +184,7 @@ def detail_of(trial: Trial) -> TrialDetail:
     attempts = list(trial.attempts.select_related("worker"))
     verdicts = verdict_sample(attempt, objective)
     checks = checks_of(verdicts.decisions, objective, passed=verdicts.passed)
-    shown = _shown_attempt(attempt, attempts)
+    shown = shown_attempt(trial)
     return TrialDetail(
         trial=trial,
         now=now,
@@ -201,19 +202,25 @@ def detail_of(trial: Trial) -> TrialDetail:
         metrics=list(
             Metric.objects.of_training().filter(attempt=shown).order_by("name")
         ),
-        log=parse_log(storage.trial_log(trial, shown, last=MAX_BYTES)),
+        failure_log=_failure_log(trial, shown),
         cancel_event=_cancel_event(trial) if trial.state == "cancelled" else None,
         wait=_wait(trial) if trial.state == TrialState.QUEUED else None,
     )
 
 
-def _shown_attempt(
-    current: Attempt | None, attempts: Sequence[Attempt]
-) -> Attempt | None:
+def _failure_log(trial: Trial, attempt: Attempt | None) -> Sequence[LogLine]:
+    if trial.state != TrialState.FAILED:
+        return ()
+    return parse_log(storage.trial_log(trial, attempt, last=MAX_BYTES))
+
+
+def shown_attempt(trial: Trial) -> Attempt | None:
+    """The current attempt, or the last one that ran while the current one waits."""
+    current = trial.current_attempt
     if current is None or current.claimed_at is not None:
         return current
-    ran = (a for a in reversed(attempts) if a.claimed_at is not None)
-    return next(ran, current)
+    ran = trial.attempts.filter(claimed_at__isnull=False).order_by("-n")
+    return ran.first() or current
 
 
 def _resumed_attempt(trial: Trial, attempts: Sequence[Attempt]) -> Attempt | None:

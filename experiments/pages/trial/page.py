@@ -22,6 +22,7 @@ from experiments.pages.curves import (
     picked_group,
 )
 from experiments.pages.log_text import last_lines
+from experiments.pages.log_view import log_context
 from experiments.pages.space import (
     UNSET,
     ParameterAxis,
@@ -123,7 +124,6 @@ def page_context(
 ) -> dict[str, Any]:
     """What the page and its parts show; ``steers``: the viewer may change the trial."""
     trial, attempt = detail.trial, detail.attempt
-    is_failed = trial.state == TrialState.FAILED
     return {
         "trial": trial,
         "sweep": trial.sweep,
@@ -139,8 +139,8 @@ def page_context(
         "compare_url": compare_url(detail),
         "why": why_of(detail),
         "simulator_words": simulator_words(detail),
-        "failure_lines": last_lines(detail.log, FAILURE_LINES) if is_failed else (),
-        "log": detail.log,
+        "failure_lines": last_lines(detail.failure_log, FAILURE_LINES),
+        **log_context(trial, detail.shown_attempt, query),
         "outputs": outputs_of(detail),
         "unkept": attempt.not_kept if attempt else "",
         "unkept_advice": unkept_advice(attempt),

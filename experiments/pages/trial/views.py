@@ -12,7 +12,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonRe
 from django.shortcuts import redirect, render
 
 from experiments import access, lifecycle, queues, storage
-from experiments.models import Artifact, Trial, User
+from experiments.models import Artifact, Attempt, Trial, User
 from experiments.pages.frame import (
     get,
     get_or_post,
@@ -21,11 +21,13 @@ from experiments.pages.frame import (
     render_parts,
     whole_number,
 )
+from experiments.pages.log_view import log_context
 from experiments.pages.trial.detail import (
     TrialDetail,
     detail_of,
     mark_of,
     neighbors,
+    shown_attempt,
 )
 from experiments.pages.trial.page import PARTS, page_context
 from experiments.pages.trial.phases import run_tabs
@@ -78,12 +80,7 @@ def trial_feed(request: HttpRequest, pk: int) -> JsonResponse:
 def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
     """The whole log of the current attempt, or of ``?attempt=N``."""
     trial = _trial(request, pk)
-    attempt, wanted = (
-        trial.current_attempt,
-        whole_number(request.GET.get("attempt", "")),
-    )
-    if wanted is not None:
-        attempt = trial.attempts.filter(n=wanted).first()
+    attempt = _attempt(trial, request.GET.get("attempt", ""))
     if attempt is None:
         raise Http404("This attempt does not exist.")
     name = f"{trial.label.replace('/', '-')}-attempt-{attempt.n}.log"
@@ -93,6 +90,21 @@ def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
         content_type="text/plain; charset=utf-8",
         headers=storage.DOWNLOAD_HEADERS | headers,
     )
+
+
+def _attempt(trial: Trial, number: str) -> Attempt | None:
+    """The attempt of this number, else the current one."""
+    wanted = whole_number(number)
+    if wanted is None:
+        return trial.current_attempt
+    return trial.attempts.filter(n=wanted).first()
+
+
+def trial_log_part(request: HttpRequest, pk: int) -> HttpResponse:
+    """The lines that the log's card asks for, as HTML."""
+    trial = _trial(request, pk)
+    context = log_context(trial, shown_attempt(trial), request.GET)
+    return HttpResponse(context["log_html"])
 
 
 def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileResponse:
@@ -135,6 +147,7 @@ urlpatterns = [
     get("trials/<int:pk>/", trial_detail, "trial_detail"),
     get("trials/<int:pk>/feed.json", trial_feed, "trial_feed"),
     get("trials/<int:pk>/log", trial_log, "trial_log"),
+    get("trials/<int:pk>/log/part", trial_log_part, "trial_log_part"),
     get(
         "trials/<int:pk>/outputs/<int:artifact_pk>/",
         artifact_download,

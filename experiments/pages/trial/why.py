@@ -200,7 +200,7 @@ def resumed_words(detail: TrialDetail) -> str:
 
 
 def _failed(detail: TrialDetail) -> Why:
-    failure = failures.Failure(detail.trial, detail.log)
+    failure = failures.Failure(detail.trial, detail.failure_log)
     return Why(
         failures.lead(failure, trial_name(detail.trial)),
         failures.notes(failure, alike=detail.ranking.alike),

@@ -2,7 +2,7 @@
 
 import { buildTable } from "../charts/data_table.js";
 import { compareTable, drawCompare } from "./compare_chart.js";
-import { wireLog } from "./log.js";
+import { wireFilter } from "./log.js";
 
 function wireTable(card, model) {
   const place = card.querySelector("[data-chart-data]");
@@ -52,4 +52,4 @@ function wireSubmit() {
 for (const card of document.querySelectorAll("[data-compare-chart]")) mount(card);
 wireSwitch();
 wireSubmit();
-wireLog(document.querySelector("[data-log]"));
+wireFilter(document.querySelector("[data-log]"));

@@ -2,7 +2,7 @@
 
 import { releaseCharts, showModels } from "../charts/live_models.js";
 import { mountCharts } from "../charts/mount.js";
-import { showPart, showParts } from "../parts.js";
+import { showParts } from "../parts.js";
 import { startLive } from "../poll.js";
 import { wireLog } from "./log.js";
 
@@ -13,28 +13,18 @@ function showModelsOf(models) {
   showModels(models);
 }
 
-// A log scrolled to its end stays at its end.
-function showLog(html) {
-  const part = page.querySelector('[data-part="log"]');
-  const atEnd = part.scrollHeight - part.scrollTop - part.clientHeight < 8;
-  showPart(part, html);
-  if (atEnd) part.scrollTop = part.scrollHeight;
-  log.refresh();
-}
-
 function show({ parts: { log: lines, ...parts }, charts, state }) {
   showParts(parts, { root: page, release: releaseCharts });
   if (charts) showModelsOf(charts);
   page.querySelector("[data-why]").dataset.state = state;
-  if (lines !== undefined) showLog(lines);
+  if (lines !== undefined) log.update(lines);
 }
 
 mountCharts();
 const log = wireLog(document.querySelector("[data-log]"));
-log.toEnd();
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
 if (page.dataset.final === "no") {
-  startLive(page.dataset.feed, show, { since: page.dataset.since });
+  startLive(() => page.dataset.feed + location.search, show, { since: page.dataset.since });
 }
