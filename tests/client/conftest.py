@@ -11,6 +11,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from django.test import Client
+
+from experiments.api import rate_limits
+from tests import factories
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLIENT = ROOT / "experiments/client"
@@ -75,3 +79,40 @@ def sweep(site: Any, spool: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("SWEEPSITE_PARAMS", '{"lr": 0.1, "units": [8, 8]}')
     monkeypatch.setenv("SWEEPSITE_SPOOL", str(spool))
     return fresh_client()
+
+
+@pytest.fixture
+def at_site(
+    outside: Any,
+    live_server: Any,
+    settings: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    """The client of Ada at the real site."""
+    settings.HOME = tmp_path / "home"
+    # All pages are loaded with the first request, which takes seconds.
+    Client().get("/healthz")
+    rate_limits.requests.clear()
+    factories.team("Physics", ada="member")
+    monkeypatch.setenv("SWEEPSITE_URL", live_server.url)
+    monkeypatch.setenv("SWEEPSITE_TOKEN", factories.api_token(factories.user("ada")))
+    return outside
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
+    """A module of a framework, with only what a callback needs of it."""
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        path = ".".join(parts[:end])
+        module = ModuleType(path)
+        monkeypatch.setitem(sys.modules, path, module)
+        if end > 1:
+            setattr(sys.modules[".".join(parts[: end - 1])], parts[end - 1], module)
+    vars(sys.modules[name]).update(members)
+
+
+class Base:
+    """A framework's class of callbacks."""
+
+    model: Any = None

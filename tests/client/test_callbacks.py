@@ -4,13 +4,15 @@ that are too large for the tests, with the least that they call."""
 from __future__ import annotations
 
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import lightgbm
 import numpy as np
 import pytest
 import xgboost
+
+from tests.client.conftest import Base, stand_in
 
 ROUNDS = 4
 
@@ -118,24 +120,6 @@ def test_xgboost_reports_the_means_of_cross_validation(
     )
     sent = [site.points["test-rmse", n] for n in range(2)]
     assert sent == found["test-rmse-mean"]
-
-
-def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
-    """A module of a framework, with only what a callback needs of it."""
-    parts = name.split(".")
-    for end in range(1, len(parts) + 1):
-        path = ".".join(parts[:end])
-        module = ModuleType(path)
-        monkeypatch.setitem(sys.modules, path, module)
-        if end > 1:
-            setattr(sys.modules[".".join(parts[: end - 1])], parts[end - 1], module)
-    vars(sys.modules[name]).update(members)
-
-
-class Base:
-    """A framework's class of callbacks."""
-
-    model: Any = None
 
 
 def test_keras_reports_epochs_and_stops(

@@ -13,29 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.api import rate_limits
 from experiments.models import Artifact, Metric, Trial
 from experiments.models.trials import TrialState
 from tests import factories
 
 BOUND = 20.0  # the client's own is 5 seconds, and this machine may be busy
-
-
-@pytest.fixture
-def at_site(
-    outside: Any,
-    live_server: Any,
-    settings: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Any:
-    """The client of a person of the real site."""
-    settings.HOME = tmp_path / "home"
-    rate_limits.requests.clear()
-    factories.team("Physics", ada="member")
-    monkeypatch.setenv("SWEEPSITE_URL", live_server.url)
-    monkeypatch.setenv("SWEEPSITE_TOKEN", factories.api_token(factories.user("ada")))
-    return outside
 
 
 def latest(trial: Trial) -> dict[str, Any]:
