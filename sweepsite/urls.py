@@ -24,6 +24,7 @@ PAGES = (
     "sweep.best_configuration",
     "trial.views",
     "run.views",
+    "run.warm_start",
     "requests.views",
     "compare.views",
     "teams.views",

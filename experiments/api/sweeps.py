@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Header, Query, Router, Status
+from ninja import Header, Query, Router, Schema, Status
 from pydantic import Field
 
 from experiments import access, lifecycle, queues
@@ -57,6 +57,7 @@ from experiments.sweeps import control, editing
 from experiments.sweeps.creation import create_sweep
 from experiments.sweeps.progress import progress_of
 from experiments.sweeps.warm_start import add_finished_trials
+from experiments.sweeps.warm_start import warm_start as add_runs
 
 router = Router(tags=["sweeps"])
 
@@ -277,6 +278,50 @@ def resume(request: HttpRequest, sweep_id: int) -> SweepOut:
 def cancel(request: HttpRequest, sweep_id: int) -> SweepOut:
     """End the sweep; its running trials are asked to stop."""
     return _steer(request, sweep_id, "cancel")
+
+
+class WarmStartIn(ClosedSchema):
+    trials: Annotated[
+        list[Whole],
+        Field(min_length=1, max_length=1_000, description="ids of runs or trials"),
+    ]
+
+
+class LeftOutOut(Schema):
+    id: int
+    name: str
+    reason: str
+
+
+class WarmStartOut(Schema):
+    added: int
+    left_out: Annotated[
+        list[LeftOutOut], Field(description="those that cannot be used, and why")
+    ]
+
+
+@router.post("/sweeps/{sweep_id}/warm-start", response=answers(200, WarmStartOut))
+def warm_start(request: HttpRequest, sweep_id: int, body: WarmStartIn) -> WarmStartOut:
+    """Make finished runs and trials the first trials of a draft; the sampler learns
+    from them.
+
+    A run's parameters are texts, which are read by the sweep's search space; others
+    that it logged are left out.
+    """
+    sweep = steerable_sweep(request, sweep_id)
+    own = access.trials_for(reader(request)).filter(
+        experiment__team=sweep.experiment.team_id
+    )
+    trials = list(own.filter(pk__in=body.trials).order_by("pk"))
+    if missing := sorted(set(body.trials) - {trial.pk for trial in trials}):
+        sentence = f"There is no run or trial {missing[0]} in the sweep's team."
+        raise ApiError(422, "invalid", sentence, {"trials": [sentence]})
+    found = add_runs(sweep, trials)
+    names = [
+        LeftOutOut(id=each.trial.pk, name=each.trial.label, reason=each.reason)
+        for each in found.left_out
+    ]
+    return WarmStartOut(added=found.added, left_out=names)
 
 
 class ExtendIn(ClosedSchema):

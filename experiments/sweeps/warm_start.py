@@ -1,20 +1,26 @@
-"""Imports finished trials of another system as the first trials of a new sweep."""
+"""Finished trials of another system, or runs and trials of this site, as the first
+trials of a new sweep.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from experiments.models import Sweep, Trial
+from experiments.models import Metric, Sweep, Trial
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import Origin
+from experiments.models.trials import Origin, TrialState
 from experiments.search.document.limits import MAX_TRIALS
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.formats import FinishedTrial
+from experiments.search.space.params import read_params, values_of
 from experiments.search.space.space import SearchSpace
+from experiments.sweeps.control import NotPossible
+from experiments.tracking.spaces import search_space
 
 MESSAGE = "That was before this sweep began; it was imported."
 BATCH = 500
@@ -77,8 +83,72 @@ def _row(sweep: Sweep, number: int, trial: FinishedTrial) -> Trial:
         origin=Origin.IMPORTED,
         state=trial.state,
         reason=Origin.IMPORTED,
-        message=MESSAGE,
+        message=f"{MESSAGE} Source: {trial.source}." if trial.source else MESSAGE,
         value=trial.value,
         last_value=trial.value,
         ended_at=Now(),
     )
+
+
+# --- runs and trials of this site -----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run or trial that cannot be a first trial, and why, in a sentence."""
+
+    trial: Trial
+    reason: str
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """How many trials were added, and which runs were left out."""
+
+    added: int
+    left_out: Sequence[LeftOut]
+
+
+def warm_start(sweep: Sweep, trials: Sequence[Trial]) -> WarmStart:
+    """Make runs and trials the first trials of a draft. They need ``run`` and ``sweep``
+    joined. Raises NotPossible and DefinitionError."""
+    if sweep.state != SweepState.DRAFT or sweep.trials.exists():
+        raise NotPossible(
+            f"{sweep} has begun or has first trials already. Runs can only be added to"
+            " a draft without trials."
+        )
+    space, values = search_space(sweep), _values(sweep, trials)
+    found = {trial: _read(sweep, space, trial, values) for trial in trials}
+    usable = [each for each in found.values() if isinstance(each, FinishedTrial)]
+    refused = [LeftOut(t, why) for t, why in found.items() if isinstance(why, str)]
+    return WarmStart(add_finished_trials(sweep, space, usable), refused)
+
+
+def _values(sweep: Sweep, trials: Sequence[Trial]) -> Mapping[int, float | None]:
+    """The best value of the sweep's primary metric, by trial."""
+    rows = Metric.objects.filter(
+        attempt__in=[trial.current_attempt_id for trial in trials],
+        name=sweep.primary_metric,
+    )
+    best = "high" if sweep.goal == "maximize" else "low"
+    return dict(rows.values_list("attempt__trial", best))
+
+
+def _read(
+    sweep: Sweep, space: SearchSpace, trial: Trial, values: Mapping[int, float | None]
+) -> FinishedTrial | str:
+    """The trial, or why it cannot be used."""
+    if not trial.has_ended:
+        return "It has not ended."
+    value = values.get(trial.pk)
+    if value is None and trial.state != TrialState.FAILED:
+        return f"It has no value of {sweep.primary_metric}."
+    own = {name: p for name, p in trial.params.items() if name in space.parameters}
+    given = own if trial.sweep_id else values_of(space, trial.run.params)
+    try:
+        checked = read_params(space, given)
+    except DefinitionError as error:
+        return str(error.problems[0].message)
+    if checked.outside:
+        return checked.outside[0]
+    return FinishedTrial(dict(checked.params), value, trial.state, source=trial.label)

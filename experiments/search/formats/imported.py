@@ -126,12 +126,13 @@ class Note:
 class FinishedTrial:
     """A trial that has finished elsewhere. `value` is its best finite one, or None.
 
-    `state` is completed, terminated or failed.
+    `state` is completed, terminated, cancelled or failed; `source` says where it ran.
     """
 
     params: Params
     value: float | None
     state: str
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,98 @@
+"""Runs and trials as the first trials of a draft: which draft, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from experiments import access
+from experiments.models import Sweep, Team, Trial
+from experiments.models.sweeps import SweepState
+from experiments.pages.frame import act, form_page, get_or_post, whole_number
+from experiments.search.wording import counted
+from experiments.sweeps.warm_start import LeftOut, warm_start
+
+MAX_RUNS, MAX_REASONS = 1_000, 5
+
+
+class DraftForm(forms.Form):
+    sweep: forms.ModelChoiceField[Sweep] = forms.ModelChoiceField(
+        Sweep.objects.none(),
+        label="Draft",
+        help_text="Runs become its first trials, and its sampler learns from them.",
+    )
+
+    def __init__(self, *args: object, drafts: QuerySet[Sweep]) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self.fields["sweep"].queryset = drafts  # type: ignore[attr-defined]
+
+
+def _drafts(team: Team) -> QuerySet[Sweep]:
+    begun = Trial.objects.filter(sweep=OuterRef("pk"))
+    drafts = Sweep.objects.filter(~Exists(begun), experiment__team=team)
+    drafts = drafts.filter(state=SweepState.DRAFT)
+    return drafts.select_related("experiment").order_by("-pk")
+
+
+def _picked(request: HttpRequest) -> list[Trial]:
+    """The ticked runs, all of one team that the viewer may change."""
+    texts = ",".join(request.GET.getlist("trials")).split(",")[:MAX_RUNS]
+    ids = [whole_number(text.strip(), most_digits=18) for text in texts]
+    own = access.trials_for(access.viewer(request))
+    trials = list(own.filter(pk__in=[pk for pk in ids if pk]).order_by("pk"))
+    if not trials:
+        raise Http404("Tick the runs first.")
+    team = trials[0].experiment.team
+    if any(trial.experiment.team_id != team.pk for trial in trials):
+        raise Http404("These runs belong to different teams.")
+    if not access.can_steer(access.viewer(request), team):
+        raise PermissionDenied
+    request.team = team  # type: ignore[attr-defined]
+    return trials
+
+
+def warm_start_page(request: HttpRequest) -> HttpResponse:
+    """GET asks for the draft."""
+    if not request.GET.getlist("trials"):
+        messages.error(request, "Tick the runs to use first.")
+        return redirect(request.headers.get("Referer") or "experiment_list")
+    trials = _picked(request)
+    experiment = trials[0].experiment
+    drafts = _drafts(experiment.team)
+    form = DraftForm(request.POST or None, drafts=drafts)
+    if request.method == "POST" and form.is_valid():
+        sweep: Sweep = form.cleaned_data["sweep"]
+        return act(request, sweep, lambda: _added(request, sweep, trials))
+    return form_page(
+        request,
+        "experiments/run/warm_start.html",
+        form,
+        trials=trials,
+        experiment=experiment,
+        has_drafts=drafts.exists(),
+    )
+
+
+def _added(request: HttpRequest, sweep: Sweep, trials: Sequence[Trial]) -> str:
+    found = warm_start(sweep, trials)
+    if found.left_out:
+        messages.warning(request, left_out_words(found.left_out))
+    if not found.added:
+        return ""
+    return f"{counted(found.added, 'run')} became the first trials of {sweep}."
+
+
+def left_out_words(left_out: Sequence[LeftOut]) -> str:
+    shown = " ".join(f"{e.trial.label}: {e.reason}" for e in left_out[:MAX_REASONS])
+    more = len(left_out) - MAX_REASONS
+    rest = f" And {more} more." if more > 0 else ""
+    return f"Left out {counted(len(left_out), 'run')}. {shown}{rest}"
+
+
+urlpatterns = [get_or_post("runs/warm-start/", warm_start_page, "warm_start")]
