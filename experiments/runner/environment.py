@@ -24,6 +24,8 @@ SPOOL = "SWEEPSITE_SPOOL"
 EXTRA_NAMES = "SWEEPSITE_PASS_ENVIRONMENT"
 
 CLIENT_FOLDER = Path(__file__).resolve().parent.parent / "client"
+# What scripts import of other systems; a real package comes first.
+STAND_INS = CLIENT_FOLDER / "standins"
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 ALLOWED = frozenset(
@@ -157,7 +159,8 @@ def _path_with_own_python(path: str) -> str:
 
 
 def _client_first(path: str | None) -> str:
-    return os.pathsep.join([str(CLIENT_FOLDER), *([path] if path else [])])
+    given = [path] if path else []
+    return os.pathsep.join([str(CLIENT_FOLDER), *given, str(STAND_INS)])
 
 
 def tool_settings(worker: Mapping[str, str]) -> dict[str, str]:

@@ -88,9 +88,10 @@ def test_a_sweep_cannot_forge_the_markers(runners: Any, site: Any) -> None:
 
 def test_a_sweep_s_python_path_comes_after_the_client(runners: Any, site: Any) -> None:
     environment = told_environment(runners, site, environment={"PYTHONPATH": "lib"})
-    client, rest = environment["PYTHONPATH"].split(os.pathsep)
+    client, own, last = environment["PYTHONPATH"].split(os.pathsep)
     assert client.endswith("/experiments/client")
-    assert rest == "lib"
+    assert own == "lib"
+    assert last.endswith("/experiments/client/standins")
 
 
 def test_python_is_the_worker_s_own_inside_shell_scripts_too(
