@@ -32,7 +32,7 @@ from experiments.tracking import outputs
 
 MAX_PATH, MAX_PART = 500, 255
 CHUNK = 1 << 20
-UNSAFE = re.compile(r"[\x00-\x1f\x7f\\#]|^[A-Za-z]:")
+UNSAFE = re.compile(r"[\x00-\x1f\x7f\\#]|(?:^|/)[A-Za-z]:(?:/|$)")
 
 
 @dataclass(frozen=True)

@@ -137,11 +137,9 @@ def tracking(request: HttpRequest, *, path: str) -> Any:
     if endpoint is not None:
         caller = caller_of(request)
         return endpoint(caller, read_fields(request))
-    if path.startswith("logged-models/"):
-        return _of_model(request, path)
     if any(path == known for _, known in ENDPOINTS):
         raise _wrong_method(request, path)
-    raise _absent(path)
+    return _of_model(request, path)
 
 
 def _of_model(request: HttpRequest, path: str) -> Any:
@@ -186,9 +184,9 @@ def nowhere(request: HttpRequest, *, path: str) -> HttpResponse:
     raise _absent(path.removeprefix("mlflow/").removeprefix("mlflow-artifacts/"))
 
 
-TWO = r"^(?:ajax-)?api/2\.0/"
+TWO = r"(?s)^(?:ajax-)?api/2\.0/"
 urlpatterns = [
-    re_path(TWO + r"mlflow/(?P<path>.*)$", tracking),
-    re_path(TWO + r"mlflow-artifacts/artifacts(?:/(?P<path>.*))?$", artifact),
-    re_path(r"^(?:ajax-)?api/[234]\.0/(?P<path>.*)$", nowhere),
+    re_path(TWO + r"mlflow/(?P<path>.*)\Z", tracking),
+    re_path(TWO + r"mlflow-artifacts/artifacts(?:/(?P<path>.*))?\Z", artifact),
+    re_path(r"(?s)^(?:ajax-)?api/[234]\.0/(?P<path>.*)\Z", nowhere),
 ]

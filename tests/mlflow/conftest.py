@@ -2,16 +2,61 @@
 
 from __future__ import annotations
 
+import gc
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from experiments.api import rate_limits
+from experiments.lifecycle import Claim
 from experiments.mlflow import runs
 from experiments.models import Team
 from tests import factories
+
+
+class Mlflow:
+    """Requests without a client: what it answers, as JSON."""
+
+    def __init__(self, token: str | None) -> None:
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        path = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
+        if not isinstance(body, str | bytes):
+            body = "" if body is None else json.dumps(body)
+        return Client(raise_request_exception=False).generic(
+            method,
+            path,
+            body,
+            content_type="application/json",
+            headers={**self._headers, **options.pop("headers", {})},
+            **options,
+        )
+
+    def get(self, path: str, **options: Any) -> Any:
+        return self("GET", path, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> Any:
+        return self("POST", path, body, **options)
+
+    def ok(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self(method, path, body)
+        assert answer.status_code == 200, answer.content
+        return answer.json()
+
+    def run(self, **fields: Any) -> str:
+        """A new run's id."""
+        made = self.ok("POST", "runs/create", fields)
+        return str(made["run"]["info"]["run_id"])
+
+    def experiment(self, name: str = "digits") -> str:
+        made = self.ok("POST", "experiments/create", {"name": name})
+        return str(made["experiment_id"])
+
 
 UNSET = ("RUN_ID", "EXPERIMENT_ID", "EXPERIMENT_NAME", "TRACKING_USERNAME")
 
@@ -36,12 +81,30 @@ def token(team: Team) -> str:
 
 
 @pytest.fixture
+def site(token: str) -> Mlflow:
+    return Mlflow(token)
+
+
+@pytest.fixture
+def claim(team: Team) -> Claim:
+    """A trial of a sweep that a worker runs, with its token."""
+    sweep = factories.sweep(team, user=factories.user("ada"))
+    return factories.claim(factories.trial(sweep))
+
+
+@pytest.fixture
+def trial_site(claim: Claim) -> Mlflow:
+    return Mlflow(claim.trial_token.secret)
+
+
+@pytest.fixture
 def tracking(
     live_server: Any, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Any]:
     """The module ``mlflow`` with Ada's token, as in a notebook."""
     import mlflow
     from mlflow.tracking import fluent
+    from mlflow.utils import request_utils
 
     monkeypatch.setattr(fluent, "_active_experiment_id", None)
     for name in UNSET:
@@ -54,3 +117,6 @@ def tracking(
     while mlflow.active_run():
         mlflow.end_run()
     mlflow.set_tracking_uri(None)
+    # Its connections end before the site does.
+    request_utils._cached_get_request_session.cache_clear()
+    gc.collect()
