@@ -56,6 +56,27 @@ def test_completed(site: RunningSite) -> None:
     assert f"{site.url}/sweeps/{sweep}/" in site.manage("sweep", "show", str(sweep))
 
 
+def test_a_script_reports_without_the_client(site: RunningSite) -> None:
+    ways = ["prints", "logs_and_prints", "tensorboard", "azure", "another_name"]
+    sweep = site.submit(
+        command="python train_reports.py ${{search_space.how}}",
+        search_space={"how": {"type": "choice", "values": ways}},
+        sampling_algorithm={"type": "grid"},
+        limits=limits(len(ways)),
+    )
+    site.wait_for_end(sweep)
+    trials = {trial["params"]["how"]: trial for trial in site.trials(sweep)}
+    other = trials.pop("another_name")
+    for trial in trials.values():
+        assert (trial["state"], trial["reports"]) == ("completed", 5), site.story(sweep)
+        assert trial["value"] == 0.9
+    assert (other["state"], other["reason"]) == ("failed", "no_metric")
+    assert site.api("GET", f"/trials/{other['id']}")["message"] == (
+        'It never reported "accuracy". It reported no metric; its output has lines such'
+        ' as "val_acc=0.9".'
+    )
+
+
 def test_terminated_by_the_policy_and_explained(site: RunningSite) -> None:
     sweep = site.submit(
         command="python train_curve.py --pause 0.05 --reports 20"
