@@ -14,6 +14,7 @@ from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
 from experiments.pages.curves import Sparkline, step_line
+from experiments.pages.sweep.summary import combinations, planned_trials
 from experiments.sweeps.progress import Compute, compute_of, counts_by_sweep
 
 SPELLED = {
@@ -93,9 +94,10 @@ def sweep_rows(sweeps: Sequence[Sweep], *, one_scale: bool = False) -> list[Swee
 
 def _bar_counts(sweep: Sweep, counts: Mapping[str, int]) -> dict[str, int]:
     """Counts for the state bar: queued and untried trials together are left."""
-    untried = max(0, sweep.max_total_trials - sum(counts.values()))
-    if sweep.state == SweepState.COMPLETED and sweep.reason == "exhausted":
-        untried = 0
+    tried = sum(counts.values())
+    # Counting a space takes time, and only a running sweep forecasts its end.
+    most = combinations(sweep) if sweep.state == SweepState.RUNNING else None
+    untried = planned_trials(sweep, tried, most) - tried
     shown = (
         TrialState.COMPLETED,
         TrialState.TERMINATED,

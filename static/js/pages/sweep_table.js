@@ -1,21 +1,19 @@
 // The table of trials: rows kept fresh, ticks kept through it and in the URL, and the
 // comparison of ticked trials.
 
+// The ids of all ticked trials, also of those on other pages and of rows that have left.
+const picked = new Set((new URL(location.href).searchParams.get("ticked") ?? "").split(",").filter(Boolean));
+
 function parsed(html) {
   const holder = document.createElement("template");
   holder.innerHTML = html;
   return holder.content.firstElementChild;
 }
 
-function tickedIn(table) {
-  return [...table.querySelectorAll("input.tick:checked")].map((box) => box.value);
-}
-
 // Puts the rows into the given order; new ones fade in, gone ones go. What has the focus
 // keeps it, since a row that looks the same is left alone.
 export function showRows(body, order, rows) {
   const old = new Map([...body.children].map((row) => [row.dataset.row, row]));
-  const ticked = new Set(tickedIn(body));
   const next = order.map((id) => {
     const key = String(id);
     const before = old.get(key);
@@ -23,7 +21,7 @@ export function showRows(body, order, rows) {
     if (html === undefined) return before;
     const row = parsed(html);
     const box = row.querySelector("input.tick");
-    if (box) box.checked = ticked.has(key) || (!before && box.checked);
+    if (box) box.checked = picked.has(key);
     if (!before) row.classList.add("is-new");
     return before && sameRow(before, row) ? before : row;
   });
@@ -51,22 +49,20 @@ function pathOf(element) {
 }
 
 function showTicked(form) {
-  const ticked = tickedIn(form);
+  const rows = [...form.querySelectorAll("tr[data-row]")];
+  for (const row of rows) row.classList.toggle("is-marked", picked.has(row.dataset.row));
+  const elsewhere = picked.size - rows.filter((row) => picked.has(row.dataset.row)).length;
   const words = form.querySelector("[data-ticked-count]");
-  words.hidden = ticked.length === 0;
-  words.textContent = `${ticked.length} selected`;
-  for (const row of form.querySelectorAll("tr[data-row]")) {
-    row.classList.toggle("is-marked", ticked.includes(row.dataset.row));
-  }
-  form.querySelector("[data-compare-plain]").setAttribute("aria-disabled", String(ticked.length < 2));
-  form.querySelector("[data-again]")?.setAttribute("aria-disabled", String(ticked.length < 1));
-  form.querySelector("[data-compare-best]")?.setAttribute("aria-disabled", String(ticked.length < 1));
+  words.hidden = picked.size === 0;
+  words.textContent = `${picked.size} selected${elsewhere ? `, ${elsewhere} not shown here` : ""}`;
+  form.querySelector("[data-compare-plain]").setAttribute("aria-disabled", String(picked.size < 2));
+  form.querySelector("[data-again]")?.setAttribute("aria-disabled", String(picked.size < 1));
+  form.querySelector("[data-compare-best]")?.setAttribute("aria-disabled", String(picked.size < 1));
 }
 
-function rememberTicked(form) {
+function rememberTicked() {
   const url = new URL(location.href);
-  const ticked = tickedIn(form);
-  if (ticked.length > 0) url.searchParams.set("ticked", ticked.join(","));
+  if (picked.size > 0) url.searchParams.set("ticked", [...picked].join(","));
   else url.searchParams.delete("ticked");
   history.replaceState(history.state, "", url);
 }
@@ -79,7 +75,7 @@ function compare(event) {
     return;
   }
   const best = event.submitter?.dataset.compareBest === undefined ? [] : [event.submitter.value];
-  const ids = [...new Set([...best, ...tickedIn(form)])];
+  const ids = [...new Set([...best, ...picked])];
   event.preventDefault();
   if (ids.length < 2) {
     say(form, "Select at least two trials, or one and Compare with best.");
@@ -91,7 +87,7 @@ function compare(event) {
 // The page that asks before the ticked trials run again.
 function askAgain(event, form) {
   event.preventDefault();
-  const ids = tickedIn(form);
+  const ids = [...picked];
   if (ids.length < 1) say(form, "Select the trials to run again.");
   else location.assign(`${event.submitter.formAction}?trials=${ids.join(",")}`);
 }
@@ -106,9 +102,12 @@ export function wireTable(root) {
   const form = root.querySelector("[data-compare]");
   if (!form) return;
   form.addEventListener("change", (event) => {
-    if (!event.target.matches("input.tick")) return;
+    const box = event.target;
+    if (!box.matches("input.tick")) return;
+    if (box.checked) picked.add(box.value);
+    else picked.delete(box.value);
     showTicked(form);
-    rememberTicked(form);
+    rememberTicked();
   });
   form.addEventListener("submit", compare);
   showTicked(form);
