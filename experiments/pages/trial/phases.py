@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +10,6 @@ from experiments.formatting import duration_text
 from experiments.models import Attempt, Trial
 from experiments.models.trials import AttemptState
 from experiments.runner.stopping import exit_in_short
-from experiments.search.document.command import CommandError, render_command, value_text
 from experiments.search.wording import counted
 from experiments.tracking.training_time import attempt_seconds
 
@@ -172,35 +170,3 @@ def slot_words(attempt: Attempt | None) -> str:
     if attempt.worker is None or attempt.slot is None:
         return ""
     return f"slot {attempt.slot} on {attempt.worker.name}"
-
-
-def run_tabs(trial: Trial) -> list[dict[str, str]]:
-    """The trial's command for a POSIX shell, the environment that it needs, and its
-    values. Empty for trials without a command, or whose command has changed."""
-    definition = trial.sweep.definition if trial.sweep else {}
-    template = definition.get("trial", {})
-    if not template.get("command"):
-        return []
-    inputs = definition.get("inputs", {})
-    try:
-        argv = render_command(template["command"], trial.params, inputs)
-    except CommandError:
-        return []
-    given = template.get("environment_variables") or {}
-    texts = {name: value_text(value) for name, value in trial.params.items()}
-    parameters = {f"AZUREML_SWEEP_{name}": text for name, text in texts.items()}
-    exports = _assignments({**given, **parameters})
-    tabs = {
-        "Shell": " ".join([*_assignments(given), shlex.join(argv)]),
-        "Environment": "\n".join(f"export {line}" for line in exports),
-        "Values": "\n".join(f"{name}: {text}" for name, text in texts.items()),
-    }
-    return [
-        {"id": name.lower(), "name": name, "code": code}
-        for name, code in tabs.items()
-        if code
-    ]
-
-
-def _assignments(values: Mapping[str, object]) -> list[str]:
-    return [f"{name}={shlex.quote(str(value))}" for name, value in values.items()]

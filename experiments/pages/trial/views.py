@@ -30,7 +30,6 @@ from experiments.pages.trial.detail import (
     shown_attempt,
 )
 from experiments.pages.trial.page import PARTS, page_context
-from experiments.pages.trial.phases import run_tabs
 from experiments.runner.log_marks import plain
 
 
@@ -40,11 +39,23 @@ def _trials(user: User) -> QuerySet[Trial]:
     )
 
 
-def _trial(request: HttpRequest, pk: int) -> Trial:
+def trial_to_read(request: HttpRequest, pk: int) -> Trial:
     """The trial, if the viewer may see it; its team goes into the top bar."""
     trial = access.found_or_404(_trials(access.viewer(request)), pk=pk)
     request.team = trial.experiment.team  # type: ignore[attr-defined]
     return trial
+
+
+def card_page(
+    request: HttpRequest, trial: Trial, name: str, context: dict[str, Any]
+) -> HttpResponse:
+    """A card of the trial's page; with ``?part=`` only what is in it."""
+    context |= {"trial": trial, "title": name.capitalize()}
+    template = f"experiments/trial/{name}.html"
+    if "part" in request.GET:
+        return render(request, template, context)
+    page = "experiments/trial/card_page.html"
+    return render(request, page, {**context, "part": template})
 
 
 def _context(request: HttpRequest, detail: TrialDetail) -> dict[str, Any]:
@@ -53,20 +64,20 @@ def _context(request: HttpRequest, detail: TrialDetail) -> dict[str, Any]:
 
 
 def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    trial = _trial(request, pk)
+    trial = trial_to_read(request, pk)
     if trial.sweep_id is None:
         return redirect(trial)
     mark = mark_of(trial)
     before, after = neighbors(trial)
     context = _context(request, detail_of(trial))
     context |= live_parts(mark, render_parts("trial", PARTS, context))
-    context |= {"before": before, "after": after, "run_tabs": run_tabs(trial)}
+    context |= {"before": before, "after": after}
     return render(request, "experiments/trial/detail.html", context)
 
 
 def trial_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The parts of the page that have changed ``?since=``, as HTML, and its charts."""
-    trial = _trial(request, pk)
+    trial = trial_to_read(request, pk)
 
     def read() -> tuple[dict[str, str], dict[str, Any]]:
         context = _context(request, detail_of(trial))
@@ -79,7 +90,7 @@ def trial_feed(request: HttpRequest, pk: int) -> JsonResponse:
 
 def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
     """The whole log of the current attempt, or of ``?attempt=N``."""
-    trial = _trial(request, pk)
+    trial = trial_to_read(request, pk)
     attempt = _attempt(trial, request.GET.get("attempt", ""))
     if attempt is None:
         raise Http404("This attempt does not exist.")
@@ -102,13 +113,13 @@ def _attempt(trial: Trial, number: str) -> Attempt | None:
 
 def trial_log_part(request: HttpRequest, pk: int) -> HttpResponse:
     """The lines that the log's card asks for, as HTML."""
-    trial = _trial(request, pk)
+    trial = trial_to_read(request, pk)
     context = log_context(trial, shown_attempt(trial), request.GET)
     return HttpResponse(context["log_html"])
 
 
 def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileResponse:
-    trial = _trial(request, pk)
+    trial = trial_to_read(request, pk)
     own: QuerySet[Artifact] = access.artifacts_for(access.viewer(request))
     artifact = access.found_or_404(own, pk=artifact_pk, attempt__trial=trial)
     target = storage.output_path(artifact.attempt_id, artifact.sha256)
@@ -127,7 +138,7 @@ def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileRe
 
 def trial_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """GET asks first. The trial is asked to stop, and keeps its reports."""
-    trial, user = _trial(request, pk), access.viewer(request)
+    trial, user = trial_to_read(request, pk), access.viewer(request)
     if not access.can_steer(user, trial.experiment.team):
         raise PermissionDenied
     if request.method == "GET":

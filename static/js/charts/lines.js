@@ -4,6 +4,7 @@
 //   xLabel, y: "linear" | "log" | "stretched" (optional),
 //   goal: with it better is up and the axis may be stretched, as for the objective;
 //         without it the axis is a plain one (optional),
+//   musts: values that the y axis has to reach (optional),
 //   xMin: where the x axis starts, if not at the first point (optional),
 //   series: [{name, points: [[x, y], …], best (optional)}]
 //         an x that comes twice makes a stair; the best series gets a star
@@ -20,14 +21,14 @@ import { createTooltip } from "./tooltip.js";
 const DASHES = [[], [4, 3], [1.5, 3], [8, 3], [8, 3, 2, 3], [2, 2]];
 
 function measure(state) {
-  const { series, goal, y, xMin = null } = state.model;
+  const { series, goal, y, musts = [], xMin = null } = state.model;
   const lists = series.map(({ points }) => points);
   const values = numbers(lists, 1);
   const kind = state.y || y || (goal ? preferredKind(values, goal) : "linear");
   state.hovered = null;
   state.xs = span(lists, xMin);
   // Only the objective's axis is turned so that better is up.
-  state.scale = makeScale(kind, domainOf(values, { goal: goal ?? "minimize" }), goal);
+  state.scale = makeScale(kind, domainOf(values, { goal: goal ?? "minimize", musts }), goal);
 }
 
 // Points above one another are corners of a stair, which smoothing would break.

@@ -2,6 +2,7 @@
 
 import { releaseCharts, showModels } from "../charts/live_models.js";
 import { mountCharts } from "../charts/mount.js";
+import { wireLazyCards } from "../lazy.js";
 import { showParts } from "../parts.js";
 import { startLive } from "../poll.js";
 
@@ -13,4 +14,5 @@ function show({ parts, charts }) {
 }
 
 mountCharts();
+wireLazyCards();
 if ("livePage" in page.dataset) startLive(page.dataset.feed, show, { since: page.dataset.since });

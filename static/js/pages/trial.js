@@ -2,6 +2,7 @@
 
 import { releaseCharts, showModels } from "../charts/live_models.js";
 import { mountCharts } from "../charts/mount.js";
+import { wireLazyCards } from "../lazy.js";
 import { showParts } from "../parts.js";
 import { startLive } from "../poll.js";
 import { wireLog } from "./log.js";
@@ -21,6 +22,7 @@ function show({ parts: { log: lines, ...parts }, charts, state }) {
 }
 
 mountCharts();
+wireLazyCards();
 const log = wireLog(document.querySelector("[data-log]"));
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();

@@ -305,21 +305,6 @@ def test_a_run_that_the_site_did_not_start_has_a_page(ada: Client) -> None:
     )
     html = page(ada, run.get_absolute_url())
     assert "Run 4</h1>" in html
-    assert "Run it yourself" not in html
-
-
-def test_the_command_is_one_line_for_a_shell(ada: Client) -> None:
-    trial = judged_trial(
-        trial={
-            "command": "python train.py --x ${{search_space.x}} "
-            "--note ${{inputs.note}}",
-            "environment_variables": {"NOTE": "two words"},
-        },
-        inputs={"note": "a 'b' $(c)"},
-    )
-    html = page(ada, trial.get_absolute_url())
-    assert "NOTE=&#x27;two words&#x27; python train.py --x 0.3 --note" in html
-    assert "&#x27;a &#x27;&quot;&#x27;&quot;&#x27;b" in html
 
 
 def test_metrics_of_one_stem_share_a_picture(ada: Client) -> None:

@@ -1,0 +1,186 @@
+"""What is needed to run a trial again: a card that is loaded once it is opened."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+
+from experiments.formatting import bytes_text, code_words
+from experiments.models import Run, Trial
+from experiments.models.environments import LEFT_OUT, whole_environments
+from experiments.pages.frame import get
+from experiments.pages.sweep.best_configuration import CodeTab
+from experiments.pages.trial.views import card_page, trial_to_read
+from experiments.search.document.command import (
+    CommandError,
+    render_command,
+    value_text,
+)
+from experiments.search.wording import counted
+
+# Variables of the machine on which it ran; another one has its own.
+OF_MACHINE = re.compile(
+    r"(PATH|HOME|USER|LOGNAME|SHELL|LANG(UAGE)?|TZ|TMPDIR|TMP|TEMP|PYTHONPATH|PYTHONUNBUFFERED"
+    r"|CUDA_VISIBLE_DEVICES|CUDA_DEVICE_ORDER|VIRTUAL_ENV|LD_LIBRARY_PATH|SSL_CERT_\w+"
+    r"|(HTTPS?|NO|ALL)_PROXY)|(LC_|XDG_|CONDA_|NVIDIA_)\w+",
+    re.IGNORECASE,
+)
+NAME = re.compile(r"[A-Za-z_]\w*")
+SHELL_PLAIN = re.compile(r"[\w@%+:,./-]+", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """``document``: the environment that was stored for it, with its large fields."""
+
+    trial: Trial
+    document: Mapping[str, Any]
+
+    @property
+    def packages(self) -> Sequence[str]:
+        return self.document.get("packages") or ()
+
+    @property
+    def variables(self) -> Sequence[tuple[str, str | None]]:
+        return sorted((self.document.get("variables") or {}).items())
+
+    @property
+    def hidden(self) -> int:
+        return sum(value is None for _, value in self.variables)
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        return self.document.get(LEFT_OUT) or ()
+
+    @property
+    def tabs(self) -> list[CodeTab]:
+        texts = {
+            "Shell": self.command(),
+            "Environment": "\n".join(f"export {each}" for each in self._exports()),
+            "Values": "\n".join(f"{n}: {t}" for n, t in self._values().items()),
+        }
+        return [
+            CodeTab(id=name.lower(), name=name, code=text)
+            for name, text in texts.items()
+            if text
+        ]
+
+    def command(self) -> str:
+        """For a POSIX shell; "" if it is not known."""
+        argv = list(self.document.get("command") or self._planned())
+        if not argv:
+            return ""
+        if argv[0] == self.document.get("interpreter"):
+            argv[0] = "python"
+        return " ".join([*_assignments(self._own_variables()), shlex.join(argv)])
+
+    def _planned(self) -> list[str]:
+        """The command of the sweep with the trial's values."""
+        template = self._template.get("command")
+        if not template or self.trial.sweep is None:
+            return []
+        inputs = self.trial.sweep.definition.get("inputs", {})
+        try:
+            return render_command(template, self.trial.params, inputs)
+        except CommandError:
+            return []
+
+    @property
+    def _template(self) -> Mapping[str, Any]:
+        sweep = self.trial.sweep
+        return sweep.definition.get("trial", {}) if sweep else {}
+
+    def _own_variables(self) -> dict[str, object]:
+        """Those that do not belong to the machine; None is a secret."""
+        sent = {n: v for n, v in self.variables if not OF_MACHINE.fullmatch(n)}
+        given = self._template.get("environment_variables") or {}
+        return {**{n: sent.get(n, value) for n, value in given.items()}, **sent}
+
+    def _values(self) -> dict[str, str]:
+        return {name: value_text(value) for name, value in self.trial.params.items()}
+
+    def _exports(self) -> list[str]:
+        parameters = {f"AZUREML_SWEEP_{n}": text for n, text in self._values().items()}
+        return _assignments({**self._own_variables(), **parameters})
+
+    def facts(self) -> Iterator[tuple[str, str]]:
+        """Names and texts for people."""
+        known = self.document
+        where = ", ".join(filter(None, [known.get("host"), known.get("os")]))
+        if where:
+            yield "host", where
+        if known.get("cpu"):
+            cores, memory = known.get("cpus"), known.get("memory")
+            parts = [known["cpu"], cores and counted(cores, "core")]
+            parts.append(memory and f"{bytes_text(memory)} of memory")
+            yield "processor", ", ".join(filter(None, parts))
+        if known.get("gpus"):
+            driver = f", driver {known['driver']}" if known.get("driver") else ""
+            yield "GPUs", "; ".join(known["gpus"]) + driver
+        if known.get("python"):
+            yield (
+                "Python",
+                ", ".join(filter(None, [known["python"], known.get("interpreter")])),
+            )
+        yield from self._code_facts()
+        if known.get("seed") is not None:
+            yield "sweep's seed" if self.trial.sweep else "seed", str(known["seed"])
+        if known.get("document"):
+            yield "document", f"SHA-256 {known['document'][:16]}"
+
+    def _code_facts(self) -> Iterator[tuple[str, str]]:
+        known, sweep = self.document, self.trial.sweep
+        if words := code_words(sweep) if sweep else "":
+            yield "code", words
+        elif known.get("code"):
+            yield "code", f"snapshot {known['code'][:16]}"
+        for name in ("script", "repository", "branch", "commit"):
+            if known.get(name):
+                yield name, str(known[name])
+
+
+def _assignments(values: Mapping[str, object]) -> list[str]:
+    """``NAME=value`` for a shell; for a secret the value of whoever runs it."""
+    return [
+        f'{name}="${name}"' if value is None else f"{name}={shlex.quote(str(value))}"
+        for name, value in values.items()
+        if NAME.fullmatch(name)
+    ]
+
+
+def reproduction_of(trial: Trial) -> Reproduction:
+    """Two queries at most."""
+    (document,) = whole_environments(Run.objects.filter(trial=trial).first())
+    return Reproduction(trial, document)
+
+
+def reproduce_page(request: HttpRequest, pk: int) -> HttpResponse:
+    trial = trial_to_read(request, pk)
+    found = reproduction_of(trial)
+    context = {"found": found, "tabs": found.tabs, "facts": list(found.facts())}
+    return card_page(request, trial, "reproduce", context)
+
+
+def requirements(request: HttpRequest, pk: int) -> HttpResponse:
+    """The packages as a file for pip."""
+    trial = trial_to_read(request, pk)
+    packages = reproduction_of(trial).packages
+    if not packages:
+        raise Http404("The packages of this trial are not known.")
+    head = f"# {counted(len(packages), 'package')} of {trial.label}\n"
+    return HttpResponse(
+        head + "\n".join(packages) + "\n",
+        content_type="text/plain; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="requirements.txt"'},
+    )
+
+
+urlpatterns = [
+    get("trials/<int:pk>/reproduce/", reproduce_page, "trial_reproduce"),
+    get("trials/<int:pk>/requirements.txt", requirements, "trial_requirements"),
+]

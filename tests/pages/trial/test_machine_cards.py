@@ -1,0 +1,148 @@
+"""What a trial used and how to run it again: cards that are loaded when opened."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from experiments.models import Trial
+from experiments.models.environments import note_environment
+from experiments.pages.trial.system import placed
+from experiments.tracking import ingest
+from experiments.tracking.ingest import Point
+from tests import factories
+from tests.pages.clients import client_of, count_queries, page
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ada() -> Client:
+    factories.team(ada="member")
+    return client_of("ada")
+
+
+def trial_of(
+    command: str = "python train.py --x ${{search_space.x}}", **fields: Any
+) -> Trial:
+    document = factories.definition_document(trial={"command": command, **fields})
+    sweep = factories.sweep(factories.team(), document=document)
+    trial = factories.trial(sweep, params={"x": 0.3})
+    factories.claim(trial)
+    trial.refresh_from_db()
+    return trial
+
+
+def models(html: str) -> dict[str, Any]:
+    found = re.findall(r'<script id="(system-\d+)-model"[^>]*>(.*?)</script>', html)
+    return {name: json.loads(text) for name, text in found}
+
+
+def test_the_machine_s_metrics_have_units_and_peaks_and_stay_apart(ada: Client) -> None:
+    trial = trial_of()
+    note_environment(trial, {"cpus": 4, "memory": 16 * 10**9, "host": "ada-01"})
+    for step, cores in ((5, 1.5), (10, 3.25), (400, 0.5)):
+        points = [
+            Point("system/cpu", step, cores),
+            Point("system/memory", step, 2e9 * cores),
+            Point("system/disk_read", step, 1e6),
+            Point("system/disk_write", step, 5e6),
+            Point("system/gpu_1", step, 97.0),
+            Point("loss", step, 1.0),
+        ]
+        ingest.record(trial.current_attempt_id or 0, points)
+    html = page(ada, f"/trials/{trial.pk}/system/?part=1")
+    assert "last 0.500, at most 3.25 of 4" in html
+    assert "last 1.0 GB, at most 6.5 GB of 16 GB" in html
+    assert "at most 1.0 MB/s read, 5.0 MB/s written" in html
+    assert "on ada-01" in html
+    cpu, memory, gpu, disk = models(html).values()
+    assert (cpu["xLabel"], cpu["series"][0]["points"][0]) == ("minutes", [5 / 60, 1.5])
+    assert memory["series"][0]["points"][-1][1] == 1.0
+    assert gpu["series"][0]["name"] == "%"
+    assert [each["name"] for each in disk["series"]] == ["read", "written"]
+    shown = page(ada, trial.get_absolute_url())
+    assert "system/cpu" not in shown
+    assert f"/trials/{trial.pk}/system/?part=1" in shown
+    assert "<h1>System of" in page(ada, f"/trials/{trial.pk}/system/")
+
+
+def test_no_trial_is_judged_by_its_machine(ada: Client) -> None:
+    trial = trial_of()
+    ingest.record(trial.current_attempt_id or 0, [Point("system/cpu", 1, 1.0)])
+    trial.refresh_from_db()
+    assert trial.reports == 0
+    assert "first measurement" not in page(ada, f"/trials/{trial.pk}/system/?part=1")
+
+
+def test_names_of_mlflow_tell_their_unit() -> None:
+    assert placed("system/cpu_utilization_percentage")[:3] == (
+        *("Cpu utilization", "cpu utilization", "%"),
+    )
+    assert placed("system/network_receive_megabytes").unit == "MB"
+    assert not placed("system/odd").timed
+
+
+def test_a_command_repeats_what_ran_and_leaves_secrets_to_you(
+    ada: Client,
+) -> None:
+    trial = trial_of()
+    sent = {
+        "command": ["/opt/venv/bin/python", "train.py", "--note", "a 'b' $(c)"],
+        "interpreter": "/opt/venv/bin/python",
+        "variables": {
+            **{"NOTE": "two words", "HF_TOKEN": "x1"},
+            **{"PATH": "/usr/bin", "A-B": "1"},
+        },
+        "packages": ["numpy==2.2.1", "<b>bad</b>"],
+        "diff": "-<script>alert(1)</script>",
+        "gpus": 7,
+    }
+    note_environment(trial, sent)
+    html = page(ada, f"/trials/{trial.pk}/reproduce/?part=1")
+    line = "HF_TOKEN=&quot;$HF_TOKEN&quot; NOTE=&#x27;two words&#x27; python train.py"
+    assert line in html
+    assert "1 secret is hidden" in html
+    assert "x1" not in html and "<script>alert" not in html and "<b>bad" not in html
+    assert "team Physics can read this" in html
+    assert "Gpus is left out" in html
+    answer = ada.get(f"/trials/{trial.pk}/requirements.txt")
+    assert answer.content.startswith(b"# 2 packages of digits-1/0\nnumpy==2.2.1\n")
+
+
+def test_before_its_machine_is_known_the_sweep_tells_the_command(ada: Client) -> None:
+    trial = trial_of(environment_variables={"NOTE": "two words"})
+    html = page(ada, f"/trials/{trial.pk}/reproduce/?part=1")
+    assert "NOTE=&#x27;two words&#x27; python train.py --x 0.3" in html
+    assert "AZUREML_SWEEP_x=0.3" in html
+    assert "some seconds after it starts" in html
+    assert ada.get(f"/trials/{trial.pk}/requirements.txt").status_code == 404
+
+
+def test_a_run_has_the_same_cards(ada: Client) -> None:
+    run = factories.run(factories.team())
+    assert f"/trials/{run.pk}/reproduce/?part=1" in page(ada, f"/runs/{run.pk}/")
+    assert "Its command is not known" in page(ada, f"/trials/{run.pk}/reproduce/")
+    assert "enable_system_metrics_logging" in page(ada, f"/trials/{run.pk}/system/")
+
+
+def test_strangers_see_neither() -> None:
+    trial = trial_of()
+    factories.team("Chemistry", eve="member")
+    for name in ("system/", "reproduce/", "requirements.txt"):
+        assert client_of("eve").get(f"/trials/{trial.pk}/{name}").status_code == 404
+
+
+def test_long_series_cost_as_many_queries_as_several(ada: Client) -> None:
+    trial = trial_of()
+    url = f"/trials/{trial.pk}/system/?part=1"
+    for names in (("cpu",), ("memory", "gpu_0", "gpu_1", "odd")):
+        points = [Point(f"system/{name}", 5, 1.0) for name in names]
+        ingest.record(trial.current_attempt_id or 0, points)
+        page(ada, url)
+        count = count_queries(ada, url)
+    assert count < 15
