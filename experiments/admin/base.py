@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.db.models import QuerySet
@@ -16,10 +17,15 @@ from django.template.response import TemplateResponse
 from experiments import access
 from experiments.formatting import bytes_text
 from experiments.models import Event, Sweep
+from experiments.models.fields import VisibleTextForm
 from experiments.sweeps.deletion import DeletionSize, StillRunning
 
 # The page sends back the ids of all rows, and Django limits a form's fields.
 MAX_ROWS = 1000
+
+
+class VisibleModelForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
+    """Checks texts as the forms of the site do."""
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

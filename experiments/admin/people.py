@@ -6,11 +6,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from experiments import access
-from experiments.admin.base import TokenAdmin
+from experiments.admin.base import TokenAdmin, VisibleModelForm
 from experiments.models import (
     ApiToken,
     BrowserSession,
@@ -19,6 +20,7 @@ from experiments.models import (
     Team,
     User,
 )
+from experiments.models.fields import VisibleTextForm
 from experiments.search.wording import counted
 
 
@@ -34,8 +36,13 @@ class TeamMemberships(admin.TabularInline):  # type: ignore[type-arg]
     autocomplete_fields = ("user",)
 
 
+class AdminPersonForm(VisibleTextForm, UserChangeForm):  # type: ignore[type-arg]
+    """Checks names as the person's own page does."""
+
+
 @admin.register(User)
 class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
+    form = AdminPersonForm
     inlines = (UserMemberships,)
     list_display = ("username", "first_name", "last_name", "email", "is_staff")
     actions = ("end_sessions",)
@@ -56,6 +63,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
 
 @admin.register(Team)
 class TeamAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = VisibleModelForm
     list_display = ("name", "slug", "people", "created_at")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}

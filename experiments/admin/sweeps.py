@@ -10,7 +10,12 @@ from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 
 from experiments import access, lifecycle, queues
-from experiments.admin.base import Deletion, ReadOnlyAdmin, size_row
+from experiments.admin.base import (
+    Deletion,
+    ReadOnlyAdmin,
+    VisibleModelForm,
+    size_row,
+)
 from experiments.formatting import bytes_text
 from experiments.models import CodeSnapshot, Event, Experiment, Sweep
 from experiments.sweeps import deletion
@@ -38,6 +43,7 @@ DELETE_SWEEPS = Deletion(
 
 @admin.register(Experiment)
 class ExperimentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = VisibleModelForm
     list_display = ("name", "team", "question", "created_by", "created_at")
     list_filter = ("team", ("archived_at", admin.EmptyFieldListFilter))
     list_select_related = ("team", "created_by")

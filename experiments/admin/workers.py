@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from experiments.admin.base import ReadOnlyAdmin, SweepRowAdmin, TokenAdmin
+from experiments.admin.base import (
+    ReadOnlyAdmin,
+    SweepRowAdmin,
+    TokenAdmin,
+    VisibleModelForm,
+)
 from experiments.code.folders import FoldersField
 from experiments.models import Event, Pool, SchedulerProcess, Worker, WorkerToken
 
 
-class AdminPoolForm(forms.ModelForm):  # type: ignore[type-arg]
+class AdminPoolForm(VisibleModelForm):
     """Checks folders as the pool's page does."""
 
     folders = FoldersField(required=False, label="Allowed code folders")

@@ -1,12 +1,15 @@
-"""A field that Django lacks."""
+"""A field and a form that Django lacks."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from experiments.search.wording import unseen_problem
 
 if TYPE_CHECKING:
 
@@ -36,3 +39,14 @@ class OrderedJSONField(_TextField):
 
     def value_to_string(self, obj: models.Model) -> str:
         return self.get_prep_value(self.value_from_object(obj)) or ""
+
+
+class VisibleTextForm(forms.BaseForm):
+    """A form that refuses characters in its texts that nobody sees."""
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        for name, value in list((cleaned or {}).items()):
+            if isinstance(value, str) and (problem := unseen_problem(value)):
+                self.add_error(name, problem)
+        return cleaned

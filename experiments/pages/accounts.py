@@ -20,8 +20,8 @@ from django.views.generic import FormView, RedirectView
 
 from experiments import access
 from experiments.models import BrowserSession, Event, User
+from experiments.models.fields import VisibleTextForm
 from experiments.pages import login_limits
-from experiments.pages.form_fields import VisibleTextForm
 from experiments.pages.frame import form_page, get_or_post, post
 from experiments.pages.sessions import note_login
 from experiments.pages.teams import tokens

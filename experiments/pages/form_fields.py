@@ -17,7 +17,6 @@ from experiments.formatting import exact_duration_text
 from experiments.search.document.durations import MAX_SECONDS, exact, seconds_of
 from experiments.search.fields import is_number, shown
 from experiments.search.records import JSONValue
-from experiments.search.wording import unseen_problem
 
 WHOLE = re.compile(r"[-+]?[0-9]+")
 NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
@@ -241,17 +240,6 @@ ALLOWED = (
     "Use a number of seconds such as 90, or a number with a unit: 90 s, 10 m, 2 h,"
     " 1 d 4 h, up to 3,650 days. Leave it empty for no limit."
 )
-
-
-class VisibleTextForm(forms.BaseForm):
-    """A form that refuses characters in its texts that nobody sees."""
-
-    def clean(self) -> Any:
-        cleaned = super().clean()
-        for name, value in list((cleaned or {}).items()):
-            if isinstance(value, str) and (problem := unseen_problem(value)):
-                self.add_error(name, problem)
-        return cleaned
 
 
 class DurationField(forms.CharField):

@@ -242,3 +242,19 @@ def test_the_queues_pages_are_for_staff_only(client: Client) -> None:
     assert response.redirect_chain[-1][0] == "/login/?next=/django-rq/"
     client.force_login(factories.user("ada"))
     assert client.get("/django-rq/", follow=True).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [("team", "name"), ("experiment", "name"), ("pool", "python"), ("user", "last_name")],
+)
+def test_characters_that_nobody_sees_are_refused(
+    root: Client, model: str, field: str
+) -> None:
+    sweep = fill(0)
+    experiment = sweep.experiment
+    rows = {"team": experiment.team, "experiment": experiment, "pool": sweep.pool}
+    row = rows.get(model) or factories.user("ada")
+    page = reverse(f"admin:experiments_{model}_change", args=(row.pk,))
+    answer = root.post(page, {field: "Eve\u202ecod.exe"})
+    assert r"Eve\u202ecod.exe has the character \u202e" in answer.content.decode()

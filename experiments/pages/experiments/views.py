@@ -17,10 +17,10 @@ from django.utils.text import slugify
 from experiments import access
 from experiments.lifecycle import TRASH_DAYS
 from experiments.models import Event, Experiment, Team, User
+from experiments.models.fields import VisibleTextForm
 from experiments.models.sweeps import SweepState
 from experiments.pages.experiments.run_table import run_table
 from experiments.pages.experiments.summary import experiment_summary, version
-from experiments.pages.form_fields import VisibleTextForm
 from experiments.pages.frame import (
     current_team,
     form_page,

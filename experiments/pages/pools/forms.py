@@ -10,9 +10,11 @@ from django.urls import reverse
 
 from experiments.code.folders import FoldersField
 from experiments.models import Pool, Worker
+from experiments.models.fields import VisibleTextForm
 from experiments.pages.form_fields import PriceField
 from experiments.pages.frame import Confirmation
 from experiments.pages.pools.page import PoolsPage
+from experiments.search.wording import unseen_problem
 
 # Words that follow /pools/ in other addresses.
 RESERVED_NAMES = frozenset({"new"})
@@ -22,7 +24,7 @@ MAX_DIALOGS = 30
 MAX_REASON = 200
 
 
-class PoolForm(forms.ModelForm):  # type: ignore[type-arg]
+class PoolForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
     price_per_hour = PriceField(
         required=False,
         label="Price of one slot for an hour",
@@ -96,11 +98,19 @@ def drain_question(worker: Worker, *, running: int, reason: str = "") -> Confirm
         reason_label=f"Reason (optional, up to {MAX_REASON} characters), for everybody"
         " who sees the pool",
         reason=reason,
-        reason_error=""
-        if len(reason) <= MAX_REASON
-        else f"The reason has {len(reason):,} characters; up to {MAX_REASON} are"
-        " allowed. Shorten it. The host is not draining yet.",
+        reason_error=reason_problem(reason),
     )
+
+
+def reason_problem(reason: str) -> str:
+    """Why a drain's reason is refused; empty if it is not."""
+    problem = unseen_problem(reason)
+    if len(reason) > MAX_REASON:
+        problem = (
+            f"The reason has {len(reason):,} characters; up to {MAX_REASON} are"
+            " allowed. Shorten it."
+        )
+    return f"{problem} The host is not draining yet." if problem else ""
 
 
 def forget_question(worker: Worker) -> Confirmation:

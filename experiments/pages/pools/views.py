@@ -32,12 +32,12 @@ from experiments.pages.frame import (
 )
 from experiments.pages.health.views import must_be_admin
 from experiments.pages.pools.forms import (
-    MAX_REASON,
     NewPoolForm,
     PoolForm,
     drain_question,
     forget_question,
     host_questions,
+    reason_problem,
 )
 from experiments.pages.pools.page import PoolsPage, pools_page
 from experiments.search.fields import cut
@@ -154,11 +154,11 @@ def pool_of(name: str) -> Pool:
 def host_drain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     admin, worker = must_be_admin(request), host_of(name, pk)
     reason = request.POST.get("reason", "").replace("\0", "").strip()
-    too_long = len(reason) > MAX_REASON
-    if request.method != "POST" or too_long:
+    refused = bool(reason_problem(reason))
+    if request.method != "POST" or refused:
         running = worker.attempts.filter(state=AttemptState.RUNNING).count()
         question = drain_question(worker, running=running, reason=reason)
-        return ask(request, question, status=422 if too_long else 200)
+        return ask(request, question, status=422 if refused else 200)
     text = f"{reason} ({cut(admin.username)})" if reason else f"By {admin.username}."
     if lifecycle.drain_worker(worker, reason=text, actor=admin):
         messages.success(request, f"{worker.name} gets no new trials from now on.")

@@ -9,9 +9,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from experiments.models import Trial
+from experiments.models.fields import VisibleTextForm
 from experiments.models.runs import MAX_RUN_NAME
 from experiments.models.trials import TrialState
-from experiments.pages.form_fields import VisibleTextForm
 from experiments.tracking import run_log
 from experiments.tracking.run_log import RunLogError
 

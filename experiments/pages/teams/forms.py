@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.text import slugify
 
 from experiments.models import Membership, Pool, Team, User
-from experiments.pages.form_fields import VisibleTextForm
+from experiments.models.fields import VisibleTextForm
 
 # Words that follow /teams/ in other addresses.
 RESERVED_SLUGS = frozenset({"new", "switch"})

@@ -12,7 +12,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from experiments import access
 from experiments.db.clock import database_now
 from experiments.models import ApiToken, Event, User
-from experiments.pages.form_fields import VisibleTextForm
+from experiments.models.fields import VisibleTextForm
 from experiments.pages.frame import Confirmation, ask, get_or_post, post
 from experiments.tokens import new_token
 

@@ -63,6 +63,21 @@ def test_a_long_reason_is_refused_and_stays(
     assert escape(letter * 200) in page(root), "nor is it cut where it is shown"
 
 
+@pytest.mark.parametrize("field", ["reason", "python"])
+def test_characters_that_nobody_sees_are_refused(
+    root: Client, pool: Pool, field: str
+) -> None:
+    worker = factories.worker(pool)
+    paths = {
+        "reason": f"/pools/default/hosts/{worker.pk}/drain/",
+        "python": "/pools/default/edit/",
+    }
+    answer = root.post(paths[field], {field: "Eve\u202ecod.exe"})
+    assert r"Eve\u202ecod.exe has the character \u202e" in answer.content.decode()
+    worker.refresh_from_db()
+    assert worker.draining_since is None
+
+
 def test_a_long_name_leaves_the_reason_whole(client: Client, pool: Pool) -> None:
     worker = factories.worker(pool)
     client.force_login(factories.user("r" * 150, is_superuser=True))
