@@ -246,7 +246,10 @@ def test_the_queues_pages_are_for_staff_only(client: Client) -> None:
 
 @pytest.mark.parametrize(
     ("model", "field"),
-    [("team", "name"), ("experiment", "name"), ("pool", "python"), ("user", "last_name")],
+    [
+        *(("team", "name"), ("experiment", "name")),
+        *(("pool", "python"), ("user", "last_name")),
+    ],
 )
 def test_characters_that_nobody_sees_are_refused(
     root: Client, model: str, field: str
