@@ -184,9 +184,12 @@ def nowhere(request: HttpRequest, *, path: str) -> HttpResponse:
     raise _absent(path.removeprefix("mlflow/").removeprefix("mlflow-artifacts/"))
 
 
-TWO = r"(?s)^(?:ajax-)?api/2\.0/"
+# Also of names with line breaks.
+REST = r"(?P<path>[\s\S]*)\Z"
+TWO = r"^(?:ajax-)?api/2\.0/"
 urlpatterns = [
-    re_path(TWO + r"mlflow/(?P<path>.*)\Z", tracking),
-    re_path(TWO + r"mlflow-artifacts/artifacts(?:/(?P<path>.*))?\Z", artifact),
-    re_path(r"(?s)^(?:ajax-)?api/[234]\.0/(?P<path>.*)\Z", nowhere),
+    re_path(TWO + "mlflow/" + REST, tracking),
+    re_path(TWO + r"mlflow-artifacts/artifacts\Z", artifact),
+    re_path(TWO + "mlflow-artifacts/artifacts/" + REST, artifact),
+    re_path(r"^(?:ajax-)?api/[234]\.0/" + REST, nowhere),
 ]
