@@ -16,6 +16,7 @@ from experiments.models import (
     Metric,
     MetricPoint,
     Report,
+    Run,
     Trial,
 )
 from experiments.sweeps import deletion
@@ -42,7 +43,7 @@ class TrialAdmin(SweepRowAdmin):
     sweep_lookup = "sweep"
     list_display = ("label", "state", "reason", "value", "reports", "created_at")
     list_filter = ("state", "experiment__team")
-    list_select_related = ("sweep__experiment", "experiment")
+    list_select_related = ("sweep__experiment", "experiment", "run")
     search_fields = ("=number", "experiment__slug", "sweep__name")
     actions = ("delete_files",)
 
@@ -57,8 +58,20 @@ class TrialAdmin(SweepRowAdmin):
     def delete_files(
         self, request: HttpRequest, queryset: QuerySet[Trial]
     ) -> HttpResponse | None:
-        queryset = queryset.select_related("sweep__experiment", "experiment")
+        queryset = queryset.select_related("sweep__experiment", "experiment", "run")
         return DELETE_FILES.run(self, request, queryset)
+
+
+@admin.register(Run)
+class RunAdmin(SweepRowAdmin):
+    list_display = ("name", "trial", "created_by", "deleted_at")
+    list_filter = (("deleted_at", admin.EmptyFieldListFilter),)
+    list_select_related = (
+        "trial__sweep__experiment",
+        "trial__run",
+        "created_by",
+    )
+    search_fields = ("name", "created_by__username", "trial__experiment__slug")
 
 
 @admin.register(Attempt)
@@ -75,7 +88,7 @@ class AttemptAdmin(SweepRowAdmin):
     list_filter = ("state", "pool")
     list_select_related = (
         "trial__sweep__experiment",
-        "trial__experiment",
+        "trial__run",
         "worker__pool",
     )
     search_fields = ("=trial__number", "trial__experiment__slug", "worker__name")
@@ -92,7 +105,7 @@ class ArtifactAdmin(SweepRowAdmin):
     list_display = ("path", "attempt", "bytes", "created_at")
     list_select_related = (
         "attempt__trial__sweep__experiment",
-        "attempt__trial__experiment",
+        "attempt__trial__run",
     )
     search_fields = ("path", "=sha256")
 
@@ -105,7 +118,7 @@ class ArtifactAdmin(SweepRowAdmin):
         return bytes_text(artifact.size)
 
 
-TRIAL = ("trial__sweep__experiment", "trial__experiment")
+TRIAL = ("trial__sweep__experiment", "trial__run")
 ATTEMPT = tuple(f"attempt__{path}" for path in TRIAL)
 
 

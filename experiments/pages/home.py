@@ -23,6 +23,11 @@ from experiments.lifecycle import PREFLIGHT_FAILED, PREFLIGHT_HELD
 from experiments.models import Attempt, Pool, Sweep, Team, Trial, User, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState, TrialState
+from experiments.pages.experiments.run_table import (
+    ListedRun,
+    recent_runs,
+    runs_of_team,
+)
 from experiments.pages.experiments.summary import sweep_facts
 from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
 from experiments.pages.frame import (
@@ -141,7 +146,10 @@ def _roughly(time: timedelta) -> str:
 MAX_RUNNING = 12
 MAX_RECENT = 12
 # The parts of the page that its feed may replace, each with its own template.
-PARTS = ("fact_running", "fact_slots", "running", "slots", "attention", "recent")
+PARTS = (
+    *("fact_running", "fact_slots", "running", "slots", "attention"),
+    *("recent", "runs"),
+)
 
 
 @dataclass(frozen=True)
@@ -153,6 +161,7 @@ class Overview:
     running_count: int
     running: Sequence[tuple[SweepRow, str]]
     recent: Sequence[SweepRow]
+    runs: Sequence[ListedRun]
     slots: TeamSlots
     notices: Sequence[Notice]
     notice_count: int
@@ -186,6 +195,7 @@ def overview_of(team: Team) -> Overview:
             sweep_rows(list(running.order_by("-started_at", "-id")[:MAX_RUNNING])), now
         ),
         recent=sweep_rows(list(recent)),
+        runs=recent_runs(team),
         slots=slots,
         notices=notices,
         notice_count=notice_count,
@@ -220,6 +230,7 @@ def version(team: Team) -> str:
     pools = Pool.objects.filter(teams=team)
     facts = (
         sweep_facts(experiment__team=team),
+        runs_of_team(team).aggregate(Max("updated_at"), Count("pk")),
         Worker.objects.alive()
         .filter(pool__in=pools)
         .aggregate(Count("pk"), Sum("slots"), Max("started_at")),
@@ -236,7 +247,8 @@ def home(request: HttpRequest) -> HttpResponse:
         return render(request, "experiments/home/no_team.html")
     steers = isinstance(request.user, User) and access.can_steer(request.user, team)
     context = {"team": team, "can_steer": steers}
-    if not Sweep.objects.filter(experiment__team=team).exists():
+    sweeps = Sweep.objects.filter(experiment__team=team)
+    if not sweeps.exists() and not runs_of_team(team).exists():
         context |= {"queue_answers": queues.answers(), "slots": team_slots(team)}
         return render(request, "experiments/home/first_start.html", context)
     context |= live_parts(version(team), rendered_parts(team))

@@ -1,4 +1,5 @@
-"""Deleting whole sweeps, or the files of trials. Never what still runs.
+"""Deleting whole sweeps, the files of trials, and runs that were long in the trash.
+Never sweeps and trials that still run.
 
 A request only marks rows. A job on the site's queue deletes what is marked; the
 scheduler enqueues it again while marks are left, so that a lost job only delays.
@@ -10,14 +11,15 @@ import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Now
 
 from experiments import storage
+from experiments.lifecycle import TRASH_DAYS
 from experiments.models import (
     Artifact,
     Attempt,
@@ -180,7 +182,8 @@ def start_deletion() -> None:
 
 def resume_deletion() -> None:
     """Enqueue the job if marks are left; the scheduler calls this regularly."""
-    if _marked_sweeps().exists() or _marked_trials().exists():
+    marked = (_marked_sweeps(), _marked_trials(), _old_trash())
+    if any(rows.exists() for rows in marked):
         start_deletion()
 
 
@@ -196,6 +199,12 @@ def _marked_trials() -> QuerySet[Trial]:
     return marked.filter(files_deleted_at=None).order_by("pk")
 
 
+def _old_trash() -> QuerySet[Trial]:
+    """Runs that have been in the trash for so long that they go."""
+    limit = Now() - Value(timedelta(days=TRASH_DAYS))
+    return Trial.objects.filter(sweep=None, run__deleted_at__lt=limit).order_by("pk")
+
+
 def late_deletions(before: datetime) -> int:
     """How many sweeps and trials were marked before this time and are not deleted."""
     sweeps = _marked_sweeps().filter(deletion_requested_at__lt=before)
@@ -209,7 +218,11 @@ def delete_requested() -> None:
 
     It makes way for other jobs of the site after each of its short steps.
     """
-    tasks = [*map(_delete_sweep, _marked_sweeps()), _delete_trial_files()]
+    tasks = [
+        *map(_delete_sweep, _marked_sweeps()),
+        _delete_trial_files(),
+        _delete_trash(),
+    ]
     for number, steps in enumerate(tasks):
         site_jobs.report_progress(number / len(tasks))
         try:
@@ -267,6 +280,15 @@ def _delete_trial_files() -> Iterator[None]:
             Artifact.objects.filter(attempt__trial__in=batch).delete()
             chosen.update(files_deleted_at=Now(), updated_at=Now())
         logger.info("deleted the files of %s trials", len(batch))
+        yield
+
+
+def _delete_trash() -> Iterator[None]:
+    """Files first, as for sweeps."""
+    for trial in _old_trash():
+        storage.delete_attempt_files(_attempt_ids(Trial.objects.filter(pk=trial.pk)))
+        Trial.objects.filter(pk=trial.pk).delete()
+        logger.info("deleted run %s", trial.pk)
         yield
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import TextIOBase
 from typing import Any
+
+from django.db.models import QuerySet
 
 from experiments.models import Metric, Sweep, Trial
 from experiments.search.document.command import value_text
@@ -17,6 +19,7 @@ from experiments.tracking.training_time import earlier_by_trial, measured_second
 CHUNK = 500
 # A spreadsheet runs a text that starts like this as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+RUN_COLUMNS = ("state", "message", "started_at", "ended_at")
 OWN = (
     "number",
     "state",
@@ -53,6 +56,45 @@ def write_csv(sweep: Sweep, file: TextIOBase) -> None:
             *(last.get(name) for name in metrics),
         ]
         writer.writerow([cell(value) for value in values])
+
+
+def write_runs_csv(runs: QuerySet[Trial], file: TextIOBase) -> None:
+    """One row for each run, with a column for each parameter, metric and tag.
+
+    ``runs`` need ``run`` and ``current_attempt`` joined.
+    """
+    trials = list(runs)
+    last = _last_values(trials)
+    logged = [(t.run.params, last.get(t.current_attempt_id or 0, {})) for t in trials]
+    params = list(dict.fromkeys(name for own, _ in logged for name in own))
+    metrics = sorted({name for _, own in logged for name in own})
+    tags = sorted({name for trial in trials for name in trial.run.tags})
+    writer = csv.writer(file, lineterminator="\n")
+    headings = [
+        *("id", "name", *RUN_COLUMNS),
+        *(f"params.{name}" for name in params),
+        *(f"metrics.{name}" for name in metrics),
+        *(f"tags.{name}" for name in tags),
+    ]
+    writer.writerow([cell(heading) for heading in headings])
+    for trial, (own, values) in zip(trials, logged, strict=True):
+        row = [
+            *(trial.pk, trial.run.name),
+            *(getattr(trial, name) for name in RUN_COLUMNS),
+            *(own.get(name) for name in params),
+            *(values.get(name) for name in metrics),
+            *(trial.run.tags.get(name) for name in tags),
+        ]
+        writer.writerow([cell(value) for value in row])
+
+
+def _last_values(trials: Sequence[Trial]) -> dict[int, dict[str, float | None]]:
+    """By attempt and metric."""
+    metrics: dict[int, dict[str, float | None]] = {}
+    found = Metric.objects.filter(attempt__in=[t.current_attempt_id for t in trials])
+    for attempt, name, value in found.values_list("attempt", "name", "last_value"):
+        metrics.setdefault(attempt, {})[name] = value
+    return metrics
 
 
 def cell(value: Any) -> Any:
@@ -119,10 +161,7 @@ def _trials(
     rows = sweep.trials.select_related("current_attempt").order_by("number")
     after = -1
     while chunk := list(rows.filter(number__gt=after)[:CHUNK]):
-        metrics: dict[int, dict[str, float | None]] = {}
-        found = Metric.objects.filter(attempt__in=[t.current_attempt_id for t in chunk])
-        for attempt, name, value in found.values_list("attempt", "name", "last_value"):
-            metrics.setdefault(attempt, {})[name] = value
+        metrics = _last_values(chunk)
         earlier = earlier_by_trial(trial.pk for trial in chunk)
         for trial in chunk:
             last = metrics.get(trial.current_attempt_id or 0, {})

@@ -21,7 +21,15 @@ from rq.serializers import JSONSerializer
 from experiments import access, lifecycle, storage
 from experiments.code import snapshots
 from experiments.management.commands.scheduler import Rounds
-from experiments.models import Artifact, Attempt, CodeSnapshot, Event, Sweep, Trial
+from experiments.models import (
+    Artifact,
+    Attempt,
+    CodeSnapshot,
+    Event,
+    Run,
+    Sweep,
+    Trial,
+)
 from experiments.queues import site_jobs, workers
 from experiments.sweeps import deletion
 from tests import factories
@@ -38,6 +46,23 @@ def home(settings: Any, tmp_path: Path) -> Path:
 @pytest.fixture
 def sweep() -> Sweep:
     return ended_sweep()
+
+
+def test_runs_go_after_their_days_in_the_trash(home: Path) -> None:
+    team = factories.team(ada="admin")
+    old, new, kept = (factories.run(team) for _ in range(3))
+    nested = factories.run(team, parent=old)
+    for run, days in ((old, lifecycle.TRASH_DAYS + 1), (new, 1)):
+        lifecycle.trash_run(run, actor=factories.user("ada"))
+        deleted = timezone.now() - timedelta(days=days)
+        Run.objects.filter(trial=run).update(deleted_at=deleted)
+    folder = storage.log_path(old.current_attempt_id or 0).parent
+    storage.append_log(old.current_attempt_id or 0, b"hello")
+    factories.report(old, [0.5])
+    deletion.delete_requested()
+    assert set(Trial.objects.all()) == {new, kept, nested}
+    assert not folder.exists()
+    assert Run.objects.get(trial=nested).parent is None
 
 
 def ended_sweep() -> Sweep:
@@ -219,7 +244,7 @@ def test_the_job_reports_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     shares: list[float] = []
     monkeypatch.setattr(site_jobs, "report_progress", shares.append)
     deletion.delete_requested()
-    assert shares == [0, 1 / 3, 2 / 3]
+    assert shares == [0, 1 / 4, 2 / 4, 3 / 4]
 
 
 def test_files_of_trials_are_deleted_by_the_job_too(sweep: Sweep, home: Path) -> None:

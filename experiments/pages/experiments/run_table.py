@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,11 +14,11 @@ from django.db.models import Count, Max, Q
 from django.http import QueryDict
 from django.utils import timezone
 
-from experiments.models import Attempt, Experiment, Metric, Trial
+from experiments.models import Attempt, Experiment, Metric, Team, Trial
 from experiments.models.trials import AttemptState, TrialQuerySet, TrialState
 from experiments.tracking.training_time import attempt_seconds
 
-PAGE_SIZE = 50
+PAGE_SIZE, MAX_RECENT = 50, 8
 # Columns of metrics, and parameters of one row.
 MAX_COLUMNS, MAX_PARAMS = 3, 4
 # As on a run's own page.
@@ -76,6 +76,18 @@ def runs_of(experiment: Experiment) -> TrialQuerySet:
     return Trial.objects.filter(experiment=experiment, sweep=None)
 
 
+def runs_of_team(team: Team) -> TrialQuerySet:
+    own = Experiment.objects.filter(team=team).values("pk")
+    return Trial.objects.kept().filter(experiment__in=own, sweep=None)
+
+
+def recent_runs(team: Team) -> list[ListedRun]:
+    """The team's newest runs, without metrics and nested runs."""
+    runs = runs_of_team(team).filter(run__parent=None).order_by("-pk")
+    joined = runs.select_related("run__created_by", "current_attempt", "experiment")
+    return [_listed(trial, (), timezone.now()) for trial in joined[:MAX_RECENT]]
+
+
 def run_table(
     experiment: Experiment, query: QueryDict, *, primary: Sequence[str]
 ) -> RunTable:
@@ -110,19 +122,21 @@ def _rows(
     names, now = _columns(metrics, primary), timezone.now()
     rows = []
     for trial in trials:
-        own, attempt = metrics.get(trial.current_attempt_id or 0, {}), None
-        attempt = trial.current_attempt
-        seen = attempt.heartbeat_at if attempt else None
-        silent = bool(seen) and now - (seen or now) > SILENT_AFTER
-        rows.append(
-            ListedRun(
-                trial,
-                values=[own.get(name) for name in names],
-                seconds=attempt_seconds(attempt, now),
-                is_silent=silent and not trial.has_ended,
-            )
-        )
+        own = metrics.get(trial.current_attempt_id or 0, {})
+        rows.append(_listed(trial, [own.get(name) for name in names], now))
     return names, rows
+
+
+def _listed(trial: Trial, values: Sequence[Metric | None], now: datetime) -> ListedRun:
+    attempt = trial.current_attempt
+    seen = attempt.heartbeat_at if attempt else None
+    silent = seen is not None and now - seen > SILENT_AFTER
+    return ListedRun(
+        trial,
+        values=values,
+        seconds=attempt_seconds(attempt, now),
+        is_silent=silent and not trial.has_ended,
+    )
 
 
 def _metrics(trials: Sequence[Trial]) -> Mapping[int, Mapping[str, Metric]]:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Count, F, Max, Q
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Count, F, Max, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Greatest, Now
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
 
 from experiments import access
 from experiments.lifecycle import TRASH_DAYS
-from experiments.models import Event, Experiment, Team, User
+from experiments.models import Event, Experiment, Team, Trial, User
 from experiments.models.fields import VisibleTextForm
 from experiments.models.sweeps import SweepState
-from experiments.pages.experiments.run_table import run_table
+from experiments.pages.experiments.run_table import run_table, runs_of
 from experiments.pages.experiments.summary import experiment_summary, version
 from experiments.pages.frame import (
     current_team,
@@ -32,6 +33,7 @@ from experiments.pages.frame import (
     render_parts,
 )
 from experiments.search.wording import unseen_problem
+from experiments.sweeps.export import write_runs_csv
 
 MAX_TAGS = 20
 
@@ -154,12 +156,21 @@ def experiment_list(request: HttpRequest) -> HttpResponse:
 
 
 def _with_counts(experiments: Any) -> Any:
-    """With counts of their sweeps; the last changed first."""
+    """With counts of their sweeps and runs; the last changed first."""
     kept = Q(sweeps__deletion_requested_at=None)
+    runs = Trial.objects.kept().filter(experiment=OuterRef("pk"), sweep=None)
+    grouped = runs.order_by().values("experiment")
     return experiments.annotate(
+        run_count=Subquery(grouped.annotate(n=Count("pk")).values("n")),
         sweep_count=Count("sweeps", filter=kept),
         running_count=Count("sweeps", filter=Q(sweeps__state=SweepState.RUNNING)),
-        changed_at=Coalesce(Max("sweeps__updated_at", filter=kept), F("created_at")),
+        changed_at=Greatest(
+            Coalesce(Max("sweeps__updated_at", filter=kept), F("created_at")),
+            Coalesce(
+                Subquery(grouped.annotate(at=Max("updated_at")).values("at")),
+                F("created_at"),
+            ),
+        ),
     ).order_by("-changed_at", "-pk")
 
 
@@ -247,11 +258,25 @@ def experiment_archive(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(experiment)
 
 
+def experiment_runs_csv(request: HttpRequest, pk: int) -> HttpResponse:
+    """All runs of the experiment, nested ones included, for spreadsheets."""
+    experiment = readable(request, pk)
+    runs = runs_of(experiment).kept().select_related("run", "current_attempt")
+    text = StringIO()
+    write_runs_csv(runs.order_by("number"), text)
+    name = f"{experiment.slug}-runs.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(
+        text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers
+    )
+
+
 urlpatterns = [
     get("experiments/", experiment_list, "experiment_list"),
     get_or_post("experiments/new/", experiment_create, "experiment_create"),
     get("experiments/<int:pk>/", experiment_detail, "experiment_detail"),
     get("experiments/<int:pk>/feed.json", experiment_feed, "experiment_feed"),
+    get("experiments/<int:pk>/runs.csv", experiment_runs_csv, "experiment_runs_csv"),
     get_or_post("experiments/<int:pk>/edit/", experiment_edit, "experiment_edit"),
     get_or_post("experiments/<int:pk>/notes/", experiment_notes, "experiment_notes"),
     post("experiments/<int:pk>/archive/", experiment_archive, "experiment_archive"),

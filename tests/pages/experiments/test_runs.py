@@ -81,3 +81,28 @@ def test_the_feed_follows_runs(ada: Client) -> None:
     assert "0.5000" in second["parts"]["runs"]
     lifecycle.finish_run(run, TrialState.COMPLETED)
     assert ada.get(feed).json()["final"] is True
+
+
+def test_runs_are_exported_as_a_table(ada: Client) -> None:
+    run = factories.run(factories.team(), "=svm", params={"C": "10"}, tags={"t": "x"})
+    factories.report(run, [0.5, 0.75])
+    factories.run(factories.team(), "other", params={"k": "3"})
+    rows = ada.get(f"{url()}runs.csv").content.decode().splitlines()
+    assert rows[0] == (
+        "id,name,state,message,started_at,ended_at,"
+        "params.C,params.k,metrics.accuracy,tags.t"
+    )
+    assert rows[1].startswith(f"{run.pk},'=svm,running,,")
+    assert rows[1].endswith(",,10,,0.75,x")
+    assert rows[2].endswith(",,,3,,")
+
+
+def test_home_and_the_list_of_experiments_know_runs(ada: Client) -> None:
+    assert "Recent runs" not in page(ada, "/")
+    factories.run(factories.team(), "svm", params={"C": "10"})
+    first, few = page(ada, "/"), count_queries(ada, "/")
+    assert "svm" in first and "C 10" in first
+    listed = page(ada, "/experiments/")
+    assert '<td class="num">0</td>' in listed and '<td class="num">1</td>' in listed
+    factories.run(factories.team(), "svm-2")
+    assert count_queries(ada, "/") == few
