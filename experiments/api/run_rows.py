@@ -12,6 +12,7 @@ from pydantic import Field
 from experiments.api.schemas import ExperimentOut, Number, page_url
 from experiments.api.trial_rows import last_metrics
 from experiments.models import Attempt, Trial
+from experiments.models.environments import whole_environments
 
 
 class RunOut(Schema):
@@ -49,22 +50,24 @@ class NewRunOut(RunOut):
 
 
 def run_rows(trials: Sequence[Trial]) -> list[RunOut]:
-    """In the same order, in one query. Needs ``run``, ``experiment__team`` and
+    """In the same order, in two queries. Needs ``run``, ``experiment__team`` and
     ``current_attempt`` joined."""
     found = last_metrics(trials)
+    environments = whole_environments(*(trial.run for trial in trials))
     return [
         RunOut(
             **_own_fields(trial, trial.current_attempt),
+            environment={k: v for k, v in known.items() if v is not None},
             metrics=found.get(trial.current_attempt_id, {}),
         )
-        for trial in trials
+        for trial, known in zip(trials, environments, strict=True)
     ]
 
 
 def _own_fields(trial: Trial, attempt: Attempt | None) -> dict[str, Any]:
     run, experiment = trial.run, trial.experiment
     own = "number state reason message created_at started_at ended_at"
-    logged = "name params tags note environment"
+    logged = "name params tags note"
     creator = run.created_by
     return {
         **{name: getattr(trial, name) for name in own.split()},

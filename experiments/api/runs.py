@@ -39,6 +39,7 @@ from experiments.api.sweeps import KEYS_LAST, IdempotencyKey
 from experiments.api.uploads import TeamSlug
 from experiments.lifecycle import AskClaim
 from experiments.models import Event, Experiment, Run, Trial, User
+from experiments.models.environments import note_environment
 from experiments.models.runs import MAX_RUN_NAME
 from experiments.models.trials import TrialState
 from experiments.sweeps.creation import find_or_create_experiment
@@ -132,7 +133,8 @@ class RunIn(ClosedSchema):
     ] = None
     client: Annotated[str, Field(max_length=200, pattern=WITHOUT_NUL)] = ""
     environment: Annotated[
-        dict[str, Any], Field(description="what is needed to run it again")
+        dict[str, Any],
+        Field(description="What is needed to run it again; secrets are not kept."),
     ] = {}
 
 
@@ -165,8 +167,9 @@ def create(
             key=idempotency_key or "",
             params=params,
             parent=parent,
-            **body.dict(include={"tags", "note", "environment"}),
+            **body.dict(include={"tags", "note"}),
         )
+        note_environment(claim.attempt.trial, body.environment)
     out = _out(_runs(user).get(pk=claim.attempt.trial_id))
     return Status(201, {**out.dict(), "token": claim.token.secret})
 

@@ -183,6 +183,17 @@ def test_the_listing_filters_and_takes_a_fixed_number_of_queries(
     assert len(many) == len(few)
 
 
+def test_what_is_needed_to_run_it_again_has_no_secrets(api: Api) -> None:
+    command = ["python", "train.py", "--api-key", "s3cret", "--lr", "0.1"]
+    packages = ["numpy==2.2.1"]
+    sent = {"command": command, "packages": packages, "host": 7}
+    known = start(api, environment=sent)["environment"]
+    assert known["command"] == [*command[:3], "***", *command[4:]]
+    assert known["packages"] == packages
+    assert known["left_out"] == ["host is left out: allowed are texts"]
+    assert "s3cret" not in repr(Run.objects.get().environment)
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from experiments.models import Artifact, Metric, Trial
+from experiments.models.environments import whole_environments
 from experiments.models.trials import TrialState
 from tests import factories
 
@@ -64,8 +65,9 @@ def test_a_run_is_started_logged_to_and_finished(
         *("copies/weights.npy", "model/parts/empty.txt", "model/weights.npy"),
     ]
     assert files["model/weights.npy"].size == 100_000
-    assert trial.run.environment["python"] == sys.version.split()[0]
-    assert any(p.startswith("numpy==") for p in trial.run.environment["packages"])
+    (environment,) = whole_environments(trial.run)
+    assert environment["python"] == sys.version.split()[0]
+    assert any(package.startswith("numpy==") for package in environment["packages"])
     assert trial.current_attempt.client == os.path.basename(sys.argv[0])
     assert f"this run is at {run.url}" in capsys.readouterr().err
     assert at_site.log(step=2, accuracy=1) is False
