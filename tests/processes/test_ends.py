@@ -77,6 +77,24 @@ def test_a_script_reports_without_the_client(site: RunningSite) -> None:
     )
 
 
+def test_a_script_that_logs_with_mlflow_alone(site: RunningSite) -> None:
+    sweep = site.submit(
+        command="python train_mlflow.py --height ${{search_space.x}}",
+        search_space={"x": {"type": "choice", "values": [0.5]}},
+        sampling_algorithm={"type": "grid"},
+    )
+    assert ends(site, sweep) == [("completed", "")]
+    (trial,) = site.trials(sweep)
+    assert (trial["reports"], trial["value"]) == (3, 0.4375)
+    assert trial["metrics"]["training_accuracy_score"] == 1.0
+    files = site.api("GET", f"/trials/{trial['id']}/artifacts")["items"]
+    assert {"notes/end.txt", "metric_info.json"} <= {each["path"] for each in files}
+    log = site.api("GET", f"/trials/{trial['id']}/log")
+    assert "Traceback" not in log and "WARNING" not in log, log
+    (child,) = site.api("GET", "/runs")["items"]
+    assert (child["name"], child["state"]) == ("fold", "completed")
+
+
 def test_terminated_by_the_policy_and_explained(site: RunningSite) -> None:
     sweep = site.submit(
         command="python train_curve.py --pause 0.05 --reports 20"
