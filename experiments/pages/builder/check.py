@@ -11,12 +11,14 @@ from experiments.models import CodeSnapshot
 from experiments.pages.builder.document import Composed, RowPath
 from experiments.pages.builder.fields import (
     FIELDS,
+    OBJECTIVE,
     PAIRS,
     RUN,
     SPACE,
     Entries,
 )
 from experiments.pages.builder.space_rows import SpaceRow
+from experiments.search.document.collector import FIELD
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.space.document import NAME
@@ -31,6 +33,7 @@ PARTS: Mapping[str, str] = {
     "trial.code": "files",
     "trial": "command",
     "objective": "primary_metric",
+    FIELD: "collector",
     "limits": "max_total_trials",
     "sampling_algorithm": "sampler",
     POLICIES_PATH: "policies",
@@ -42,6 +45,7 @@ LABELS: Mapping[str, tuple[str, int]] = {
     "folder": ("folder", RUN),
     "files": ("files", RUN),
     "space": ("search space", SPACE),
+    "collector": ("how the metric arrives", OBJECTIVE),
     **{name: (each.label, each.section) for name, each in {**FIELDS, **PAIRS}.items()},
 }
 # Fields by their path, then those with free names and whole parts by their prefix.

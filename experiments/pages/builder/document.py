@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.pages.builder.code_fields import FOLDER, GIT
+from experiments.pages.builder.collector_fields import collector_document
 from experiments.pages.builder.fields import FIELDS, PAIRS, Entries
 from experiments.pages.builder.policy_fields import policies_fault
 from experiments.pages.form_fields import (
@@ -15,13 +16,14 @@ from experiments.pages.form_fields import (
     read_quoted,
     write_mapping,
 )
+from experiments.search.document.collector import FIELD
 from experiments.search.fields import Problem, join, shown
 
 DIGEST_LENGTH = 64
 # Long enough to tell snapshots apart, short enough to read.
 SHORT_DIGEST = 12
 # Mappings with free names, which the form has completely.
-FREE = frozenset({"search_space", "inputs", "tags"})
+FREE = frozenset({"search_space", "inputs", "tags", FIELD})
 ORDER = (
     "experiment_name",
     "display_name",
@@ -30,6 +32,7 @@ ORDER = (
     "trial",
     "inputs",
     "objective",
+    FIELD,
     "search_space",
     "sampling_algorithm",
     "early_termination",
@@ -62,6 +65,9 @@ def compose(entries: Entries) -> Composed:
     """The document of the entries."""
     document: dict[str, Any] = {"trial": _code(entries)}
     texts, picks = entries.texts, entries.picks
+    collector = collector_document(texts, picks["collector"])
+    if collector is not None:
+        document[FIELD] = collector
     problems: list[Problem] = []
     for single in FIELDS.values():
         text = texts.get(single.name, "")

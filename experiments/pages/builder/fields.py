@@ -5,7 +5,7 @@ and all entries of a form, as text.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from experiments.pages.builder.code_fields import (
     read_requirements,
     write_requirements,
 )
+from experiments.pages.builder.collector_fields import read_names, write_names
 from experiments.pages.builder.policy_fields import (
     CAUTIOUS,
     CONTROLS,
@@ -34,6 +35,15 @@ from experiments.pages.form_fields import (
     read_number,
     write_duration,
     write_scalar,
+)
+from experiments.search.document.collector import (
+    AUTOMATIC,
+    FIELD,
+    FILE,
+    FORMATS,
+    REGEX,
+    STDOUT,
+    TENSORBOARD,
 )
 from experiments.search.fields import is_number
 from experiments.search.records import JSONValue
@@ -125,6 +135,26 @@ def _repository(name: str, label: str) -> DocumentField:
     )
 
 
+def _collector(
+    name: str,
+    path: tuple[str, str],
+    kinds: Iterable[str],
+    read: Reader = read_line,
+    write: Writer = write_scalar,
+) -> DocumentField:
+    """A setting of what the worker collects."""
+    return DocumentField(
+        f"collector_{name}",
+        (FIELD, *path),
+        name,
+        OBJECTIVE,
+        read,
+        write,
+        picked="collector",
+        values=frozenset(kinds),
+    )
+
+
 FIELDS: Mapping[str, DocumentField] = {
     single.name: single
     for single in (
@@ -159,6 +189,10 @@ FIELDS: Mapping[str, DocumentField] = {
         ),
         DocumentField("goal", ("objective", "goal"), "goal", OBJECTIVE, read_line),
         DocumentField("target", ("objective", "target"), "target", OBJECTIVE),
+        _collector("pattern", (STDOUT, "pattern"), [REGEX], read_text),
+        _collector("metrics", (STDOUT, "metrics"), FORMATS, read_names, write_names),
+        _collector("folder", (TENSORBOARD, "path"), [TENSORBOARD]),
+        _collector("file", (FILE, "path"), [FILE]),
         DocumentField(
             "sampler", ("sampling_algorithm", "type"), "sampler", SAMPLER, read_line
         ),
@@ -198,7 +232,7 @@ RARE_FIELDS = frozenset(
     {"display_name", "description", "tags", "max_attempts", "max_failed_trials"}
 )
 # Fields that are read in their own way.
-CARRIED = ("code_kind", "code", "folder", "extra")
+CARRIED = ("code_kind", "code", "folder", "collector", "collector_sample", "extra")
 TEXTS = (*FIELDS, *PAIRS, *CARRIED)
 FRESH: Mapping[str, str] = {
     "command": "python train.py",
@@ -240,6 +274,7 @@ class Entries:
             "sampler": self.text("sampler") or "random",
             "policy": self.text("policy") or NO_POLICY,
             "code_kind": code_kind(self.texts),
+            "collector": self.text("collector") or AUTOMATIC,
         }
 
     @property

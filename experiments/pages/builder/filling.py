@@ -8,11 +8,13 @@ from typing import Any
 
 from experiments.pages.builder.check import has_field
 from experiments.pages.builder.code_fields import GIT, code_texts, repository_of
+from experiments.pages.builder.collector_fields import collector_kind
 from experiments.pages.builder.document import compose, left_over
 from experiments.pages.builder.fields import FIELDS, PAIRS, Entries
 from experiments.pages.builder.policy_fields import NO_POLICY, is_default
 from experiments.pages.builder.space_rows import SpaceRow, row_from
 from experiments.pages.form_fields import write_plain, write_quoted
+from experiments.search.document.collector import FIELD
 from experiments.search.document.definition import (
     DEFAULT_NAME,
     SweepDefinition,
@@ -88,6 +90,7 @@ def _fill(document: Mapping[str, Any], *, exact: bool) -> Entries:
         base=float(base) if is_number(base) and base > 1 else math.e,
         as_logs=exact,
     )
+    texts["collector"] = collector_kind(whole.get(FIELD))
     return Entries({**texts, **code_texts(_at(whole, ("trial", "code")))}, rows)
 
 

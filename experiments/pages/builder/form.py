@@ -90,6 +90,8 @@ class BuilderForm:
         """The form after a button that stores nothing."""
         if do == "paste":
             return self._pasted()
+        if do == "collector":
+            return replace(self, focus="field-collector_sample")
         if do == "yaml":
             text = yaml_text(compose(self.entries).document)
             return replace(self, yaml=text, focus="field-yaml")

@@ -14,8 +14,9 @@ from experiments.pages.builder.cards import (
     pool_choices,
     sampler_cards,
 )
-from experiments.pages.builder.check import Check
+from experiments.pages.builder.check import Check, FieldProblem
 from experiments.pages.builder.code_fields import KeptFiles
+from experiments.pages.builder.collector_fields import CHOICES, try_collector
 from experiments.pages.builder.fields import RARE_FIELDS, SECTIONS, Entries
 from experiments.pages.builder.form import BuilderForm, TextProblem, text_problems
 from experiments.pages.builder.policy_fields import (
@@ -37,6 +38,7 @@ from experiments.pages.builder.space_views import (
     row_views,
 )
 from experiments.pages.form_fields import read_mapping
+from experiments.search.document.collector import AUTOMATIC
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError, listed
@@ -70,6 +72,8 @@ def page_context(form: BuilderForm, check: Check, *, token: str) -> dict[str, An
         "kinds": list(KINDS.values()),
         "kind_table": kind_table(),
         **_policy_context(entries),
+        "collector": _collector_context(entries, shown),
+        "tried": try_collector(check.document, entries.text("collector_sample")),
         "folder_help": folder_words(form.context.pools),
         "python_hint": "the pool's, or the worker's own",
         "pools": pool_choices(team, entries.text("compute")),
@@ -100,10 +104,28 @@ def preview_answer(form: BuilderForm) -> dict[str, Any]:
         "samplers": [[card.value, card.why, card.fit] for card in samplers],
         "policies": [[card.value, card.note, card.why] for card in policies],
         "space": context["space_words"],
+        "collected": _collected(check),
         "twin": render_to_string("experiments/builder/lines.html", context),
         "draws": render_to_string("experiments/builder/draws.html", context),
         "rows": [_row_answer(view) for view in row_views(form, check, preview)],
     }
+
+
+def _collected(check: Check) -> str:
+    sample = check.entries.text("collector_sample")
+    context = {"tried": try_collector(check.document, sample)}
+    return render_to_string("experiments/builder/collected.html", context)
+
+
+def _collector_context(
+    entries: Entries, shown: Sequence[FieldProblem]
+) -> dict[str, Any]:
+    """The choices, and whether they are in view."""
+    kind = entries.picks["collector"]
+    own = {} if kind in CHOICES else {kind: "As in the YAML"}
+    wrong = any(problem.field.startswith("collector") for problem in shown)
+    is_used = kind != AUTOMATIC or bool(entries.text("collector_sample"))
+    return {"choices": [*{**CHOICES, **own}.items()], "is_open": is_used or wrong}
 
 
 def _row_answer(view: RowView) -> dict[str, Any]:

@@ -61,6 +61,7 @@ function show(form, answer, touched, all) {
   showBar(form, barModel(all ? answer.problems : shown));
   showRows(form, answer.rows);
   showWords(form, answer);
+  form.querySelector("[data-collected]").innerHTML = answer.collected;
   for (const step of form.querySelectorAll("[data-step]")) {
     const state = stepState(Number(step.dataset.step), answer.problems, shown);
     step.classList.toggle("step-wrong", state === "wrong");
