@@ -26,6 +26,7 @@ PAGES = (
     "trial.system",
     "trial.reproduce",
     "sweep.code",
+    "outputs.views",
     "run.views",
     "run.warm_start",
     "requests.views",

@@ -6,18 +6,19 @@ from datetime import datetime
 from typing import Annotated
 
 from django.db.models import QuerySet
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Query, Router, Schema
 from pydantic import Field
 
 from experiments import access, storage
-from experiments.api.auth import readable_trial, reader
+from experiments.api.auth import readable_sweep, readable_trial, reader
 from experiments.api.errors import ApiError
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
-from experiments.models import Artifact
+from experiments.models import Artifact, Trial
 from experiments.runner.log_marks import plain
+from experiments.tracking.downloads import file_answer, zip_answer
 
 router = Router(tags=["outputs"])
 
@@ -75,17 +76,32 @@ def download(request: HttpRequest, trial_id: int, artifact_id: int) -> HttpRespo
     artifact: Artifact = access.found_or_404(
         access.artifacts_for(reader(request)), pk=artifact_id, attempt__trial=trial_id
     )
-    path = storage.output_path(artifact.attempt_id, artifact.sha256)
-    try:
-        file = path.open("rb")
-    except FileNotFoundError as error:
-        raise ApiError(
-            404, "deleted", f"The files of trial {trial_id} were deleted."
-        ) from error
-    return FileResponse(
-        file,
-        as_attachment=True,
-        filename=artifact.path.rsplit("/", 1)[-1],
-        content_type="application/octet-stream",
-        headers=storage.DOWNLOAD_HEADERS,
-    )
+    return file_answer(request, artifact)
+
+
+ZIP = _binary("application/zip", "All files, without compression.")
+
+
+@router.get(
+    "/trials/{trial_id}/outputs", response=answers(200, None), openapi_extra=ZIP
+)
+def download_all(request: HttpRequest, trial_id: int) -> HttpResponseBase:
+    """All files of the trial's last attempt as a zip. A Range request resumes it."""
+    return _zip(request, readable_trial(request, trial_id))
+
+
+@router.get(
+    "/sweeps/{sweep_id}/best/outputs", response=answers(200, None), openapi_extra=ZIP
+)
+def download_best(request: HttpRequest, sweep_id: int) -> HttpResponseBase:
+    """All files of the sweep's best trial as a zip, named after the trial."""
+    sweep = readable_sweep(request, sweep_id)
+    trial = sweep.trials.ranked(sweep.goal).select_related("current_attempt").first()
+    if trial is None:
+        raise ApiError(404, "no_best", "No trial of this sweep has a value yet.")
+    return _zip(request, trial)
+
+
+def _zip(request: HttpRequest, trial: Trial) -> HttpResponseBase:
+    kept = trial.current_attempt if not trial.files_deletion_requested_at else None
+    return zip_answer(request, kept, name=trial.label.replace("/", "-"))

@@ -27,8 +27,10 @@ export function showPart(part, html, { release = () => {} } = {}) {
   if (fresh.innerHTML === standsIn(part) || part.querySelector(".menu:popover-open")) return;
   sent.set(part, fresh.innerHTML);
   const focused = focusedTarget(part);
+  const opened = new Set([...part.querySelectorAll("details[id][open]")].map((details) => details.id));
   release(part);
   part.replaceChildren(fresh.content);
+  for (const details of part.querySelectorAll("details[id]")) details.open ||= opened.has(details.id);
   refreshTimes(part);
   if (focused === null) return;
   const again = [...part.querySelectorAll("a, button")].find((element) => target(element) === focused);

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef
 from django.http import QueryDict
 from django.urls import reverse
 
-from experiments.models import Artifact, Metric, Sweep, Trial
+from experiments.models import Metric, Sweep, Trial
 from experiments.models.trials import TRIAL_RANKED, TrialState
 from experiments.pages.curves import (
     Group,
@@ -22,7 +22,8 @@ from experiments.pages.curves import (
     matching,
     points_of,
 )
-from experiments.pages.trial.page import MAX_OUTPUTS, missing_words
+from experiments.pages.outputs.files import outputs_context
+from experiments.pages.trial.page import missing_words
 from experiments.tracking.spaces import trial_params
 from experiments.tracking.training_time import attempt_seconds
 
@@ -183,8 +184,7 @@ def run_context(
         "children": child_rows(run),
         "compare_url": compare_url(run, standing),
         "missing": missing_words(attempt),
-        "unkept": attempt.not_kept if attempt else "",
-        "outputs": _outputs(run),
+        **outputs_context(run, attempt, query),
         "start_tabs": start_tabs(run),
     }
     return context, models
@@ -257,9 +257,3 @@ def start_tabs(run: Trial) -> list[dict[str, str]]:
     """The lines of Python that log to the run."""
     code = START_LINES.format(run.pk)
     return [{"id": "mlflow", "name": "MLflow", "code": code}]
-
-
-def _outputs(run: Trial) -> list[Artifact]:
-    if run.current_attempt is None or run.files_deletion_requested_at:
-        return []
-    return list(run.current_attempt.artifacts.all()[:MAX_OUTPUTS])

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from experiments.lifecycle import POLICY
-from experiments.models import Artifact, Attempt, Trial
+from experiments.models import Attempt, Trial
 from experiments.models.missing import MissingData, sentences
 from experiments.models.trials import Origin, TrialState
 from experiments.pages.curves import (
@@ -23,6 +23,7 @@ from experiments.pages.curves import (
 )
 from experiments.pages.log_text import last_lines
 from experiments.pages.log_view import log_context
+from experiments.pages.outputs.files import outputs_context
 from experiments.pages.space import (
     UNSET,
     ParameterAxis,
@@ -49,7 +50,6 @@ from experiments.pages.trial.verdicts import (
 )
 from experiments.pages.trial.why import resumed_words, why_of
 from experiments.pages.trial_rows import origin_words
-from experiments.runner.outputs import MAX_FILES
 from experiments.search.space.params import outside
 from experiments.sweeps.requests import refusal_of, rerun_refusal
 from experiments.tracking.spaces import search_space, trial_params, version_of
@@ -116,7 +116,6 @@ PARTS = (
     "outputs",
 )
 FAILURE_LINES = 6
-MAX_OUTPUTS = 500
 
 
 def page_context(
@@ -141,9 +140,7 @@ def page_context(
         "simulator_words": simulator_words(detail),
         "failure_lines": last_lines(detail.failure_log, FAILURE_LINES),
         **log_context(trial, detail.shown_attempt, query),
-        "outputs": outputs_of(detail),
-        "unkept": attempt.not_kept if attempt else "",
-        "unkept_advice": unkept_advice(attempt),
+        **outputs_context(trial, detail.shown_attempt, query),
         "missing": missing_words(attempt),
         **(_actions(detail) if steers else {}),
         **decisions_context(detail, query),
@@ -157,16 +154,6 @@ def missing_words(attempt: Attempt | None) -> list[str]:
     """What of the attempt's results was lost or refused, as sentences."""
     data = MissingData.of(attempt.missing if attempt else None)
     return [*data.lost, *sentences(data.names())]
-
-
-def unkept_advice(attempt: Attempt | None) -> str:
-    """What to do about outputs beyond a limit."""
-    words = attempt.not_kept if attempt else ""
-    if f"{MAX_FILES:,} files" in words:
-        return "Pack them into fewer files, such as one archive."
-    if "exceeds the limit" in words:
-        return "Write less to ./outputs, or set resources.outputs of the sweep higher."
-    return ""
 
 
 def _actions(detail: TrialDetail) -> dict[str, Any]:
@@ -301,10 +288,3 @@ def charts_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
         "lines": lines_model(group),
         "other_choices": [pair for pair in query.items() if pair[0] != "metric"],
     }
-
-
-def outputs_of(detail: TrialDetail) -> list[Artifact]:
-    """The files of the shown attempt, by path."""
-    if detail.shown_attempt is None or detail.trial.files_deletion_requested_at:
-        return []
-    return list(detail.shown_attempt.artifacts.all()[:MAX_OUTPUTS])

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.http import content_disposition_header
 
 from experiments import access, lifecycle, queues, storage
-from experiments.models import Artifact, Attempt, Trial, User
+from experiments.models import Attempt, Trial, User
 from experiments.pages.frame import (
     get,
     get_or_post,
@@ -95,11 +95,11 @@ def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
     if attempt is None:
         raise Http404("This attempt does not exist.")
     name = f"{trial.label.replace('/', '-')}-attempt-{attempt.n}.log"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    disposition = content_disposition_header(True, name) or "attachment"
     return HttpResponse(
         plain(storage.trial_log(trial, attempt)),
         content_type="text/plain; charset=utf-8",
-        headers=storage.DOWNLOAD_HEADERS | headers,
+        headers={**storage.DOWNLOAD_HEADERS, "Content-Disposition": disposition},
     )
 
 
@@ -116,24 +116,6 @@ def trial_log_part(request: HttpRequest, pk: int) -> HttpResponse:
     trial = trial_to_read(request, pk)
     context = log_context(trial, shown_attempt(trial), request.GET)
     return HttpResponse(context["log_html"])
-
-
-def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileResponse:
-    trial = trial_to_read(request, pk)
-    own: QuerySet[Artifact] = access.artifacts_for(access.viewer(request))
-    artifact = access.found_or_404(own, pk=artifact_pk, attempt__trial=trial)
-    target = storage.output_path(artifact.attempt_id, artifact.sha256)
-    try:
-        content = target.open("rb")
-    except FileNotFoundError:
-        raise Http404("The file was removed to free space.") from None
-    return FileResponse(
-        content,
-        as_attachment=True,
-        filename=posixpath.basename(artifact.path),
-        content_type="application/octet-stream",
-        headers=storage.DOWNLOAD_HEADERS,
-    )
 
 
 def trial_cancel(request: HttpRequest, pk: int) -> HttpResponse:
@@ -159,10 +141,5 @@ urlpatterns = [
     get("trials/<int:pk>/feed.json", trial_feed, "trial_feed"),
     get("trials/<int:pk>/log", trial_log, "trial_log"),
     get("trials/<int:pk>/log/part", trial_log_part, "trial_log_part"),
-    get(
-        "trials/<int:pk>/outputs/<int:artifact_pk>/",
-        artifact_download,
-        "artifact_download",
-    ),
     get_or_post("trials/<int:pk>/cancel/", trial_cancel, "trial_cancel"),
 ]

@@ -5,6 +5,7 @@ import { mountCharts } from "../charts/mount.js";
 import { wireLazyCards } from "../lazy.js";
 import { showParts } from "../parts.js";
 import { startLive } from "../poll.js";
+import { wireOutputs } from "./outputs.js";
 
 const page = document.querySelector("[data-run]");
 
@@ -15,4 +16,5 @@ function show({ parts, charts }) {
 
 mountCharts();
 wireLazyCards();
-if ("livePage" in page.dataset) startLive(page.dataset.feed, show, { since: page.dataset.since });
+wireOutputs(document.getElementById("outputs"));
+if ("livePage" in page.dataset) startLive(() => page.dataset.feed + location.search, show, { since: page.dataset.since });

@@ -6,6 +6,7 @@ import { wireLazyCards } from "../lazy.js";
 import { showParts } from "../parts.js";
 import { startLive } from "../poll.js";
 import { wireLog } from "./log.js";
+import { wireOutputs } from "./outputs.js";
 
 const page = document.getElementById("trial");
 
@@ -24,6 +25,7 @@ function show({ parts: { log: lines, ...parts }, charts, state }) {
 mountCharts();
 wireLazyCards();
 const log = wireLog(document.querySelector("[data-log]"));
+wireOutputs(document.getElementById("outputs"));
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
