@@ -4,7 +4,7 @@ reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +16,14 @@ from experiments.formatting import (
     parameter_text,
 )
 from experiments.models import Trial
+from experiments.models.environments import whole_environments
 from experiments.pages.compare.comparison import Comparison, Entrant, best_of_metric
 from experiments.pages.compare.lead import difference_text, ratio_text
 from experiments.pages.curves import goal_of
+from experiments.pages.frame import digest as short_digest
 from experiments.pages.space import UNSET, ParameterPicture, picture, same_value
 from experiments.pages.trial.verdicts import decimals_of, fixed_text, gap_text
+from experiments.search.wording import counted
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class ComparedRow:
 
 # Costs that differ by more than this factor are marked.
 NOTABLE = 1.1
+# Packages that are named in a cell.
+MAX_PACKAGES = 3
 BAR_WIDTH = 200.0
 
 
@@ -190,7 +195,12 @@ def _plain_cell(
 
 def setup_rows(comparison: Comparison) -> list[ComparedRow]:
     trials = [entrant.trial for entrant in comparison.entrants]
-    setups = [_setup(trial) for trial in trials]
+    runs = [getattr(trial, "run", None) for trial in trials]
+    environments = whole_environments(*runs)
+    setups = [
+        {**_setup(trial), **_machine(known)}
+        for trial, known in zip(trials, environments, strict=True)
+    ]
     names = dict.fromkeys(name for setup in setups for name in setup)
     rows = []
     for name in names:
@@ -198,7 +208,45 @@ def setup_rows(comparison: Comparison) -> list[ComparedRow]:
         cells = [_plain_cell(value, values[0], lambda a, b: "") for value in values]
         differs = not all(same_value(value, values[0]) for value in values)
         rows.append(ComparedRow(name, cells, differs=differs))
-    return rows
+    packages = [_versions(known.get("packages") or ()) for known in environments]
+    return [*rows, _package_row(packages)] if any(packages) else rows
+
+
+def _machine(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What an environment's document adds to the setup."""
+    found = {"Python": known.get("python"), "commit": known.get("commit")}
+    found["GPUs"] = "; ".join(known.get("gpus") or ())
+    if known.get("diff"):
+        found["not committed"] = f"changes {short_digest(known['diff'])}"
+    return {name: value for name, value in found.items() if value}
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    parts = (line.partition("==") for line in packages)
+    return {name: version for name, _, version in parts}
+
+
+def _package_row(packages: Sequence[Mapping[str, str]]) -> ComparedRow:
+    first = packages[0]
+    cells = [ComparedCell(counted(len(first), "package") if first else "not known")]
+    cells += (_package_cell(each, first) for each in packages[1:])
+    return ComparedRow("packages", cells, differs=any(c.strong for c in cells))
+
+
+def _package_cell(own: Mapping[str, str], first: Mapping[str, str]) -> ComparedCell:
+    """The packages that the reference has in another version, or not at all."""
+    if not own or not first:
+        return ComparedCell("not known", unset=True, strong=bool(own or first))
+    names = [n for n in sorted({*own, *first}) if own.get(n) != first.get(n)]
+    words = [f"{n} {own[n]}" if n in own else f"no {n}" for n in names]
+    more = len(words) - MAX_PACKAGES
+    text = ", ".join(words[:MAX_PACKAGES]) + (f" and {more} more" if more > 0 else "")
+    return ComparedCell(
+        text or counted(len(own), "package"),
+        title=", ".join(words),
+        same=not words,
+        strong=bool(words),
+    )
 
 
 def _setup(trial: Trial) -> dict[str, Any]:

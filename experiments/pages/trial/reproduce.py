@@ -11,7 +11,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 
 from experiments.formatting import bytes_text, code_words
-from experiments.models import Run, Trial
+from experiments.models import Trial
 from experiments.models.environments import LEFT_OUT, whole_environments
 from experiments.pages.frame import get
 from experiments.pages.sweep.best_configuration import CodeTab
@@ -154,8 +154,8 @@ def _assignments(values: Mapping[str, object]) -> list[str]:
 
 
 def reproduction_of(trial: Trial) -> Reproduction:
-    """Two queries at most."""
-    (document,) = whole_environments(Run.objects.filter(trial=trial).first())
+    """One query, if the trial was read with its run."""
+    (document,) = whole_environments(getattr(trial, "run", None))
     return Reproduction(trial, document)
 
 

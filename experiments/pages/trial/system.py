@@ -163,7 +163,7 @@ def system_page(request: HttpRequest, pk: int) -> HttpResponse:
     trial = trial_to_read(request, pk)
     attempt = trial.current_attempt
     metrics = Metric.objects.of_system().filter(attempt=attempt)
-    run = Run.objects.filter(trial=trial).first()
+    run: Run | None = getattr(trial, "run", None)
     totals = run.environment if run else {}
     context = {
         "charts": system_charts(metrics, totals),

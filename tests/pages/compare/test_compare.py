@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from experiments import storage
 from experiments.models import Attempt, Sweep, Trial
+from experiments.models.environments import note_environment
 from experiments.pages.compare.comparison import Comparison
 from experiments.pages.compare.lead import (
     difference_text,
@@ -337,3 +338,16 @@ def test_the_number_of_queries_does_not_grow_with_the_trials(ada: Client) -> Non
         counts.append(count_queries(ada, url(*trials[:count])))
     assert counts[0] == counts[1]
     assert counts[0] < 30
+
+
+def test_other_packages_and_commits_are_named(ada: Client) -> None:
+    sweep = factories.sweep(factories.team())
+    trials = [factories.trial(sweep, state="completed", value=v) for v in (0.9, 0.8)]
+    versions = (["a==1", "numpy==2.2"], ["b==1", "numpy==2.3"])
+    for trial, packages in zip(trials, versions, strict=True):
+        sent = {"packages": packages, "diff": str(packages), "python": "3.12.7"}
+        note_environment(trial, sent)
+    html = page(ada, url(*trials))
+    assert "no a, b 1, numpy 2.3" in html
+    assert "2 packages" in html
+    assert "not committed" in html
