@@ -120,6 +120,20 @@ def test_terminated_by_the_policy_and_explained(site: RunningSite) -> None:
     assert ended["message"] == last["reason"]
 
 
+def test_a_trial_in_optuna_s_manner_is_ended_by_its_policy(site: RunningSite) -> None:
+    sweep = site.submit(
+        command="python train_pruned.py",
+        search_space={"x": {"type": "choice", "values": [0.9, 0.1]}},
+        sampling_algorithm="grid",
+        early_termination={"type": "threshold", "lower": 0.5},
+    )
+    assert ends(site, sweep) == [("completed", ""), ("terminated", "policy")]
+    best, pruned = (site.api("GET", f"/trials/{t['id']}") for t in site.trials(sweep))
+    assert (best["reports"], pruned["reports"]) == (30, 1)
+    assert "Traceback" not in site.log(pruned["id"])
+    assert pruned["attempt_history"][-1]["exit_code"] == 0
+
+
 def test_failed_with_the_exit_code_in_words(site: RunningSite) -> None:
     sweep = site.submit(command="python train_crash.py", limits=limits(2))
     assert ends(site, sweep) == [("failed", "exit_code")] * 2
