@@ -4,6 +4,7 @@ import { wireCopy } from "./copy.js";
 import { wireDialogs } from "./dialogs.js";
 import { refreshTimes } from "./format.js";
 import { wireMenus } from "./menus.js";
+import { followMlflowLink } from "./mlflow_links.js";
 import { wireTabs } from "./tabs.js";
 
 const EVERY = 15000;
@@ -14,6 +15,7 @@ function wireNotes() {
   });
 }
 
+followMlflowLink();
 wireDialogs();
 wireMenus();
 wireCopy();
