@@ -82,7 +82,7 @@ class EventAdmin(SweepRowAdmin):
         "team",
         "sweep__experiment",
         "trial__sweep__experiment",
-        "trial__experiment",
+        "trial__run",
     )
     search_fields = ("verb", "message", "actor__username")
 

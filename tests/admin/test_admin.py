@@ -82,11 +82,14 @@ def test_every_table_has_a_list(root: Client) -> None:
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
 def test_lists_ask_no_more_for_thirty_rows(root: Client, model: type) -> None:
-    fill(1)
+    sweep = fill(1)
+    factories.run(sweep.experiment.team, created_by=factories.user("ada"))
     few = queries(root, changelist(model))
     fill(29)
     for index in range(28):
         person = factories.user(f"person-{index}")
+        run = factories.run(sweep.experiment.team, created_by=person)
+        factories.report(run, [0.1])
         factories.api_token(person)
         other = factories.team(f"Team {index}", **{person.username: "member"})
         factories.worker_token(factories.pool(other, f"pool-{index}"))
