@@ -1,0 +1,1 @@
+"""Output files of trials and runs: a tree, previews, downloads."""
