@@ -52,10 +52,14 @@ def preview_of(path: Path, name: str, size: int) -> FilePreview:
     """The preview of a stored file that has this name. Raises FileNotFoundError."""
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in PAGES:
-        return FilePreview(note="Pages are only downloaded: their scripts could act for you.")
+        return FilePreview(
+            note="Pages are only downloaded: their scripts could act for you."
+        )
     if picture_type(path, name):
         is_small = size <= MAX_PICTURE
-        note = "" if is_small else f"Pictures above {MAX_PICTURE >> 20} MB are not shown."
+        note = (
+            "" if is_small else f"Pictures above {MAX_PICTURE >> 20} MB are not shown."
+        )
         return FilePreview(is_picture=is_small, note=note)
     most = MAX_TABLE_BYTES if suffix in TABLES else max(MAX_TEXT, MAX_JSON)
     with path.open("rb") as file:
@@ -103,7 +107,9 @@ def _table(data: bytes, separators: str, *, is_whole: bool) -> FilePreview:
             if len(rows) > MAX_ROWS + 1:
                 break
     except csv.Error as error:
-        return FilePreview(visible(text[:MAX_TEXT]), note=f"It is not a table: {error}.")
+        return FilePreview(
+            visible(text[:MAX_TEXT]), note=f"It is not a table: {error}."
+        )
     if not is_whole and len(rows) <= MAX_ROWS + 1:
         del rows[-1:]
     more = not is_whole or len(rows) > MAX_ROWS + 1

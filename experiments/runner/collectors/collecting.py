@@ -83,7 +83,12 @@ class Collectors:
         if settings.file is not None:
             name, form = settings.file
             self._sources.append(
-                TextFile(name, work=work, parser=lambda: form.parser(self._primary))
+                TextFile(
+                    name,
+                    work=work,
+                    parser=lambda: form.parser(self._primary),
+                    whole=form.whole(),
+                )
             )
 
     @property

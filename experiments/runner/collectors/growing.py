@@ -37,19 +37,19 @@ class GrowingFile:
         self._data = b""
         self._at = 0
 
-    def refill(self) -> bool:
+    def refill(self, size: int = MAX_READ) -> bool:
         """Read the next part; False if there is nothing new."""
         waiting = self._data[self._at :]
         try:
             with open_unlinked(self.path, top=self._top) as file:
-                size = os.fstat(file.fileno()).st_size
+                length = os.fstat(file.fileno()).st_size
                 head = file.read(HEAD)
-                if size < self._size or not head.startswith(self._head):
+                if length < self._size or not head.startswith(self._head):
                     self.offset, waiting = 0, b""
                     self.restarts += 1
-                self._size, self._head = size, head
+                self._size, self._head = length, head
                 file.seek(self.offset + len(waiting))
-                new = file.read(MAX_READ)
+                new = file.read(size)
         except (OSError, ValueError):
             return False
         self._data, self._at = waiting + new, 0

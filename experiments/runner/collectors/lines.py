@@ -166,6 +166,24 @@ def readings_of(
                 yield Reading(name, value, step, moment)
 
 
+def json_document(text: str, names: Collection[str] | None) -> list[Reading]:
+    """A whole JSON text: an object, a list of them, or lists by name."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    rows = value if isinstance(value, list) else [value]
+    if isinstance(value, dict) and value and all(map(_is_list, value.values())):
+        columns = zip(*value.values(), strict=False)
+        rows = [dict(zip(value, row, strict=True)) for row in columns]
+    objects = (row for row in rows if isinstance(row, dict))
+    return [reading for row in objects for reading in readings_of(row, names)]
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
 def nni_line(primary: str) -> Parse:
     """What NNI's client prints on remote platforms: its default metric is the primary
     one."""
@@ -229,6 +247,12 @@ class LineFormat:
         if self.kind == "name_value":
             return self.names or (primary,)
         return ()
+
+    def whole(self) -> Parse | None:
+        """Reads a whole text that has no metrics in its lines."""
+        if self.kind != "json":
+            return None
+        return lambda text: json_document(text, self.names)
 
     def parser(self, primary: str) -> Parse:
         """Raises re.error and ValueError for a pattern that is not usable."""

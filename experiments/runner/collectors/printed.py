@@ -25,10 +25,9 @@ def printed_metrics(log: Path, primary: str) -> tuple[str, ...]:
     found.pop(primary, None)
     wanted = primary.lower()
 
-    def unlike(name: str) -> float:
+    def unlike(name: str) -> int:
         matcher = difflib.SequenceMatcher(None, wanted, name.lower())
-        longest = matcher.find_longest_match().size
-        return -longest / max(1, min(len(wanted), len(name)))
+        return -matcher.find_longest_match().size
 
     likely = sorted(found, key=unlike)
     return tuple(found[name][:MAX_LENGTH] for name in likely[:MAX_LINES])

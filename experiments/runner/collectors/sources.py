@@ -5,7 +5,7 @@ A source yields pairs of its place, such as a folder, and a reading.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -16,6 +16,7 @@ from experiments.runner.collectors.readings import Reading
 Found: TypeAlias = "Iterator[tuple[str, Reading]]"
 
 MARK = "tfevents"
+MAX_WHOLE = 4 << 20
 
 
 class MetricSource(Protocol):
@@ -74,11 +75,24 @@ class EventFiles:
 
 
 class TextFile:
-    """A growing file with a metric or a row of a table in each line."""
+    """A growing file with a metric or a row of a table in each line.
 
-    def __init__(self, name: str, *, work: Path, parser: Callable[[], Parse]) -> None:
+    `whole` reads all of it at the end if its lines have no metrics.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        work: Path,
+        parser: Callable[[], Parse],
+        whole: Callable[[str], Iterable[Reading]] | None = None,
+    ) -> None:
         self.problems: list[str] = []
         self._name = name
+        self._whole = whole
+        self._found = False
+        self._top = work
         self._file = GrowingFile(work / name, top=work)
         self._parser = parser
         self._done = 0
@@ -100,6 +114,11 @@ class TextFile:
             yield from self.look()
         for line in self._lines.finish():
             yield from self._read(line)
+        if self._whole is not None and not self._found:
+            file = GrowingFile(self._file.path, top=self._top)
+            file.refill(MAX_WHOLE)
+            text = file.take().decode(errors="replace")
+            yield from ((self._name, reading) for reading in self._whole(text))
 
     def _start(self) -> None:
         self._lines, self._line = LineBuffer(), 0
@@ -111,4 +130,5 @@ class TextFile:
         readings = list(self._parse(line))
         if self._line > self._done:
             self._done = self._line
+            self._found = self._found or bool(readings)
             yield from ((self._name, reading) for reading in readings)

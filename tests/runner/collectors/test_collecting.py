@@ -174,6 +174,23 @@ def test_json_lines_of_a_file(tmp_path: Path) -> None:
     assert len(bench.end().values("accuracy")) == 5000
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        [{"epoch": 1, "accuracy": 0.5}, {"epoch": 2, "accuracy": 0.6}],
+        {"epoch": [1, 2], "accuracy": [0.5, 0.6]},
+    ],
+)
+def test_a_whole_json_document_is_read_at_the_end(
+    tmp_path: Path, document: object
+) -> None:
+    bench = Bench(tmp_path, {"file": {"path": "m.json", "format": "json"}})
+    (tmp_path / "m.json").write_text(json.dumps(document, indent=1))
+    bench.collectors.poll(math.inf)
+    assert bench.kept.points == []
+    assert bench.end().values("accuracy") == [(1, 0.5), (2, 0.6)]
+
+
 def test_a_slow_pattern_is_given_up_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
