@@ -34,7 +34,7 @@ def test_autologging_in_a_trial(live_server: Any, claim: Claim) -> None:
         timeout=200,
     )
     assert done.returncode == 0, done.stderr
-    # A request that fails is only a warning. Pictures need matplotlib, which is not here.
+    # A request that fails is only a warning.
     for words in ("RestException", "MlflowException", "HTTPError", "API request"):
         assert words not in done.stderr, done.stderr
     assert metrics_of(trial)["training_accuracy_score"] == 1
