@@ -55,6 +55,7 @@ def test_from_the_login_to_the_star(page: Page, site: RunningSite) -> None:
     watch_it_finish(page)
     value = max(trial["value"] for trial in site.trials(1))
     look_at_the_best(page, f"{value:.4f}")
+    see_how_to_repeat_it(page)
     assert found == []
 
 
@@ -98,6 +99,19 @@ def look_at_the_best(page: Page, value: str) -> None:
     expect(page.get_by_text(f"step 8 accuracy {value}")).to_be_visible()
 
 
+def see_how_to_repeat_it(page: Page) -> None:
+    """A card that is loaded when it is opened, and the uploaded code."""
+    card = page.locator("#reproduce")
+    card.locator("summary").first.click()
+    shell = card.get_by_role("tabpanel").first
+    expect(shell).to_contain_text("python train_curve.py --pause 0.1")
+    expect(card.get_by_text(re.compile(r"^\d+ packages$"))).to_be_visible()
+    card.get_by_role("tab", name="Values").click()
+    expect(card.get_by_text(re.compile(r"^height: 0\.\d+"))).to_be_visible()
+    card.get_by_role("link", name="View the code").click()
+    expect(page.locator(".source li").first).to_be_visible()
+
+
 def test_wrong_entries_stay_and_are_explained(page: Page, site: RunningSite) -> None:
     page.goto(f"{site.url}/sweeps/new/")
     page.fill("[name=command]", "python train.py")
@@ -111,10 +125,13 @@ def test_wrong_entries_stay_and_are_explained(page: Page, site: RunningSite) -> 
 PAGES = ("/", "/experiments/", "/experiments/1/", "/sweeps/1/", "/sweeps/1/trials/")
 MORE_PAGES = ("/sweeps/1/settings/", "/sweeps/1/events/", "/trials/1/", "/settings/")
 ADMIN_PAGES = ("/pools/", "/pools/default/", "/pools/default/start/", "/health/")
+CARD_PAGES = ("/trials/1/system/", "/trials/1/reproduce/", "/sweeps/1/code/")
 LAST_PAGES = ("/compare/?trials=1,2", "/teams/default/", "/sweeps/new/?clone=1")
 
 
-@pytest.mark.parametrize("path", PAGES + MORE_PAGES + ADMIN_PAGES + LAST_PAGES)
+@pytest.mark.parametrize(
+    "path", PAGES + MORE_PAGES + CARD_PAGES + ADMIN_PAGES + LAST_PAGES
+)
 def test_every_page_is_narrow_enough_for_a_phone_and_quiet(
     page: Page, site: RunningSite, path: str
 ) -> None:
