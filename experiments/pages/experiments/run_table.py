@@ -143,8 +143,8 @@ def _metrics(trials: Sequence[Trial]) -> Mapping[int, Mapping[str, Metric]]:
     """By attempt and name; not those of the machine."""
     ids = [trial.current_attempt_id for trial in trials if trial.current_attempt_id]
     found: dict[int, dict[str, Metric]] = defaultdict(dict)
-    metrics = Metric.objects.filter(attempt__in=ids, count__gt=0)
-    for metric in metrics.exclude(name__startswith="system/").order_by("name"):
+    metrics = Metric.objects.of_training().filter(attempt__in=ids, count__gt=0)
+    for metric in metrics.order_by("name"):
         found[metric.attempt_id][metric.name] = metric
     return found
 

@@ -23,17 +23,16 @@ from experiments.pages.curves import (
     points_of,
 )
 from experiments.pages.outputs.files import outputs_context
-from experiments.pages.trial.page import missing_words
+from experiments.pages.trial.page import child_runs, missing_words
 from experiments.tracking.spaces import trial_params
 from experiments.tracking.training_time import attempt_seconds
 
 # More charts than this load slowly; a text in the name picks others.
 MAX_CHARTS = 12
-MAX_CHILDREN = 50
 # After these times without a report the page says so, and that it probably has ended.
 SILENT_AFTER, ENDED_AFTER = timedelta(minutes=5), timedelta(hours=24)
-# Tags and metrics of MLflow's own and of the machine have other places.
-OWN_PREFIX, SYSTEM_PREFIX = "mlflow.", "system/"
+# MLflow's own tags have other places.
+OWN_PREFIX = "mlflow."
 SOURCES = {
     "mlflow.source.name": "source",
     "mlflow.source.git.commit": "commit",
@@ -42,8 +41,8 @@ SOURCES = {
 }
 
 # The parts of the page that its feed may replace, each with its own template.
-PARTS = ("head", "tiles", "metrics", "parameters", "children", "source")
-SHARED_PARTS = ("outputs",)
+PARTS = ("head", "tiles", "metrics", "parameters", "source")
+SHARED_PARTS = ("children", "outputs")
 
 
 START_LINES = """import mlflow
@@ -154,8 +153,8 @@ def run_context(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the page shows, and the models of its charts by id."""
     attempt = run.current_attempt
-    every = list(Metric.objects.filter(attempt=attempt, count__gt=0).order_by("name"))
-    metrics = [each for each in every if not each.name.startswith(SYSTEM_PREFIX)]
+    reported = Metric.objects.of_training().filter(attempt=attempt, count__gt=0)
+    metrics = list(reported.order_by("name"))
     groups, wanted = groups_of(metrics), query.get("metric", "")
     shown = (matching(groups, wanted) if wanted else groups)[:MAX_CHARTS]
     models = chart_models(shown)
@@ -181,7 +180,7 @@ def run_context(
         "parameters": parameter_rows(run, standing.best if standing else None),
         "tags": visible_tags(run),
         "sources": source_rows(run),
-        "children": child_rows(run),
+        "children": child_runs(run),
         "compare_url": compare_url(run, standing),
         "missing": missing_words(attempt),
         **outputs_context(run, attempt, query),
@@ -237,14 +236,6 @@ def source_rows(run: Trial) -> list[tuple[str, str]]:
     client = run.current_attempt.client if run.current_attempt else ""
     said = [(words, tags[name]) for name, words in SOURCES.items() if tags.get(name)]
     return [*([("logged through", client)] if client else []), *said]
-
-
-def child_rows(run: Trial) -> list[Trial]:
-    """Its nested runs, the oldest first."""
-    own = Trial.objects.kept().filter(run__parent=run.pk, sweep=None)
-    return list(own.select_related("run", "current_attempt").order_by("pk"))[
-        :MAX_CHILDREN
-    ]
 
 
 def compare_url(run: Trial, standing: RunStanding | None) -> str:

@@ -113,8 +113,10 @@ PARTS = (
     "metrics",
     "attempts",
     "log",
+    "children",
     "outputs",
 )
+MAX_CHILDREN = 50
 FAILURE_LINES = 6
 
 
@@ -142,12 +144,20 @@ def page_context(
         **log_context(trial, detail.shown_attempt, query),
         **outputs_context(trial, detail.shown_attempt, query),
         "missing": missing_words(attempt),
+        "children": child_runs(trial),
         **(_actions(detail) if steers else {}),
         **decisions_context(detail, query),
         **parameters_context(detail),
         **attempts_context(detail),
         **charts_context(detail, query),
     }
+
+
+def child_runs(trial: Trial) -> list[Trial]:
+    """The nested runs that its program logged, the oldest first."""
+    own = Trial.objects.kept().filter(run__parent=trial.pk, sweep=None)
+    nested = own.select_related("run", "current_attempt").order_by("pk")
+    return list(nested[:MAX_CHILDREN])
 
 
 def missing_words(attempt: Attempt | None) -> list[str]:

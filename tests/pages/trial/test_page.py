@@ -298,13 +298,11 @@ def test_the_number_of_queries_does_not_grow_with_the_sweep(ada: Client) -> None
     assert counts[0] < 40
 
 
-def test_a_run_that_the_site_did_not_start_has_a_page(ada: Client) -> None:
-    experiment = factories.experiment(factories.team())
-    run = Trial.objects.create(
-        experiment=experiment, number=4, params={"lr": 0.1}, state="completed"
-    )
-    html = page(ada, run.get_absolute_url())
-    assert "Run 4</h1>" in html
+def test_nested_runs_of_a_trial_are_listed(ada: Client) -> None:
+    trial = factories.trial(factories.sweep(factories.team()))
+    run = factories.run(factories.team(), "fold-1", parent=trial)
+    html = page(ada, trial.get_absolute_url())
+    assert "Nested runs" in html and f"/runs/{run.pk}/" in html
 
 
 def test_metrics_of_one_stem_share_a_picture(ada: Client) -> None:
