@@ -20,7 +20,7 @@ def in_order(site: Any) -> list[int]:
 
 
 def try_again_now(sweep: Any) -> None:
-    sweep._reports.current()._reporter._retry_at = 0.0
+    sweep._reports.current()._reporter._back_off.retry_at = 0.0
 
 
 def test_a_report_without_a_site_is_kept_on_disk(
@@ -42,7 +42,7 @@ def test_what_was_kept_is_sent_before_the_new(
     site.go_away()
     sweep.log(step=0, loss=1)
     # A try meanwhile would put a batch's end elsewhere.
-    sweep._reports.current()._reporter._retry_at = math.inf
+    sweep._reports.current()._reporter._back_off.retry_at = math.inf
     for step in range(1, 1200):
         sweep.log(step=step, loss=1)
     site.come_back()
@@ -133,9 +133,9 @@ def test_a_site_that_hung_for_a_moment_is_asked_again_within_half_a_minute(
     sweep: Any, site: Any
 ) -> None:
     sweep.log(step=0, loss=1)
-    reporter = sweep._reports.current()._reporter
-    reporter._back_off(5.0, TimeoutError())
-    assert 29 < reporter._retry_at - time.monotonic() <= 30
+    back_off = sweep._reports.current()._reporter._back_off
+    back_off.start(cost=5.0, least=0.0)
+    assert 29 < back_off.retry_at - time.monotonic() <= 30
 
 
 def test_the_pauses_between_tries_grow(sweep: Any, site: Any) -> None:
@@ -144,7 +144,7 @@ def test_the_pauses_between_tries_grow(sweep: Any, site: Any) -> None:
     for step in range(9):
         before = time.monotonic()
         sweep.log(step=step, loss=1)
-        waits.append(sweep._reports.current()._reporter._retry_at - before)
+        waits.append(sweep._reports.current()._reporter._back_off.retry_at - before)
         try_again_now(sweep)
     assert waits[0] > 0.4
     assert waits[-1] > 25

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments import lifecycle
 from experiments.models import Artifact, Metric, Trial
 from experiments.models.environments import whole_environments
 from experiments.models.trials import TrialState
@@ -33,7 +34,7 @@ def test_a_run_is_started_logged_to_and_finished(
     (model / "parts").mkdir(parents=True)
     (model / "weights.npy").write_bytes(b"\0" * 100_000)
     (model / "parts/empty.txt").touch()
-    started = {"lr": np.float64(0.5), "layers": [8, 8], "note": "plain"}
+    started = {"lr": np.float32(0.5), "layers": [8, np.int64(8)], "note": model.parent}
     with at_site.run(
         "svm", experiment="digits", params=started, tags={"by": "ada"}
     ) as run:
@@ -55,7 +56,7 @@ def test_a_run_is_started_logged_to_and_finished(
         "svm",
     )
     assert trial.run.params == {
-        **{"lr": "0.5", "layers": "[8, 8]", "note": "plain"},
+        **{"lr": "0.5", "layers": "[8, 8]", "note": str(tmp_path)},
         **{"seed": "3", "rate": "Infinity"},
     }
     assert trial.run.tags == {"stage": "draft"}
@@ -119,6 +120,35 @@ print(undefined)
         assert trial.message == "NameError: name 'undefined' is not defined"
         assert latest(trial) == {"loss": (0, 1.0), "child": (7, 1.0)}
     assert Trial.objects.count() == 2
+
+
+def test_a_person_ends_a_run_and_its_script_learns_of_it(
+    at_site: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with at_site.run() as run:
+        assert run.log(loss=1) is False
+        trial = Trial.objects.get(pk=run.id)
+        ada = trial.run.created_by
+        lifecycle.end_run_by_hand(trial, TrialState.CANCELLED, actor=ada)
+        assert run.log(loss=1) is True
+        assert run.should_stop() is at_site.should_stop() is True
+    trial.refresh_from_db()
+    assert trial.state == TrialState.CANCELLED
+    assert "refused" not in capsys.readouterr().err
+
+
+def test_a_file_that_the_site_refuses_costs_nothing_else(
+    at_site: Any, settings: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.OUTPUTS_LIMIT_BYTES = 1_000_000
+    (tmp_path / "large.bin").write_bytes(b"x" * 20_000_000)
+    with at_site.run() as run:
+        run.log_artifact(tmp_path / "large.bin")
+        run.tag("by", "ada")
+    assert "refused" in capsys.readouterr().err
+    trial = Trial.objects.get()
+    assert (trial.state, trial.run.tags) == (TrialState.COMPLETED, {"by": "ada"})
+    assert not Artifact.objects.exists()
 
 
 def test_inside_a_trial_a_run_is_the_trial(
@@ -207,6 +237,24 @@ def test_what_is_logged_while_the_site_is_away_is_sent_later(
     names = ["metrics", "tags", "artifacts?path=model.txt", "finish"]
     assert actions(site) == names
     assert capsys.readouterr().err.count("the site is away") == 1
+
+
+def test_a_call_that_the_site_cannot_answer_delays_no_report_and_no_end(
+    run: Any,
+    outside: Any,
+    site: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outside._reports, "MAX_EXIT_SECONDS", 1.0)
+    site.statuses["/api/v1/runs/7/tags"] = 500
+    run.tag("stage", "draft")
+    for step in range(3):
+        run.log(step=step, loss=1)
+    run.finish()
+    assert len(site.arrivals) == 3
+    assert "finish" in actions(site)
+    assert "the last reports are lost: status 500" in capsys.readouterr().err
 
 
 def test_the_end_waits_only_for_moments_for_a_site_that_is_gone(

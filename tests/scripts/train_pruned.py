@@ -1,4 +1,4 @@
-"""A trial in Optuna's manner, whose script starts a run too: of x until it is pruned."""
+"""A trial in Optuna's manner, whose script starts a run too, until it is pruned."""
 
 from __future__ import annotations
 

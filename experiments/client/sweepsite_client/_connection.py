@@ -72,7 +72,9 @@ class SiteConnection:
             if self._connection.sock is None:
                 self._connection.connect()  # with its own time limit
             self._connection.sock.settimeout(timeout)
-            self._connection.request(*request)
+            # A server that refuses a file answers before it has read it.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self._connection.request(*request)
             response = self._connection.getresponse()
             wait = response.getheader("Retry-After") or ""
             self.retry_after = float(wait) if wait.isdigit() else 0.0

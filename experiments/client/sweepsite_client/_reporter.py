@@ -7,6 +7,7 @@ import contextlib
 import json
 import sys
 import time
+from collections import deque
 from functools import partial
 from typing import Callable
 
@@ -21,58 +22,88 @@ FOREVER = float("inf")
 Call = Callable[[SiteConnection], object]
 
 
+class BackOff:
+    """When a site that was away is asked again: later after each try in vain."""
+
+    def __init__(self) -> None:
+        self.retry_at, self._pause = 0.0, FIRST_PAUSE
+
+    def end(self) -> None:
+        self._pause = FIRST_PAUSE
+
+    def start(self, *, cost: float, least: float) -> None:
+        pause = min(MAX_PAUSE, max(self._pause, COST * cost, least))
+        self.retry_at = time.monotonic() + pause
+        self._pause = min(2 * self._pause, MAX_PAUSE)
+
+
 class Reporter:
-    """Sends points to one route, and keeps them while the site is away."""
+    """Sends points to one route, and keeps them while the site is away.
+
+    Other calls have a queue of their own: one that fails delays no point.
+    """
 
     def __init__(
         self, site: SiteConnection, path: str, *, spool: PointSpool, stop: StopRequest
     ) -> None:
         self._site, self._path, self._spool, self._stop = site, path, spool, stop
-        self._ended, self._retry_at, self._pause = False, 0.0, FIRST_PAUSE
-        self._calls: list[Call] = []
+        self._ended, self._calls = False, deque[Call]()
+        self._back_off, self._back_off_of_calls = BackOff(), BackOff()
         self._warned: set[str] = set()
 
     def report(self, points: Points) -> None:
         if self._ended:
             return
         self._stop.count_report()
-        waiting = (self._send_calls, self._send_kept)
-        if not self._succeeds(*waiting, partial(self._deliver, points)):
+        steps = (self._send_kept, partial(self._deliver, points))
+        if not self._succeeds(self._back_off, *steps):
             self._keep(points)
+        elif self._calls:
+            self._succeeds(self._back_off_of_calls, self._make_calls)
 
     def request(self, call: Call) -> None:
         """Make a call besides points; it is made again when the site is back."""
         self._calls.append(call)
-        self._succeeds(self._send_calls)
+        self._succeeds(self._back_off_of_calls, self._make_calls)
 
     def flush(self, seconds: float) -> None:
         """Send what waits; what cannot be sent within this time is lost."""
         deadline = time.monotonic() + seconds
-        while self._calls or (not self._ended and self._spool.peek()):
-            try:
-                self._send_kept(deadline)
-                self._send_calls(deadline)
-            except Ended as problem:
-                self._end(problem)
-            except Away as problem:
-                if time.monotonic() + FIRST_PAUSE > deadline:
-                    self._warn(" lost", f"the last reports are lost: {problem}")
-                    self._ended = True
-                    self._calls.clear()
-                    return
-                time.sleep(FIRST_PAUSE)
+        while problem := self._flush_once(deadline):
+            if time.monotonic() + FIRST_PAUSE > deadline:
+                self._warn(" lost", f"the last reports are lost: {problem}")
+                self._ended = True
+                self._calls.clear()
+                return
+            time.sleep(FIRST_PAUSE)
 
-    def _succeeds(self, *steps: Callable[[], object]) -> bool:
+    def _flush_once(self, deadline: float) -> Away | None:
+        """Try all that waits, even after a failure; returns the last one."""
+        problem = None
+        calls = [partial(self._make, call) for call in self._calls]
+        for step in (partial(self._send_kept, deadline), *calls):
+            try:
+                _check(deadline)
+                step()
+            except Away as found:
+                problem = found
+            except Ended as found:
+                self._end(found)
+        return problem
+
+    def _succeeds(self, back_off: BackOff, *steps: Callable[[], object]) -> bool:
         """False if the site is away; it is asked again after a pause."""
         started = time.monotonic()
-        if started < self._retry_at:
+        if started < back_off.retry_at:
             return False
         try:
             for step in steps:
                 step()
-            self._pause = FIRST_PAUSE
+            back_off.end()
         except Away as problem:
-            self._back_off(time.monotonic() - started, problem)
+            self._warn(" away", f"the site is away, reports are kept: {problem}")
+            cost = time.monotonic() - started
+            back_off.start(cost=cost, least=self._site.retry_after)
             return False
         except Ended as problem:
             self._end(problem)
@@ -82,14 +113,16 @@ class Reporter:
         self._ended = True
         self._stop.ask(str(problem))
 
-    def _send_calls(self, deadline: float = FOREVER) -> None:
+    def _make_calls(self) -> None:
         while self._calls:
-            _check(deadline)
-            try:
-                self._calls[0](self._site)
-            except (Rejected, Ended) as problem:
-                self._warn(str(problem), f"refused: {problem}")
-            del self._calls[0]
+            self._make(self._calls[0])
+
+    def _make(self, call: Call) -> None:
+        try:
+            call(self._site)
+        except (Rejected, Ended) as problem:
+            self._warn(str(problem), f"refused: {problem}")
+        self._calls.remove(call)
 
     def _send_kept(self, deadline: float = FOREVER) -> None:
         while not self._ended and (kept := self._spool.peek()):
@@ -117,12 +150,6 @@ class Reporter:
                 self._warn(" full", "too many reports are waiting; new ones are lost")
         except OSError as problem:
             self._warn(" disk", f"reports wait in memory, not on disk: {problem}")
-
-    def _back_off(self, cost: float, problem: Exception) -> None:
-        self._warn(" away", f"the site is away, reports are kept: {problem}")
-        pause = min(MAX_PAUSE, max(self._pause, COST * cost, self._site.retry_after))
-        self._retry_at = time.monotonic() + pause
-        self._pause = min(2 * self._pause, MAX_PAUSE)
 
     def _warn(self, kind: str, sentence: str) -> None:
         if len(self._warned) >= MAX_WARNINGS:

@@ -81,8 +81,8 @@ class TrackedRun:
         if self._ended or os.getpid() != self._pid:
             return
         self._ended = True
-        body = {"state": state, "message": message[:MAX_MESSAGE].replace("\0", "")}
-        self._post("finish", body)
+        known = message[:MAX_MESSAGE].replace("\0", "").encode("utf-8", "replace")
+        self._post("finish", {"state": state, "message": known.decode()})
         self._reports.flush()
         end_run(self._where)
         atexit.unregister(self._finish_at_exit)
@@ -208,11 +208,22 @@ def _started(
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """As the site keeps them: text, and the JSON of what is not text."""
-    return {
-        name: value if isinstance(value, str) else json.dumps(value, default=str)
-        for name, value in values.items()
-    }
+    """As the site keeps them: text, and the JSON of numbers, lists and mappings."""
+    return {name: _text(value) for name, value in values.items()}
+
+
+def _text(value: Any) -> str:
+    plain = _plain(value)
+    if plain is None or isinstance(plain, (bool, int, float, list, tuple, dict)):
+        return json.dumps(plain, default=_plain, skipkeys=True)
+    return str(plain)
+
+
+def _plain(value: Any) -> Any:
+    """Arrays, tensors and their scalars as JSON has them; text for other objects."""
+    if value is None or isinstance(value, (bool, int, float, list, tuple, dict)):
+        return value
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _files(path: str, folder: str) -> Iterator[tuple[str, str]]:
