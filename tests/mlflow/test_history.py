@@ -30,14 +30,14 @@ def test_numbers_come_back_as_they_went(tracking: Any) -> None:
     with tracking.start_run() as run:
         for step, value in enumerate(ODD):
             tracking.log_metric("a/b c.d", value, step=step)
-        tracking.log_metric("steps", 1, step=-(2**63) + 1, timestamp=0)
+        tracking.log_metric("steps", 1, step=-(2**63) + 1, timestamp=1)
         tracking.log_metric("steps", 2, step=2**63 - 1, timestamp=253_402_300_799_000)
     client = tracking.MlflowClient()
     read = client.get_metric_history(run.info.run_id, "a/b c.d")
     assert [repr(m.value) for m in read] == [repr(value) for value in ODD]
     steps = client.get_metric_history(run.info.run_id, "steps")
     assert [(m.step, m.timestamp) for m in steps] == [
-        (-(2**63) + 1, 0),
+        (-(2**63) + 1, 1),
         (2**63 - 1, 253_402_300_799_000),
     ]
     assert math.isnan(client.get_run(run.info.run_id).data.metrics["a/b c.d"])
