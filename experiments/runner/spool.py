@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import logging
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -158,8 +160,8 @@ class SpoolWriter:
 
     def _write(self) -> None:
         data = "".join(self._waiting).encode()
-        with self._spool.open("ab", 0) as file:
-            end = file.tell()
+        with _own_file(self._spool) as file:
+            end = file.seek(0, os.SEEK_END)
             if end + len(data) > MAX_SPOOL:
                 raise OSError("too many points wait")
             if file.write(data) < len(data):
@@ -167,6 +169,18 @@ class SpoolWriter:
                 file.truncate(end)
                 raise OSError("no room on the disk")
         self._waiting.clear()
+
+
+def _own_file(path: Path) -> io.FileIO:
+    """Open it to add to it. The script can write in its folder: a link, a pipe or
+    another name of a file elsewhere is an OSError."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    file = io.FileIO(os.open(path, flags, 0o600), "ab")
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        file.close()
+        raise OSError(f"{path} is not a plain file")
+    return file
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import pytest
 from experiments.runner import spool
 from experiments.runner.errors import SiteAway
 from experiments.runner.site import Site
-from experiments.runner.spool import SpoolSender
+from experiments.runner.spool import SpoolSender, SpoolWriter
 
 
 @pytest.fixture
@@ -35,6 +35,22 @@ def lines(first: int, count: int) -> str:
 def send_all(sender: SpoolSender) -> None:
     while sender.send_next():
         pass
+
+
+def test_the_runner_s_own_points_wait_where_the_script_made_a_link(
+    path: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("mine")
+    writer = SpoolWriter(path)
+    for make in (path.symlink_to, path.hardlink_to, lambda _: os.mkfifo(path)):
+        make(elsewhere)
+        writer.add([{"name": "a", "step": 0, "value": 1}])
+        assert elsewhere.read_text() == "mine"
+        path.unlink()
+    assert writer.lost == 3
+    writer.add([{"name": "a", "step": 0, "value": 1}])
+    assert (writer.lost, len(path.read_text().splitlines())) == (0, 4)
 
 
 def test_no_spool_is_nothing_to_send(sender: SpoolSender, site: Any) -> None:

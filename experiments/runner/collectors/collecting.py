@@ -64,6 +64,7 @@ class Collectors:
         self._reported = reported
         self._note = note
         self._series: dict[str, Series] = {}
+        self._found = 0
         self._held: list[Point] = []
         self._pass_on_at = 0.0
         self._poll = Poll()
@@ -111,8 +112,9 @@ class Collectors:
     def poll(self, now: float) -> None:
         """Look at the files, if it is time."""
         if self._sources and now >= self._poll.at:
-            with self._poll.look():
-                self._look()
+            started, before = time.monotonic(), self._found
+            self._look()
+            self._poll.note_look(started=started, is_new=self._found > before)
         if self._held and now >= self._pass_on_at:
             self._pass_on()
             self._pass_on_at = now + PASS_ON_SECONDS
@@ -155,6 +157,7 @@ class Collectors:
         if series.place != place:
             return
         self.names.add(name)
+        self._found += 1
         if not self._pass_on_at:
             self._pass_on_at = time.monotonic() + HOLD_SECONDS
         self._held.append({"name": name, **series.place_of(reading)})

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from experiments.runner.folder import open_unlinked
@@ -16,7 +14,7 @@ MAX_READ = 256 * 1024
 HEAD = 200
 MAX_FILES = 200
 MAX_ENTRIES = 20_000
-POLL_SECONDS = 1.0
+POLL_SECONDS, MAX_POLL_SECONDS = 1.0, 5.0
 # A pause is this many times as long as the look before it.
 PAUSE_SHARE = 20
 
@@ -75,17 +73,19 @@ class GrowingFile:
 
 
 class Poll:
-    """When to look again: every second, and seldom where a look takes long."""
+    """When to look again: every second, and less often while nothing is new or where a
+    look takes long."""
 
     def __init__(self) -> None:
+        self._pause = POLL_SECONDS
         self.at = time.monotonic() + POLL_SECONDS
 
-    @contextlib.contextmanager
-    def look(self) -> Iterator[None]:
-        started = time.monotonic()
-        yield
+    def note_look(self, *, started: float, is_new: bool) -> None:
         ended = time.monotonic()
-        self.at = ended + max(POLL_SECONDS, PAUSE_SHARE * (ended - started))
+        self._pause = min(2 * self._pause, MAX_POLL_SECONDS)
+        if is_new:
+            self._pause = POLL_SECONDS
+        self.at = ended + max(self._pause, PAUSE_SHARE * (ended - started))
 
 
 def files_below(top: Path, mark: str) -> list[Path]:

@@ -30,8 +30,10 @@ class Reading:
 
     @property
     def is_valid(self) -> bool:
+        """Whether the site can store it; JSON may have half of a surrogate pair."""
         fits = self.step is None or abs(self.step) <= MAX_STEP
-        return 0 < len(self.name) <= MAX_NAME_LENGTH and "\0" not in self.name and fits
+        length = len(self.name.encode(errors="ignore").decode().replace("\0", ""))
+        return length == len(self.name) and 0 < length <= MAX_NAME_LENGTH and fits
 
 
 def number_from(value: object) -> float | None:

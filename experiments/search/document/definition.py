@@ -140,6 +140,11 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
     )
     inputs = read_inputs(document.inner("inputs"))
     launches = document.flag("launches", True)
+    if not launches and document.raw("metrics_collector") is not None:
+        document.warn(
+            "metrics_collector",
+            "No worker collects metrics of trials that your own processes run.",
+        )
     policy = read_policy(
         document.raw("early_termination"),
         objective,

@@ -45,6 +45,7 @@ def first(line: str, *, primary: str = "accuracy", **form: Any) -> Reading:
         ("accuracy=0.9.", 0.9),
         ("accuracy=-.5", -0.5),
         ("accuracy=91%", 91.0),
+        ("accuracy: 0.9 (best accuracy: 0.95)", 0.9),
         ("accuracy=inf", math.inf),
         ("accuracy=-Infinity", -math.inf),
         ('{"accuracy": 0.9}', 0.9),
@@ -107,6 +108,15 @@ def test_a_time_in_front_of_the_line_counts() -> None:
 def test_name_value_reads_the_listed_names() -> None:
     form = {"kind": "name_value", "names": frozenset({"loss", "f1"})}
     assert found("loss=1 accuracy=2 f1: 3", **form) == {"loss": 1.0, "f1": 3.0}
+
+
+def test_names_that_no_site_can_store_are_not_valid() -> None:
+    parse = LineFormat(kind="json").parser("accuracy")
+    for name in ("\\ud800", "\\u0000", "", "x" * 251):
+        (reading,) = parse(f'{{"{name}": 1}}')
+        assert not reading.is_valid
+    (reading,) = parse('{"a": 1, "step": 1e30}')
+    assert not reading.is_valid
 
 
 def test_json_lines_read_every_number() -> None:

@@ -120,6 +120,12 @@ def test_patterns_that_are_fine(pattern: str) -> None:
     assert pattern_problem(pattern) == ""
 
 
+def test_without_workers_nothing_is_collected_which_is_a_warning() -> None:
+    own = {**DOCUMENT, "launches": False, "metrics_collector": "stdout"}
+    (warning,) = parse_document(own).warnings
+    assert warning.path == "metrics_collector"
+
+
 def test_a_pattern_without_the_primary_metric_is_a_warning() -> None:
     diagnostics = Diagnostics()
     value = {"stdout": {"pattern": r"(?P<loss>\S+)"}}
