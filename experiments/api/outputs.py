@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -17,10 +17,12 @@ from experiments.api.errors import ApiError
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.models import Artifact, Trial
-from experiments.runner.log_marks import plain
+from experiments.runner.log_marks import Stream
 from experiments.tracking.downloads import file_answer, zip_answer
+from experiments.tracking.log_rows import log_text
 
 router = Router(tags=["outputs"])
+STREAMS = {"out": Stream.OUT, "err": Stream.ERR}
 
 
 def _binary(content_type: str, meaning: str) -> dict[str, object]:
@@ -39,10 +41,19 @@ def log(
     request: HttpRequest,
     trial_id: int,
     last: Annotated[int | None, Query(ge=1, description="Only the last bytes.")] = None,
+    stream: Annotated[
+        Literal["out", "err"] | None,
+        Query(description="Only standard output, or only standard error."),
+    ] = None,
+    times: Annotated[
+        bool,
+        Query(description="Each line with its time, and progress bars as last seen."),
+    ] = False,
 ) -> HttpResponse:
-    """Standard output and error of the trial's last attempt."""
+    """Standard output and error of the trial's last attempt, as they were printed."""
     trial = readable_trial(request, trial_id)
-    text = plain(storage.trial_log(trial, trial.current_attempt))
+    stored = storage.trial_log(trial, trial.current_attempt)
+    text = log_text(stored, stream=stream and STREAMS[stream], times=times)
     return HttpResponse(
         text[-last if last else 0 :],
         content_type="text/plain; charset=utf-8",

@@ -16,7 +16,7 @@ from experiments.failures.signatures import MAX_BYTES, ProcessExit, signature_of
 from experiments.lifecycle.attempts import Outcome
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.trials import AttemptState, TrialQuerySet, TrialState
-from experiments.runner.log_marks import plain
+from experiments.tracking.log_rows import log_rows
 
 # Reasons of failures without a signature.
 UNSIGNED = {
@@ -44,7 +44,9 @@ def store_signature(attempt: Attempt, outcome: Outcome) -> None:
     )
     if not end.is_failure:
         return
-    log = plain(storage.read_log(attempt.pk, last=MAX_BYTES))
+    # Another stream may interrupt the lines of a traceback.
+    rows = log_rows(storage.read_log(attempt.pk, last=MAX_BYTES))
+    log = b"\n".join(row.data for row in rows)
     found = signature_of(end, log, params)
     if found is not None:
         Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(

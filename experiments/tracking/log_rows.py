@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from experiments.runner.log_marks import Stream, pieces
+from experiments.runner.log_marks import Stream, pieces, plain
 
 
 class LogRow(NamedTuple):
@@ -54,10 +53,15 @@ def _still_seen(data: bytes) -> bytes:
     return LogRow(states, Stream.OUT, None).seen + b"\r"
 
 
-def log_text(rows: Sequence[LogRow], *, times: bool) -> Iterator[bytes]:
-    """Plain text, each line with its time (UTC) if wanted."""
-    for row in rows:
-        yield (_stamp(row.time) if times else b"") + row.seen + b"\n"
+def log_text(log: bytes, *, stream: Stream | None, times: bool) -> bytes:
+    """The log, or one stream of it, as it was printed; with ``times`` line by line,
+    each after its time (UTC) and a tab."""
+    if times:
+        rows = (row for row in log_rows(log) if stream in (None, row.stream))
+        return b"".join(_stamp(row.time) + row.seen + b"\n" for row in rows)
+    if stream is None:
+        return plain(log)
+    return b"".join(data for data, of, _ in pieces(log) if of is stream)
 
 
 def _stamp(time: int | None) -> bytes:

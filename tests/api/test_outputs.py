@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import zipfile
 
 import pytest
+from django.utils import timezone
 
 from experiments import storage
 from experiments.models import Artifact, Team, Trial
+from experiments.runner.log_marks import Marker, Stream
 from tests import factories
 from tests.api.conftest import Api
 
@@ -43,6 +47,46 @@ def test_the_last_bytes_of_a_log(api: Api, trial: Trial) -> None:
     storage.append_log(trial.current_attempt_id or 0, b"0123456789")
     assert api.get(f"/trials/{trial.pk}/log?last=4").content == b"6789"
     assert api.get(f"/trials/{trial.pk}/log?last=0").status_code == 422
+
+
+def test_a_log_by_stream_and_with_times(api: Api, trial: Trial) -> None:
+    marker = Marker(lambda: 1_764_547_200)
+    log = marker.mark(b"one\n", Stream.OUT) + marker.mark(b"\r1 %\r2 %\n", Stream.ERR)
+    storage.append_log(trial.current_attempt_id or 0, log)
+    url = f"/trials/{trial.pk}/log"
+    assert api.get(url).content == b"one\n\r1 %\r2 %\n"
+    assert api.get(f"{url}?stream=err").content == b"\r1 %\r2 %\n"
+    assert api.get(f"{url}?stream=out&times=true").content == (
+        b"2025-12-01T00:00:00Z\tone\n"
+    )
+    assert api.get(f"{url}?times=true&last=5").content == b"\t2 %\n"
+    assert api.get(f"{url}?stream=both").status_code == 422
+
+
+def test_all_outputs_and_those_of_the_best_trial_are_a_zip(
+    api: Api, trial: Trial
+) -> None:
+    best = f"/sweeps/{trial.sweep_id}/best/outputs"
+    assert api.get(best).status_code == 404
+    Trial.objects.filter(pk=trial.pk).update(state="completed")
+    assert api.get(best).json()["error"]["code"] == "no_outputs"
+    keep(trial, "../a/b.txt", b"text")
+    for url in (best, f"/trials/{trial.pk}/outputs"):
+        answer = api.get(url)
+        content = b"".join(answer.streaming_content)
+        assert int(answer["Content-Length"]) == len(content)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert archive.read("a/b.txt") == b"text"
+    Trial.objects.update(files_deletion_requested_at=timezone.now())
+    assert api.get(best).status_code == 404
+
+
+def test_outputs_of_other_teams_are_not_there(api: Api, trial: Trial) -> None:
+    sweep = factories.sweep(factories.team("Others"))
+    other = factories.reported_trial(sweep, [0.1], state="completed")
+    keep(other, "a.txt", b"a")
+    for url in (f"/sweeps/{sweep.pk}/best/outputs", f"/trials/{other.pk}/outputs"):
+        assert api.get(url).status_code == 404
 
 
 def test_a_trial_without_a_log_has_an_empty_one(api: Api, team: Team) -> None:

@@ -112,6 +112,44 @@ def see_how_to_repeat_it(page: Page) -> None:
     expect(page.locator(".source li").first).to_be_visible()
 
 
+FOLLOW = """async (count) => {
+  const { wireLog } = await import("/static/js/pages/log.js");
+  window.log ??= wireLog(document.querySelector("[data-log]"));
+  const line = '<div class="log-line">a line</div>';
+  const status = '<div data-log-status data-match="0"></div>';
+  const box = `<div class="log" data-log-box data-log-end>${line.repeat(count)}</div>`;
+  window.log.update(status + box);
+}"""
+TOP = "document.querySelector('[data-log-box]').scrollTop"
+
+
+def test_words_are_found_in_the_log_and_lines_follow_at_its_end_only(
+    page: Page, site: RunningSite
+) -> None:
+    found = complaints(page)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{site.url}/trials/1/")
+    page.fill("[data-log-find]", "step 3")
+    expect(page.locator("[data-log-box] mark")).to_have_text("step 3")
+    page.fill("[data-log-find]", "accuracy")
+    expect(page.locator("[data-log-status]")).to_contain_text("8 of 8 lines found")
+    page.press("[data-log-find]", "Enter")
+    expect(page.locator("[data-log-status]")).to_contain_text("1 of 8 lines found")
+    page.wait_for_url("**/trials/1/?find=accuracy&match=1")
+    page.goto(f"{site.url}/trials/1/")
+    page.evaluate(FOLLOW, 100)
+    assert page.evaluate(TOP) % 18 == 0, "the first line in sight is whole"
+    assert page.evaluate(TOP) > 0
+    page.evaluate(f"{TOP} = 180")
+    page.evaluate(FOLLOW, 200)
+    expect(page.locator(".log-line")).to_have_count(100)
+    assert page.evaluate(TOP) == 180
+    page.locator("[data-log-new]").click()
+    expect(page.locator(".log-line")).to_have_count(200)
+    assert page.evaluate(TOP) > 180
+    assert found == []
+
+
 def test_wrong_entries_stay_and_are_explained(page: Page, site: RunningSite) -> None:
     page.goto(f"{site.url}/sweeps/new/")
     page.fill("[name=command]", "python train.py")
