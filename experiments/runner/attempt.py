@@ -137,7 +137,7 @@ class AttemptRun:
             released = problem.outcome.cause == "released"
             self._deliver(problem.outcome, hurried=released)
         else:
-            self._train(tree)
+            self._train(tree, prepared)
 
     def _prepare(self) -> Prepared:
         """Get code, interpreter and packages, if the trial needs any."""
@@ -218,14 +218,14 @@ class AttemptRun:
         except (OSError, ValueError, SubprocessError) as problem:
             raise start_problem(problem, argv, self._folder.work) from problem
 
-    def _train(self, tree: ProcessTree) -> None:
+    def _train(self, tree: ProcessTree, prepared: Prepared) -> None:
         """Watch the training and deliver its results; no process of it stays alive."""
         beat_seconds = self._spec.heartbeat_seconds
         try:
             logger.info("attempt %s: process %d", self._spec.attempt, tree.pid)
             failpoint("start.training")
             upload_thread = UploadThread(self._uploads, beat_seconds=beat_seconds)
-            monitor = Monitor(self._context, tree=tree)
+            monitor = Monitor(self._context, tree=tree, facts=prepared.facts)
             heartbeat = HeartbeatThread(self._context, tree=tree, monitor=monitor)
             for thread in (heartbeat, upload_thread, monitor):
                 thread.start()

@@ -9,8 +9,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from experiments.runner import processes
 from experiments.runner.delivery import AttemptContext
@@ -36,12 +37,19 @@ MAX_JOIN_SECONDS = 1.0
 class Monitor(threading.Thread):
     """A thread of its own: a driver that hangs must not delay heartbeats."""
 
-    def __init__(self, context: AttemptContext, *, tree: ProcessTree) -> None:
+    def __init__(
+        self,
+        context: AttemptContext,
+        *,
+        tree: ProcessTree,
+        facts: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
         super().__init__(name="monitor", daemon=True)
         # What it runs on, until the site has it.
         self.environment: dict[str, object] | None = None
         self._context = context
         self._tree = tree
+        self._known = facts
         self._seconds = max(MIN_SECONDS, context.spec.heartbeat_seconds)
         self._send_at = 0.0
         self._usage = TreeUsage(tree.members, context.spec.gpus)
@@ -82,7 +90,7 @@ class Monitor(threading.Thread):
     def _facts(self) -> dict[str, object]:
         tree, root = self._tree, self._context.folder.root
         facts = training_facts(tree.argv, tree.environment, folder=root)
-        return facts | device_facts(self._context.spec.gpus)
+        return {**facts, **device_facts(self._context.spec.gpus), **self._known}
 
     def _pause(self, cost: float) -> float:
         return max(self._seconds, MIN_COSTS * cost, self._tree.elapsed() / MAX_DENSE)

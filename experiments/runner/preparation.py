@@ -7,6 +7,7 @@ import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +15,11 @@ from experiments.runner import shared_folder
 from experiments.runner.code import CodeError, cached_zip, store, unpack
 from experiments.runner.command import PYTHON_NAMES, resolve
 from experiments.runner.delivery import AttemptContext
-from experiments.runner.environment import DEFAULT_PATH, attempt_markers
+from experiments.runner.environment import (
+    DEFAULT_PATH,
+    attempt_markers,
+    git_environment,
+)
 from experiments.runner.errors import Refused
 from experiments.runner.file_lock import LockWait
 from experiments.runner.git import Repository
@@ -23,12 +28,26 @@ from experiments.runner.outcome import not_started, worker_problem
 from experiments.runner.retry import Retry
 from experiments.runner.sources import Code, CodeSource, FolderSource, GitSource
 from experiments.runner.spec import NOTHING_PREPARED, Prepared
-from experiments.runner.subprocesses import Subprocesses
+from experiments.runner.subprocesses import ProgramError, Subprocesses
 from experiments.runner.venvs import Venvs
 from experiments.runner.walls import Walls
 
 FETCHES = "fetches the code"
 COPIES = "copies the code"
+
+MAX_GIT_SECONDS = 10.0
+# One more than the site keeps, which then says that it is cut.
+MAX_DIFF = 200_001
+# Hidden files are not copied either.
+NOT_COPIED = (":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**")
+WORKING_COPY = {
+    "commit": ("rev-parse", "HEAD"),
+    "branch": ("rev-parse", "--abbrev-ref", "HEAD"),
+    "diff": (
+        *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD"),
+        *("--", ".", *NOT_COPIED),
+    ),
+}
 
 
 def find_python(
@@ -105,6 +124,7 @@ class Preparation:
         self._worker = worker
         self._retry = retry
         self._walls = walls
+        self._facts: dict[str, str] = {}
         self._heartbeat = PreparationHeartbeat(context)
         self._programs = Subprocesses(
             heartbeat=self._heartbeat,
@@ -120,6 +140,9 @@ class Preparation:
         """
         if self._spec.code is not None:
             self._bring(self._spec.code)
+        return replace(self._interpreter(), facts=self._facts)
+
+    def _interpreter(self) -> Prepared:
         if not self._spec.python and self._spec.requirements is None:
             return NOTHING_PREPARED
         python = find_python(
@@ -192,6 +215,28 @@ class Preparation:
         self._heartbeat.enter(COPIES)
         copied = shared_folder.copy(code, self._folder.work, show=self._heartbeat.show)
         self._log.note(f"code: {copied} of {code.folder}")
+        folder = Path(os.path.realpath(code.folder))
+        if any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+            self._facts = dict(self._working_copy(folder))
+
+    def _working_copy(self, folder: Path) -> Iterator[tuple[str, str]]:
+        """Commit and changes of a folder that git knows, of the files that are copied.
+        Its own settings may name programs, so git is confined as the trial is."""
+        given = git_environment(self._worker, files_allowed=False)
+        for name, question in WORKING_COPY.items():
+            try:
+                result = self._programs.run(
+                    ("git", "-c", "safe.directory=*", *question),
+                    folder=folder,
+                    environment=given,
+                    seconds=MAX_GIT_SECONDS,
+                    confined=self._walls,
+                )
+            except ProgramError as problem:
+                self._log.note(f"the folder's commit is not known: {problem}")
+                return
+            if text := result.went_well and result.output.decode("utf-8", "replace"):
+                yield name, text.strip("\n")[:MAX_DIFF]
 
     def _environments(self) -> Venvs:
         return Venvs(

@@ -188,11 +188,13 @@ def _optional_number(fields: Mapping[str, object], name: str) -> float | None:
 @dataclass(frozen=True)
 class Prepared:
     """What a trial's preparation leaves for its start. `python` replaces that word in
-    the command (empty: the worker's own), `path` comes first on PATH."""
+    the command (empty: the worker's own), `path` comes first on PATH. `facts` belong to
+    an environment's document."""
 
     python: str = ""
     path: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 NOTHING_PREPARED = Prepared()

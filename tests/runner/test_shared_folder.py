@@ -12,6 +12,7 @@ from experiments.runner import shared_folder
 from experiments.runner.code import CodeError
 from experiments.runner.shared_folder import copy
 from experiments.runner.sources import FolderSource
+from tests.runner.repositories import GitRepository
 
 
 @pytest.fixture
@@ -42,6 +43,24 @@ def test_a_trial_runs_in_a_copy_of_its_own(
     assert "from the folder" in site.text()
     assert f"[sweepsite: code: 2 files, 53 bytes, of {code['folder']}]" in site.text()
     assert not (allowed / "project" / "written").exists()
+
+
+def test_the_commit_and_changes_of_a_working_copy_are_known(
+    runners: Any, site: Any, tmp_path: Path
+) -> None:
+    repository = GitRepository(tmp_path / "allowed" / "work")
+    files = {"train.py": "print(1)\n", ".env": "TOKEN=1\n", "sub/.x/y": "1\n"}
+    commit = repository.commit(files)
+    for name in files:
+        (repository.folder / name).write_text("print(2)\n")
+    folder = str(repository.folder)
+    code = {"folder": folder, "allowed": [str(tmp_path / "allowed")]}
+    assert runners.run("python", "train.py", code=code) == 0
+    sent = [site.finish, *site.beats]
+    (found,) = [each["environment"] for each in sent if "environment" in each]
+    assert (found["commit"], found["branch"]) == (commit, "main")
+    assert "-print(1)\n+print(2)" in found["diff"]
+    assert "TOKEN" not in found["diff"] and "sub" not in found["diff"]
 
 
 def test_a_folder_that_the_pool_does_not_allow_is_refused(
