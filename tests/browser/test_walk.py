@@ -70,6 +70,9 @@ def fill_the_form(page: Page) -> None:
         " --height ${{search_space.height}}",
     )
     page.fill("[name=primary_metric]", "accuracy")
+    page.locator("summary", has_text="How the metric arrives").click()
+    page.fill("[name=collector_sample]", "epoch 3: accuracy=0.91")
+    expect(page.get_by_text("accuracy = 0.91, step 3")).to_be_visible()
     page.locator("summary", has_text="Paste a space").click()
     page.fill("[name=paste]", SPACE)
     page.locator("[name=do][value=paste]").click()
