@@ -36,7 +36,7 @@ from experiments.api.points import PointsIn, ReplyOut
 from experiments.api.run_rows import NewRunOut, RunOut, run_rows
 from experiments.api.schemas import answers
 from experiments.api.sweeps import KEYS_LAST, IdempotencyKey
-from experiments.api.uploads import TeamSlug
+from experiments.api.uploads import ARCHIVE, TeamSlug
 from experiments.lifecycle import AskClaim
 from experiments.models import Event, Experiment, Run, Trial, User
 from experiments.models.environments import note_environment
@@ -306,7 +306,15 @@ def report(request: HttpRequest, run_id: int, body: PointsIn) -> ReplyOut:
 
 
 @router.put(
-    "/runs/{run_id}/artifacts", response=answers(201, ArtifactOut), auth=program_or_user
+    "/runs/{run_id}/artifacts",
+    response=answers(201, ArtifactOut),
+    auth=program_or_user,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": ARCHIVE},
+        }
+    },
 )
 def put_artifact(
     request: HttpRequest, run_id: int, path: OutputPath
