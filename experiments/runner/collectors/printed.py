@@ -8,7 +8,7 @@ from pathlib import Path
 from experiments.runner.collectors.lines import LineBuffer, name_value
 from experiments.runner.log_marks import plain
 
-MAX_READ = 64 * 1024
+MAX_READ = 8 * 1024
 MAX_LINES, MAX_LENGTH = 3, 100
 OURS = "[sweepsite:"
 
