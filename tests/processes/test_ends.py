@@ -158,7 +158,7 @@ def test_command_not_found(site: RunningSite) -> None:
 def test_no_metric(site: RunningSite) -> None:
     sweep = site.submit(command="python train_no_metric.py", limits=limits(1))
     assert ends(site, sweep) == [("failed", "no_metric")]
-    assert "'accuracy'" in site.trials(sweep)[0]["message"]
+    assert '"accuracy"' in site.trials(sweep)[0]["message"]
 
 
 def test_bad_names_cost_no_good_one_and_the_trial_names_them(site: RunningSite) -> None:
