@@ -19,7 +19,7 @@ from experiments.models.environments import whole_environments
 from experiments.models.trials import TrialState
 from tests import factories
 
-BOUND = 20.0  # the client's own is 5 seconds, and this machine may be busy
+BOUND = 25.0  # the client's own is 10 seconds, and this machine may be busy
 
 
 def latest(trial: Trial) -> dict[str, Any]:
@@ -254,7 +254,7 @@ def test_a_call_that_the_site_cannot_answer_delays_no_report_and_no_end(
     run.finish()
     assert len(site.arrivals) == 3
     assert "finish" in actions(site)
-    assert "the last reports are lost: status 500" in capsys.readouterr().err
+    assert "the last reports may be lost: status 500" in capsys.readouterr().err
 
 
 def test_the_end_waits_only_for_moments_for_a_site_that_is_gone(
@@ -270,7 +270,7 @@ def test_the_end_waits_only_for_moments_for_a_site_that_is_gone(
     started = time.monotonic()
     run.finish()
     assert time.monotonic() - started < BOUND
-    assert "the last reports are lost" in capsys.readouterr().err
+    assert "the last reports may be lost" in capsys.readouterr().err
     run._reports.flush()
     assert time.monotonic() - started < BOUND
 

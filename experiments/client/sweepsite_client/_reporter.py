@@ -71,7 +71,7 @@ class Reporter:
         deadline = time.monotonic() + seconds
         while problem := self._flush_once(deadline):
             if time.monotonic() + FIRST_PAUSE > deadline:
-                self._warn(" lost", f"the last reports are lost: {problem}")
+                self._warn(" lost", f"the last reports may be lost: {problem}")
                 self._ended = True
                 self._calls.clear()
                 return

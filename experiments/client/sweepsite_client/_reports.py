@@ -15,7 +15,7 @@ from ._stop_request import StopRequest
 from ._values import MAX_NAME, as_step, as_value
 
 MIN_BETWEEN = 2e-6  # the site knows a report by its step and time, in microseconds
-MAX_EXIT_SECONDS = 5.0
+MAX_EXIT_SECONDS = 10.0
 
 
 class Reports:
