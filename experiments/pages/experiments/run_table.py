@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, Max, Q
+from django.db.models import Count, F, Max, OuterRef, Q, Subquery
 from django.http import QueryDict
 from django.utils import timezone
 
@@ -48,6 +48,7 @@ class RunTable:
     rows: Sequence[ListedRun]
     metrics: Sequence[str]
     text: str
+    sort: str
     in_trash: bool
     running: int
     trashed: int
@@ -56,20 +57,39 @@ class RunTable:
     def is_shown(self) -> bool:
         return bool(self.rows or self.text or self.in_trash)
 
-    def _url(self, number: int) -> str:
-        query: dict[str, Any] = {"q": self.text} if self.text else {}
-        trash = {"trash": "1"} if self.in_trash else {}
-        return f"?{urlencode({**query, **trash, 'page': number})}"
+    def _url(self, **changes: Any) -> str:
+        trash = "1" if self.in_trash else ""
+        query = {"q": self.text, "trash": trash, "sort": self.sort} | changes
+        kept = {name: value for name, value in query.items() if value}
+        return f"?{urlencode(kept)}#runs"
+
+    @property
+    def heads(self) -> Sequence[tuple[str, str, str]]:
+        """Metrics, each with the address that sorts by it, and a mark of the order.
+        Highest first, then lowest first, then newest first."""
+        following = {name: f"-{name}" for name in self.metrics}
+        return [
+            (
+                name,
+                self._url(
+                    sort={f"-{name}": name, name: ""}.get(self.sort, following[name])
+                ),
+                {f"-{name}": "\u2193", name: "\u2191"}.get(self.sort, ""),
+            )
+            for name in self.metrics
+        ]
 
     @property
     def newer_url(self) -> str:
         if not self.page.has_previous():
             return ""
-        return self._url(self.page.previous_page_number())
+        return self._url(page=self.page.previous_page_number())
 
     @property
     def older_url(self) -> str:
-        return self._url(self.page.next_page_number()) if self.page.has_next() else ""
+        if not self.page.has_next():
+            return ""
+        return self._url(page=self.page.next_page_number())
 
 
 def runs_of(experiment: Experiment) -> TrialQuerySet:
@@ -98,9 +118,12 @@ def run_table(
     shown = trash if in_trash else every.kept().filter(run__parent=None)
     if text:
         shown = shown.filter(run__name__icontains=text)
+    sort = query.get("sort", "")[:250]
     joined = shown.select_related("run__created_by", "current_attempt")
-    page = Paginator(joined.order_by("-number"), PAGE_SIZE).get_page(query.get("page"))
-    names, rows = _rows(list(page.object_list), primary)
+    ordered = _ordered(joined, sort)
+    page = Paginator(ordered, PAGE_SIZE).get_page(query.get("page"))
+    first = [sort.removeprefix("-")] if sort else []
+    names, rows = _rows(list(page.object_list), [*primary[:1], *first, *primary[1:]])
     counts = every.aggregate(
         running=Count("pk", filter=Q(state=TrialState.RUNNING, run__deleted_at=None)),
         trashed=Count("run__deleted_at"),
@@ -110,9 +133,22 @@ def run_table(
         rows=rows,
         metrics=names,
         text=text,
+        sort=sort,
         in_trash=in_trash,
         **counts,
     )
+
+
+def _ordered(runs: TrialQuerySet, sort: str) -> TrialQuerySet:
+    """By a metric's last value; a minus: the highest first. Else the newest first."""
+    if not sort:
+        return runs.order_by("-number")
+    own = Metric.objects.filter(
+        attempt=OuterRef("current_attempt"), name=sort.removeprefix("-")
+    )
+    key = F("key").desc if sort.startswith("-") else F("key").asc
+    values = runs.annotate(key=Subquery(own.values("last_value")[:1]))
+    return values.order_by(key(nulls_last=True), "-number")
 
 
 def _rows(

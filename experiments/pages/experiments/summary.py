@@ -13,9 +13,9 @@ from django.db.models import Count, Max, RowRange, Sum, Value, Window
 from django.db.models.functions import Coalesce
 
 from experiments.formatting import metric_text, number_text
-from experiments.models import Experiment, Sweep, Trial
+from experiments.models import Experiment, Metric, Sweep, Trial
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
-from experiments.models.trials import TRIAL_ENDS
+from experiments.models.trials import TRIAL_ENDS, TrialState
 from experiments.pages.experiments.run_table import run_facts
 from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
 from experiments.pages.frame import digest
@@ -24,15 +24,19 @@ from experiments.sweeps.progress import Compute
 from experiments.tracking.training_time import trained
 
 # More lines than this look alike.
-MAX_LINES = 6
+MAX_LINES, MAX_LEVELS = 6, 3
 Point = tuple[float, float]
 
 
 def chart_model(
-    rows: Sequence[SweepRow], *, best: SweepRow | None
+    rows: Sequence[SweepRow],
+    *,
+    best: SweepRow | None,
+    runs: Sequence[tuple[str, float]] = (),
 ) -> dict[str, Any] | None:
     """The model of a "lines" chart for sweeps of one metric, the first ones of
-    ``rows``, with a star for ``best``; None when none of them has a value yet."""
+    ``rows``, with a star for ``best``; None when none of them has a value yet. Runs,
+    as names and values, are level lines."""
     drawn = [row for row in rows if row.best][:MAX_LINES]
     if not drawn:
         return None
@@ -47,6 +51,15 @@ def chart_model(
         }
         for row in drawn
         if found[row.sweep.pk]
+    ]
+    end = max(row.compute.used for row in drawn) / seconds
+    series += [
+        {
+            "name": f"{name} {metric_text(value)}",
+            "points": [[0, value], [end, value]],
+            "best": False,
+        }
+        for name, value in runs
     ]
     return {
         "xLabel": f"compute used by the sweep, {unit}",
@@ -158,9 +171,29 @@ def experiment_summary(experiment: Experiment, *, archived: bool) -> ExperimentS
         archived_count=experiment.sweeps.filter(archived_at__isnull=False).count(),
         best=best,
         lead=_lead(ranking),
-        chart=chart_model(comparable, best=best),
+        chart=chart_model(comparable, best=best, runs=_best_runs(comparable)),
         chart_note=_chart_note(len(comparable)),
     )
+
+
+def _best_runs(comparable: Sequence[SweepRow]) -> list[tuple[str, float]]:
+    """The best finished runs of the experiment by the sweeps' metric."""
+    if not comparable:
+        return []
+    sweep = comparable[0].sweep
+    best = "high" if sweep.goal == "maximize" else "low"
+    found = Metric.objects.filter(
+        attempt__trial__experiment=sweep.experiment_id,
+        attempt__trial__sweep=None,
+        attempt__trial__state=TrialState.COMPLETED,
+        attempt__trial__run__deleted_at=None,
+        attempt__trial__run__parent=None,
+        name=sweep.primary_metric,
+        **{f"{best}__isnull": False},
+    )
+    order = f"-{best}" if sweep.goal == "maximize" else best
+    columns = found.order_by(order).values_list("attempt__trial__run__name", best)
+    return [(name, value) for name, value in columns[:MAX_LEVELS] if value is not None]
 
 
 def _lead(ranking: Sequence[SweepRow]) -> SweepLead | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from experiments import lifecycle
 from experiments.models import Attempt, Experiment
 from experiments.models.trials import TrialState
 from tests import factories
-from tests.pages.clients import client_of, count_queries, page
+from tests.pages.clients import client_of, count_queries, model, page
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +36,7 @@ def test_runs_are_listed_with_the_metric_of_the_sweeps_first(ada: Client) -> Non
     child = factories.run(team, "fold-1", parent=run)
     html = page(ada, url())
     assert "svm" in html and "C 10" in html and "0.7500" in html
-    assert html.index(">accuracy</th>") < html.index(">aaa</th>")
+    assert html.index(">accuracy</a>") < html.index(">aaa</a>")
     assert child.run.name not in html
     assert "1 run, 1 running" in html.replace("2 running", "1 running")
 
@@ -106,3 +107,32 @@ def test_home_and_the_list_of_experiments_know_runs(ada: Client) -> None:
     assert '<td class="num">0</td>' in listed and '<td class="num">1</td>' in listed
     factories.run(factories.team(), "svm-2")
     assert count_queries(ada, "/") == few
+
+
+def test_runs_are_sorted_by_a_metric(ada: Client) -> None:
+    for name, value in (("low", 0.25), ("high", 0.75), ("middle", 0.5)):
+        factories.report(factories.run(factories.team(), name), [value])
+    factories.run(factories.team(), "none")
+
+    def names(query: str) -> list[str]:
+        html = page(ada, f"{url()}{query}")
+        return re.findall(r'class="value" href="/runs/\d+/">(\w+)<', html)
+
+    assert names("") == ["none", "middle", "high", "low"]
+    assert "?sort=-accuracy#runs" in page(ada, url())
+    assert names("?sort=-accuracy") == ["high", "middle", "low", "none"]
+    assert names("?sort=accuracy") == ["low", "middle", "high", "none"]
+
+
+def test_finished_runs_are_level_lines_beside_the_sweeps(ada: Client) -> None:
+    team = factories.team()
+    sweep = factories.sweep(team, state="completed")
+    factories.trial(sweep, state="completed", value=0.5, elapsed=60.0)
+    for name, values in (("svm", [0.75, 0.625]), ("running", [0.875])):
+        run = factories.run(team, name)
+        factories.report(run, values)
+        if name == "svm":
+            lifecycle.finish_run(run, TrialState.COMPLETED)
+    lines = model(page(ada, url()), "best-model")["series"]
+    assert [line["name"] for line in lines] == ["digits-1 0.5000", "svm 0.7500"]
+    assert lines[1]["points"] == [[0, 0.75], [60, 0.75]]
