@@ -49,11 +49,13 @@ def test_it_is_gone_when_the_lease_ends(runners: Any) -> None:
     reached = lease.reached_at
     signals = SimpleNamespace(terminations=0)
     context = SimpleNamespace(
-        spec=spec, folder=runners.folder(), lease=lease, signals=signals
+        **{"spec": spec, "folder": runners.folder(), "lease": lease},
+        **{"signals": signals, "take_output": None},
+        collectors=SimpleNamespace(next_time=lambda: math.inf),
     )
     watch = Watch(
         context,  # type: ignore[arg-type]
-        SimpleNamespace(started_at=math.inf),  # type: ignore[arg-type]
+        SimpleNamespace(started_at=math.inf, output=0, errors=None),  # type: ignore[arg-type]
         heartbeat=heartbeat,  # type: ignore[arg-type]
         parent=0,
     )
