@@ -19,6 +19,7 @@ from experiments.models import (
     CodeSnapshot,
     Experiment,
     Membership,
+    Metric,
     Pool,
     Sweep,
     Team,
@@ -32,7 +33,7 @@ from experiments.scheduling.dispatch import Dispatch
 from experiments.search.document.definition import parse_document
 from experiments.sweeps import creation
 from experiments.tokens import new_token, token_digest
-from experiments.tracking import ingest
+from experiments.tracking import ingest, series
 
 
 def user(name: str = "ada", **fields: Any) -> User:
@@ -213,6 +214,20 @@ def report(
     reply = ingest.record(trial.current_attempt_id or 0, points)
     trial.refresh_from_db()
     return reply
+
+
+def points(attempt: Attempt | None, name: str = "accuracy") -> list[tuple[int, float]]:
+    """Step and value of an attempt's points, in the order of arrival."""
+    found = Metric.objects.filter(attempt=attempt, name=name)
+    for records in series.read(found.values_list("pk", flat=True)).values():
+        return list(records[["step", "value"]].tolist())
+    return []
+
+
+def point_count() -> int:
+    """Of all metrics."""
+    metrics = Metric.objects.values_list("pk", flat=True)
+    return sum(map(len, series.read(metrics).values()))
 
 
 def reported_trial(

@@ -14,7 +14,6 @@ from experiments.models import (
     Attempt,
     Decision,
     Metric,
-    MetricPoint,
     Report,
     Run,
     Trial,
@@ -136,18 +135,6 @@ class MetricAdmin(SweepRowAdmin):
     )
     list_select_related = ATTEMPT
     search_fields = ("name", "attempt__trial__experiment__slug")
-
-
-@admin.register(MetricPoint)
-class MetricPointAdmin(SweepRowAdmin):
-    sweep_lookup = "metric__attempt__trial__sweep"
-    list_display = ("metric", "attempt", "step", "value", "time")
-    list_select_related = tuple(f"metric__{path}" for path in ATTEMPT)
-    search_fields = ("=metric__name",)
-
-    @admin.display(description="attempt")
-    def attempt(self, point: MetricPoint) -> str:
-        return str(point.metric.attempt)
 
 
 @admin.register(Report)

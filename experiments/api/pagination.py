@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
@@ -40,6 +42,15 @@ class PageOut(Schema):
     ] = None
 
 
+@dataclass(frozen=True)
+class Listing:
+    """Rows that are no queryset. `order` names the whole numbers of their places;
+    `page` returns at most so many (place, row) after a place."""
+
+    order: str
+    page: Callable[[tuple[int, ...] | None, int], Sequence[tuple[tuple[int, ...], Any]]]
+
+
 class KeysetPagination(PaginationBase):
     """Pages of the queryset that a view returns, in its order, which must be unique.
 
@@ -62,12 +73,14 @@ class KeysetPagination(PaginationBase):
 
     def paginate_queryset(
         self,
-        queryset: QuerySet[Any],
+        queryset: QuerySet[Any] | Listing,
         pagination: PageIn,
         request: HttpRequest,
         **params: Any,
     ) -> dict[str, Any]:
         """Raises ApiError for a cursor of another order."""
+        if isinstance(queryset, Listing):
+            return self._listed(queryset, pagination)
         keys = [_key(name) for name in queryset.query.order_by]
         if pagination.cursor is not None:
             values = _values(queryset, keys, pagination.cursor)
@@ -77,6 +90,16 @@ class KeysetPagination(PaginationBase):
         page = found[: pagination.limit]
         following = _cursor(keys, page[-1]) if len(found) > len(page) else None
         return {"items": self._rows(page), "next": following}
+
+    def _listed(self, listing: Listing, pagination: PageIn) -> dict[str, Any]:
+        after = None
+        if pagination.cursor is not None:
+            after = _numbers(pagination.cursor, listing.order)
+        found = listing.page(after, pagination.limit + 1)
+        page = found[: pagination.limit]
+        more = len(found) > len(page)
+        following = _encoded([listing.order, *page[-1][0]]) if more else None
+        return {"items": self._rows([row for _, row in page]), "next": following}
 
 
 def paginate(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -133,25 +156,54 @@ def _order_name(keys: Sequence[Key]) -> str:
 
 
 def _cursor(keys: Sequence[Key], row: Model) -> str:
-    place = [_order_name(keys), *(getattr(row, key.column) for key in keys)]
+    return _encoded([_order_name(keys), *(getattr(row, key.column) for key in keys)])
+
+
+def _encoded(place: Sequence[Any]) -> str:
     # Moments in full: cut to milliseconds they would skip rows.
     text = json.dumps(place, default=lambda moment: moment.isoformat())
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def _values(rows: QuerySet[Any], keys: Sequence[Key], cursor: str) -> list[Any]:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        order, *texts = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-        if order != _order_name(keys):
-            raise ValueError(order)
+    with _valid_cursor():
         return [
             None if text is None else _value(_field(rows, key), text)
-            for key, text in zip(keys, texts, strict=True)
+            for key, text in zip(keys, _decoded(cursor, _order_name(keys)), strict=True)
         ]
-    except (ValueError, TypeError, OverflowError, ValidationError) as error:
+
+
+def _numbers(cursor: str, order: str) -> tuple[int, ...]:
+    with _valid_cursor():
+        numbers = tuple(int(number) for number in _decoded(cursor, order))
+        if len(numbers) != len(order.split(",")):
+            raise ValueError(numbers)
+        if any(abs(number) >= BEYOND for number in numbers):
+            raise OverflowError(numbers)
+        return numbers
+
+
+@contextmanager
+def _valid_cursor() -> Iterator[None]:
+    try:
+        yield
+    except (
+        LookupError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        ValidationError,
+    ) as error:
         sentence = "Not a cursor of this listing in this order; leave it out to start."
         raise ApiError(422, "invalid", sentence, {"cursor": [sentence]}) from error
+
+
+def _decoded(cursor: str, order: str) -> list[Any]:
+    padded = cursor + "=" * (-len(cursor) % 4)
+    found: list[Any] = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+    if found[0] != order:
+        raise ValueError(found)
+    return found[1:]
 
 
 def _value(field: Any, text: Any) -> Any:

@@ -38,8 +38,9 @@ Seconds = Annotated[float | None, Field(description="seconds")]
 
 
 def reported_number(value: float | None) -> Number:
-    """A value that was reported: the database keeps NaN as NULL."""
-    number = json_number(value)
+    """A value that was reported: columns of numbers keep NaN as NULL."""
+    is_nan = value is None or math.isnan(value)
+    number = None if is_nan else json_number(value)
     return "NaN" if number is None else number
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from django.db.models import Count, F, Q, QuerySet, Window
-from django.db.models.functions import RowNumber
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
 from pydantic import Field
@@ -22,13 +20,12 @@ from experiments.api.auth import (
     steerable_trial,
 )
 from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
-from experiments.api.pagination import paginate
+from experiments.api.pagination import Listing, paginate
+from experiments.api.point_listing import PointOut, point_listing
 from experiments.api.schemas import (
-    Number,
     TrialRowOut,
     answers,
     page_url,
-    reported_number,
 )
 from experiments.api.trial_rows import (
     DecisionOut,
@@ -37,7 +34,7 @@ from experiments.api.trial_rows import (
     trial_out,
     trial_rows,
 )
-from experiments.models import Decision, MetricPoint, Trial
+from experiments.models import Decision, Metric, Trial
 from experiments.models.trials import TrialState
 from experiments.scheduling import ask
 
@@ -90,23 +87,12 @@ def cancel(request: HttpRequest, trial_id: int) -> TrialOut:
     return trial_out(trial)
 
 
-class PointOut(Schema):
-    name: str
-    step: int
-    value: Number
-    time: datetime
-
-
 @router.get(
     "/trials/{trial_id}/metrics",
     response=answers(200, list[PointOut]),
     auth=own_or_user,
 )
-@paginate(
-    rows=lambda page: [_point_out(point) for point in page],
-    limit=1_000,
-    max_limit=10_000,
-)
+@paginate(limit=1_000, max_limit=10_000)
 def metrics(
     request: HttpRequest,
     trial_id: int,
@@ -117,38 +103,13 @@ def metrics(
         int | None,
         Query(ge=2, le=10_000, description="The most points of each metric."),
     ] = None,
-) -> QuerySet[MetricPoint]:
-    """The points of the trial's last attempt, metric by metric, by step."""
+) -> Listing:
+    """The points of the trial's last attempt, metric by metric, by step and time."""
     trial = readable_trial(request, trial_id)
-    points = MetricPoint.objects.filter(metric__attempt=trial.current_attempt_id)
+    rows = Metric.objects.filter(attempt=trial.current_attempt_id)
     if name is not None:
-        points = points.filter(metric__name=name)
-    if downsample is not None:
-        points = _thinned(points, downsample)
-    return points.select_related("metric").order_by("metric_id", "step", "ordinal")
-
-
-def _thinned(points: QuerySet[MetricPoint], most: int) -> QuerySet[MetricPoint]:
-    """Of each metric every k-th point and the last one, at most `most`."""
-    placed = points.annotate(
-        place=Window(
-            RowNumber(),
-            partition_by=F("metric"),
-            order_by=[F("step").asc(), F("ordinal").asc()],
-        ),
-        total=Window(Count("pk"), partition_by=F("metric")),
-    ).annotate(off=(F("place") - 1) % ((F("total") + most - 2) / (most - 1)))
-    kept = placed.filter(Q(off=0) | Q(place=F("total")))
-    return MetricPoint.objects.filter(pk__in=kept.values("pk"))
-
-
-def _point_out(point: MetricPoint) -> PointOut:
-    return PointOut(
-        name=point.metric.name,
-        step=point.step,
-        value=reported_number(point.value),
-        time=point.time,
-    )
+        rows = rows.filter(name=name)
+    return point_listing(rows, downsample)
 
 
 @router.get(

@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
-from django.db.models import Max, Min
+import numpy as np
 
 from experiments import lifecycle
 from experiments.db.clock import database_now
@@ -25,6 +25,7 @@ from experiments.models import Attempt, Metric, Sweep, Trial, Worker
 from experiments.models.trials import AttemptState, TrialState
 from experiments.search.fields import is_number, listed
 from experiments.search.wording import is_later_phase, similar_names
+from experiments.tracking import codec, series
 
 # One report is enough if no second one comes for this many seconds.
 SECOND_REPORT_WITHIN = 20.0
@@ -93,19 +94,22 @@ class Probe:
     @cached_property
     def reported_at(self) -> datetime | None:
         """When the first report of the primary metric arrived."""
-        first = self.probe.report_set.order_by("n").first()
-        return first.time if first else None
+        first = self._report(0)
+        return None if first is None else codec.moment(int(first["arrived"]))
 
     @cached_property
     def per_report(self) -> float | None:
         """Seconds from one report to the next."""
-        if self.probe.reports < 2:
+        first, last = self._report(0), self._report(self.probe.reports - 1)
+        if first is None or last is None or self.probe.reports < 2:
             return None
-        points = Metric.objects.filter(
-            attempt=self.attempt, name=self.sweep.primary_metric
-        ).aggregate(first=Min("points__time"), last=Max("points__time"))
-        span = (points["last"] - points["first"]).total_seconds()
-        return float(max(0.0, span) / (self.probe.reports - 1))
+        span = float(last["time"] - first["time"]) / 1e6
+        return max(0.0, span) / (self.probe.reports - 1)
+
+    def _report(self, place: int) -> np.void | None:
+        own = Trial.objects.filter(pk=self.probe.pk)
+        found = series.reported(own, start=max(0, place), stop=place + 1)
+        return next((points[0] for _, points in found if len(points)), None)
 
     def facts(self) -> dict[str, Any]:
         """Durations in seconds; None where it has not come to that."""

@@ -163,6 +163,7 @@ def reopen_run(trial: Trial) -> bool:
                 reason="",
                 message="",
                 ended_at=None,
+                compacted_at=None,
                 heartbeat_at=Now(),
             )
     trial.refresh_from_db()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -17,9 +16,10 @@ from experiments.mlflow.callers import (
 )
 from experiments.mlflow.entities import number_json
 from experiments.mlflow.errors import invalid, missing_value
-from experiments.mlflow.fields import MAX_INT, Fields, milliseconds_of
+from experiments.mlflow.fields import MAX_INT, Fields
 from experiments.mlflow.filters import page_start, page_token
 from experiments.models import Metric
+from experiments.tracking import codec, series
 
 MAX_POINTS, MAX_RUNS, MAX_INTERVAL = 25_000, 100, 2_500
 
@@ -38,10 +38,16 @@ class RunPoint(HistoryPoint):
 History = list[tuple[int, int, float]]
 
 
-def history_of(metric: Metric) -> History:
-    """(Step, milliseconds, value), by step and time."""
-    rows = metric.points.order_by("step", "time").values_list("step", "time", "value")
-    return [(s, milliseconds_of(t), math.nan if v is None else v) for s, t, v in rows]
+def histories_of(metrics: Iterable[Metric]) -> dict[int, History]:
+    """(Step, milliseconds, value) by step and time, by metric."""
+    found = series.read(metric.pk for metric in metrics)
+    return {pk: _history(codec.in_order(points)) for pk, points in found.items()}
+
+
+def _history(points: codec.Records) -> History:
+    times = points["time"] // 1_000
+    columns = (points["step"].tolist(), times.tolist(), points["value"].tolist())
+    return list(zip(*columns, strict=True))
 
 
 def get_history(caller: AnyCaller, fields: Fields) -> bytes:
@@ -49,8 +55,8 @@ def get_history(caller: AnyCaller, fields: Fields) -> bytes:
     trial = readable_run(caller, fields.run_id())
     most = fields.max_results(MAX_POINTS, MAX_POINTS)
     start = page_start(fields.text("page_token"))
-    metric = Metric.objects.filter(attempt=trial.current_attempt_id, name=key).first()
-    points = history_of(metric) if metric else []
+    named = Metric.objects.filter(attempt=trial.current_attempt_id, name=key)
+    points = next(iter(histories_of(named).values()), [])
     page = [
         HistoryPoint(key, number_json(value), time, step)
         for step, time, value in points[start : start + most]
@@ -145,9 +151,10 @@ def _histories(
         .values_list("current_attempt", "pk")
     )
     metrics = Metric.objects.filter(attempt__in=list(attempts), name=key)
-    by_run = {attempts[metric.attempt_id]: metric for metric in metrics}
+    found = histories_of(metrics)
+    by_run = {attempts[metric.attempt_id]: found[metric.pk] for metric in metrics}
     for pk in sorted(by_run):
-        yield run_id_of(pk), history_of(by_run[pk])
+        yield run_id_of(pk), by_run[pk]
 
 
 def _run_points(run_id: str, key: str, points: History) -> list[RunPoint]:

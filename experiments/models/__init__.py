@@ -9,7 +9,6 @@ from experiments.models.metrics import (
     Artifact,
     Decision,
     Metric,
-    MetricPoint,
     RankBlock,
     Report,
     ReportVersion,

@@ -100,29 +100,6 @@ class Segment(models.Model):
         return f"points {self.first} to {self.first + self.count - 1}"
 
 
-class MetricPoint(models.Model):
-    """One value at one step. The first value for a step counts.
-
-    ``ordinal`` numbers the points of a step, for protocols that allow several.
-    """
-
-    metric = models.ForeignKey(Metric, models.CASCADE, related_name="points")
-    step = models.BigIntegerField()
-    ordinal = models.PositiveIntegerField(default=0)
-    value = models.FloatField(null=True)
-    time = models.DateTimeField()
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint(
-                fields=("metric", "step", "ordinal"), name="point_step_once"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.step}: {self.value}"
-
-
 class Report(models.Model):
     """The n-th report of the primary metric by a trial: what policies compare.
 

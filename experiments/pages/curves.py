@@ -6,109 +6,53 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any
 
-from django.db.models import F, Max, Min, Q, QuerySet, Value
+import numpy as np
+from numpy.typing import NDArray
 
-from experiments.models import Metric, MetricPoint
+from experiments.models import Metric
+from experiments.tracking.codec import Records, in_order
+from experiments.tracking.excerpts import STRETCHES, excerpts, telling
 
 # Longer curves are thinned.
 MANY_POINTS = 300
-STRETCHES = 150
 
 Points = list[list[float | None]]
 
 
-class Stretch(NamedTuple):
-    """Neighboring points, with the lowest and highest finite value, if any."""
+def envelope(
+    places: NDArray[np.int64], values: NDArray[np.float64], *, span: int
+) -> NDArray[np.int64]:
+    """Which points to draw: both ends, and the lowest and highest value of each
+    stretch, so that no peak is lost; of a stretch without a finite value the first.
 
-    owner: int
-    number: int
-    start: int
-    end: int
-    low: float | None
-    high: float | None
-
-
-class Envelopes:
-    """Curves by owner: both ends, and the lowest and highest point of each stretch, so
-    that no peak is lost. In three queries.
-
-    ``owner`` and ``axis`` are the columns of curves and places, ``span`` is the length
-    of the longest curve.
+    `span` is the length of the longest curve of the chart.
     """
-
-    def __init__(
-        self, rows: QuerySet[Any], *, owner: str, axis: str, span: int
-    ) -> None:
-        width = max(1, math.ceil(span / STRETCHES))
-        self._rows = rows.order_by()
-        self._parted = self._rows.annotate(stretch=F(axis) / Value(width))
-        self._owner, self._axis = owner, axis
-
-    def curves(self) -> dict[int, Points]:
-        """Places and values; a stretch without a finite value is a gap."""
-        stretches = self._stretches()
-        places = self._places(stretches)
-        curves: dict[int, dict[int, float | None]] = {}
-        for stretch in stretches:
-            curves.setdefault(stretch.owner, {}).update(_extremes(stretch, places))
-        for owner, place, value in self._ends(stretches):
-            curves[owner][place] = value
-        return {
-            owner: [[place, curve[place]] for place in sorted(curve)]
-            for owner, curve in curves.items()
-        }
-
-    def _stretches(self) -> list[Stretch]:
-        finite = Q(value__gt=-math.inf, value__lt=math.inf)
-        found = self._parted.values(self._owner, "stretch").annotate(
-            start=Min(self._axis),
-            end=Max(self._axis),
-            low=Min("value", filter=finite),
-            high=Max("value", filter=finite),
-        )
-        names = (self._owner, "stretch", "start", "end", "low", "high")
-        return [Stretch(*row) for row in found.order_by().values_list(*names)]
-
-    def _places(self, stretches: Sequence[Stretch]) -> Places:
-        """The first place of each lowest or highest value."""
-        extremes = {value for each in stretches for value in (each.low, each.high)}
-        found = self._parted.filter(value__in=extremes - {None})
-        grouped = found.values(self._owner, "stretch", "value")
-        names = (self._owner, "stretch", "value", "place")
-        rows = grouped.annotate(place=Min(self._axis)).values_list(*names)
-        return {(owner, number, value): place for owner, number, value, place in rows}
-
-    def _ends(
-        self, stretches: Sequence[Stretch]
-    ) -> Iterator[tuple[int, int, float | None]]:
-        """The first and the last point of each curve."""
-        ends: dict[int, tuple[int, int]] = {}
-        for each in stretches:
-            first, last = ends.get(each.owner, (each.start, each.end))
-            ends[each.owner] = (min(first, each.start), max(last, each.end))
-        places = {place for pair in ends.values() for place in pair}
-        rows = self._rows.filter(**{f"{self._axis}__in": places})
-        for owner, place, value in rows.values_list(self._owner, self._axis, "value"):
-            if place in ends[owner]:
-                yield owner, place, finite(value)
+    stretches = places // max(1, math.ceil(span / STRETCHES))
+    starts = np.flatnonzero(np.diff(stretches)) + 1
+    kept = {0, len(places) - 1}
+    for start, end in pairwise([0, *starts.tolist(), len(places)]):
+        kept.update(start + place for place in _extremes(values[start:end]))
+    return np.array(sorted(kept))
 
 
-Places = dict[tuple[int, int, float | None], int]
+def _extremes(values: NDArray[np.float64]) -> tuple[int, ...]:
+    is_finite = np.isfinite(values)
+    if not is_finite.any():
+        return (0,)
+    low = np.where(is_finite, values, math.inf).argmin()
+    high = np.where(is_finite, values, -math.inf).argmax()
+    return int(low), int(high)
 
 
-def _extremes(stretch: Stretch, places: Places) -> dict[int, float | None]:
-    """The lowest and the highest point by place; where they are equal, one."""
-    if stretch.low is None:
-        return {stretch.start: None}
-    # Points may arrive between the queries.
-    return {
-        places.get((stretch.owner, stretch.number, value), stretch.start): value
-        for value in (stretch.low, stretch.high)
-    }
+def drawn(places: NDArray[np.int64], values: NDArray[np.float64]) -> Points:
+    """Null for values that are not finite."""
+    pairs = zip(places.tolist(), values.tolist(), strict=True)
+    return [[place, finite(value)] for place, value in pairs]
 
 
 MAX_OPTIONS = 100
@@ -170,36 +114,31 @@ def matching(groups: Sequence[Group], wanted: str) -> list[Group]:
 
 
 def points_of(metrics: Sequence[Metric]) -> dict[int, Points]:
-    """Points by metric id, with null for non-finite values; long curves are thinned. In
-    one query for short ones, four for long ones."""
-    long = [metric for metric in metrics if metric.count > MANY_POINTS]
-    short = [metric for metric in metrics if metric.count <= MANY_POINTS]
-    curves = _whole(short) | _envelopes(long)
-    return {metric.pk: curves[metric.pk] for metric in metrics}
+    """Points by metric id; long curves are thinned. In two queries, at most four."""
+    found = excerpts([metric.pk for metric in metrics], telling)
+    curves = {pk: _one_each_step(each.points) for pk, each in found.items()}
+    long = [curve for curve in curves.values() if len(curve) > MANY_POINTS]
+    steps = [int(curve["step"][end]) for curve in long for end in (0, -1)]
+    span = max(steps) - min(steps) + 1 if steps else 0
+    return {metric.pk: _points(curves.get(metric.pk), span) for metric in metrics}
 
 
-def _points(metrics: Sequence[Metric]) -> QuerySet[MetricPoint]:
-    ids = [metric.pk for metric in metrics]
-    return MetricPoint.objects.filter(metric__in=ids, ordinal=0)
+def _one_each_step(points: Records) -> Records:
+    """The first one by time."""
+    ordered = in_order(points)
+    is_new = np.diff(ordered["step"], prepend=ordered["step"][:1] - 1) != 0
+    firsts: Records = ordered[is_new]
+    return firsts
 
 
-def _whole(metrics: Sequence[Metric]) -> dict[int, Points]:
-    curves: dict[int, Points] = {metric.pk: [] for metric in metrics}
-    if metrics:
-        rows = _points(metrics).order_by("metric", "step")
-        for metric_id, step, value in rows.values_list("metric_id", "step", "value"):
-            curves[metric_id].append([step, finite(value)])
-    return curves
-
-
-def _envelopes(metrics: Sequence[Metric]) -> dict[int, Points]:
-    if not metrics:
-        return {}
-    rows = _points(metrics)
-    ends = rows.aggregate(first=Min("step"), last=Max("step"))
-    span = (ends["last"] or 0) - (ends["first"] or 0) + 1
-    curves = Envelopes(rows, owner="metric", axis="step", span=span).curves()
-    return {metric.pk: curves.get(metric.pk, []) for metric in metrics}
+def _points(curve: Records | None, span: int) -> Points:
+    if curve is None:
+        return []
+    steps, values = curve["step"], curve["value"]
+    if len(curve) > MANY_POINTS:
+        kept = envelope(steps, values, span=span)
+        steps, values = steps[kept], values[kept]
+    return drawn(steps, values)
 
 
 def finite(value: float | None) -> float | None:

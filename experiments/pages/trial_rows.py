@@ -4,28 +4,27 @@ values come from, in words.
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict, TypeVar
 
 import numpy as np
-from django.db.models import F, Q, Value, Window
-from django.db.models.functions import Greatest, RowNumber
+from django.db.models import Window
+from django.db.models.functions import RowNumber
 from django.urls import reverse
 
 from experiments import lifecycle
 from experiments.formatting import distinct_texts, metric_text
-from experiments.models import Decision, Report, Sweep, Trial, TrialRequest
+from experiments.models import Decision, Sweep, Trial, TrialRequest
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import Origin, TrialState
-from experiments.pages.curves import Points
+from experiments.pages.curves import Points, drawn
 from experiments.pages.failures import out_of_time
 from experiments.pages.simulator.policy_words import kind_name
 from experiments.pages.trial.verdicts import chance_text
 from experiments.search.termination import Policy, make_policy
 from experiments.search.termination.evidence import without_marks
+from experiments.tracking import codec, excerpts
 from experiments.tracking.spaces import flat_configurations, search_space
 from experiments.tracking.training_time import seconds_by_trial
 from experiments.tracking.verdicts import CHANCE, REQUIRED
@@ -130,37 +129,27 @@ def trial_rows(
 def report_curves(
     trial_ids: Sequence[int], *, most: int = MAX_CURVE_POINTS, wide: bool = False
 ) -> dict[int, Points]:
-    """Primary-metric curves by trial, thinned to what a chart can show.
-
-    The database thins to between ``most`` and twice as many points.
+    """Primary-metric curves by trial, thinned to what a chart can show; if `wide`, with
+    the step and the seconds of each report.
     """
-    curves: dict[int, Points] = defaultdict(list)
-    stride = Greatest(Value(1), F("trial__reports") / Value(most))
-    rows = (
-        Report.objects.filter(trial__in=trial_ids)
-        .annotate(off=F("n") % stride)
-        .filter(Q(off=0) | Q(n=1) | Q(n=F("trial__reports")))
-        .order_by("trial", "n")
-    )
-    names = ["trial_id", "n", "value"]
-    names += ["step", "time", "trial__current_attempt__claimed_at"] if wide else []
-    for trial_id, n, value, *when in rows.values_list(*names):
-        is_finite = value is not None and abs(value) != math.inf
-        curves[trial_id].append([n, value if is_finite else None, *_placed(*when)])
-    return {pk: thinned(curve, most) for pk, curve in curves.items()}
+    trials = Trial.objects.filter(pk__in=trial_ids)
+    found = excerpts.reports(trials, excerpts.spread(most))
+    thin = {pk: each.thinned(most) for pk, each in found.items()}
+    curves = {pk: drawn(e.places + 1, e.points["value"]) for pk, e in thin.items()}
+    if wide:
+        claimed = dict(trials.values_list("pk", "current_attempt__claimed_at"))
+        for pk, curve in curves.items():
+            for point, (step, _, arrived, _) in zip(
+                curve, thin[pk].points.tolist(), strict=True
+            ):
+                point += [step, _seconds(arrived, claimed[pk])]
+    return curves
 
 
-def _placed(
-    step: int | None = None,
-    time: datetime | None = None,
-    started: datetime | None = None,
-) -> list[float | None]:
-    """Step and seconds of a report; nothing for a narrow curve."""
-    if step is None:
-        return []
-    if time is None or started is None:
-        return [step, None]
-    return [step, round(max(0.0, (time - started).total_seconds()), 1)]
+def _seconds(arrived: int, started: datetime | None) -> float | None:
+    if started is None:
+        return None
+    return round(max(0.0, (codec.moment(arrived) - started).total_seconds()), 1)
 
 
 def thinned(curve: Sequence[T], most: int = MAX_CURVE_POINTS) -> list[T]:

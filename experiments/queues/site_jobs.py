@@ -1,4 +1,4 @@
-"""Background jobs of the site itself: simulations and deletions, on their own queue.
+"""Background jobs of the site itself, such as simulations, on their own queue.
 
 A flushed queue or a killed worker only delays them: the caller ensures a job again.
 """
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 SITE_QUEUE = "@site"
 SIMULATE = "experiments.tracking.policy_simulations.simulate"
 DELETE = "experiments.sweeps.deletion.delete_requested"
+COMPACT = "experiments.tracking.compaction.compact_ended"
 MAX_WAITING, MAX_TRIES = 12, 3
 WANTED_KEY = "sweepsite:wanted:"
 QUEUE_DOWN = "The queue does not answer; this starts when it does."

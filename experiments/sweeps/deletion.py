@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum, Value
 from django.db.models.functions import Now
 
 from experiments import storage
@@ -26,8 +26,9 @@ from experiments.models import (
     CodeSnapshot,
     Decision,
     Event,
-    MetricPoint,
+    Metric,
     Report,
+    Segment,
     Sweep,
     Trial,
     User,
@@ -84,9 +85,10 @@ def running_sweeps(sweeps: QuerySet[Sweep]) -> QuerySet[Sweep]:
 def sweeps_size(sweeps: QuerySet[Sweep]) -> DeletionSize:
     ids = list(sweeps.values_list("pk", flat=True))
     trials = Trial.objects.filter(sweep__in=ids)
-    points = MetricPoint.objects.filter(metric__attempt__trial__sweep__in=ids)
+    metrics = Metric.objects.filter(attempt__trial__sweep__in=ids)
+    points = metrics.aggregate(points=Sum("count"))["points"] or 0
     size = storage.attempt_bytes(_attempt_ids(trials)) + _code_bytes(_own_code(ids))
-    return DeletionSize(len(ids), trials.count(), points.count(), size)
+    return DeletionSize(len(ids), trials.count(), points, size)
 
 
 def trial_files_size(trials: QuerySet[Trial]) -> DeletionSize:
@@ -242,7 +244,8 @@ def _delete_sweep(sweep: Sweep) -> Iterator[None]:
     failpoint("deletion.files")
     # The many rows in short transactions; the cascade does the rest.
     many: list[QuerySet[Any]] = [
-        MetricPoint.objects.filter(metric__attempt__trial__sweep=sweep.pk),
+        Segment.objects.filter(metric__attempt__trial__sweep=sweep.pk),
+        Metric.objects.filter(attempt__trial__sweep=sweep.pk),
         Report.objects.filter(sweep=sweep.pk),
         Decision.objects.filter(trial__sweep=sweep.pk),
         Artifact.objects.filter(attempt__trial__sweep=sweep.pk),

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from experiments import lifecycle
 from experiments.lifecycle.sweeps import lock_sweep
-from experiments.models import Attempt, Event, Metric, Report, Sweep, User
+from experiments.models import Attempt, Event, Metric, Sweep, User
 from experiments.search.document.definition import parse_document
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.creation import sweep_document
@@ -24,7 +24,7 @@ def refusal_of(sweep: Sweep) -> str:
     """Why the metric cannot be changed any more; empty if it can."""
     if sweep.has_ended:
         return f"The sweep {sweep} is {sweep.state}; a copy can have another metric."
-    if Report.objects.filter(sweep=sweep).exists():
+    if sweep.trials.filter(reports__gt=0).exists():
         return (
             f"Trials of {sweep} have reported {sweep.primary_metric} already; a copy"
             " can have another metric."

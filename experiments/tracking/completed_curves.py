@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from operator import attrgetter
@@ -16,10 +15,12 @@ from numpy.typing import NDArray
 
 from experiments.db.prepared import Placeholder, Select
 from experiments.lru_cache import LruCache
-from experiments.models import Report, Trial
+from experiments.models import Trial
 from experiments.models.trials import TrialState
 from experiments.search.records import Objective
+from experiments.search.simulation.recording import losses_of
 from experiments.search.termination.evidence import MAX_FINISHED, Finished
+from experiments.tracking import series
 
 T = TypeVar("T")
 Curve = NDArray[np.float64]
@@ -127,16 +128,14 @@ class StoredFinished(Finished):
 def read_curves(
     trials: Sequence[Completed], objective: Objective
 ) -> dict[Completed, Curve]:
-    """The losses of completed trials, read in one query and cached."""
+    """The losses of completed trials, read in two queries and cached."""
     if not trials:
         return {}
-    losses: dict[int, list[float]] = defaultdict(list)
-    rows = Report.objects.filter(trial__in=[trial.pk for trial in trials])
-    for trial_id, value in rows.order_by("trial", "n").values_list("trial_id", "value"):
-        losses[trial_id].append(math.inf if value is None else objective.loss(value))
+    rows = Trial.objects.filter(pk__in=[trial.pk for trial in trials])
+    found = {pk: points["value"] for pk, points in series.reported(rows)}
     curves: dict[Completed, Curve] = {}
     for trial in trials:
-        curve = np.array(losses[trial.pk])
+        curve = losses_of(found.get(trial.pk, np.empty(0)), objective)
         curve.flags.writeable = False
         curves[trial] = curve
         CURVES.put(trial, curve)

@@ -7,23 +7,26 @@ hold, without their points, and a second one the few segments that are needed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
+from django.db.models import QuerySet
 from numpy.typing import NDArray
 
-from experiments.models import Segment
+from experiments.models import Segment, Trial
 from experiments.tracking import codec
-from experiments.tracking.codec import MIN_SEGMENT, Records
-from experiments.tracking.series import Stored, read_rows, stored_rows
+from experiments.tracking.codec import MAX_SEGMENT, MIN_SEGMENT, Records
+from experiments.tracking.series import Stored, primary_series, read_rows, stored_rows
 
-# Of a longer series only some segments are read, of which there may be this many.
+# Points that are read whole. Of longer series only some segments are read.
 MAX_WHOLE = 300 * MIN_SEGMENT
 # A chart shows the extremes of so many stretches.
 STRETCHES = 150
+# And reads so many points for that, as two segments of each stretch have.
+MAX_DRAWN = 400_000
 
 
 class Cursor(NamedTuple):
@@ -31,6 +34,9 @@ class Cursor(NamedTuple):
 
     step: int
     time: int
+
+
+FIRST = Cursor(-(2**63), -(2**63))
 
 
 class Summary(NamedTuple):
@@ -52,30 +58,72 @@ class Excerpt:
     places: NDArray[np.int64]
     points: Records
 
+    def thinned(self, most: int) -> Excerpt:
+        """At most this many points: evenly spread, with both ends."""
+        kept = _spread(len(self.places), most)
+        return Excerpt(self.places[kept], self.points[kept])
 
-Choice = Callable[[Sequence[Summary]], Iterable[Summary]]
+    def before(self, place: int) -> Excerpt:
+        kept = self.places < place
+        return Excerpt(self.places[kept], self.points[kept])
+
+
+# Of a metric, by id, all segments in their order.
+Choice = Callable[[int, Sequence[Summary]], Iterable[Summary]]
 
 
 def excerpts(metrics: Iterable[int], choose: Choice) -> dict[int, Excerpt]:
     """By metric, its points; of a very long one those of the segments that `choose`
     picks, and the newest. At most four queries."""
-    rows = stored_rows(metrics)
-    short = [row for row in rows if row.count <= MAX_WHOLE]
+    return _excerpts(stored_rows(metrics), choose)
+
+
+def reports(trials: QuerySet[Trial], choose: Choice) -> dict[int, Excerpt]:
+    """By trial, such a part of its reports; without trials that have none."""
+    rows = primary_series(trials)
+    found = _excerpts([row.stored for row in rows], choose)
+    return {row.trial: found[row.stored.pk].before(row.reports) for row in rows}
+
+
+def _excerpts(rows: Sequence[Stored], choose: Choice) -> dict[int, Excerpt]:
+    most = max(MAX_SEGMENT, MAX_WHOLE // max(1, len(rows)))
+    short = [row for row in rows if row.count <= most]
     found = {pk: _whole(points) for pk, points in read_rows(short).items()}
-    long = [row for row in rows if row.count > MAX_WHOLE]
+    long = [row for row in rows if row.count > most]
     return found | (_chosen(long, choose) if long else {})
 
 
 def page(metric: int, *, after: Cursor | None = None, limit: int) -> Records:
     """Points by step and time, from the one after the cursor."""
-    least = Cursor(-(2**63), -(2**63)) if after is None else after
-    found = excerpts([metric], lambda known: _page(known, least, limit))
-    points = codec.in_order(found[metric].points) if found else codec.empty()
-    if after is not None:
-        steps, times = points["step"], points["time"]
-        same = (steps == least.step) & (times > least.time)
-        points = points[(steps > least.step) | same]
-    return points[:limit]
+    return pages({metric: after}, limit=limit).get(metric, codec.empty())
+
+
+def pages(
+    metrics: Mapping[int, Cursor | None], *, limit: int, most: int | None = None
+) -> dict[int, Records]:
+    """Such a page of each metric, by id; with `most`, of so many points of it."""
+
+    def choose(pk: int, known: Sequence[Summary]) -> Iterable[Summary]:
+        if most is not None:
+            return spread(most)(pk, known)
+        return _page(known, metrics[pk] or FIRST, limit)
+
+    found: dict[int, Records] = {}
+    for pk, each in excerpts(metrics, choose).items():
+        points = codec.in_order(each.points)
+        if most is not None:
+            points = points[_spread(len(points), most)]
+        found[pk] = _after(points, metrics[pk])[:limit]
+    return found
+
+
+def _after(points: Records, cursor: Cursor | None) -> Records:
+    if cursor is None:
+        return points
+    steps, times = points["step"], points["time"]
+    kept = (steps > cursor.step) | (steps == cursor.step) & (times > cursor.time)
+    rest: Records = points[kept]
+    return rest
 
 
 def _page(known: Sequence[Summary], after: Cursor, limit: int) -> Iterable[Summary]:
@@ -95,17 +143,25 @@ def _page(known: Sequence[Summary], after: Cursor, limit: int) -> Iterable[Summa
 def spread(places: int) -> Choice:
     """The segments with this many places, evenly spread, and both ends."""
 
-    def choose(known: Sequence[Summary]) -> Iterable[Summary]:
-        kept = np.linspace(0, len(known) - 1, min(places, len(known)))
-        return [known[index] for index in np.unique(kept.round().astype(int))]
+    def choose(_: int, known: Sequence[Summary]) -> Iterable[Summary]:
+        return [known[index] for index in _spread(len(known), places).tolist()]
 
     return choose
 
 
-def telling(known: Sequence[Summary]) -> Iterable[Summary]:
+def _spread(count: int, most: int) -> NDArray[np.int64]:
+    """At most this many of so many indexes."""
+    if count <= most:
+        return np.arange(count)
+    return np.linspace(0, count - 1, most).round().astype(np.int64)
+
+
+def telling(_: int, known: Sequence[Summary]) -> Iterable[Summary]:
     """The segments with the lowest and the highest value of each stretch of the series,
     and both ends of it."""
-    edges = np.linspace(0, len(known), min(STRETCHES, len(known)) + 1).round()
+    points = sum(each.count for each in known) / len(known)
+    count = min(STRETCHES, len(known), max(10, int(MAX_DRAWN / points / 2)))
+    edges = np.linspace(0, len(known), count + 1).round()
     chosen = {known[0].pk: known[0], known[-1].pk: known[-1]}
     for start, stop in zip(edges[:-1].astype(int), edges[1:].astype(int), strict=True):
         for each in _extremes(known[start:stop]):
@@ -126,7 +182,9 @@ def _whole(points: Records) -> Excerpt:
 def _chosen(rows: Sequence[Stored], choose: Choice) -> dict[int, Excerpt]:
     known = _summaries(rows)
     chosen = {
-        row.pk: [each.pk for each in choose(known[row.pk])] if known[row.pk] else []
+        row.pk: [each.pk for each in choose(row.pk, known[row.pk])]
+        if known[row.pk]
+        else []
         for row in rows
     }
     pks = [pk for some in chosen.values() for pk in some]
@@ -135,7 +193,7 @@ def _chosen(rows: Sequence[Stored], choose: Choice) -> dict[int, Excerpt]:
     for metric, first, data in loaded.values_list("metric", "first", "data"):
         parts[metric].append((first, codec.decode(data)))
     # Segments may be put together between the queries.
-    changed = [row for row in rows if len(parts[row.pk]) < len(chosen[row.pk])]
+    changed = [row for row in rows if len(parts[row.pk]) < len(chosen.get(row.pk, ()))]
     found = {row.pk: _excerpt(row, parts[row.pk]) for row in rows}
     return found | {pk: _whole(points) for pk, points in read_rows(changed).items()}
 

@@ -15,16 +15,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import reduce
-from itertools import groupby
-from operator import itemgetter, or_
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db.models import Count, Q, Sum, TextField
 from django.db.models.functions import Cast
 
 from experiments.lru_cache import LruCache
-from experiments.models import Report, Sweep, Trial
+from experiments.models import Sweep, Trial
 from experiments.models.trials import TRIAL_LIVE, TrialQuerySet
 from experiments.search.document.definition import parse_document
 from experiments.search.forecasts import (
@@ -37,9 +35,13 @@ from experiments.search.forecasts import (
     later_half,
 )
 from experiments.search.history import CUT_SHORT, History
+from experiments.search.records import Objective
 from experiments.search.samplers import Sampler, Suggestion, make_sampler
 from experiments.search.samplers.grid import Untried
+from experiments.search.simulation.recording import losses_of
 from experiments.search.space.changes import known_params
+from experiments.tracking import series
+from experiments.tracking.codec import Records
 from experiments.tracking.completed_curves import StoredFinished
 from experiments.tracking.spaces import untried
 
@@ -47,7 +49,7 @@ from experiments.tracking.spaces import untried
 OVERLAP = timedelta(seconds=2)
 # Sweeps that one process caches.
 MAX_KEPT = 16
-# Trials, and conditions, in one query: SQLite limits both.
+# Trials in one query: SQLite limits them.
 BATCH = 200
 # A trial may change between the two queries, but rarely twice.
 ATTEMPTS = 3
@@ -156,7 +158,7 @@ class Forecasts:
     def _read_cuts(self, rows: Mapping[int, HistoryRow]) -> None:
         """Read the losses of these trials, by id, now and at half of their reports."""
         halves = {pk: later_half(row.reports) for pk, row in rows.items()}
-        before = _best_losses(halves)
+        before = _best_losses(halves, self._objective)
         for pk, row in rows.items():
             loss = before.get(pk, math.inf)
             self._cuts[row.number] = Cut(row.reports, self._best(row), loss)
@@ -278,16 +280,16 @@ class TrialHistory:
         return {state: (count, int(total)) for state, count, total in tallies}
 
 
-def _best_losses(reports: Mapping[int, int]) -> dict[int, float]:
+def _best_losses(reports: Mapping[int, int], objective: Objective) -> dict[int, float]:
     """The best loss of each trial, by id, up to the given report; in batches."""
     found: dict[int, float] = {}
     by_report = sorted(reports.items(), key=itemgetter(1))
     for start in range(0, len(by_report), BATCH):
-        part = groupby(by_report[start : start + BATCH], key=itemgetter(1))
-        # Each trial with its own report: two IN conditions would match their product.
-        there = (Q(n=n, trial__in=[pk for pk, _ in some]) for n, some in part)
-        rows = Report.objects.filter(reduce(or_, there)).order_by()
-        found.update(rows.values_list("trial_id", "best_loss"))
+        part = dict(by_report[start : start + BATCH])
+        for pk, points in _reported(part, stop=max(part.values())):
+            losses = losses_of(points["value"][: part[pk]], objective)
+            if len(losses) == part[pk]:
+                found[pk] = float(losses.min(initial=math.inf))
     return found
 
 
@@ -297,10 +299,14 @@ def _beginnings(pks: Collection[int]) -> dict[int, Beginning]:
     asked = sorted(pks)
     for start in range(0, len(asked), BATCH):
         part = asked[start : start + BATCH]
-        rows = Report.objects.filter(n__lte=MIN_EQUAL, trial__in=part).order_by("n")
-        for pk, value in rows.values_list("trial_id", "value"):
-            reports[pk].append(value)
+        for pk, points in _reported(part, stop=MIN_EQUAL):
+            values = points["value"].tolist()
+            reports[pk] = [None if math.isnan(value) else value for value in values]
     return {pk: beginning_of(values) for pk, values in reports.items()}
+
+
+def _reported(pks: Iterable[int], stop: int) -> Iterator[tuple[int, Records]]:
+    return series.reported(Trial.objects.filter(pk__in=list(pks)), stop=stop)
 
 
 def _read(trials: TrialQuerySet) -> Iterable[tuple[Any, ...]]:

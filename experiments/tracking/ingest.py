@@ -12,21 +12,21 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 
+import numpy as np
 from django.db import transaction
 from django.db.models import Count, F, Min, Q
 
 from experiments import lifecycle
 from experiments.db.clock import database_now
-from experiments.db.prepared import Insert, Placeholder, SelectObject, Update
+from experiments.db.prepared import Placeholder, SelectObject
 from experiments.lifecycle import PAUSE_MESSAGE
 from experiments.models import (
     Attempt,
     Decision,
     Metric,
-    MetricPoint,
     Report,
+    Segment,
     Trial,
     ranks,
 )
@@ -39,6 +39,7 @@ from experiments.models.missing import (
 )
 from experiments.models.trials import AttemptState
 from experiments.runner.failpoints import failpoint
+from experiments.tracking import codec, series
 from experiments.tracking.judging import judge
 from experiments.tracking.reports import STANDING, number_reports, stored
 
@@ -50,7 +51,10 @@ TOO_MANY_NAMES = (
 )
 # An attempt takes over this many points of the one that it resumes.
 MAX_CARRIED = 100_000
-STATISTICS = ("count", "last_step", "last_value", "low", "high")
+STATISTICS = (
+    *("count", "last_step", "last_time", "last_value"),
+    *("low", "high", "tail"),
+)
 
 # Programs may log to a single run after its end; it has no pool.
 TAKES_POINTS = Q(state=AttemptState.RUNNING) | Q(pool=None)
@@ -76,11 +80,6 @@ METRIC = SelectObject(
     ),
     Metric,
     *("attempt", "name", *STATISTICS),
-)
-NEW_POINT = Insert(MetricPoint, "metric", "step", "ordinal", "value", "time")
-NEW_STATISTICS = Update(
-    lambda: Metric.objects.filter(pk=Placeholder("pk")),
-    **{name: Placeholder(name) for name in STATISTICS},
 )
 
 
@@ -133,6 +132,7 @@ def record(
         trial = _trial(attempt)
         reported, fresh = _split_collected(attempt, points) if collected else ((), ())
         sent = [point for point in points if point.name not in reported]
+        before = _points_before(trial, attempt, sent, refused)
         new = _store(trial, attempt, sent, refused)
         if fresh:
             attempt.metrics.filter(name__in=fresh).update(collected=True)
@@ -141,7 +141,6 @@ def record(
             name = trial.sweep.primary_metric
             own = [point for point in new if point.name == name]
             # Points that the attempt takes over are judged already, but not ranked.
-            before = _points_before(trial, attempt, own, refused)
             carried = number_reports(trial, [(p.step, p.value) for p in before])
             if carried:
                 _take_over_verdicts(attempt, carried)
@@ -185,27 +184,32 @@ def _trial(attempt: Attempt) -> Trial:
 
 
 def _points_before(
-    trial: Trial, attempt: Attempt, own: Sequence[Point], refused: list[RefusedPoint]
+    trial: Trial,
+    attempt: Attempt,
+    sent: Sequence[Point],
+    refused: list[RefusedPoint],
 ) -> list[Point]:
     """Take over the points that the resumed attempt reported before this one's first
     step; returns those of the primary metric.
 
     So the curve is whole, and its reports are compared with the same ones of others.
     """
-    if not own or trial.reports or attempt.resumed_from is None:
+    if trial.sweep is None or trial.reports or attempt.resumed_from is None:
         return []
-    rows = MetricPoint.objects.filter(
-        metric__attempt__trial=trial.pk,
-        metric__attempt__n=attempt.resumed_from,
-        step__lt=min(point.step for point in own),
-    )
-    columns = rows.order_by("pk").values_list("metric__name", "step", "value", "time")
+    primary = trial.sweep.primary_metric
+    steps = [point.step for point in sent if point.name == primary]
+    if not steps:
+        return []
+    before = attempt.trial.attempts.get(n=attempt.resumed_from)
+    names = dict(before.metrics.values_list("pk", "name"))
     points = [
-        Point(name, step, math.nan if value is None else value, time)
-        for name, step, value, time in columns[:MAX_CARRIED]
+        (arrived, Point(names[pk], step, value, codec.moment(time)))
+        for pk, found in series.read(names).items()
+        for step, time, arrived, value in found[found["step"] < min(steps)].tolist()
     ]
-    carried = _store(trial, attempt, points, refused)
-    return [point for point in carried if point.name == own[0].name]
+    points.sort(key=lambda pair: pair[0])
+    carried = _store(trial, attempt, [p for _, p in points[:MAX_CARRIED]], refused)
+    return [point for point in carried if point.name == primary]
 
 
 def _take_over_verdicts(attempt: Attempt, carried: Sequence[Report]) -> None:
@@ -232,9 +236,9 @@ def count_reported(attempt: Attempt) -> None:
     if trial.sweep is None:
         return
     name = trial.sweep.primary_metric
-    rows = MetricPoint.objects.filter(metric__attempt=attempt, metric__name=name)
-    values = rows.order_by("pk").values_list("step", "value")
-    points = [(step, math.nan if v is None else v) for step, v in values]
+    metric = attempt.metrics.get(name=name)
+    found = series.read([metric.pk])[metric.pk]
+    points = [(step, value) for step, _, _, value in found.tolist()]
     ranks.count_in(trial.sweep.pk, number_reports(trial, points))
 
 
@@ -270,7 +274,7 @@ def _store(
     sent: Sequence[Point],
     refused: list[RefusedPoint],
 ) -> list[Point]:
-    """Insert the points that are new, and return them. Those of names beyond the limit
+    """Append the points that are new, and return them. Those of names beyond the limit
     are added to `refused`.
 
     The same step and time is a repetition; another time at the same step is a further
@@ -280,32 +284,22 @@ def _store(
     metrics = _metrics(attempt, dict.fromkeys(p.name for p in sent), primary)
     points = [point for point in sent if point.name in metrics]
     refused += (_beyond_limit(point) for point in sent if point.name not in metrics)
-    known = _known_times(metrics, points)
-    # Reading the clock is a query, and most scripts send the time.
-    now = cache(database_now)
+    known = _known(metrics, points)
+    arrived = codec.microseconds(database_now()) if points else 0
     new: list[Point] = []
-    rows: list[MetricPoint] = []
+    rows: dict[str, list[tuple[int, int, int, float]]] = defaultdict(list)
     for point in points:
-        metric = metrics[point.name]
-        times = known[metric.pk, point.step]
-        if times and (point.time is None or point.time in times):
+        time = None if point.time is None else codec.microseconds(point.time)
+        if (point.step, time) in known[point.name]:
             continue
-        row = MetricPoint(
-            metric=metric,
-            step=point.step,
-            ordinal=len(times),
-            value=stored(point.value),
-            time=point.time or now(),
-        )
-        times.append(row.time)
-        rows.append(row)
+        own = arrived if time is None else time
+        known[point.name] |= {(point.step, own), (point.step, None)}
+        rows[point.name].append((point.step, own, arrived, point.value))
+        arrived += 1
         new.append(point)
-    # By far the most frequent case, and a statement for many rows takes longer.
-    if len(rows) == 1:
-        NEW_POINT.run(rows[0])
-    else:
-        MetricPoint.objects.bulk_create(rows)
-    _summarize(metrics, new)
+    for name, some in rows.items():
+        _append(metrics[name], np.array(some, codec.RECORD))
+    Metric.objects.bulk_update([metrics[name] for name in rows], STATISTICS)
     return new
 
 
@@ -349,27 +343,27 @@ def _allowed(attempt: Attempt, names: Iterable[str], primary: str) -> Iterator[s
 
 def _found_metrics(attempt: Attempt, names: Collection[str]) -> Iterable[Metric]:
     if len(names) != 1:
-        return attempt.metrics.filter(name__in=names)
+        return attempt.metrics.defer(None).filter(name__in=names)
     (name,) = names
     metric = METRIC.first(attempt=attempt.pk, name=name)
     return [] if metric is None else [metric]
 
 
-def _known_times(
+def _known(
     metrics: dict[str, Metric], points: Sequence[Point]
-) -> dict[tuple[int, int], list[datetime]]:
-    """The times of stored points, by metric and step. Steps after a metric's last one
-    need no query."""
-    seen = [point for point in points if _may_be_known(metrics[point.name], point)]
-    known: dict[tuple[int, int], list[datetime]] = defaultdict(list)
-    if not seen:
-        return known
-    rows = MetricPoint.objects.filter(
-        metric__in={metrics[point.name].pk for point in seen},
-        step__in={point.step for point in seen},
-    )
-    for metric_id, step, time in rows.values_list("metric_id", "step", "time"):
-        known[metric_id, step].append(time)
+) -> dict[str, set[tuple[int, int | None]]]:
+    """The steps and times of stored points, by metric; also each step with None. Steps
+    after a metric's last one need no query."""
+    seen = {
+        metrics[point.name].pk: point.name
+        for point in points
+        if _may_be_known(metrics[point.name], point)
+    }
+    known: dict[str, set[tuple[int, int | None]]] = defaultdict(set)
+    for pk, found in series.read(seen).items() if seen else ():
+        steps = found["step"].tolist()
+        known[seen[pk]].update(zip(steps, found["time"].tolist(), strict=True))
+        known[seen[pk]].update((step, None) for step in steps)
     return known
 
 
@@ -377,24 +371,29 @@ def _may_be_known(metric: Metric, point: Point) -> bool:
     return metric.last_step is not None and point.step <= metric.last_step
 
 
-def _summarize(metrics: dict[str, Metric], points: Iterable[Point]) -> None:
-    changed: dict[str, Metric] = {}
-    for point in points:
-        metric = changed.setdefault(point.name, metrics[point.name])
-        _count_in(metric, point)
-    if len(changed) != 1:
-        Metric.objects.bulk_update(changed.values(), STATISTICS)
-        return
-    (only,) = changed.values()
-    NEW_STATISTICS.run(pk=only.pk, **{name: getattr(only, name) for name in STATISTICS})
+def _append(metric: Metric, points: codec.Records) -> None:
+    """Add points to the metric's tail, which becomes a segment once it is long."""
+    tail = np.concatenate([codec.from_tail(metric.tail), points])
+    first = metric.count + len(points) - len(tail)
+    if len(tail) >= codec.MIN_SEGMENT:
+        rows = codec.cut(tail, first)
+        Segment.objects.bulk_create(
+            Segment(metric=metric, **row._asdict()) for row in rows
+        )
+        tail = codec.empty()
+    metric.tail = tail.tobytes()
+    for step, time, _, value in points.tolist():
+        _count_in(metric, step, time, value)
 
 
-def _count_in(metric: Metric, point: Point) -> None:
+def _count_in(metric: Metric, step: int, time: int, value: float) -> None:
     """Add a point to the metric's statistics."""
     metric.count += 1
-    if metric.last_step is None or point.step >= metric.last_step:
-        metric.last_step, metric.last_value = point.step, stored(point.value)
-    if math.isfinite(point.value):
+    last = (metric.last_step, metric.last_time)
+    if None in last or (step, time) >= last:
+        metric.last_step, metric.last_time = step, time
+        metric.last_value = stored(value)
+    if math.isfinite(value):
         low, high = metric.low, metric.high
-        metric.low = point.value if low is None else min(low, point.value)
-        metric.high = point.value if high is None else max(high, point.value)
+        metric.low = value if low is None else min(low, value)
+        metric.high = value if high is None else max(high, value)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from django.db import connection
 from django.db.models import Count, F, Max, Sum
 from django.db.models.functions import Coalesce
 from numpy.typing import NDArray
 
 from experiments.db.clock import Epoch
 from experiments.lru_cache import LruCache
-from experiments.models import Decision, Report, Sweep, Trial
+from experiments.models import Decision, Sweep, Trial
 from experiments.search.history import CODES
 from experiments.search.simulation import Recording
 from experiments.search.simulation.recording import losses_of
+from experiments.tracking import series
 from experiments.tracking.training_time import earlier, trained
 
-CHUNK = 20_000
 # A million reports are about 40 MB.
 MAX_KEPT = 4
 MAX_REPORTS_KEPT = 4_000_000
@@ -66,15 +65,17 @@ def load_recording(
     It calls `progress` now and then with the number of reports read; that may raise.
     """
     ids, numbers, columns = _columns(sweep)
-    chunks = [np.empty((0, 4))]
-    for chunk in _chunks(sweep):
-        chunks.append(chunk)
-        progress(len(chunks) * CHUNK)
+    chunks, read = [np.empty((0, 3))], 0
+    for pk, points in series.reported(_trials(sweep)):
+        trial = np.full(len(points), pk)
+        chunks.append(np.stack((trial, points["value"], points["arrived"] / 1e6), 1))
+        read += len(points)
+        progress(read)
     reports = np.concatenate(chunks)
-    reports = reports[np.argsort(reports[:, 0], kind="stable")]
-    places, known = _places(ids, reports[:, 1])
+    reports = reports[np.argsort(reports[:, 2], kind="stable")]
+    places, known = _places(ids, reports[:, 0])
     reports, places = reports[known], places[known]
-    times = reports[:, 3].copy()
+    times = reports[:, 2].copy()
     return Recording(
         numbers=numbers,
         states=columns[:, 0].astype(np.int8),
@@ -84,7 +85,7 @@ def load_recording(
         stopped_after=_stopped_after(sweep, ids),
         exempt=_exempt(sweep, ids),
         trials=places,
-        losses=losses_of(reports[:, 2], sweep.objective),
+        losses=losses_of(reports[:, 1], sweep.objective),
         times=times,
         without_reports=_without_reports(sweep),
     )
@@ -125,19 +126,6 @@ def _columns(
     # The time of earlier attempts counts as if the last one had begun sooner.
     columns = np.stack((state, claimed - before, ended, seconds + before), axis=1)
     return ids, numbers, columns
-
-
-def _chunks(sweep: Sweep) -> Iterator[NDArray[np.float64]]:
-    """Id, trial, value and time of every report; NaN for a missing value.
-
-    Read from the driver: through the ORM a million rows take three times as long.
-    """
-    names = ("pk", "trial_id", "value", Epoch("time"))
-    query = Report.objects.filter(sweep=sweep).order_by().values_list(*names).query
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(*query.sql_with_params())
-        while rows := cursor.fetchmany(CHUNK):
-            yield np.array(rows, float)
 
 
 def _places(

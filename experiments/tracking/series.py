@@ -8,8 +8,8 @@ neither, and the metric's count tells which those are.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from django.db.models import F, QuerySet
@@ -20,6 +20,10 @@ from experiments.tracking.codec import MAX_SEGMENT, Records
 
 # Metrics in one query; some databases limit the values of IN.
 BATCH = 500
+# Points of a few series that are in memory at once, of 32 bytes each.
+MAX_POINTS = 1_000_000
+
+T = TypeVar("T")
 
 
 class Stored(NamedTuple):
@@ -36,6 +40,14 @@ class Stored(NamedTuple):
     @property
     def in_segments(self) -> int:
         return self.count - len(self.newest)
+
+
+class PrimarySeries(NamedTuple):
+    """A trial with the series of its primary metric; the first points are reports."""
+
+    trial: int
+    reports: int
+    stored: Stored
 
 
 def read(
@@ -63,27 +75,42 @@ def reported(
     """(Trial's id, its reports): the n-th report is the n-th point of the primary
     metric that arrived in the current attempt. Trials without any are left out.
 
-    By id; two queries for a few hundred trials.
+    By id; two queries for a few hundred trials, more if they have very many.
     """
-    last = 0
-    rows = _primary(trials).filter(reports__gt=start).order_by("pk")
-    while batch := list(rows.filter(pk__gt=last)[:BATCH]):
-        last = batch[-1][0]
-        # After a lost attempt its points are still there, but no longer count.
-        stops = {pk: _least(reports, stop) for _, reports, pk, *_ in batch}
-        known = _read([Stored(*row[2:]) for row in batch], start, stops)
-        yield from ((trial, known[metric]) for trial, _, metric, *_ in batch)
+    last: int | None = 0
+    rows = trials.filter(reports__gt=start).order_by("pk")
+    while last is not None:
+        batch = primary_series(rows.filter(pk__gt=last), most=BATCH)
+        last = batch[-1].trial if len(batch) == BATCH else None
+        for part in in_parts(batch, lambda row: _least(row.reports, stop) - start):
+            # After a lost attempt its points are still there, but no longer count.
+            stops = {row.stored.pk: _least(row.reports, stop) for row in part}
+            known = _read([row.stored for row in part], start, stops)
+            yield from ((row.trial, known[row.stored.pk]) for row in part)
 
 
-def primary_metrics(trials: QuerySet[Trial]) -> dict[int, int]:
-    """The ids of the series of their reports, by trial."""
-    return {trial: metric for trial, _, metric, *_ in _primary(trials)}
+def in_parts(rows: Sequence[T], points: Callable[[T], int]) -> Iterator[list[T]]:
+    """As many rows at once as memory is to hold the points of."""
+    part: list[T] = []
+    total = 0
+    for row in rows:
+        if part and total + points(row) > MAX_POINTS:
+            yield part
+            part, total = [], 0
+        part.append(row)
+        total += points(row)
+    if part:
+        yield part
 
 
-def _primary(trials: QuerySet[Trial]) -> QuerySet[Trial, tuple[Any, ...]]:
+def primary_series(
+    trials: QuerySet[Trial], *, most: int | None = None
+) -> list[PrimarySeries]:
+    """The series of their reports, in the order of the trials."""
     named = trials.filter(current_attempt__metrics__name=F("sweep__primary_metric"))
     columns = (f"current_attempt__metrics__{name}" for name in Stored._fields)
-    return named.order_by().values_list("pk", "reports", *columns)
+    rows = named.values_list("pk", "reports", *columns)[:most]
+    return [PrimarySeries(pk, count, Stored(*row)) for pk, count, *row in rows]
 
 
 def _least(count: int, other: int | None) -> int:

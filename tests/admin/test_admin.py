@@ -18,7 +18,7 @@ from experiments.models import (
     Attempt,
     Decision,
     Event,
-    MetricPoint,
+    Metric,
     Sweep,
     Trial,
     User,
@@ -28,7 +28,7 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 
-READ_ONLY = (Attempt, Artifact, Decision, Event, MetricPoint, Sweep, Trial)
+READ_ONLY = (Attempt, Artifact, Decision, Event, Metric, Sweep, Trial)
 OURS = [model for model in admin.site._registry if model.__module__.startswith("exp")]
 
 
@@ -75,7 +75,7 @@ def queries(client: Client, url: str) -> int:
 
 def test_every_table_has_a_list(root: Client) -> None:
     fill(1)
-    assert len(OURS) == 20
+    assert len(OURS) == 19
     for model in OURS:
         assert root.get(changelist(model)).status_code == 200, model
 
@@ -207,7 +207,7 @@ def test_files_of_a_trial_go_and_its_numbers_stay(
     assert trial.files_deleted_at is not None
     assert storage.read_log(attempt.pk) == b""
     assert not Artifact.objects.exists()
-    assert MetricPoint.objects.count() == 2
+    assert factories.point_count() == 2
     assert Event.objects.filter(trial=trial, verb="trial files deleted").count() == 1
 
 

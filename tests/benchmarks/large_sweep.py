@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 from experiments.models import (
     Attempt,
     Metric,
-    MetricPoint,
     RankBlock,
     Report,
+    Segment,
     Sweep,
     Trial,
     ranks,
 )
 from experiments.tokens import Token, new_token
+from experiments.tracking import codec
+from experiments.tracking.codec import MAX_SEGMENT, MIN_SEGMENT, SegmentRow
 from tests import factories
 
 Floats = NDArray[np.float64]
@@ -61,7 +63,7 @@ def large_sweep(trials: int, reports: int, *, live: int, seed: int = 0) -> Large
     rows = make_trials(made, lengths, values, tokens)
     with without(PLAIN_INDEXES), transaction.atomic():
         insert(Report, REPORT_COLUMNS, report_rows(made, rows, values))
-        insert(MetricPoint, POINT_COLUMNS, point_rows(make_metrics(rows), rows, values))
+        make_series(rows, values)
     _count(made, lengths, values)
     analyze()
     running = [LiveTrial(trial, tokens[trial.number]) for trial in rows[trials:]]
@@ -122,8 +124,9 @@ def _attempt(trial: Trial, token: Token | None) -> Attempt:
     )
 
 
-def make_metrics(rows: Iterable[Trial]) -> list[Metric]:
-    return Metric.objects.bulk_create(
+def make_series(rows: Sequence[Trial], values: Floats) -> None:
+    """Their points: in small segments of those that run, in large ones of others."""
+    metrics = Metric.objects.bulk_create(
         (
             Metric(
                 attempt_id=trial.current_attempt_id or 0,
@@ -135,13 +138,35 @@ def make_metrics(rows: Iterable[Trial]) -> list[Metric]:
         ),
         batch_size=1_000,
     )
+    series = zip(metrics, rows, values, strict=True)
+    Segment.objects.bulk_create(
+        (
+            Segment(metric=metric, **row._asdict())
+            for metric, trial, curve in series
+            for row in _cuts(trial, curve)
+        ),
+        batch_size=500,
+    )
+
+
+def _cuts(trial: Trial, values: Floats) -> Iterator[SegmentRow]:
+    """A report each tenth of a second, on a clock and a way of varying length."""
+    random, count = np.random.default_rng(trial.number), trial.reports
+    points = np.empty(count, codec.RECORD)
+    points["step"] = np.arange(count)
+    points["value"] = values[:count]
+    start = codec.microseconds(timezone.now()) - 100_000 * count
+    points["time"] = start + np.cumsum(random.integers(90_000, 110_000, count))
+    points["arrived"] = points["time"] + random.integers(1_000, 5_000, count)
+    size = MIN_SEGMENT if trial.state == "running" else MAX_SEGMENT
+    for first in range(0, count, size):
+        yield from codec.cut(points[first : first + size], first)
 
 
 REPORT_COLUMNS = (
     *("sweep_id", "trial_id", "number", "n", "step", "value"),
     *("best_loss", "mean_loss", "finite", "time"),
 )
-POINT_COLUMNS = ("metric_id", "step", "ordinal", "value", "time")
 
 
 def report_rows(
@@ -154,15 +179,6 @@ def report_rows(
         for n, (value, best, mean) in enumerate(losses, 1):
             head = (sweep.pk, trial.pk, trial.number, n, n - 1, value)
             yield (*head, best, mean, n, now)
-
-
-def point_rows(
-    metrics: Sequence[Metric], rows: Sequence[Trial], values: Floats
-) -> Iterator[tuple[Any, ...]]:
-    now = timezone.now()
-    for metric, trial, curve in zip(metrics, rows, values, strict=True):
-        for step, value in enumerate(curve[: trial.reports].tolist()):
-            yield metric.pk, step, 0, value, now
 
 
 def _losses(curves: Floats) -> tuple[Floats, Floats]:

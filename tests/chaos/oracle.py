@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tests.chaos.installation import Installation
+from tests.chaos.series import stored_series
 from tests.chaos.witnesses import Run, runs
 
 ENDS = {"completed", "terminated", "cancelled", "failed"}
@@ -107,11 +108,9 @@ class Oracle:
     def points_once(self) -> list[str]:
         """I3: what a completed trial's process wrote down is there, once each."""
         stored: dict[int, Counter[int]] = defaultdict(Counter)
-        for attempt, step in self.site.database.rows(
-            "SELECT m.attempt_id, p.step FROM experiments_metricpoint p"
-            " JOIN experiments_metric m ON m.id = p.metric_id WHERE m.name = 'accuracy'"
-        ):
-            stored[attempt][step] += 1
+        for series in stored_series(self.site.database.rows):
+            if series.name == "accuracy":
+                stored[series.attempt].update(series.steps)
         witnessed = {run.attempt: run.steps for run in self._runs()}
         found = []
         for trial in self.trials:

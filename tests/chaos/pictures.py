@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from tests.chaos.series import stored_series
+
 # Of SQLite's file formats: sizes, and where the index to the log keeps what.
 LOG_HEADER, FRAME_HEADER, SECTOR = 32, 24, 512
 VALID_FRAMES, BROUGHT_OVER = 16, 128
@@ -92,7 +94,7 @@ class Held:
 
     damage: list[str]
     events: list[int]
-    points: list[int]
+    points: dict[tuple[int, str], list[int]]
     notes: int
     half_done: int
 
@@ -108,7 +110,10 @@ class Held:
                 damage=[str(row[0]) for row in found if row[0] != "ok"]
                 + [str(row) for row in database.execute("PRAGMA foreign_key_check")],
                 events=column("SELECT id FROM experiments_event ORDER BY id"),
-                points=column("SELECT id FROM experiments_metricpoint ORDER BY id"),
+                points={
+                    (series.attempt, series.name): series.steps
+                    for series in stored_series(database.execute)
+                },
                 notes=int(
                     column("SELECT MAX(notes + 0) FROM experiments_sweep")[0] or 0
                 ),
@@ -118,10 +123,11 @@ class Held:
     def problems(self, *, whole: Held) -> list[str]:
         """Damage, and where this is not the state after one of the commits."""
         found = list(self.damage)
-        for name in ("events", "points"):
-            mine, all_of_them = getattr(self, name), getattr(whole, name)
-            if mine != all_of_them[: len(mine)]:
-                found.append(f"{name} are no beginning of those that were there")
+        if self.events != whole.events[: len(self.events)]:
+            found.append("events are no beginning of those that were there")
+        for key, steps in self.points.items():
+            if steps != whole.points.get(key, [])[: len(steps)]:
+                found.append(f"points of {key} are no beginning of those there were")
         if self.half_done:
             found.append(f"{self.half_done} trials have half a report")
         return found
@@ -129,6 +135,9 @@ class Held:
 
 # A report raises its trial's count in the same transaction.
 HALF_DONE = """
-SELECT COUNT(*) FROM experiments_trial t WHERE t.reports != (
-    SELECT COUNT(*) FROM experiments_report r WHERE r.trial_id = t.id)
+SELECT COUNT(*) FROM experiments_trial t
+JOIN experiments_sweep s ON s.id = t.sweep_id
+JOIN experiments_attempt a ON a.id = t.current_attempt_id
+LEFT JOIN experiments_metric m ON m.attempt_id = a.id AND m.name = s.primary_metric
+WHERE a.state != 'lost' AND t.reports != COALESCE(m.count, 0)
 """

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.chaos.case import TRAIN, Case
 from tests.chaos.databases import Postgres
 from tests.chaos.installation import Installation
+from tests.chaos.series import stored_series
 from tests.chaos.witnesses import runs
 from tests.processes.running_site import call
 
@@ -154,12 +155,11 @@ def _attempts(site: Installation, state: str) -> set[int]:
 
 def _missing(site: Installation, acked: dict[int, list[int]]) -> list[str]:
     """Points that were answered before the backup began and are not in it."""
-    stored = set(
-        site.database.rows(
-            "SELECT m.attempt_id, p.step FROM experiments_metricpoint p"
-            " JOIN experiments_metric m ON m.id = p.metric_id"
-        )
-    )
+    stored = {
+        (series.attempt, step)
+        for series in stored_series(site.database.rows)
+        for step in series.steps
+    }
     return [
         f"step {step} of attempt {attempt} is not in the backup"
         for attempt, steps in acked.items()

@@ -17,7 +17,7 @@ from experiments.db.prepared import Insert, Placeholder, Select, SelectObject, U
 from experiments.models import (
     Attempt,
     Decision,
-    MetricPoint,
+    Event,
     Report,
     Sweep,
     Team,
@@ -193,11 +193,11 @@ class TestInsert:
         assert abs((stored.created_at - timezone.now()).total_seconds()) < 3_600
 
     def test_a_time_is_kept_to_the_microsecond(self, sweep: Sweep) -> None:
-        factories.reported_trial(sweep, [0.5])
-        point = MetricPoint.objects.get()
-        point.step, point.time = 8, timezone.now().replace(microsecond=123_456)
-        Insert(MetricPoint, "metric", "step", "ordinal", "value", "time").run(point)
-        assert MetricPoint.objects.get(step=8).time == point.time
+        moment = timezone.now().replace(microsecond=123_456)
+        made = Event(sweep=sweep, verb="seen", created_at=moment)
+        names = ("sweep", "verb", "message", "data", "created_at")
+        Insert(Event, *names).run(made)
+        assert Event.objects.get(verb="seen").created_at == moment
 
 
 @pytest.mark.django_db(transaction=True)

@@ -37,8 +37,9 @@ Sweep.objects.filter(pk=gone.pk).update(deletion_requested_at=Now())
 print(kept.pk, mark_of(kept))
 """
 LEFT = """
-from experiments.models import MetricPoint, Sweep, Trial
-print(Sweep.all_objects.get(), Trial.objects.count(), MetricPoint.objects.count())
+from experiments.models import Sweep, Trial
+from tests import factories
+print(Sweep.all_objects.get(), Trial.objects.count(), factories.point_count())
 """
 # Orders of a simulation that takes some seconds.
 LONG = 3_000

@@ -31,6 +31,7 @@ from experiments.scheduling.recovery import (
 )
 from experiments.scheduling.rounds import advance_all
 from experiments.sweeps import deletion
+from experiments.tracking import compaction
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class Rounds:
             if now - self._deleted >= deletion.EVERY:
                 self._deleted = now
                 deletion.resume_deletion()
+                compaction.start_compaction()
             advance_all()
             self.heartbeat.note(time.monotonic() - now)
         except DatabaseError as error:

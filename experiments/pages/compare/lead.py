@@ -11,11 +11,12 @@ from typing import Any
 from django.contrib.humanize.templatetags.humanize import apnumber
 
 from experiments.formatting import number_text, share_text, signed_text
-from experiments.models import Report, Trial
+from experiments.models import Trial
 from experiments.models.trials import Origin, TrialState
 from experiments.pages.compare.comparison import Comparison, Entrant
 from experiments.pages.space import ParameterAxis, same_value
 from experiments.search.fields import is_number, listed
+from experiments.tracking import series
 
 
 def difference_text(axis: ParameterAxis | None, value: Any, reference: Any) -> str:
@@ -137,11 +138,11 @@ def _against_noise(trial: Trial, gap: float) -> str:
 
 def last_values(trial: Trial) -> list[float]:
     """The finite values of the trial's last reports."""
-    rows = Report.objects.filter(trial=trial, value__isnull=False).order_by("-n")
-    values = rows.values_list("value", flat=True)[:LAST_REPORTS]
-    return [
-        value for value in values if value is not None and abs(value) < float("inf")
-    ]
+    start = max(0, trial.reports - LAST_REPORTS)
+    own = Trial.objects.filter(pk=trial.pk)
+    for _, points in series.reported(own, start=start):
+        return [value for value in points["value"].tolist() if math.isfinite(value)]
+    return []
 
 
 def _difference(comparison: Comparison, entrant: Entrant) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from experiments import lifecycle
 from experiments.failures.known_errors import known_error
 from experiments.failures.preflight import Preflight, PreflightCheck
-from experiments.models import Report, Sweep
+from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
 from experiments.pages.sweep.remedies import OUTSIDE, Remedy, proposed_first
 from experiments.pages.sweep.trial_cells import summaries
@@ -77,7 +77,7 @@ def _shows(sweep: Sweep, flight: Preflight) -> bool:
     if not is_open or flight.state == "running":
         return is_open
     unseen = flight.problem == "unseen"
-    return _waits(sweep) or (unseen and not Report.objects.filter(sweep=sweep).exists())
+    return _waits(sweep) or (unseen and not sweep.trials.filter(reports__gt=0).exists())
 
 
 def _text(sweep: Sweep, flight: Preflight) -> str:

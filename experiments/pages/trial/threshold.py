@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from django.db.models import Q
+from numpy.typing import NDArray
 
 from experiments.formatting import number_text
-from experiments.models import Decision, Report, Trial
-from experiments.pages.curves import MANY_POINTS, Envelopes, Points, finite
+from experiments.models import Decision, Trial
+from experiments.pages.curves import MANY_POINTS, Points, drawn, envelope
 from experiments.pages.trial_rows import thinned
+from experiments.search.simulation.recording import losses_of
 from experiments.search.termination.predictive import EQUAL_REPORTS
+from experiments.tracking import codec, excerpts, series
+from experiments.tracking.excerpts import telling
 
 MAX_RIVALS = 60
 MAX_POINTS = 60
+# Reports of others, of 10 to 20 bytes each.
+MAX_READ = 500_000
 
-# Median stopping compares with the others' means, all else with their bests.
-MEAN, BEST = "mean_loss", "best_loss"
+Column = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 KNOWN = "as of its last check."
 BESTS = f"Gray: the best values of the others up to each report, {KNOWN}"
 ALONE = "Gray: the best values of the others, which do not count here."
@@ -68,7 +73,8 @@ def threshold_model(
     if sweep is None:
         return {}
     reports, best = _own_curves(trial)
-    column = MEAN if policy == "median_stopping" else BEST
+    # Median stopping compares with the others' means, all else with their bests.
+    column = _means if policy == "median_stopping" else np.minimum.accumulate
     # By setter the last report that a verdict used; verdicts are in order of reports.
     setters = {n: decision.n for decision in decisions for n in decision.setters}
     ended = next((decision.n for decision in decisions if decision.stop), None)
@@ -112,23 +118,29 @@ def _line(decisions: Sequence[Decision]) -> Points:
 
 def _own_curves(trial: Trial) -> tuple[Points, Points]:
     """Its reports, thinned where they are many, and its best up to each of them."""
-    rows = trial.report_set.order_by("n")
+    found = excerpts.reports(Trial.objects.filter(pk=trial.pk), telling).get(trial.pk)
+    if found is None:
+        return [], []
+    numbers, values = found.places + 1, found.points["value"]
+    kept = np.arange(len(numbers))
     if trial.reports > MANY_POINTS:
-        reports = _envelope(trial)
-        rows = rows.filter(n__in=[n for n, _ in reports])
-        bests = rows.values_list("n", "best_loss")
-        return reports, [[n, _value(trial, loss)] for n, loss in bests]
-    reports, best = [], []
-    for n, value, best_loss in rows.values_list("n", "value", "best_loss"):
-        reports.append([n, finite(value)])
-        best.append([n, _value(trial, best_loss)])
-    return reports, best
+        kept = envelope(numbers, values, span=trial.reports)
+    best = np.minimum.accumulate(_losses(trial, values))
+    own = drawn(numbers[kept], values[kept])
+    return own, _curve(trial, numbers[kept], best[kept])
 
 
-def _envelope(trial: Trial) -> Points:
-    own = trial.report_set.all()
-    envelopes = Envelopes(own, owner="trial", axis="n", span=trial.reports)
-    return envelopes.curves().get(trial.pk, [])
+def _losses(trial: Trial, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    if trial.sweep is None:
+        return np.full(len(values), np.inf)
+    return losses_of(values, trial.sweep.objective)
+
+
+def _curve(
+    trial: Trial, numbers: NDArray[np.int64], losses: NDArray[np.float64]
+) -> Points:
+    pairs = zip(numbers.tolist(), losses.tolist(), strict=True)
+    return [[n, _value(trial, loss)] for n, loss in pairs]
 
 
 def _value(trial: Trial, loss: float) -> float | None:
@@ -139,58 +151,61 @@ def _value(trial: Trial, loss: float) -> float | None:
 
 
 def _rivals(
-    trial: Trial, column: str, setters: Mapping[int, int], last: Sequence[Decision]
+    trial: Trial, column: Column, setters: Mapping[int, int], last: Sequence[Decision]
 ) -> list[Points]:
-    if not trial.reports:
-        return []
-    known = _Known(trial, setters, last)
-    reached = last[0].n if last else trial.reports
-    kept = thinned(range(1, reached + 1), MAX_POINTS)
-    drawn = _drawn_rivals(known, reached, setters)
-    curves: dict[int, Points] = defaultdict(list)
-    for pk, _, n, loss in known.rows(column, trial__in=drawn, n__in=kept):
-        curves[pk].append([n, _value(trial, loss)])
-    return list(curves.values())
-
-
-class _Known:
-    """The other trials' reports that the last verdict, if any, could know.
+    """The others, up to the last report that the last verdict, if any, could know.
 
     A report that a resumed attempt took over has the time of that. What a verdict
     names was known to it, whatever the time.
     """
-
-    def __init__(
-        self, trial: Trial, setters: Mapping[int, int], last: Sequence[Decision]
-    ) -> None:
-        self._setters = setters
-        self._until = last[0].created_at if last else None
-        others = Report.objects.filter(sweep=trial.sweep_id).exclude(trial=trial)
-        if self._until is not None:
-            before = Q(time__lte=self._until)
-            others = others.filter(before | Q(number__in=list(setters)))
-        self._others = others
-
-    def rows(self, column: str, **which: Any) -> Iterator[tuple[int, int, int, float]]:
-        """(trial, its number, n, the column), by trial and n."""
-        rows = self._others.filter(**which).order_by("number", "n")
-        names = ("trial_id", "number", "n", column, "time")
-        for pk, number, n, loss, time in rows.values_list(*names):
-            by_time = self._until is None or time <= self._until
-            if by_time or n <= self._setters.get(number, 0):
-                yield pk, number, n, loss
+    if not trial.reports:
+        return []
+    reached = last[0].n if last else trial.reports
+    until = last[0].created_at if last else None
+    kept = np.array(thinned(range(1, reached + 1), MAX_POINTS))
+    numbers = _drawn_rivals(trial, reached, setters, until)
+    others = Trial.objects.filter(pk__in=numbers)
+    curves: list[Points] = []
+    for pk, points in series.reported(others, stop=reached):
+        known = _known(points["arrived"], until, setters.get(numbers[pk], 0))
+        losses = column(_losses(trial, points["value"]))
+        shown = kept[kept <= known]
+        curves.append(_curve(trial, shown, losses[shown - 1]))
+    return [curve for curve in curves if curve]
 
 
-def _drawn_rivals(known: _Known, reached: int, setters: Collection[int]) -> list[int]:
-    """The trials to draw: those that set a threshold, then some of those that came as
-    far, then some others."""
-    furthest: dict[int, int] = {}
-    first: dict[int, None] = {}
-    for pk, number, n, _ in known.rows(BEST, n__in={1, reached}):
-        furthest[pk] = n
-        if number in setters:
-            first[pk] = None
-    as_far = [pk for pk, n in furthest.items() if n == reached]
-    others = [pk for pk, n in furthest.items() if n != reached]
-    spread = [*thinned(as_far, MAX_RIVALS), *thinned(others, MAX_RIVALS)]
-    return list(dict.fromkeys([*list(first)[:MAX_RIVALS], *spread]))[:MAX_RIVALS]
+def _known(arrived: NDArray[np.int64], until: datetime | None, named: int) -> int:
+    """How many reports there were; a database may keep moments to the millisecond."""
+    if until is None:
+        return len(arrived)
+    in_time = np.count_nonzero(arrived <= codec.microseconds(until) + 999)
+    return min(len(arrived), max(int(in_time), named))
+
+
+def _drawn_rivals(
+    trial: Trial, reached: int, setters: Collection[int], until: datetime | None
+) -> dict[int, int]:
+    """The ids and numbers of the trials to draw: those that set a threshold, then some
+    of those that came as far, then some others. Fewer if their reports are many."""
+    others = Trial.objects.filter(sweep=trial.sweep_id, reports__gt=0)
+    if until is not None:
+        begun = Q(current_attempt__claimed_at__lte=until)
+        others = others.filter(begun | Q(number__in=list(setters)))
+    rows = others.exclude(pk=trial.pk).order_by("number")
+    found = list(rows.values_list("pk", "number", "reports"))
+    most = max(1, min(MAX_RIVALS, MAX_READ // reached))
+    first = [row for row in found if row[1] in setters]
+    as_far = [row for row in found if row[2] >= reached]
+    rest = [row for row in found if row[2] < reached]
+    spread = [*first[:most], *thinned(as_far, most), *thinned(rest, most)]
+    return {pk: number for pk, number, _ in list(dict.fromkeys(spread))[:most]}
+
+
+def _means(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of the finite losses up to each; infinity before the first."""
+    is_finite = np.isfinite(losses)
+    counts = np.cumsum(is_finite)
+    # A sum of large losses may overflow, and is not drawn then.
+    with np.errstate(over="ignore"):
+        sums = np.cumsum(np.where(is_finite, losses, 0.0))
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)

@@ -149,7 +149,7 @@ class Recording:
 
 def losses_of(values: NDArray[np.float64], objective: Objective) -> NDArray[np.float64]:
     """Values in the metric's own sign as losses; infinity if not finite."""
-    losses = -values if objective.maximizes else values
+    losses = 0.0 - values if objective.maximizes else 0.0 + values
     return np.where(np.isfinite(losses), losses, np.inf)
 
 

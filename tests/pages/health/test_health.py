@@ -493,7 +493,7 @@ def test_the_number_of_queries_is_fixed(
         with CaptureQueriesContext(connection) as asked:
             assert scrape(client, settings.METRICS_TOKEN).status_code == 200
         text = " ".join(query["sql"] for query in asked)
-        assert not re.search(r"metricpoint|_report\b", text)
+        assert not re.search(r"segment|_report\b", text)
         return len(asked)
 
     few = queries()

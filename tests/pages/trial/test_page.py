@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from experiments import lifecycle, storage
-from experiments.models import Artifact, Attempt, Event, Experiment, Report, Trial
+from experiments.models import Artifact, Attempt, Event, Experiment, Metric, Trial
 from experiments.models.missing import RefusedPoint
 from experiments.pages.curves import groups_of, points_of, stem_of
 from experiments.pages.trial import phases
@@ -69,15 +69,14 @@ def test_the_curve_is_held_against_the_rivals_averages(ada: Client) -> None:
 def test_at_most_sixty_rivals_are_drawn(ada: Client) -> None:
     limits = {"max_total_trials": 100, "max_concurrent_trials": 2}
     trial = judged_trial(limits=limits)
-    known = Report.objects.filter(sweep=trial.sweep_id, number=0).values(
-        *("sweep_id", "n", "step", "value", "best_loss", "mean_loss", "finite", "time")
-    )
+    known = Metric.objects.defer(None).get(attempt__trial__number=0, name="accuracy")
     others = [factories.trial(trial.sweep, state="completed") for _ in range(62)]
-    Report.objects.bulk_create(
-        Report(trial=other, number=other.number, **row)
+    Metric.objects.bulk_create(
+        Metric(attempt=other.current_attempt, name=known.name, count=3, tail=known.tail)
         for other in others
-        for row in known
     )
+    Trial.objects.filter(reports=0).update(reports=3)
+    Attempt.objects.update(claimed_at=known.attempt.claimed_at)
     curve = model(page(ada, trial.get_absolute_url()), "curve-model")
     assert len(curve["rivals"]) == 60  # type: ignore[arg-type]
 

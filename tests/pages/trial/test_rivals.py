@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from experiments.models import Report, Trial
+from experiments.models import Attempt, Metric, Trial
+from experiments.tracking import codec
 from tests import factories
 from tests.pages.clients import model, page
 from tests.pages.trial.trial_pages import judged_trial
@@ -24,7 +25,11 @@ def rivals_of(ada: Client, trial: Trial) -> Any:
 
 
 def move_reports(trial: Trial, moment: datetime, *, after: int = 0) -> None:
-    Report.objects.filter(trial=trial, n__gt=after).update(time=moment)
+    """As if its reports after the first few had arrived then."""
+    metric = Metric.objects.get(attempt=trial.current_attempt, name="accuracy")
+    points = codec.from_tail(metric.tail).copy()
+    points["arrived"][after:] = codec.microseconds(moment)
+    Metric.objects.filter(pk=metric.pk).update(tail=points.tobytes())
 
 
 def test_only_what_the_verdict_knew_is_drawn(ada: Client) -> None:
@@ -34,6 +39,7 @@ def test_only_what_the_verdict_knew_is_drawn(ada: Client) -> None:
     verdict = trial.decisions.latest("n").created_at
     # One trial has come further since, and another one began after the verdict.
     slow = factories.reported_trial(trial.sweep, [0.1, 0.2, 0.3])
+    Attempt.objects.filter(trial=slow).update(claimed_at=verdict)
     move_reports(slow, verdict)
     move_reports(slow, verdict + timedelta(seconds=1), after=1)
     late = factories.reported_trial(trial.sweep, [0.9, 0.9, 0.9])
