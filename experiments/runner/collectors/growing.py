@@ -58,7 +58,7 @@ class GrowingFile:
         return self._data[self._at : self._at + count]
 
     def skip(self, count: int) -> bool:
-        """Go on; False if the file is not long enough yet."""
+        """Move ahead; False if the file is not long enough yet."""
         if self.offset + count > self._size:
             return False
         self.offset += count

@@ -33,7 +33,7 @@ def _say_once(sentence: str) -> None:
 
 
 class NotServed:
-    """Stands for what a trial does not have: everything of it does nothing."""
+    """In the place of what a trial does not have: all its methods do nothing."""
 
     def __init__(self, name: str) -> None:
         self._name = name
