@@ -65,7 +65,7 @@ class RunTable:
 
     @property
     def heads(self) -> Sequence[tuple[str, str, str]]:
-        """Metrics, each with the address that sorts by it, and a mark of the order.
+        """Metrics, each with the address that sorts by it, and their order.
         Highest first, then lowest first, then newest first."""
         following = {name: f"-{name}" for name in self.metrics}
         return [
@@ -74,7 +74,7 @@ class RunTable:
                 self._url(
                     sort={f"-{name}": name, name: ""}.get(self.sort, following[name])
                 ),
-                {f"-{name}": "\u2193", name: "\u2191"}.get(self.sort, ""),
+                {f"-{name}": "descending", name: "ascending"}.get(self.sort, ""),
             )
             for name in self.metrics
         ]

@@ -53,20 +53,34 @@ def chart_model(
         if found[row.sweep.pk]
     ]
     end = max(row.compute.used for row in drawn) / seconds
-    series += [
-        {
-            "name": f"{name} {metric_text(value)}",
-            "points": [[0, value], [end, value]],
-            "best": False,
-        }
-        for name, value in runs
-    ]
+    reached = [value for steps in found.values() for _, value in steps]
+    series += _levels(runs, reached, end, highest=goal == "maximize")
     return {
         "xLabel": f"compute used by the sweep, {unit}",
         "xMin": 0,
         "goal": goal,
         "series": series,
     }
+
+
+def _levels(
+    runs: Sequence[tuple[str, float]],
+    reached: Sequence[float],
+    end: float,
+    *,
+    highest: bool,
+) -> list[dict[str, Any]]:
+    """Level lines of runs. One far worse than all sweeps would only squash them."""
+    worst = min(reached, default=0.0) if highest else max(reached, default=0.0)
+    return [
+        {
+            "name": f"{name} {metric_text(value)}",
+            "points": [[0, value], [end, value]],
+            "best": False,
+        }
+        for name, value in runs
+        if (value >= worst if highest else value <= worst)
+    ]
 
 
 def _unit(longest: float) -> tuple[str, float]:
