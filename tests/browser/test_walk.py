@@ -116,12 +116,14 @@ def see_how_to_repeat_it(page: Page) -> None:
 
 
 FOLLOW = """async (count) => {
-  const { wireLog } = await import("/static/js/pages/log.js");
-  window.log ??= wireLog(document.querySelector("[data-log]"));
+  const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
+  const name = loaded.find((each) => each.includes("js/pages/log."));
+  const { wireLog } = await import(name);
+  window.wired ??= wireLog(document.querySelector("[data-log]"));
   const line = '<div class="log-line">a line</div>';
   const status = '<div data-log-status data-match="0"></div>';
   const box = `<div class="log" data-log-box data-log-end>${line.repeat(count)}</div>`;
-  window.log.update(status + box);
+  window.wired.update(status + box);
 }"""
 TOP = "document.querySelector('[data-log-box]').scrollTop"
 

@@ -150,7 +150,9 @@ export function wireLog(root) {
     event.preventDefault();
     ask(new URL(link.href).searchParams.toString());
   });
-  more.addEventListener("click", () => show(held));
+  more.addEventListener("click", () => {
+    if (held !== null) show(held);
+  });
   box().addEventListener("scroll", release, { passive: true });
   goToPlace();
 
