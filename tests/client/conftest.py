@@ -88,7 +88,7 @@ def at_site(
     settings: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Any:
+) -> Iterator[Any]:
     """The client of Ada at the real site."""
     settings.HOME = tmp_path / "home"
     # All pages are loaded with the first request, which takes seconds.
@@ -97,7 +97,10 @@ def at_site(
     factories.team("Physics", ada="member")
     monkeypatch.setenv("SWEEPSITE_URL", live_server.url)
     monkeypatch.setenv("SWEEPSITE_TOKEN", factories.api_token(factories.user("ada")))
-    return outside
+    yield outside
+    # Else the site's threads keep theirs, and the database.
+    for reports in outside._reports._reports.values():
+        reports.flush()
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:

@@ -46,6 +46,10 @@ class SiteConnection:
         headers = {"Content-Type": BYTES, "Content-Length": str(size)}
         return self._call("PUT", path, file, headers, timeout=FILE_TIMEOUT)
 
+    def close(self) -> None:
+        """The next call opens it again."""
+        self._connection.close()
+
     def _call(
         self,
         method: str,

@@ -67,15 +67,17 @@ class Reporter:
         self._succeeds(self._back_off_of_calls, self._make_calls)
 
     def flush(self, seconds: float) -> None:
-        """Send what waits; what cannot be sent within this time is lost."""
+        """Send what waits, and close the connection. What cannot be sent within this
+        time is lost."""
         deadline = time.monotonic() + seconds
         while problem := self._flush_once(deadline):
             if time.monotonic() + FIRST_PAUSE > deadline:
                 self._warn(" lost", f"the last reports may be lost: {problem}")
                 self._ended = True
                 self._calls.clear()
-                return
+                break
             time.sleep(FIRST_PAUSE)
+        self._site.close()
 
     def _flush_once(self, deadline: float) -> Away | None:
         """Try all that waits, even after a failure; returns the last one."""

@@ -60,7 +60,7 @@ class Reports:
                 self._reporter.request(call)
 
     def flush(self) -> None:
-        """Send what waits in memory, within a few seconds."""
+        """Send what waits in memory within seconds, and close the connection."""
         if self._reporter is not None and os.getpid() == self._pid:
             with self._lock:
                 self._reporter.flush(MAX_EXIT_SECONDS)
