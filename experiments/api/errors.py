@@ -15,7 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.parser import Parser
-from pydantic import BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from experiments.api import rate_limits
@@ -183,6 +183,9 @@ def only(words: str, *kinds: type) -> BeforeValidator:
 
 
 Whole = Annotated[int, only("whole numbers", int, float, str)]
+# Databases keep whole numbers in 64 bits.
+MAX_ID = 2**63 - 1
+RowId = Annotated[int, only("ids", int), Field(ge=0, le=MAX_ID)]
 Duration = Annotated[
     float | str, only("seconds, and texts such as 90 m", int, float, str)
 ]

@@ -29,7 +29,13 @@ from experiments.api.auth import (
     reader,
     writer,
 )
-from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
+from experiments.api.errors import (
+    MAX_ID,
+    WITHOUT_NUL,
+    ApiError,
+    ClosedSchema,
+    RowId,
+)
 from experiments.api.outputs import ArtifactOut
 from experiments.api.pagination import paginate
 from experiments.api.points import PointsIn, ReplyOut
@@ -121,7 +127,7 @@ class RunIn(ClosedSchema):
     """A run to start."""
 
     experiment: Annotated[
-        int | str,
+        RowId | str,
         Field(description="An id, or a name: a new name makes a new experiment."),
     ]
     name: RunName = ""
@@ -129,7 +135,7 @@ class RunIn(ClosedSchema):
     tags: dict[str, str] = {}
     note: NoteText = ""
     parent: Annotated[
-        int | None, Field(description="the id of the run or trial it is a part of")
+        RowId | None, Field(description="the id of the run or trial it is a part of")
     ] = None
     client: Annotated[str, Field(max_length=200, pattern=WITHOUT_NUL)] = ""
     environment: Annotated[
@@ -219,7 +225,10 @@ def list_runs(
         Query(pattern=WITHOUT_NUL, description="Slug or id of the experiment."),
     ] = None,
     parent: Annotated[
-        int | None, Query(description="Only the runs that are a part of this one.")
+        int | None,
+        Query(
+            ge=0, le=MAX_ID, description="Only the runs that are a part of this one."
+        ),
     ] = None,
 ) -> QuerySet[Trial]:
     """The runs of your teams, the newest first."""

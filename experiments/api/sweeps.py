@@ -36,6 +36,7 @@ from experiments.api.errors import (
     ClosedSchema,
     Described,
     Duration,
+    RowId,
     Whole,
 )
 from experiments.api.pagination import paginate
@@ -282,7 +283,7 @@ def cancel(request: HttpRequest, sweep_id: int) -> SweepOut:
 
 class WarmStartIn(ClosedSchema):
     trials: Annotated[
-        list[Whole],
+        list[RowId],
         Field(min_length=1, max_length=1_000, description="ids of runs or trials"),
     ]
 

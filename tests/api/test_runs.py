@@ -210,3 +210,16 @@ def test_what_is_wrong_is_named(api: Api, body: Any, field: str) -> None:
     assert answer.status_code == 422
     assert field in answer.json()["error"]["fields"]
     assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize("number", [10**40, -(10**40), 2**63, True])
+def test_no_number_is_a_server_error(
+    api: Api, run: dict[str, Any], team: Team, number: int
+) -> None:
+    assert api.post("/runs", {"experiment": number}).status_code in (404, 422)
+    body = {"experiment": "digits", "parent": number}
+    assert api.post("/runs", body).status_code in (404, 422)
+    assert api.get(f"/runs?parent={int(number)}").status_code in (200, 422)
+    draft = factories.sweep(team, state="draft")
+    answer = api.post(f"/sweeps/{draft.pk}/warm-start", {"trials": [number]})
+    assert answer.status_code in (200, 422)
