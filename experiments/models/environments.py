@@ -26,9 +26,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from experiments.models.runs import Run
 from experiments.models.trials import Trial
@@ -43,6 +46,7 @@ MAX_DIFF = 200_000
 MAX_NUMBER = 2**63 - 1
 LARGE = ("variables", "packages", "diff")
 LEFT_OUT = "left_out"
+MIN_UNUSED = timedelta(days=1)
 
 
 class EnvironmentPart(models.Model):
@@ -50,6 +54,7 @@ class EnvironmentPart(models.Model):
 
     digest = models.CharField(max_length=64, primary_key=True)
     value = models.JSONField()
+    used_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
         return self.digest[:12]
@@ -57,14 +62,22 @@ class EnvironmentPart(models.Model):
 
 def note_environment(trial: Trial, sent: Mapping[str, object]) -> None:
     """Store what was sent last about a trial."""
-    document = {**cleaned(sent), **_facts_of_site(trial)}
+    document, now = {**cleaned(sent), **_facts_of_site(trial)}, timezone.now()
     parts = {
-        name: EnvironmentPart(digest=_digest(document[name]), value=document[name])
+        name: EnvironmentPart(
+            digest=_digest(document[name]), value=document[name], used_at=now
+        )
         for name in LARGE
         if document.get(name)
     }
     kept = {**document, **{name: part.digest for name, part in parts.items()}}
-    EnvironmentPart.objects.bulk_create(parts.values(), ignore_conflicts=True)
+    EnvironmentPart.objects.bulk_create(
+        # In one order, as others may store some of the same rows at this moment.
+        sorted(parts.values(), key=lambda part: part.digest),
+        update_conflicts=True,
+        update_fields=["used_at"],
+        unique_fields=["digest"],
+    )
     Run.objects.bulk_create(
         [Run(trial=trial, environment=kept)],
         update_conflicts=True,
@@ -83,6 +96,18 @@ def whole_environments(*runs: Run | None) -> list[dict[str, Any]]:
             part = parts.get(document.get(name, ""))
             document[name] = part.value if part else None
     return kept
+
+
+def delete_unused_parts() -> None:
+    """Those of trials and runs that are gone. A part that was stored lately stays: its
+    run's row may just be on its way."""
+    old = EnvironmentPart.objects.filter(used_at__lt=timezone.now() - MIN_UNUSED)
+    unused = set(old.values_list("digest", flat=True))
+    for name in LARGE if unused else ():
+        used = Run.objects.values_list(f"environment__{name}", flat=True)
+        unused.difference_update(used.distinct())
+    for digest in unused:
+        old.filter(digest=digest).delete()
 
 
 def _facts_of_site(trial: Trial) -> dict[str, object]:

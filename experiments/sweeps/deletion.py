@@ -33,6 +33,7 @@ from experiments.models import (
     Trial,
     User,
 )
+from experiments.models.environments import delete_unused_parts
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_LIVE
 from experiments.queues import site_jobs
@@ -233,6 +234,7 @@ def delete_requested() -> None:
                     return
         except Exception:
             logger.exception("a deletion failed; it is tried again")
+    delete_unused_parts()
 
 
 def _delete_sweep(sweep: Sweep) -> Iterator[None]:

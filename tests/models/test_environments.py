@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from experiments.models import EnvironmentPart, Run
+from experiments.models import EnvironmentPart, Run, Trial
 from experiments.models.environments import (
     MAX_DIFF,
     cleaned,
+    delete_unused_parts,
     note_environment,
     whole_environments,
 )
@@ -73,3 +77,19 @@ def test_what_is_not_of_its_kind_is_left_out_and_said() -> None:
     assert len(found["diff"]) == MAX_DIFF
     assert found["host"] == "a?"
     assert cleaned({"nonsense": 1}) == {}
+
+
+def test_what_no_run_has_any_more_goes_once_it_is_old() -> None:
+    sweep = factories.sweep(factories.team())
+    trials = [factories.trial(sweep) for _ in range(2)]
+    for number, trial in enumerate(trials):
+        note_environment(trial, {"packages": ["a==1"], "diff": f"-{number}"})
+    Trial.objects.filter(pk=trials[0].pk).delete()
+    delete_unused_parts()
+    assert EnvironmentPart.objects.count() == 3
+    long_ago = timezone.now() - timedelta(days=2)
+    EnvironmentPart.objects.update(used_at=long_ago)
+    delete_unused_parts()
+    (left,) = whole_environments(Run.objects.get())
+    assert (left["packages"], left["diff"]) == (["a==1"], "-1")
+    assert EnvironmentPart.objects.count() == 2

@@ -52,7 +52,9 @@ def placed(name: str) -> Placed:
         return Placed("GPU use", gpu, "%")
     suffix = next((each for each in SUFFIXES if short.endswith(each)), "")
     words = short.removesuffix(suffix).replace("_", " ")
-    return Placed(words.capitalize(), words, SUFFIXES.get(suffix, ""), timed=False)
+    title = re.sub(r"\b[cg]pu\b", lambda found: found[0].upper(), words)
+    title = title[:1].upper() + title[1:]
+    return Placed(title, words, SUFFIXES.get(suffix, ""), timed=False)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def test_no_trial_is_judged_by_its_machine(ada: Client) -> None:
 
 def test_names_of_mlflow_tell_their_unit() -> None:
     assert placed("system/cpu_utilization_percentage")[:3] == (
-        *("Cpu utilization", "cpu utilization", "%"),
+        *("CPU utilization", "cpu utilization", "%"),
     )
     assert placed("system/network_receive_megabytes").unit == "MB"
     assert not placed("system/odd").timed
