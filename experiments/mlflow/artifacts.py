@@ -25,7 +25,7 @@ from experiments.mlflow.callers import (
     run_id_of,
 )
 from experiments.mlflow.errors import does_not_exist, invalid
-from experiments.mlflow.fields import Fields
+from experiments.mlflow.fields import RequestFields
 from experiments.mlflow.logged_models import changeable_model, folder_of, model_of
 from experiments.models import Artifact, Attempt, Trial
 from experiments.tracking import outputs
@@ -159,14 +159,14 @@ def delete(caller: AnyCaller, path: str) -> dict[str, Any]:
     return {}
 
 
-def list_files(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def list_files(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """A folder's entries by their own names; of a file: nothing."""
     path = fields.text("path", required=True).rstrip("/")
     place = _place(caller, path, changes=False)
     return _listing(_entries(place), "")
 
 
-def list_of_run(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def list_of_run(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """The same for a run, by paths below its artifacts."""
     trial = readable_run(caller, fields.run_id())
     place = _within_run(trial, _inner_path(fields))
@@ -174,14 +174,16 @@ def list_of_run(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
     return _listing_of(place, root)
 
 
-def list_of_model(caller: AnyCaller, fields: Fields, model_id: str) -> dict[str, Any]:
+def list_of_model(
+    caller: AnyCaller, fields: RequestFields, model_id: str
+) -> dict[str, Any]:
     model = model_of(caller, model_id)
     path = fields.text("artifact_directory_path")
     place = ArtifactPlace(model.attempt, folder_of(model), _inner_path(fields, path))
     return _listing_of(place, f"{model.experiment_id}/models/{model_id}/artifacts")
 
 
-def _inner_path(fields: Fields, other: str = "") -> str:
+def _inner_path(fields: RequestFields, other: str = "") -> str:
     path = (other or fields.text("path")).rstrip("/")
     return checked_path(path) if path else ""
 

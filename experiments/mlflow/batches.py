@@ -15,7 +15,7 @@ import msgspec
 from experiments.mlflow.errors import invalid, invalid_value, missing_value
 from experiments.mlflow.fields import (
     MAX_MILLISECONDS,
-    Fields,
+    RequestFields,
     check_name,
     moment_of,
     read_object,
@@ -64,9 +64,9 @@ def read_log_batch(body: bytes) -> LogBatch:
     try:
         known = BATCH.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _read_slowly(Fields(read_object(body)))
+        return _read_slowly(RequestFields(read_object(body)))
     if known.params or known.tags or not known.run_id:
-        return _read_slowly(Fields(read_object(body)))
+        return _read_slowly(RequestFields(read_object(body)))
     _check_count("metrics", MAX_METRICS, len(known.metrics))
     names: set[str] = set()
     points: list[Point] = []
@@ -74,13 +74,13 @@ def read_log_batch(body: bytes) -> LogBatch:
         if each.key not in names:
             names.add(metric_name(f"metrics[{place}]", each.key))
         if not 0 <= each.timestamp <= MAX_MILLISECONDS:
-            return _read_slowly(Fields(read_object(body)))
+            return _read_slowly(RequestFields(read_object(body)))
         moment = moment_of(each.timestamp)
         points.append(Point(each.key, each.step, each.value, moment))
     return LogBatch(known.run_id, points)
 
 
-def _read_slowly(fields: Fields) -> LogBatch:
+def _read_slowly(fields: RequestFields) -> LogBatch:
     """Any batch; the words are MLflow's."""
     run_id = fields.run_id()
     metrics = fields.entries("metrics")
@@ -98,7 +98,7 @@ def _read_slowly(fields: Fields) -> LogBatch:
     return batch
 
 
-def _distinct_params(fields: Fields) -> dict[str, str]:
+def _distinct_params(fields: RequestFields) -> dict[str, str]:
     params = params_of(fields)
     sent = [each["key"] for each in fields.entries("params")]
     twice = sorted({key for key in sent if sent.count(key) > 1}) if sent else []
@@ -120,30 +120,30 @@ def _check_count(words: str, most: int, count: int) -> None:
 
 
 def read_log_metric(body: bytes) -> LogBatch:
-    fields = Fields(read_object(body))
+    fields = RequestFields(read_object(body))
     return LogBatch(fields.run_id(), [_point("", fields.data)])
 
 
 def read_log_param(body: bytes) -> LogBatch:
-    fields = Fields(read_object(body))
+    fields = RequestFields(read_object(body))
     run_id, key = fields.run_id(), check_name("key", fields.text("key", required=True))
     value = limited("value", fields.text("value"), MAX_PARAM_LENGTH)
     return LogBatch(run_id, params={key: value})
 
 
 def read_set_tag(body: bytes) -> LogBatch:
-    fields = Fields(read_object(body))
+    fields = RequestFields(read_object(body))
     run_id, key = fields.run_id(), check_name("key", fields.text("key", required=True))
     value = limited("value", fields.text("value"), MAX_TAG_LENGTH)
     return LogBatch(run_id, tags={key: value})
 
 
-def params_of(fields: Fields) -> dict[str, str]:
+def params_of(fields: RequestFields) -> dict[str, str]:
     params = fields.pairs("params")
     return {k: limited(f"params.{k}", v, MAX_PARAM_LENGTH) for k, v in params.items()}
 
 
-def tags_of(fields: Fields) -> dict[str, str]:
+def tags_of(fields: RequestFields) -> dict[str, str]:
     tags = fields.pairs("tags")
     return {k: limited(f"tags.{k}", v, MAX_TAG_LENGTH) for k, v in tags.items()}
 
@@ -162,7 +162,7 @@ def metric_name(path: str, name: str) -> str:
 def _point(path: str, sent: Any) -> Point:
     if not isinstance(sent, dict):
         raise invalid_value("metrics", [sent], "It must have objects.")
-    entry = Fields(sent)
+    entry = RequestFields(sent)
     for name in ("key", "value", "timestamp"):
         if not entry.given(name):
             raise missing_value(f"{path}.{name}".lstrip("."))

@@ -31,7 +31,7 @@ from experiments.mlflow.errors import (
     invalid,
     invalid_value,
 )
-from experiments.mlflow.fields import Fields, check_name, milliseconds_of
+from experiments.mlflow.fields import RequestFields, check_name, milliseconds_of
 from experiments.mlflow.filters import (
     Attributes,
     FilterClause,
@@ -56,7 +56,7 @@ VIEWS: dict[str, Q] = {
 }
 
 
-def create(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def create(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     name = fields.text("name", required=True)
     fields.text("artifact_location")
     tags = fields.pairs("tags")
@@ -155,12 +155,12 @@ def changeable_experiment(caller: Caller, experiment_id: str) -> Experiment:
     return experiment
 
 
-def get(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def get(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     experiment = experiment_of(caller, fields.text("experiment_id", required=True))
     return {"experiment": experiment_json(experiment)}
 
 
-def get_by_name(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def get_by_name(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """By its name, or by TEAM/NAME for another team's than the first."""
     name = fields.text("experiment_name", required=True)
     if isinstance(caller, TrainingCaller):
@@ -190,7 +190,7 @@ def _named(rows: QuerySet[Experiment], caller: Caller, name: str) -> Experiment 
     )
 
 
-def update(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def update(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     user = user_only(caller, "change an experiment")
     experiment = changeable_experiment(
         user, fields.text("experiment_id", required=True)
@@ -202,18 +202,18 @@ def update(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
     return {}
 
 
-def delete(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def delete(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """Archives it: nothing is lost, and restoring takes it back."""
     _archive(user_only(caller, "delete an experiment"), fields, archived_at=Now())
     return {}
 
 
-def restore(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def restore(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     _archive(user_only(caller, "restore an experiment"), fields, archived_at=None)
     return {}
 
 
-def _archive(caller: Caller, fields: Fields, *, archived_at: Now | None) -> None:
+def _archive(caller: Caller, fields: RequestFields, *, archived_at: Now | None) -> None:
     experiment_id = fields.text("experiment_id", required=True)
     experiment = changeable_experiment(caller, experiment_id)
     rows = Experiment.objects.filter(pk=experiment.pk)
@@ -222,7 +222,7 @@ def _archive(caller: Caller, fields: Fields, *, archived_at: Now | None) -> None
     )
 
 
-def set_tag(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def set_tag(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """A trial's token may: scripts describe their experiment by tags."""
     experiment = experiment_of(caller, fields.text("experiment_id", required=True))
     if not isinstance(caller, TrainingCaller):
@@ -232,7 +232,7 @@ def set_tag(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
     return {}
 
 
-def delete_tag(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def delete_tag(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     user = user_only(caller, "delete an experiment's tag")
     experiment = changeable_experiment(
         user, fields.text("experiment_id", required=True)
@@ -259,7 +259,7 @@ def _set_tags(experiment: Experiment, tags: dict[str, Any]) -> None:
         row.save(update_fields=["mlflow_tags", "notes"])
 
 
-def search(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def search(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     most = fields.max_results(1_000, MAX_EXPERIMENTS)
     start = page_start(fields.text("page_token"))
     clauses = parse_filter(fields.text("filter"), ATTRIBUTES)

@@ -28,7 +28,7 @@ NAME_WORDS = (
 
 
 @dataclass(frozen=True)
-class Fields:
+class RequestFields:
     """What a request says, in its query or its body. Unknown names are ignored."""
 
     data: Mapping[str, Any]
@@ -88,7 +88,7 @@ class Fields:
         for place, each in enumerate(self.entries(name)):
             if not isinstance(each, dict):
                 raise invalid_value(name, self.data[name], "It must have objects.")
-            entry, path = Fields(each), f"{name}[{place}]"
+            entry, path = RequestFields(each), f"{name}[{place}]"
             if not entry.given("key") or each["key"] == "":
                 raise missing_value(f"{path}.key")
             key = check_name(f"{path}.key", entry.text("key"))
@@ -96,11 +96,11 @@ class Fields:
         return found
 
 
-def read_fields(request: HttpRequest) -> Fields:
+def read_fields(request: HttpRequest) -> RequestFields:
     if request.method == "GET" or (request.method == "DELETE" and not request.body):
         lists = request.GET.lists()
-        return Fields({k: v if len(v) > 1 else v[0] for k, v in lists if v})
-    return Fields(read_object(request.body))
+        return RequestFields({k: v if len(v) > 1 else v[0] for k, v in lists if v})
+    return RequestFields(read_object(request.body))
 
 
 def read_object(body: bytes) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from experiments.mlflow.callers import (
 )
 from experiments.mlflow.entities import number_json
 from experiments.mlflow.errors import invalid, missing_value
-from experiments.mlflow.fields import MAX_INT, Fields
+from experiments.mlflow.fields import MAX_INT, RequestFields
 from experiments.mlflow.filters import page_start, page_token
 from experiments.models import Metric
 from experiments.tracking import codec, series
@@ -50,7 +50,7 @@ def _history(points: codec.Records) -> History:
     return list(zip(*columns, strict=True))
 
 
-def get_history(caller: AnyCaller, fields: Fields) -> bytes:
+def get_history(caller: AnyCaller, fields: RequestFields) -> bytes:
     key = fields.text("metric_key", required=True)
     trial = readable_run(caller, fields.run_id())
     most = fields.max_results(MAX_POINTS, MAX_POINTS)
@@ -67,7 +67,7 @@ def get_history(caller: AnyCaller, fields: Fields) -> bytes:
     return msgspec.json.encode(answer)
 
 
-def get_bulk(caller: AnyCaller, fields: Fields) -> bytes:
+def get_bulk(caller: AnyCaller, fields: RequestFields) -> bytes:
     """Of several runs, as MLflow's pages ask for it."""
     what = "GetMetricHistoryBulk request"
     runs = _listed(fields, "run_id")
@@ -89,7 +89,7 @@ def get_bulk(caller: AnyCaller, fields: Fields) -> bytes:
     return msgspec.json.encode({"metrics": found[:MAX_POINTS]})
 
 
-def get_bulk_interval(caller: AnyCaller, fields: Fields) -> bytes:
+def get_bulk_interval(caller: AnyCaller, fields: RequestFields) -> bytes:
     """Of several runs, at steps that are evenly spaced."""
     runs, key = _listed(fields, "run_ids"), fields.text("metric_key")
     if not runs:
@@ -110,12 +110,12 @@ def get_bulk_interval(caller: AnyCaller, fields: Fields) -> bytes:
     return msgspec.json.encode({"metrics": found})
 
 
-def _listed(fields: Fields, name: str) -> list[str]:
+def _listed(fields: RequestFields, name: str) -> list[str]:
     value = fields.data.get(name) or []
     return [value] if isinstance(value, str) else list(value)
 
 
-def _interval(fields: Fields) -> tuple[int, int]:
+def _interval(fields: RequestFields) -> tuple[int, int]:
     given = [fields.given(name) for name in ("start_step", "end_step")]
     if any(given) and not all(given):
         raise invalid(

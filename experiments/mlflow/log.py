@@ -16,7 +16,7 @@ from experiments.mlflow.errors import (
     invalid_value,
     missing_value,
 )
-from experiments.mlflow.fields import Fields, read_object
+from experiments.mlflow.fields import RequestFields, read_object
 from experiments.models import Run, Trial
 from experiments.tracking import ingest, run_log
 from experiments.tracking.run_log import MAX_TAG_LENGTH
@@ -49,7 +49,7 @@ def _set_tags(trial: Trial, tags: dict[str, str]) -> None:
         run_log.set_tags(trial, tags)
 
 
-def delete_tag(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def delete_tag(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     trial = changeable_run(caller, fields.run_id())
     key = fields.text("key", required=True)
     if key == NOTE:
@@ -61,7 +61,7 @@ def delete_tag(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
     return {}
 
 
-def log_inputs(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def log_inputs(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """Data sets. The same one again, by name and digest, gets the new tags."""
     run_id = fields.run_id()
     sent = fields.entries("datasets")
@@ -82,11 +82,11 @@ def _input(sent: Any) -> dict[str, Any]:
     dataset = sent.get("dataset") if isinstance(sent, dict) else None
     if not isinstance(dataset, dict):
         raise missing_value("datasets[].dataset")
-    fields = Fields(dataset)
+    fields = RequestFields(dataset)
     names = ("name", "digest", "source_type", "source")
     kept = {name: fields.text(name, required=True) for name in names}
     kept |= {k: fields.text(k) for k in ("schema", "profile") if fields.given(k)}
-    tags = Fields(sent).pairs("tags")
+    tags = RequestFields(sent).pairs("tags")
     return {
         "dataset": kept,
         "tags": [{"key": key, "value": value} for key, value in tags.items()],
@@ -97,7 +97,7 @@ def _key(entry: dict[str, Any]) -> tuple[str, str]:
     return entry["dataset"]["name"], entry["dataset"]["digest"]
 
 
-def log_outputs(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def log_outputs(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """Models that the run made, each with a step."""
     trial = changeable_run(caller, fields.run_id())
     sent = fields.entries("models")
@@ -105,8 +105,8 @@ def log_outputs(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
         raise invalid_value("models", sent)
     made = [
         {
-            "model_id": Fields(each).text("model_id", required=True),
-            "step": Fields(each).whole("step", 0),
+            "model_id": RequestFields(each).text("model_id", required=True),
+            "step": RequestFields(each).whole("step", 0),
         }
         for each in sent
     ]
@@ -118,7 +118,7 @@ def log_outputs(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
     return {}
 
 
-def log_model(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def log_model(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """How clients before version 3 note a model: in a tag of the run."""
     trial = changeable_run(caller, fields.run_id())
     model = read_object(fields.text("model_json", required=True).encode())

@@ -27,7 +27,7 @@ from experiments.mlflow.experiments import (
     changeable_experiment,
     experiment_of,
 )
-from experiments.mlflow.fields import Fields, check_name, milliseconds_of
+from experiments.mlflow.fields import RequestFields, check_name, milliseconds_of
 from experiments.mlflow.filters import (
     Attributes,
     FilterClause,
@@ -51,7 +51,7 @@ ATTRIBUTES = Attributes(
 )
 
 
-def create(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def create(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """A model without a run, from a notebook, gets one that holds its files."""
     name = fields.text("name")[:MAX_NAME] or "model"
     texts = {
@@ -130,11 +130,11 @@ def changeable_model(caller: AnyCaller, model_id: str) -> LoggedModel:
     return model
 
 
-def get(caller: AnyCaller, fields: Fields, model_id: str) -> dict[str, Any]:
+def get(caller: AnyCaller, fields: RequestFields, model_id: str) -> dict[str, Any]:
     return {"model": model_json(model_of(caller, model_id))}
 
 
-def finalize(caller: AnyCaller, fields: Fields, model_id: str) -> dict[str, Any]:
+def finalize(caller: AnyCaller, fields: RequestFields, model_id: str) -> dict[str, Any]:
     model = changeable_model(caller, model_id)
     sent = fields.data.get("status")
     status = NUMBERED.get(sent) if isinstance(sent, int) else sent
@@ -144,20 +144,20 @@ def finalize(caller: AnyCaller, fields: Fields, model_id: str) -> dict[str, Any]
     return get(caller, fields, model_id)
 
 
-def delete(caller: AnyCaller, fields: Fields, model_id: str) -> dict[str, Any]:
+def delete(caller: AnyCaller, fields: RequestFields, model_id: str) -> dict[str, Any]:
     """Its files stay with the run."""
     user_only(caller, "delete a model")
     changeable_model(caller, model_id).delete()
     return {}
 
 
-def set_tags(caller: AnyCaller, fields: Fields, model_id: str) -> dict[str, Any]:
+def set_tags(caller: AnyCaller, fields: RequestFields, model_id: str) -> dict[str, Any]:
     model = changeable_model(caller, model_id)
     return {"model": model_json(_updated(model, "tags", tags_of(fields)))}
 
 
 def delete_tag(
-    caller: AnyCaller, fields: Fields, model_id: str, key: str
+    caller: AnyCaller, fields: RequestFields, model_id: str, key: str
 ) -> dict[str, Any]:
     model = changeable_model(caller, model_id)
     if check_name("key", key) not in model.tags:
@@ -166,7 +166,9 @@ def delete_tag(
     return {}
 
 
-def log_params(caller: AnyCaller, fields: Fields, model_id: str) -> dict[str, Any]:
+def log_params(
+    caller: AnyCaller, fields: RequestFields, model_id: str
+) -> dict[str, Any]:
     _updated(changeable_model(caller, model_id), "params", params_of(fields))
     return {}
 
@@ -182,12 +184,12 @@ def _updated(model: LoggedModel, column: str, pairs: dict[str, Any]) -> LoggedMo
     return row
 
 
-def search(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def search(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     most = fields.max_results(100, MAX_MODELS)
     start = page_start(fields.text("page_token"))
     clauses = parse_filter(fields.text("filter"), ATTRIBUTES)
     sent = [each for each in fields.entries("order_by") if isinstance(each, dict)]
-    texts = [_order_text(Fields(each)) for each in sent]
+    texts = [_order_text(RequestFields(each)) for each in sent]
     orders = parse_orders(texts, ATTRIBUTES)
     named = [experiment_of(caller, e).pk for e in fields.texts("experiment_ids")[:100]]
     rows = list(models_of(caller).filter(experiment__in=named))
@@ -202,7 +204,7 @@ def search(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
     return answer
 
 
-def _order_text(order: Fields) -> str:
+def _order_text(order: RequestFields) -> str:
     way = "DESC" if order.data.get("ascending") is False else "ASC"
     return f"{order.text('field_name', required=True)} {way}"
 

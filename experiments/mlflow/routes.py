@@ -29,9 +29,9 @@ from experiments.mlflow.errors import (
     error_answer,
     refusal_of,
 )
-from experiments.mlflow.fields import Fields, read_fields
+from experiments.mlflow.fields import RequestFields, read_fields
 
-Endpoint = Callable[[AnyCaller, Fields], Any]
+Endpoint = Callable[[AnyCaller, RequestFields], Any]
 ModelEndpoint = Callable[..., Any]
 
 # By method and path below …/2.0/mlflow/.
@@ -147,7 +147,7 @@ def _of_model(request: HttpRequest, path: str) -> Any:
         if request.method != "DELETE":
             raise _wrong_method(request, path)
         caller = caller_of(request)
-        return logged_models.delete_tag(caller, Fields({}), found[1], found[2])
+        return logged_models.delete_tag(caller, RequestFields({}), found[1], found[2])
     if found := MODEL_FILES.fullmatch(path):
         return artifacts.list_of_model(
             caller_of(request), read_fields(request), found[1]

@@ -41,7 +41,7 @@ from experiments.mlflow.entities import (
 )
 from experiments.mlflow.errors import MlflowError, invalid, invalid_value
 from experiments.mlflow.experiments import DEFAULT_ID, changeable_experiment
-from experiments.mlflow.fields import Fields
+from experiments.mlflow.fields import RequestFields
 from experiments.models import Attempt, Event, Run, Trial
 from experiments.models.runs import MAX_RUN_NAME
 from experiments.tracking import run_log
@@ -75,7 +75,7 @@ class RecentRuns:
 recent = RecentRuns()
 
 
-def create(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def create(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     arrived = time.monotonic()
     tags = tags_of(fields)
     name = _name(fields.text("run_name"), tags)
@@ -104,13 +104,15 @@ def _name(sent: str, tags: dict[str, str]) -> str:
     return sent or tagged
 
 
-def _content_key(caller: AnyCaller, fields: Fields) -> str:
+def _content_key(caller: AnyCaller, fields: RequestFields) -> str:
     who = caller.digest if isinstance(caller, TrainingCaller) else caller.user.pk
     content = msgspec.json.encode(fields.data, order="deterministic")
     return f"{who} {hashlib.sha256(content).hexdigest()}"
 
 
-def _run(caller: Caller, fields: Fields, name: str, tags: dict[str, str]) -> Trial:
+def _run(
+    caller: Caller, fields: RequestFields, name: str, tags: dict[str, str]
+) -> Trial:
     experiment = changeable_experiment(
         caller, fields.text("experiment_id") or DEFAULT_ID
     )
@@ -159,7 +161,7 @@ def _adopted(
 
 
 def _child(
-    caller: TrainingCaller, fields: Fields, name: str, tags: dict[str, str]
+    caller: TrainingCaller, fields: RequestFields, name: str, tags: dict[str, str]
 ) -> Trial:
     """A run below the trial's, to which the same token writes."""
     own = caller.trial
@@ -187,11 +189,11 @@ def _creator(trial: Trial) -> Any:
     return run.created_by if run else None
 
 
-def get(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def get(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     return {"run": one_run(readable_run(caller, fields.run_id()))}
 
 
-def update(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def update(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """Name, status and end. The status of a sweep's trial is answered, not changed."""
     trial = changeable_run(caller, fields.run_id())
     status, end = fields.text("status"), fields.moment("end_time")
@@ -218,7 +220,7 @@ def _set_status(caller: AnyCaller, trial: Trial, status: str, end: Any) -> None:
                 lifecycle.finish_run(trial, ENDS[status], ended_at=end)
 
 
-def delete(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def delete(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """Moves a single run into the trash, from which it can be restored."""
     user = user_only(caller, "delete a run")
     trial = readable_run(user, fields.text("run_id", required=True))
@@ -230,7 +232,7 @@ def delete(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
     return {}
 
 
-def restore(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def restore(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     user = user_only(caller, "restore a run")
     trial = readable_run(user, fields.text("run_id", required=True))
     check_may_change(user, trial.experiment.team)

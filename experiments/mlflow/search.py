@@ -19,7 +19,7 @@ from experiments.mlflow.entities import (
 )
 from experiments.mlflow.errors import invalid_value
 from experiments.mlflow.experiments import DEFAULT_ID, experiment_of
-from experiments.mlflow.fields import Fields
+from experiments.mlflow.fields import RequestFields
 from experiments.mlflow.filters import (
     Attributes,
     FilterClause,
@@ -45,7 +45,7 @@ CONTEXT = "mlflow.data.context"
 Metrics = Mapping[int, list[LastMetric]]
 
 
-def search_runs(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
+def search_runs(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     most = fields.max_results(DEFAULT_RUNS, MAX_RUNS)
     start = page_start(fields.text("page_token"))
     clauses = parse_filter(fields.text("filter"), ATTRIBUTES)
@@ -63,7 +63,7 @@ def search_runs(caller: AnyCaller, fields: Fields) -> dict[str, Any]:
 
 
 def _within(
-    runs: QuerySet[Trial], caller: AnyCaller, fields: Fields
+    runs: QuerySet[Trial], caller: AnyCaller, fields: RequestFields
 ) -> QuerySet[Trial]:
     named = {_number(caller, text) for text in fields.texts("experiment_ids")}
     known = experiments_of(caller).filter(pk__in=named)
