@@ -32,8 +32,8 @@ PAGES = {".html", ".htm", ".xhtml", ".mhtml"}
 
 @dataclass(frozen=True)
 class FilePreview:
-    """One of ``text``, ``rows`` (the first is the head) or a picture; ``note`` says what
-    is left out, or why nothing is shown."""
+    """One of ``text``, ``rows`` (the first is the head) or a picture; ``note`` says
+    what is left out, or why nothing is shown."""
 
     text: str = ""
     rows: Sequence[Sequence[str]] = ()
