@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -120,6 +121,16 @@ print(undefined)
         assert trial.message == "NameError: name 'undefined' is not defined"
         assert latest(trial) == {"loss": (0, 1.0), "child": (7, 1.0)}
     assert Trial.objects.count() == 2
+
+
+def test_two_values_at_one_step_in_one_batch_are_two_reports(at_site: Any) -> None:
+    with at_site.run() as run:
+        run._reports._reporter._back_off.retry_at = math.inf
+        for loss in (2, 1):
+            run.log(step=1, loss=loss)
+        assert not Metric.objects.exists()
+    metric = Metric.objects.get()
+    assert (metric.count, metric.last_value) == (2, 1.0)
 
 
 def test_a_person_ends_a_run_and_its_script_learns_of_it(
