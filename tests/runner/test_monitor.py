@@ -117,3 +117,12 @@ def test_pauses_grow_so_that_a_month_stays_small() -> None:
         at += monitor(Sink(), elapsed=at)._pause(0)
         count += 1
     assert MAX_DENSE < count < 2_300
+
+
+def test_a_runner_loads_what_measures_only_when_it_measures() -> None:
+    code = "import sys, experiments.runner.launch; "
+    code += "print({'psutil', 'pynvml', 'django'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
