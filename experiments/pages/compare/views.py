@@ -153,10 +153,21 @@ def _run_curves(comparison: Comparison) -> dict[int, Any]:
     objective = comparison.objective
     runs = [e for e in comparison.entrants if e.trial.sweep_id is None]
     curves = _curves(runs, objective.primary_metric) if objective else {}
-    return {
-        pk: [[n, value] for n, (_, value) in enumerate(points, 1)]
-        for pk, points in curves.items()
-    }
+    reports = {entrant.trial.pk: entrant.trial.reports for entrant in runs}
+    return {pk: by_report(points, reports[pk]) for pk, points in curves.items()}
+
+
+def by_report(points: Points, count: int) -> Points:
+    """Points by step as points by report; of a curve that was thinned, the reports are
+    as far apart as the steps."""
+    if not points or len(points) == count:
+        return [[n, value] for n, (_, value) in enumerate(points, 1)]
+    steps = [step or 0 for step, _ in points]
+    scale = (count - 1) / ((steps[-1] - steps[0]) or 1)
+    return [
+        [1 + round((step - steps[0]) * scale), value]
+        for step, (_, value) in zip(steps, points, strict=True)
+    ]
 
 
 def _curves(entrants: Sequence[Entrant], name: str) -> dict[int, Points]:

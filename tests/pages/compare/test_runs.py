@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from experiments.models import Trial
+from experiments.pages.compare.views import by_report
 from tests import factories
 from tests.pages.clients import count_queries, model, page
 
@@ -57,3 +58,10 @@ def test_queries_do_not_grow_with_runs(ada: Client) -> None:
     assert count_queries(ada, url(trial, *runs)) == count_queries(
         ada, url(trial, runs[0])
     )
+
+
+def test_a_thinned_curve_keeps_its_length_in_reports() -> None:
+    thinned: list[list[float | None]] = [[0, 1.0], [50, 2.0], [99, 3.0]]
+    assert by_report(thinned, 100) == [[1, 1.0], [51, 2.0], [100, 3.0]]
+    assert by_report([[7, 1.0], [9, None]], 2) == [[1, 1.0], [2, None]]
+    assert by_report([], 0) == []
