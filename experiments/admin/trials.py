@@ -14,7 +14,6 @@ from experiments.models import (
     Attempt,
     Decision,
     Metric,
-    Report,
     Run,
     Trial,
 )
@@ -135,13 +134,6 @@ class MetricAdmin(SweepRowAdmin):
     )
     list_select_related = ATTEMPT
     search_fields = ("name", "attempt__trial__experiment__slug")
-
-
-@admin.register(Report)
-class ReportAdmin(SweepRowAdmin):
-    list_display = ("trial", "n", "step", "value", "best_loss", "mean_loss", "time")
-    list_select_related = TRIAL
-    search_fields = ("=trial__number", "trial__experiment__slug")
 
 
 @admin.register(Decision)

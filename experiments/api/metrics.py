@@ -53,7 +53,13 @@ def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
     asked = not attempt.runner_token_digest
     points, refused = body.split()
     return ReplyOut.of(
-        ingest.record(attempt.pk, points, refused=refused, is_heartbeat=asked)
+        ingest.record(
+            attempt.pk,
+            points,
+            refused=refused,
+            is_heartbeat=asked,
+            batch=body.batch,
+        )
     )
 
 

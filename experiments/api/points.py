@@ -24,6 +24,7 @@ MAX_STEP = 2**63 - 1
 # The year 3000, in seconds since 1970.
 MAX_TIME = 32_503_680_000
 MAX_NAME_LENGTH, MAX_SHOWN = 250, 60
+MAX_KEY_LENGTH = 64
 ALLOWED = {
     "name": f"texts of 1 to {MAX_NAME_LENGTH} characters, none of them NUL",
     "step": f"whole numbers from -{MAX_STEP:,} to {MAX_STEP:,}",
@@ -109,6 +110,14 @@ class PointsIn(Schema):
         list[Annotated[PointIn, WrapValidator(_read)]],
         Field(max_length=MAX_POINTS, description="One that is not valid is refused."),
     ]
+    batch: Annotated[
+        str,
+        Field(
+            max_length=MAX_KEY_LENGTH,
+            description="a key of these points: the same key again stores nothing, and"
+            " with it points without a time are told from those of other batches",
+        ),
+    ] = ""
 
     def split(self) -> tuple[list[Point], list[RefusedPoint]]:
         """The valid points, and the refused ones."""

@@ -108,7 +108,13 @@ def metrics(request: HttpRequest, attempt_id: int, body: CollectedIn) -> ReplyOu
     """Store points of the script's spool, or those that the runner has collected."""
     points, refused = body.split()
     return ReplyOut.of(
-        ingest.record(attempt_id, points, refused=refused, collected=body.collected)
+        ingest.record(
+            attempt_id,
+            points,
+            refused=refused,
+            batch=body.batch,
+            collected=body.collected,
+        )
     )
 
 

@@ -7,15 +7,14 @@ Placeholder for each value. PostgreSQL keeps its plans as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Expression, Model, QuerySet
-from django.db.models.sql import InsertQuery, UpdateQuery
+from django.db.models.sql import UpdateQuery
 
 M = TypeVar("M", bound=Model)
 
@@ -63,27 +62,17 @@ def planned_cursor() -> Any:
 
 
 class Select:
-    """The rows of a values_list() queryset, which is made at the first use.
+    """The rows of a values_list() queryset, which is made at the first use."""
 
-    With `sliced` it takes a `limit` and an `offset`, for which the ORM has no
-    placeholders.
-    """
-
-    def __init__(
-        self, make: Callable[[], QuerySet[Any, Any]], *, sliced: bool = False
-    ) -> None:
+    def __init__(self, make: Callable[[], QuerySet[Any, Any]]) -> None:
         self._make = make
-        self._sliced = sliced
 
     @cached_property
     def _compiled(self) -> tuple[Compiled, Mapping[int, Any]]:
         compiler = self._make().query.get_compiler(DEFAULT_DB_ALIAS)
-        sql, params = compiler.as_sql()
-        if self._sliced:
-            sql += " LIMIT %s OFFSET %s"
-            params = (*params, Placeholder("limit"), Placeholder("offset"))
+        compiled = Compiled(*compiler.as_sql())
         columns = [column for column, *_ in compiler.select]
-        return Compiled(sql, params), compiler.get_converters(columns)
+        return compiled, compiler.get_converters(columns)
 
     def rows(self, **values: object) -> list[tuple[Any, ...]]:
         """All rows for these values, converted as by the ORM."""
@@ -107,66 +96,22 @@ def _converted(row: Sequence[Any], converters: Mapping[int, Any]) -> tuple[Any, 
 
 
 class SelectObject(Generic[M]):
-    """The first row of a queryset as a model instance, with only the named columns (or
-    all). `joined` names columns of related rows, by foreign key."""
+    """The first row of a queryset as a model instance, with all its columns."""
 
-    def __init__(
-        self,
-        make: Callable[[], QuerySet[M]],
-        model: type[M],
-        *names: str,
-        **joined: Sequence[str],
-    ) -> None:
+    def __init__(self, make: Callable[[], QuerySet[M]], model: type[M]) -> None:
         self._model = model
-        self._names = names
-        self._joined = joined
-        self._select = Select(lambda: make().values_list(*self._paths))
+        self._select = Select(lambda: make().values_list(*self._columns))
 
     @cached_property
     def _columns(self) -> Sequence[str]:
-        return _in_order(self._model, self._names)
-
-    @cached_property
-    def _relations(self) -> Mapping[str, tuple[Any, Sequence[str]]]:
-        """The related model and its columns, by foreign key."""
-        meta: Any = self._model._meta
-        models = {name: meta.get_field(name).related_model for name in self._joined}
-        return {
-            name: (model, _in_order(model, self._joined[name]))
-            for name, model in models.items()
-        }
-
-    @property
-    def _paths(self) -> Iterator[str]:
-        yield from self._columns
-        for relation, (_, columns) in self._relations.items():
-            yield from (f"{relation}__{column}" for column in columns)
+        return [field.attname for field in self._model._meta.concrete_fields]
 
     def first(self, **values: object) -> M | None:
         """The instance for these values, or None."""
         row = self._select.first(**values)
         if row is None:
             return None
-        cells = iter(row)
-        found = _built(self._model, self._columns, cells)
-        for relation, (model, columns) in self._relations.items():
-            setattr(found, relation, _built(model, columns, cells))
-        return found
-
-
-def _in_order(model: type[Model], names: Sequence[str]) -> Sequence[str]:
-    """These columns, or all, in the order for from_db(): the primary key is first."""
-    fields = model._meta.concrete_fields
-    wanted = {model._meta.pk.name, *names} if names else {f.name for f in fields}
-    return [field.attname for field in fields if field.name in wanted]
-
-
-def _built(model: type[M], columns: Sequence[str], cells: Iterator[Any]) -> M | None:
-    """The instance in the next cells; None if the join found no row."""
-    values = list(islice(cells, len(columns)))
-    if values[0] is None:
-        return None
-    return model.from_db(DEFAULT_DB_ALIAS, columns, values)
+        return self._model.from_db(DEFAULT_DB_ALIAS, self._columns, row)
 
 
 class Update:
@@ -190,33 +135,11 @@ class Update:
             cursor.execute(self._compiled.sql, self._compiled.filled(values))
             return int(cursor.rowcount)
 
-
-class Insert:
-    """An INSERT of one row. Columns that are not named get the database's defaults."""
-
-    def __init__(self, model: type[Model], *names: str) -> None:
-        self._model = model
-        self._names = names
-
-    @cached_property
-    def _fields(self) -> Sequence[Any]:
-        return [self._model._meta.get_field(name) for name in self._names]
-
-    @cached_property
-    def _compiled(self) -> Compiled:
-        slots = {field.attname: Placeholder(field.attname) for field in self._fields}
-        query = InsertQuery(self._model)
-        query.insert_values(self._fields, [self._model(**slots)])
-        ((sql, params),) = query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
-        return Compiled(sql, params)
-
-    def run(self, row: Model) -> None:
-        """Store the row. Its id is not read back."""
-        values = {
-            field.attname: field.get_db_prep_save(
-                getattr(row, field.attname), connection
-            )
-            for field in self._fields
-        }
+    def run_each(self, rows: Sequence[Mapping[str, object]]) -> int:
+        """The same for some rows of values."""
+        if len(rows) < 2:
+            return sum(self.run(**row) for row in rows)
         with planned_cursor() as cursor:
-            cursor.execute(self._compiled.sql, self._compiled.filled(values))
+            filled = [self._compiled.filled(row) for row in rows]
+            cursor.executemany(self._compiled.sql, filled)
+            return int(cursor.rowcount)

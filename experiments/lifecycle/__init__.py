@@ -25,6 +25,7 @@ from experiments.lifecycle.claims import (
     Claim,
     NoRoom,
     ask_heartbeat,
+    ask_heartbeats,
     claim_attempt,
     claim_new_trial,
     claim_queued_trial,

@@ -24,7 +24,7 @@ from experiments.lifecycle.trials import (
     end_trial,
     queue_attempt,
 )
-from experiments.models import Attempt, Metric, Report, Sweep, Trial, Worker, ranks
+from experiments.models import Attempt, Metric, ReportVersion, Sweep, Trial, Worker
 from experiments.models.missing import MissingData
 from experiments.models.sweeps import SWEEP_ENDS
 from experiments.models.trials import AttemptState, TrialState
@@ -307,10 +307,13 @@ def _start_over(trial: Trial) -> None:
 def _forget_reports(trial: Trial) -> None:
     """Training starts over, so reports count from one again. The points of the earlier
     attempt stay."""
-    ranks.count_out(trial)
-    Report.objects.filter(trial=trial).delete()
     Trial.objects.filter(pk=trial.pk).update(
-        reports=0, value=None, value_report=None, last_value=None, updated_at=Now()
+        reports=0,
+        value=None,
+        value_report=None,
+        last_value=None,
+        stamp=ReportVersion.advance(trial.sweep_id) if trial.sweep_id else 0,
+        updated_at=Now(),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,8 +190,13 @@ def ask_heartbeat(attempt: Attempt) -> bool:
 
     False: the attempt no longer runs, or a worker runs it.
     """
+    return bool(ask_heartbeats([attempt.pk]))
+
+
+def ask_heartbeats(attempts: Sequence[int]) -> int:
+    """The same for some attempts; returns how many of them run."""
     limit = float(settings.ASK_TIMEOUT_SECONDS)
-    return bool(ASK_HEARTBEAT.run(pk=attempt.pk, max_silence=limit))
+    return ASK_HEARTBEAT.run_each([{"pk": pk, "max_silence": limit} for pk in attempts])
 
 
 def claim_new_trial(

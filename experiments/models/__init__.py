@@ -9,8 +9,6 @@ from experiments.models.metrics import (
     Artifact,
     Decision,
     Metric,
-    RankBlock,
-    Report,
     ReportVersion,
     Segment,
 )

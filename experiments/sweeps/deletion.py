@@ -27,7 +27,6 @@ from experiments.models import (
     Decision,
     Event,
     Metric,
-    Report,
     Segment,
     Sweep,
     Trial,
@@ -248,7 +247,6 @@ def _delete_sweep(sweep: Sweep) -> Iterator[None]:
     many: list[QuerySet[Any]] = [
         Segment.objects.filter(metric__attempt__trial__sweep=sweep.pk),
         Metric.objects.filter(attempt__trial__sweep=sweep.pk),
-        Report.objects.filter(sweep=sweep.pk),
         Decision.objects.filter(trial__sweep=sweep.pk),
         Artifact.objects.filter(attempt__trial__sweep=sweep.pk),
     ]

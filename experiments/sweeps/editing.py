@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from experiments import queues
 from experiments.formatting import exact_duration_text
-from experiments.models import Event, Sweep, User
+from experiments.models import Event, ReportVersion, Sweep, User
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.fields import DefinitionError, Problem, listed, shown
@@ -108,6 +108,9 @@ def _store(sweep: Sweep, columns: dict[str, Any], *, actor: User | None) -> None
         before |= {name: old.get(name) for name in SPACE}
         after |= {name: new.get(name) for name in SPACE}
     Sweep.objects.filter(pk=sweep.pk).update(**columns, updated_at=Now())
+    if POLICY in columns:
+        # Reports that no policy judges have no version.
+        ReportVersion.objects.filter(sweep=sweep).delete()
     listed = [name for name in columns if name in before and name != POLICY]
     words += _change_words(sweep, listed, before=before, after=after)
     change = {"before": before, "after": after}

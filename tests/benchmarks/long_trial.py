@@ -48,62 +48,14 @@ def main() -> None:
     )
     seconds = reported(live, points=5 * BATCH)
     print(f"  {5 * BATCH:,} more over HTTP: {5 * BATCH / seconds:,.0f} a second")
-    show(live.trial, user, wanted)
-    seconds = compacted(live.trial)
-    print(f"  its points rewritten after its end in {seconds:.2f} s")
-    show(live.trial, user, wanted)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(f"  memory of the process at its peak: {most:,.0f} MB")
-
-
-def show(trial: Any, user: Any, wanted: argparse.Namespace) -> None:
-    """The space that the points take, and how long each page takes to open."""
-    each = table_bytes() / (2 * wanted.points)
-    print(f"  {each:.1f} bytes for each of {2 * wanted.points:,} points")
-    for path, times, size in opened(trial, user, times=wanted.times):
+    for path, times, size in opened(live.trial, user, times=wanted.times):
         print(
             f"  {path}: median {sorted(times)[len(times) // 2]:.2f} s,"
             f" most {max(times):.2f}, {size / 1e3:,.0f} kB",
             flush=True,
         )
-
-
-def table_bytes() -> int:
-    """Of the tables and indexes of metrics."""
-    from django.db import connection
-
-    tables = "'experiments_metric', 'experiments_segment'"
-    query = (
-        "SELECT SUM(pg_total_relation_size(relid)) FROM pg_stat_user_tables"
-        f" WHERE relname IN ({tables})"
-    )
-    if connection.vendor == "sqlite":
-        query = (
-            "SELECT SUM(s.pgsize) FROM dbstat s JOIN sqlite_master m ON s.name = m.name"
-            f" WHERE m.tbl_name IN ({tables})"
-        )
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-        return int(cursor.fetchone()[0])
-
-
-def compacted(trial: Any) -> float:
-    """Seconds to rewrite the points of the trial, which ends now."""
-    from django.db import connection
-    from django.utils import timezone
-
-    from experiments.models import Attempt
-    from experiments.tracking.compaction import compact
-
-    own = Attempt.objects.filter(trial=trial)
-    own.update(state="finished", ended_at=timezone.now())
-    began = time.perf_counter()
-    compact(trial.current_attempt_id)
-    seconds = time.perf_counter() - began
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM FULL experiments_segment")
-    return seconds
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"  memory of the process at its peak: {most:,.0f} MB")
 
 
 def long_trial(points: int, *, verdicts: int) -> tuple[Any, Any]:
@@ -129,15 +81,17 @@ def long_trial(points: int, *, verdicts: int) -> tuple[Any, Any]:
 
 def _stored(sweep: Any, values: Any, token: Any) -> Any:
     """The running one of two trials with these values."""
-    from experiments.models import Report
+    from experiments.models import Segment
     from tests.benchmarks import large_sweep
 
     points = values.shape[1]
     rows = large_sweep.make_trials(sweep, [100, points], values, {1: token})
+    metrics = large_sweep.make_metrics(rows)
     large_sweep.insert(
-        Report, large_sweep.REPORT_COLUMNS, large_sweep.report_rows(sweep, rows, values)
+        Segment,
+        large_sweep.SEGMENT_COLUMNS,
+        large_sweep.segment_rows(metrics, values),
     )
-    large_sweep.make_series(rows, values)
     return rows[1]
 
 

@@ -11,18 +11,9 @@ from django.db import OperationalError, close_old_connections, connection
 from django.db.models import Count, F
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
-from experiments.db.prepared import Insert, Placeholder, Select, SelectObject, Update
-from experiments.models import (
-    Attempt,
-    Decision,
-    Event,
-    Report,
-    Sweep,
-    Team,
-    Trial,
-)
+from experiments.db.prepared import Placeholder, Select, SelectObject, Update
+from experiments.models import Attempt, Sweep, Team, Trial
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -60,11 +51,12 @@ class TestSelect:
         assert rows == list(Trial.objects.filter(pk=trial.pk).values_list(*columns))
 
     def test_infinity_and_quotes_are_values_like_others(self, sweep: Sweep) -> None:
-        factories.reported_trial(sweep, [math.nan])
+        trial = factories.trial(sweep)
+        Trial.objects.filter(pk=trial.pk).update(value=math.inf)
         below = Select(
             lambda: (
-                Report.objects.filter(best_loss__lte=Placeholder("loss"))
-                .values("n")
+                Trial.objects.filter(value__lte=Placeholder("loss"))
+                .values("number")
                 .annotate(rows=Count("pk"))
                 .values_list("rows")
             )
@@ -77,15 +69,6 @@ class TestSelect:
             ).values_list("pk")
         )
         assert named.rows(name="' OR 1=1 --%s") == []
-
-    def test_one_that_is_sliced_starts_and_ends_anywhere(self, sweep: Sweep) -> None:
-        for _ in range(4):
-            factories.trial(sweep)
-        numbers = Select(
-            lambda: Trial.objects.order_by("number").values_list("number"), sliced=True
-        )
-        assert numbers.rows(offset=1, limit=2) == [(1,), (2,)]
-        assert numbers.rows(offset=3, limit=9) == [(3,)]
 
     def test_it_is_put_together_once(self, sweep: Sweep) -> None:
         made: list[int] = []
@@ -102,40 +85,7 @@ class TestSelect:
 
 
 class TestSelectObject:
-    def test_what_is_not_named_is_read_when_it_is_wanted(
-        self, sweep: Sweep, django_assert_num_queries: Any
-    ) -> None:
-        trial = factories.trial(sweep)
-        select = SelectObject(
-            lambda: Trial.objects.filter(pk=Placeholder("pk")),
-            Trial,
-            *("number", "sweep", "params"),
-            sweep=("goal", "definition"),
-        )
-        with django_assert_num_queries(1):
-            found = select.first(pk=trial.pk)
-            assert found is not None
-            assert found.sweep is not None
-            assert (found, found.sweep) == (trial, sweep)
-            assert found.params == trial.params
-            assert found.sweep.definition == sweep.definition
-        with django_assert_num_queries(1):
-            assert found.state == "queued"
-
-    def test_a_join_may_find_nothing(self, sweep: Sweep) -> None:
-        alone = Trial.objects.create(experiment=sweep.experiment, number=7)
-        select = SelectObject(
-            lambda: Trial.objects.filter(pk=Placeholder("pk")),
-            Trial,
-            "sweep",
-            sweep=["goal"],
-        )
-        found = select.first(pk=alone.pk)
-        assert found is not None
-        assert found.sweep is None
-        assert select.first(pk=0) is None
-
-    def test_all_columns_where_none_is_named(
+    def test_it_has_all_columns(
         self, sweep: Sweep, django_assert_num_queries: Any
     ) -> None:
         trial = factories.trial(sweep)
@@ -168,36 +118,17 @@ class TestUpdate:
         assert (trial.message, trial.reports, trial.value) == ("Again.", 2, -math.inf)
         assert update.run(pk=0, message="", value=None) == 0
 
-
-class TestInsert:
-    def test_a_row_with_json_and_a_time_is_stored_as_the_orm_stores_it(
-        self, sweep: Sweep
-    ) -> None:
-        trial = factories.reported_trial(sweep, [0.5])
-        facts = {"chance": 0.25, "name": "‹50 %›"}
-        names = ("trial", "attempt", "policy", "n", "rivals", "stop", "reason", "facts")
-        decision = Decision(
-            trial=trial,
-            attempt_id=trial.current_attempt_id,
-            policy="bandit",
-            n=9,
-            rivals=3,
-            stop=True,
-            reason="Ended.",
-            facts=facts,
+    def test_some_rows_at_once(self, sweep: Sweep) -> None:
+        trials = [factories.trial(sweep) for _ in range(3)]
+        update = Update(
+            lambda: Trial.objects.filter(pk=Placeholder("pk")),
+            message=Placeholder("message"),
         )
-        parts = ("clause", "named_best", "limit_words")
-        Insert(Decision, *names, *parts, "settings", "setters").run(decision)
-        stored = Decision.objects.get(n=9)
-        assert (stored.facts, stored.settings, stored.stop) == (facts, {}, True)
-        assert abs((stored.created_at - timezone.now()).total_seconds()) < 3_600
-
-    def test_a_time_is_kept_to_the_microsecond(self, sweep: Sweep) -> None:
-        moment = timezone.now().replace(microsecond=123_456)
-        made = Event(sweep=sweep, verb="seen", created_at=moment)
-        names = ("sweep", "verb", "message", "data", "created_at")
-        Insert(Event, *names).run(made)
-        assert Event.objects.get(verb="seen").created_at == moment
+        rows = [{"pk": t.pk, "message": f"{t.number} %"} for t in trials[:2]]
+        assert (update.run_each([]), update.run_each(rows[:1])) == (0, 1)
+        assert update.run_each(rows) == 2
+        found = Trial.objects.order_by("number").values_list("message", flat=True)
+        assert list(found) == ["0 %", "1 %", ""]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,7 +9,7 @@ from django.test import Client
 
 from experiments import lifecycle
 from experiments.lifecycle.attempts import MAX_HOST_FAILURES
-from experiments.models import Report, Sweep, Trial
+from experiments.models import Sweep, Trial
 from experiments.tracking import ingest
 from tests import factories
 
@@ -106,7 +106,6 @@ class TestOwnFailures:
             trial = finish(trial, message="exit code 1", **failure)
             assert (trial.state, trial.current_attempt.n) == ("queued", n)
             assert (trial.reports, trial.value) == (0, None)
-            assert not Report.objects.filter(trial=trial).exists()
         trial = finish(trial, message="exit code 1", **failure)
         assert (trial.state, trial.message) == ("failed", "exit code 1")
         states = trial.attempts.values_list("state", flat=True)

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from experiments import lifecycle
-from experiments.models import Attempt, Report, Sweep, Trial
+from experiments.models import Attempt, Sweep, Trial
 from experiments.models.missing import MissingData
 from tests import factories
 
@@ -210,7 +210,6 @@ class TestLosses:
         assert trial.state == "queued"
         assert trial.current_attempt.n == 2
         assert (trial.reports, trial.value) == (0, None)
-        assert not Report.objects.filter(trial=trial).exists()
         assert lost.metrics.get(name="accuracy").count == 2
 
     def test_an_attempt_is_lost_once(self, sweep: Sweep) -> None:

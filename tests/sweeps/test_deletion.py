@@ -309,7 +309,7 @@ class TestWhatWaitsToBeDeleted:
         "name",
         [
             *("sweep", "trial", "attempt", "artifact", "metric"),
-            *("report", "event", "codesnapshot"),
+            *("event", "codesnapshot"),
         ],
     )
     def test_the_admins_lists_do_not_show_it(

@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 
 from experiments import lifecycle
 from experiments.db.clock import database_now
-from experiments.models import Attempt, Decision, Report, Sweep, Trial
+from experiments.models import Attempt, Decision, Sweep, Trial
 from experiments.models.missing import MissingData, RefusedPoint
-from experiments.tracking import ingest
+from experiments.tracking import held, ingest
 from experiments.tracking.ingest import Point
 from tests import factories
 
@@ -35,8 +35,8 @@ def trial(sweep: Sweep) -> Trial:
     return trial
 
 
-def send(trial: Trial, *points: Point) -> ingest.Reply:
-    return ingest.record(trial.current_attempt_id, points)
+def send(trial: Trial, *points: Point, key: str = "") -> ingest.Reply:
+    return ingest.record(trial.current_attempt_id or 0, points, batch=key)
 
 
 def judge(attempt: Attempt, n: int) -> None:
@@ -69,9 +69,8 @@ class TestResuming:
         self.resumed(trial)
         factories.report(trial, [0.65, 0.8], first_step=3)
         assert trial.reports == 5 and trial.value == 0.8 and trial.value_report == 5
-        curve = Report.objects.filter(trial=trial).order_by("n")
-        assert [r.value for r in curve] == [0.1, 0.5, 0.4, 0.65, 0.8]
-        assert [r.n for r in curve] == [1, 2, 3, 4, 5]
+        values = [value for _, value in factories.points(trial.current_attempt)]
+        assert values == [0.1, 0.5, 0.4, 0.65, 0.8]
         assert factories.points(trial.current_attempt) == [
             *enumerate([0.1, 0.5, 0.4, 0.65, 0.8])
         ]
@@ -140,16 +139,59 @@ class TestPoints:
         for _ in range(3):
             send(trial, *batch)
         assert factories.point_count() == 5
-        assert Report.objects.filter(trial=trial).count() == 5
         trial.refresh_from_db()
         assert trial.reports == 5
 
-    def test_the_first_value_of_a_step_counts(self, trial: Trial) -> None:
-        send(trial, Point("accuracy", 1, 0.5), Point("accuracy", 1, 0.9))
-        send(trial, Point("accuracy", 1, 0.7))
-        assert factories.points(trial.current_attempt) == [(1, 0.5)]
+    def test_two_values_of_a_step_in_one_batch_are_two_reports(
+        self, trial: Trial
+    ) -> None:
+        for _ in range(2):
+            send(trial, Point("accuracy", 1, 0.5), Point("accuracy", 1, 0.9))
+        assert factories.points(trial.current_attempt) == [(1, 0.5), (1, 0.9)]
         trial.refresh_from_db()
-        assert trial.value == 0.5
+        assert (trial.reports, trial.value) == (2, 0.9)
+
+    def test_a_point_that_is_dropped_is_said(self, trial: Trial) -> None:
+        """Without time and key nothing tells it from one that was sent before."""
+        send(trial, Point("accuracy", 1, 0.5))
+        assert not send(trial, Point("accuracy", 1, 0.5)).refused
+        (refused,) = send(trial, Point("accuracy", 1, 0.7)).refused
+        assert (refused.name, refused.points) == ("accuracy", 1)
+        assert "its step has other values" in refused.reason
+        assert factories.points(trial.current_attempt) == [(1, 0.5)]
+        missing = MissingData.of(Attempt.objects.get().missing)
+        assert [each.name for each in missing.refused] == ["accuracy"]
+
+    def test_with_a_key_points_of_another_batch_are_further_ones(
+        self, trial: Trial
+    ) -> None:
+        for key in ("a", "b", "a", "b", "c"):
+            send(trial, Point("accuracy", 0, 0.5), key=key)
+        assert factories.points(trial.current_attempt) == [(0, 0.5)] * 3
+
+    def test_the_last_keys_are_remembered(self, trial: Trial) -> None:
+        for number in range(held.MAX_KEYS + 20):
+            send(trial, Point("accuracy", 0, 0.5), key=f"batch {number}")
+        assert len(Attempt.objects.get().batches) == held.MAX_KEYS * held.KEY_SIZE
+        send(trial, Point("accuracy", 0, 0.5), key=f"batch {number}")
+        assert factories.point_count() == held.MAX_KEYS + 20
+
+    def test_a_key_is_not_needed_where_points_have_times(self, trial: Trial) -> None:
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        for key in ("a", "b"):
+            send(trial, Point("accuracy", 0, 0.5, now), key=key)
+        assert factories.point_count() == 1
+        assert not Attempt.objects.get().batches
+
+    def test_other_values_at_the_same_moment_are_further_points(
+        self, trial: Trial
+    ) -> None:
+        """Clocks of programs tell milliseconds at best."""
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        batch = [Point("accuracy", 0, value, now) for value in (0.1, 0.2, math.nan)]
+        for _ in range(2):
+            send(trial, *batch)
+        assert factories.point_count() == 3
 
     def test_another_time_at_the_same_step_is_a_further_report(
         self, trial: Trial
@@ -176,14 +218,9 @@ class TestPoints:
         (_, stored) = factories.points(trial.current_attempt)
         assert str(stored) == str((1, value))
 
-    def test_reports_carry_the_best_and_the_mean_loss_so_far(
-        self, trial: Trial
-    ) -> None:
+    def test_the_trial_has_the_best_and_when_it_was(self, trial: Trial) -> None:
         values = [0.2, math.nan, 0.6, 0.4]
         send(trial, *(Point("accuracy", i, v) for i, v in enumerate(values)))
-        rows = Report.objects.order_by("n").values_list("n", "best_loss", "mean_loss")
-        expected = [(1, -0.2, -0.2), (2, -0.2, -0.2), (3, -0.6, -0.4), (4, -0.6, -0.4)]
-        assert [(n, b, pytest.approx(m)) for n, b, m in rows] == expected
         trial.refresh_from_db()
         assert (trial.value, trial.value_report) == (0.6, 3)
 
@@ -200,8 +237,8 @@ class TestPoints:
     ) -> None:
         for step in (7, 3, 5):
             send(trial, Point("accuracy", step, 0.1))
-        rows = Report.objects.order_by("n").values_list("n", "step")
-        assert list(rows) == [(1, 7), (2, 3), (3, 5)]
+        steps = [step for step, _ in factories.points(trial.current_attempt)]
+        assert steps == [7, 3, 5]
 
     def test_other_metrics_are_no_reports(self, trial: Trial) -> None:
         send(trial, Point("loss", 0, 1.5), Point("accuracy ", 0, 0.5))
@@ -419,4 +456,4 @@ def test_reports_that_come_at_the_same_time_are_numbered_one_by_one() -> None:
     assert errors == []
     trial.refresh_from_db()
     assert trial.reports == 40
-    assert Report.objects.filter(trial=trial).count() == 40
+    assert factories.point_count() == 40

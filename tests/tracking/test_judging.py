@@ -1,4 +1,4 @@
-"""Live judging answers from the database what standings in memory would answer."""
+"""Live judging answers what standings would that have seen every report."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from experiments import lifecycle
-from experiments.models import Decision, RankBlock, Report, Sweep, Trial, ranks
+from experiments.models import Decision, ReportVersion, Sweep, Trial
 from experiments.search.records import Objective
 from experiments.search.standings import Standings
 from experiments.search.termination import Policy, make_policy
 from experiments.search.termination.evidence import Evidence, Finished, Rivals, Verdict
-from experiments.tracking import completed_curves, ingest, judging
+from experiments.sweeps.editing import change_sweep
+from experiments.sweeps.primary_metric import use_metric
+from experiments.tracking import completed_curves, group, held, ingest, judging, memory
 from experiments.tracking.ingest import Point
+from experiments.tracking.memory import Memories
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -37,11 +40,20 @@ POLICIES: tuple[dict[str, Any], ...] = (
 Finish = Callable[[Trial], None]
 
 
-@pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a small sweep has many."""
-    monkeypatch.setattr(ranks, "MAX_ENTRIES", 6)
-    monkeypatch.setattr(ranks, "PIECE", 3)
+class Processes:
+    """Processes of the site, of which another one gets each report. Now and then one of
+    them begins anew."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, chance: random.Random) -> None:
+        self.monkeypatch, self.chance = monkeypatch, chance
+        self.memories = [Memories() for _ in range(3)]
+
+    def next(self) -> None:
+        chosen = self.chance.choice(self.memories)
+        if self.chance.random() < 0.1:
+            chosen.clear()
+        for module in (group, judging):
+            self.monkeypatch.setattr(module, "MEMORIES", chosen)
 
 
 class Witness:
@@ -115,7 +127,6 @@ def draws(chance: random.Random) -> Iterator[float]:
             yield chance.uniform(-1, 1)
 
 
-@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("seed", range(4))
 def test_a_random_sweep_is_judged_as_in_memory(
     seed: int, monkeypatch: pytest.MonkeyPatch
@@ -126,15 +137,15 @@ def test_a_random_sweep_is_judged_as_in_memory(
     policy = make_policy(sweep.early_termination, sweep.objective)
     assert policy is not None
     witness = Witness(policy)
-    monkeypatch.setattr(judging, "make_policy", lambda *_: witness)
-    run_to_the_end(sweep, witness, chance)
-    assert witness.asked > 60
+    monkeypatch.setattr(held, "_policy", lambda *_: witness)
+    run_to_the_end(sweep, witness, chance, Processes(monkeypatch, chance))
+    assert witness.asked > 40
     assert Decision.objects.filter(stop=True).exists()
-    assert RankBlock.objects.filter(sweep=sweep, n=1).count() > 4
-    blocks_are_right(sweep)
 
 
-def run_to_the_end(sweep: Sweep, witness: Witness, chance: random.Random) -> None:
+def run_to_the_end(
+    sweep: Sweep, witness: Witness, chance: random.Random, processes: Processes
+) -> None:
     """Twenty trials, some at a time, whose reports come in any order."""
     values, waiting = draws(chance), [factories.trial(sweep) for _ in range(20)]
     running: list[Trial] = []
@@ -148,6 +159,7 @@ def run_to_the_end(sweep: Sweep, witness: Witness, chance: random.Random) -> Non
         first = trial.reports
         steps = range(first, first + chance.choice((1, 2)))
         points = [Point("accuracy", step, next(values)) for step in steps]
+        processes.next()
         ingest.record(trial.current_attempt_id or 0, points)
         trial.refresh_from_db()
         for point in points[trial.decisions.count() - first :]:
@@ -170,84 +182,99 @@ def end(trial: Trial) -> None:
     trial.refresh_from_db()
 
 
-def blocks_are_right(sweep: Sweep) -> None:
-    """Every block counts its reports, and the blocks leave no gap."""
-    blocks = RankBlock.objects.filter(sweep=sweep).order_by("n", "measure", "low")
-    ends: dict[tuple[int, int], float] = {}
-    for block in blocks:
-        row = ranks.Block(*(getattr(block, name) for name in ranks.Block._fields))
-        assert block.count == ranks.within(row).count()
-        assert block.low == ends.get((block.n, block.measure), -math.inf)
-        ends[block.n, block.measure] = block.high
-    assert set(ends.values()) <= {math.inf}
+class TestMemory:
+    """What a process knows of a sweep never differs from what is stored."""
 
+    def sweep(self, **settings: Any) -> Sweep:
+        return a_sweep({"type": "median_stopping", **settings})
 
-@pytest.mark.usefixtures("small_blocks")
-class TestBlocks:
-    def test_they_stay_right_when_attempts_are_lost(self) -> None:
-        sweep = a_sweep(None)
-        chance = random.Random(3)
-        values = draws(chance)
-        for _ in range(25):
-            trial = factories.trial(sweep)
+    def test_a_trial_that_starts_over_is_no_rival(self) -> None:
+        sweep = self.sweep()
+        ghost = factories.reported_trial(sweep, [0.9, 0.9])
+        assert factories.reported_trial(sweep, [0.8]).decisions.get().rivals == 1
+        factories.lose(ghost.current_attempt)
+        assert factories.reported_trial(sweep, [0.8]).decisions.get().rivals == 1
+        ghost.refresh_from_db()
+        factories.claim(ghost)
+        factories.report(ghost, [0.1])
+        assert factories.reported_trial(sweep, [0.8]).decisions.get().rivals == 3
+        assert ghost.decisions.get(attempt__n=2).rivals == 2
+
+    def test_reports_from_while_there_was_no_policy_are_rivals(self) -> None:
+        sweep = self.sweep()
+        factories.reported_trial(sweep, [0.5])
+        for policy in (None, {"type": "median_stopping"}):
+            change_sweep(sweep, {"early_termination": policy}, actor=None)
+            trial = factories.reported_trial(sweep, [0.6])
+        assert trial.decisions.get().rivals == 2
+
+    def test_another_primary_metric_has_other_reports(self) -> None:
+        sweep = self.sweep()
+        trials = [factories.trial(sweep) for _ in range(3)]
+        for trial in trials:
             factories.claim(trial)
-            factories.report(trial, [next(values) for _ in range(3)])
-            if chance.random() < 0.4:
-                factories.lose(trial.current_attempt)
-            blocks_are_right(sweep)
-        assert Report.objects.filter(sweep=sweep, n=3).count() < 25
+            factories.report(trial, [1.0, 2.0], name="other")
+        use_metric(sweep, "other", actor=None)
+        factories.report(trials[0], [3.0], name="other", first_step=2)
+        decision = trials[0].decisions.get()
+        assert (decision.n, decision.rivals) == (3, 0)
+        factories.report(trials[1], [0.5], name="other", first_step=2)
+        assert trials[1].decisions.get().rivals == 1
 
-    def test_equal_losses_share_a_block_however_many(self) -> None:
-        sweep = a_sweep({"type": "median_stopping"})
-        for _ in range(14):
-            factories.reported_trial(sweep, [0.5], state="completed")
-        factories.reported_trial(sweep, [0.4, 0.7])
-        factories.reported_trial(sweep, [0.6])
-        blocks_are_right(sweep)
-        verdict = Decision.objects.filter(trial__number=15).get()
-        assert (verdict.threshold, verdict.rivals) == (0.5, 15)
+    def test_what_was_rolled_back_is_forgotten(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sweep = self.sweep()
+        factories.reported_trial(sweep, [0.5])
+        trial = factories.reported_trial(sweep, [0.6])
+        with monkeypatch.context() as broken:
+            broken.setattr(group, "failpoint", fail)
+            with pytest.raises(ZeroDivisionError):
+                factories.report(trial, [0.7, 0.8], first_step=1)
+        factories.report(trial, [0.7], first_step=1)
+        assert factories.reported_trial(sweep, [0.4, 0.4]).decisions.count() == 1
+        assert trial.decisions.count() == 2
 
-    def test_reports_from_before_there_were_blocks_are_rivals(self) -> None:
-        sweep = a_sweep({"type": "median_stopping"})
-        for value in range(1, 12):
-            factories.reported_trial(sweep, [value / 10], state="completed")
-        RankBlock.objects.all().delete()
-        trial = factories.reported_trial(sweep, [0.55])
-        verdict = trial.decisions.get()
-        assert verdict.rivals == 11
-        assert verdict.threshold == pytest.approx(0.6)
-        assert verdict.stop
-        mean = RankBlock.objects.filter(measure=RankBlock.Measure.MEAN)
-        assert mean.count() > 2
-        blocks_are_right(sweep)
+    def test_a_memory_that_differs_is_read_anew(self) -> None:
+        sweep = self.sweep()
+        trial = factories.reported_trial(sweep, [0.5])
+        known = held_memory(sweep)
+        known.report(trial.number, trial.current_attempt_id or 0, -0.9)
+        factories.report(trial, [0.6], first_step=1)
+        assert held_memory(sweep) is not known
+        assert trial.decisions.count() == 2
 
-    def test_looking_at_them_takes_no_lock(self, settings: Any) -> None:
-        # The text of a statement whose plan is kept is not told.
-        settings.KEEP_PLANS = False
-        sweep = a_sweep(None)
+    def test_memories_are_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(memory, "MAX_NUMBERS", 10)
+        sweep, other = self.sweep(), self.sweep()
+        for each in (sweep, other, sweep, other):
+            factories.reported_trial(each, [0.5] * 6)
+        assert held_memory(other)
+        with pytest.raises(KeyError):
+            held_memory(sweep)
+
+    def test_orders_are_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(memory, "MAX_RANKED", 4)
+        sweep = self.sweep()
         for _ in range(3):
-            trial = factories.reported_trial(sweep, [0.5, 0.6])
-        RankBlock.objects.all().delete()
-        report = Report.objects.get(trial=trial, n=2)
-        with CaptureQueriesContext(connection) as queries:
-            assert [block.count for block in ranks.blocks_of(report)] == [2, 2]
-        assert len(queries) and all(q["sql"].startswith("SELECT") for q in queries)
-        assert not any("FOR UPDATE" in query["sql"] for query in queries)
-        # A trial that starts over opens blocks without counting what was there before.
-        factories.lose(trial.current_attempt)
-        report = Report.objects.filter(n=2).latest("pk")
-        assert [block.count for block in ranks.blocks_of(report)] == [1, 1]
+            factories.reported_trial(sweep, [0.5] * 6)
+        known = held_memory(sweep)
+        assert len(known._rungs) < 4
+        assert Decision.objects.filter(n=6, rivals=2).exists()
 
-    def test_a_long_batch_is_counted(self) -> None:
-        sweep = a_sweep(None)
-        for _ in range(2):
-            factories.reported_trial(sweep, [0.5] * 130)
-        blocks = RankBlock.objects.filter(sweep=sweep)
-        assert set(blocks.values_list("count", flat=True)) == {2}
-        assert blocks.count() == 260
+    def test_a_sweep_without_a_policy_has_no_version(self) -> None:
+        factories.reported_trial(a_sweep(None), [0.5])
+        assert not ReportVersion.objects.exists()
 
 
-@pytest.mark.usefixtures("small_blocks")
+def fail(place: str) -> None:
+    raise ZeroDivisionError(place)
+
+
+def held_memory(sweep: Sweep) -> memory.SweepMemory:
+    return memory.MEMORIES._kept[sweep.pk]
+
+
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy["type"])
 def test_a_report_takes_the_same_few_queries_in_a_large_sweep(
     policy: dict[str, Any],
@@ -266,13 +293,13 @@ def test_a_report_takes_the_same_few_queries_in_a_large_sweep(
     assert counts[0] == counts[1] <= 18
 
 
-@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(
     connection.vendor == "sqlite", reason="SQLite lets one writer in at a time"
 )
 def test_reports_that_come_at_the_same_time_are_all_counted() -> None:
     sweep = a_sweep({"type": "median_stopping", "min_rivals": 50})
+    memory.MEMORIES.clear()
     trials = [factories.trial(sweep) for _ in range(6)]
     attempts = [factories.claim(trial).attempt.pk for trial in trials]
     errors: list[Exception] = []
@@ -296,8 +323,10 @@ def test_reports_that_come_at_the_same_time_are_all_counted() -> None:
     for thread in threads:
         thread.join()
     assert errors == []
-    assert Report.objects.filter(sweep=sweep, n=16).count() == 6
-    blocks_are_right(sweep)
+    counts = Trial.objects.filter(sweep=sweep).values_list("reports", flat=True)
+    assert list(counts) == [16] * 6
+    judged = Decision.objects.filter(trial__sweep=sweep, n=16)
+    assert sorted(judged.values_list("rivals", flat=True)) == [*range(6)]
 
 
 class TestCurves:

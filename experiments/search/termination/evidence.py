@@ -1,8 +1,8 @@
 """What an early-termination policy sees, and what it answers.
 
 Every number here is a LOSS: lower is better, and infinity means no finite value. Two
-modules implement it: `experiments.search.standings` in memory, for the study and the
-policy simulator, and `experiments.tracking.rivals` with the rows of a stored sweep.
+modules implement it with `experiments.search.rungs`: `experiments.search.standings` for
+the study and the policy simulator, `experiments.tracking.judging` for stored sweeps.
 """
 
 from __future__ import annotations

@@ -1,0 +1,119 @@
+"""The rows of attempts and trials that a group of requests has locked and changes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from experiments.search.records import Goal, Objective
+from experiments.search.termination import Policy, make_policy
+from experiments.tracking.memory import JudgedSweep
+
+# An attempt remembers the keys of so many batches, as hashes of so many bytes.
+MAX_KEYS, KEY_SIZE = 64, 8
+
+
+@dataclass(slots=True)
+class HeldAttempt:
+    """The columns of sql.ATTEMPTS."""
+
+    pk: int
+    trial: int
+    trial_token_digest: str
+    runner_token_digest: str
+    release_requested_at: datetime | str | None
+    resumed_from: int | None
+    keys: bytes
+    has_new_key: bool = False
+
+    def has_token(self, digest: str) -> bool:
+        """Whether the digest is of one of its tokens; an empty one was checked."""
+        return digest in ("", self.trial_token_digest, self.runner_token_digest)
+
+    def has_seen(self, key: str) -> bool:
+        """Whether a batch with this key was stored."""
+        kept, wanted = bytes(self.keys), _hashed(key)
+        places = range(0, len(kept), KEY_SIZE)
+        return any(kept[place : place + KEY_SIZE] == wanted for place in places)
+
+    def see(self, key: str) -> None:
+        self.keys = (bytes(self.keys) + _hashed(key))[-MAX_KEYS * KEY_SIZE :]
+        self.has_new_key = True
+
+
+def _hashed(key: str) -> bytes:
+    return blake2b(key.encode("utf-8", "replace"), digest_size=KEY_SIZE).digest()
+
+
+@dataclass(slots=True)
+class HeldTrial:
+    """The columns of sql.TRIALS."""
+
+    pk: int
+    number: int
+    runs_to_end: bool
+    stop_reason: str
+    stop_message: str
+    reports: int
+    value: float | None
+    value_report: int | None
+    last_value: float | None
+    stamp: int
+    sweep: int | None
+    primary_metric: str | None
+    goal: Goal
+    early_termination: str | None
+    is_changed: bool = False
+    objective: Objective = field(init=False)
+    policy: Policy | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.objective = Objective(self.primary_metric or "", self.goal)
+        if self.sweep is not None and self.early_termination is not None:
+            self.policy = _policy(self.early_termination, self.objective)
+
+    @property
+    def judged_sweep(self) -> JudgedSweep | None:
+        """Its sweep, if that has a policy."""
+        if self.sweep is None or self.policy is None:
+            return None
+        return JudgedSweep(self.sweep, self.primary_metric or "", self.goal)
+
+    @property
+    def may_end(self) -> bool:
+        """Whether a policy may end it now."""
+        return not (self.stop_reason or self.runs_to_end)
+
+    def report(self, value: float) -> float:
+        """Count the next report; returns its loss."""
+        self.reports += 1
+        self.last_value = None if math.isnan(value) else value
+        self.is_changed = True
+        loss = self.objective.loss(value)
+        best = math.inf if self.value is None else self.objective.loss(self.value)
+        if loss < best:
+            self.value, self.value_report = self.objective.value(loss), self.reports
+        return loss
+
+    def start_over(self) -> None:
+        """Forget all reports."""
+        self.reports, self.value, self.value_report = 0, None, None
+        self.last_value, self.is_changed = None, True
+
+    def row(self) -> Sequence[Any]:
+        """The parameters of sql.UPDATE_TRIAL."""
+        return (
+            *(self.reports, self.last_value, self.value, self.value_report),
+            *(self.stamp, self.pk),
+        )
+
+
+@lru_cache(maxsize=64)
+def _policy(text: str, objective: Objective) -> Policy | None:
+    return make_policy(json.loads(text), objective)

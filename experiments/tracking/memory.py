@@ -1,0 +1,248 @@
+"""The reports of sweeps with a policy, in this process's memory: what a report is
+compared with.
+
+A sweep's memory is valid while its version is that of the row in ReportVersion, which
+a writer locks first. Otherwise the trials with a later stamp are read again. So any
+number of processes judge alike, and only the row's holder uses the memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterable
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.models import ReportVersion, Trial
+from experiments.search.records import Goal, Objective
+from experiments.search.rungs import (
+    LeadingTrials,
+    LearningCurve,
+    Rung,
+    make_means,
+)
+from experiments.tracking import series
+
+# Numbers of 8 bytes, of all sweeps. A larger sweep is there alone.
+MAX_NUMBERS = 12_000_000
+MAX_SWEEPS = 100
+# Trials in the sorted orders of one sweep; 16 bytes or 32 for each.
+MAX_RANKED = 1_000_000
+# Curves whose means are made at once.
+BLOCK = 500
+
+
+class JudgedSweep(NamedTuple):
+    """A sweep whose trials are compared, and by what."""
+
+    pk: int
+    primary_metric: str
+    goal: Goal
+
+    @property
+    def objective(self) -> Objective:
+        return Objective(self.primary_metric, self.goal)
+
+
+class KnownTrial(NamedTuple):
+    """What tells whether a trial's curve is known."""
+
+    pk: int
+    number: int
+    current_attempt: int
+    reports: int
+
+
+class SweepMemory:
+    """The curves of a sweep's trials, by number."""
+
+    def __init__(self, sweep: JudgedSweep) -> None:
+        self.sweep = sweep
+        # The row of ReportVersion: in another one, nothing of this is known.
+        self.row, self.version = 0, -1
+        self.curves: dict[int, LearningCurve] = {}
+        self._attempts: dict[int, int] = {}
+        self._reports = 0
+        self._rungs: dict[int, Rung] = {}
+        self._ranked = 0
+        self._leaders: LeadingTrials | None = None
+        self._has_means = False
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return self._reports * (3 if self._has_means else 2) + self._ranked * 4
+
+    def catch_up(self, row: int, version: int) -> None:
+        """Read what was reported elsewhere up to a version of the sweep."""
+        if row == self.row and version == self.version:
+            return
+        trials = Trial.objects.filter(sweep=self.sweep.pk)
+        if row != self.row or version < self.version:
+            self._forget()
+            # Reports from before the sweep had a policy have no stamp.
+            trials = trials.filter(reports__gt=0)
+        else:
+            trials = trials.filter(stamp__gt=self.version)
+        self._forget_orders()
+        self._read(
+            KnownTrial(*each) for each in trials.values_list(*KnownTrial._fields)
+        )
+        self.row, self.version = row, version
+
+    def _forget(self) -> None:
+        self.curves.clear()
+        self._attempts.clear()
+        self._reports = 0
+        self._has_means = False
+
+    def _forget_orders(self) -> None:
+        self._rungs.clear()
+        self._ranked, self._leaders = 0, None
+
+    def _read(self, rows: Iterable[KnownTrial]) -> None:
+        behind: dict[int, KnownTrial] = {}
+        for row in rows:
+            self._forget_earlier(row)
+            if row.reports > self._known(row.number):
+                behind[row.pk] = row
+        start = min((self._known(row.number) for row in behind.values()), default=0)
+        trials = Trial.objects.filter(pk__in=behind)
+        for pk, points in series.reported(trials, start=start):
+            row = behind[pk]
+            losses = self._losses(points["value"][self._known(row.number) - start :])
+            self._attempts[row.number] = row.current_attempt
+            self._extend(row.number, losses)
+
+    def _forget_earlier(self, row: KnownTrial) -> None:
+        """Forget what an earlier attempt has reported."""
+        if self._attempts.get(row.number) not in (None, row.current_attempt):
+            del self._attempts[row.number]
+            self._reports -= len(self.curves.pop(row.number).losses)
+
+    def _known(self, number: int) -> int:
+        curve = self.curves.get(number)
+        return len(curve.losses) if curve else 0
+
+    def _losses(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As Objective.loss has them, one by one."""
+        sign = -1.0 if self.sweep.goal == "maximize" else 1.0
+        return np.where(np.isfinite(values), 0.0 + sign * values, math.inf)
+
+    def _extend(self, number: int, losses: NDArray[np.float64]) -> None:
+        self._reports += len(losses)
+        curve = self.curves.get(number)
+        if curve is None:
+            self.curves[number] = LearningCurve.of(number, losses)
+            return
+        for loss in losses.tolist():
+            curve.add(loss)
+
+    def report(self, number: int, attempt: int, loss: float) -> int:
+        """Add a trial's next report; returns its n."""
+        if self._attempts.setdefault(number, attempt) != attempt:
+            self._forget_orders()
+            self._forget_earlier(KnownTrial(0, number, attempt, 0))
+            self._attempts[number] = attempt
+        curve = self.curves.get(number)
+        if curve is None:
+            curve = self.curves[number] = LearningCurve(number)
+        curve.add(loss)
+        self._reports += 1
+        report = len(curve.losses)
+        if report in self._rungs:
+            self._rungs[report].add(curve)
+        if self._leaders is not None and curve.best < self._leaders.limit:
+            self._leaders.add(number, curve.best)
+        return report
+
+    def rung(self, report: int) -> Rung:
+        """All trials with this many reports."""
+        rung = self._rungs.get(report)
+        if rung is None:
+            if self._ranked > MAX_RANKED:
+                self._rungs.clear()
+                self._ranked = 0
+            curves = self.curves.values()
+            rung = Rung(report, (), (c for c in curves if len(c.bests) >= report))
+            self._rungs[report] = rung
+            self._ranked += len(rung.trials)
+        return rung
+
+    def running(self, report: int, numbers: Iterable[int]) -> Rung:
+        """Some trials, of those that have this many reports."""
+        found = (self.curves.get(number) for number in numbers)
+        return Rung(report, (), (c for c in found if c and len(c.bests) >= report))
+
+    def need_means(self) -> None:
+        """Make those of all trials at once, when the first is asked for."""
+        if not self._has_means:
+            self._has_means = True
+            curves = sorted(self.curves.values(), key=lambda curve: len(curve.losses))
+            for first in range(0, len(curves), BLOCK):
+                make_means(curves[first : first + BLOCK])
+
+    def best_besides(self, number: int) -> float:
+        """The lowest loss of all other trials; infinity for none."""
+        if self._leaders is None:
+            curves = self.curves.values()
+            self._leaders = LeadingTrials((c.best, c.number) for c in curves)
+        leader = self._leaders.besides(number)
+        return leader.loss if leader else math.inf
+
+
+class Memories:
+    """Of some sweeps: those that were used last."""
+
+    def __init__(self) -> None:
+        self._lock, self._loading = Lock(), Lock()
+        self._kept: OrderedDict[int, SweepMemory] = OrderedDict()
+
+    def get(self, sweep: JudgedSweep) -> SweepMemory | None:
+        """The sweep's memory, if it is of this metric. It may be behind."""
+        with self._lock:
+            found = self._kept.get(sweep.pk)
+            if found is None or found.sweep != sweep:
+                return None
+            self._kept.move_to_end(sweep.pk)
+            return found
+
+    def load(self, sweep: JudgedSweep) -> None:
+        """Read all reports, before the transaction in which they are needed."""
+        with self._loading:
+            if self.get(sweep) is not None:
+                return
+            made = SweepMemory(sweep)
+            versions = ReportVersion.objects.filter(sweep=sweep.pk)
+            # Read before the reports: it may be too low, and never too high.
+            made.catch_up(*(versions.values_list("pk", "version").first() or (-1, 0)))
+            self.keep(made)
+
+    def keep(self, memory: SweepMemory) -> None:
+        """Keep it, and drop others that are too many."""
+        with self._lock:
+            self._kept[memory.sweep.pk] = memory
+            self._kept.move_to_end(memory.sweep.pk)
+            while len(self._kept) > 1 and self._is_full():
+                self._kept.popitem(last=False)
+
+    def _is_full(self) -> bool:
+        numbers = sum(memory.size for memory in self._kept.values())
+        return numbers > MAX_NUMBERS or len(self._kept) > MAX_SWEEPS
+
+    def drop(self, sweeps: Iterable[int]) -> None:
+        """After an error nothing tells what of it was stored."""
+        with self._lock:
+            for pk in sweeps:
+                self._kept.pop(pk, None)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
+
+MEMORIES = Memories()
