@@ -347,7 +347,10 @@ def renew_future_heartbeats() -> None:
 def renew_ask_heartbeats() -> None:
     """The same for asked trials, which report too rarely for a lease."""
     asked = Attempt.objects.filter(
-        state=AttemptState.RUNNING, worker=None, runner_token_digest=""
+        state=AttemptState.RUNNING,
+        worker=None,
+        runner_token_digest="",
+        pool__isnull=False,
     )
     renewed = asked.update(heartbeat_at=Now())
     if renewed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from io import StringIO
 from typing import Any
 
@@ -110,7 +111,7 @@ PAGE_SIZE = 50
 PARTS = ("facts", "answer", "chart", "sweeps", "runs")
 # What logs a run, as an experiment without runs shows it.
 RUN_LINES = """import mlflow
-mlflow.set_experiment("{name}")
+mlflow.set_experiment({name})
 with mlflow.start_run(): mlflow.log_metric("accuracy", 0.93)"""
 
 
@@ -190,7 +191,9 @@ def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
         "experiment": experiment,
         "summary": summary,
         "runs": run_table(experiment, request.GET, primary=primary),
-        "run_lines": RUN_LINES.format(name=experiment.name),
+        "run_lines": RUN_LINES.format(
+            name=json.dumps(experiment.name, ensure_ascii=False)
+        ),
         "trash_days": TRASH_DAYS,
         "archived": archived,
         "can_steer": access.can_steer(access.viewer(request), experiment.team),
