@@ -214,6 +214,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "experiments.pages.middleware.AnswerMiddleware",
     "experiments.api.report_middleware.ReportMiddleware",
+    "experiments.mlflow.log_middleware.LogMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -8,20 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from experiments.mlflow.errors import invalid, invalid_value, missing_value
 from experiments.mlflow.fields import (
+    MAX_INT,
     MAX_MILLISECONDS,
     RequestFields,
     check_name,
-    moment_of,
+    is_plain,
     read_object,
     whole_number,
 )
-from experiments.tracking.ingest import Point
+from experiments.tracking.ingest import Sent
 from experiments.tracking.run_log import MAX_PARAM_LENGTH, MAX_TAG_LENGTH
 
 MAX_METRICS, MAX_PARAMS, MAX_TAGS, MAX_ENTITIES = 1_000, 100, 100, 1_000
@@ -33,18 +34,28 @@ class LogBatch:
     """All that one request logs about a run."""
 
     run_id: str
-    points: Sequence[Point] = ()
+    points: Sequence[Sent] = ()
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
 
-class MetricEntry(msgspec.Struct):
+Time = Annotated[int, msgspec.Meta(ge=0, le=MAX_MILLISECONDS)]
+Step = Annotated[int, msgspec.Meta(ge=-MAX_INT, le=MAX_INT)]
+
+
+class MetricEntry(msgspec.Struct, gc=False):
     """A metric in the form in which clients send almost all of them."""
 
     key: str
     value: float
-    timestamp: int
-    step: int = 0
+    timestamp: Time
+    step: Step = 0
+
+
+class MetricBody(MetricEntry, kw_only=True):
+    """A log-metric."""
+
+    run_id: str
 
 
 class BatchBody(msgspec.Struct):
@@ -56,7 +67,7 @@ class BatchBody(msgspec.Struct):
     tags: list[Any] = []
 
 
-BATCH = msgspec.json.Decoder(BatchBody)
+BATCH, METRIC = msgspec.json.Decoder(BatchBody), msgspec.json.Decoder(MetricBody)
 
 
 def read_log_batch(body: bytes) -> LogBatch:
@@ -68,15 +79,13 @@ def read_log_batch(body: bytes) -> LogBatch:
     if known.params or known.tags or not known.run_id:
         return _read_slowly(RequestFields(read_object(body)))
     _check_count("metrics", MAX_METRICS, len(known.metrics))
-    names: set[str] = set()
-    points: list[Point] = []
-    for place, each in enumerate(known.metrics):
-        if each.key not in names:
-            names.add(metric_name(f"metrics[{place}]", each.key))
-        if not 0 <= each.timestamp <= MAX_MILLISECONDS:
+    for key in {each.key for each in known.metrics}:
+        if not is_plain(key):
             return _read_slowly(RequestFields(read_object(body)))
-        moment = moment_of(each.timestamp)
-        points.append(Point(each.key, each.step, each.value, moment))
+    points = [
+        Sent(each.key, each.step, each.value, each.timestamp * 1000)
+        for each in known.metrics
+    ]
     return LogBatch(known.run_id, points)
 
 
@@ -120,6 +129,13 @@ def _check_count(words: str, most: int, count: int) -> None:
 
 
 def read_log_metric(body: bytes) -> LogBatch:
+    try:
+        known = METRIC.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        known = None
+    if known is not None and known.run_id and is_plain(known.key):
+        time = known.timestamp * 1000
+        return LogBatch(known.run_id, [Sent(known.key, known.step, known.value, time)])
     fields = RequestFields(read_object(body))
     return LogBatch(fields.run_id(), [_point("", fields.data)])
 
@@ -159,7 +175,7 @@ def metric_name(path: str, name: str) -> str:
     return check_name(f"{path}.name".lstrip("."), name)
 
 
-def _point(path: str, sent: Any) -> Point:
+def _point(path: str, sent: Any) -> Sent:
     if not isinstance(sent, dict):
         raise invalid_value("metrics", [sent], "It must have objects.")
     entry = RequestFields(sent)
@@ -172,7 +188,8 @@ def _point(path: str, sent: Any) -> Point:
         words = f"metric '{key}'. Timestamp must be a nonnegative long (64-bit integer)"
         raise invalid_value(f"{path}.timestamp".lstrip("."), timestamp, words)
     value = _value(f"{path}.value".lstrip("."), sent["value"])
-    return Point(key, entry.whole("step", 0), value, moment_of(timestamp))
+    time = min(timestamp, MAX_MILLISECONDS) * 1000
+    return Sent(key, entry.whole("step", 0), value, time)
 
 
 def _value(path: str, value: Any) -> float:

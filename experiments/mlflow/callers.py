@@ -72,22 +72,30 @@ def secret_of(request: HttpRequest) -> str:
 
 def caller_of(request: HttpRequest, *, logs: bool = False) -> AnyCaller:
     """Raises MlflowError. A user's programs may log as often as a trial."""
-    secret = secret_of(request)
-    found = _training(secret) if secret.startswith(TRAINING) else _user(secret)
-    if found is None:
-        raise MlflowError("UNAUTHENTICATED", UNKNOWN_CALLER)
-    training = settings.WORKER_REQUESTS_PER_SECOND
-    if isinstance(found, TrainingCaller):
-        key, rate = f"TrialAuth {found.attempt.pk}", training
-    elif logs:
-        key, rate = f"user {found.user.pk} logs", training
-    else:
-        key, rate = f"user {found.user.pk}", settings.USER_REQUESTS_PER_SECOND
+    found = caller_of_secret(secret_of(request))
+    key, rate = limit_of(found, logs=logs)
     if wait := rate_limits.requests.take(key, rate):
         raise too_many(wait, f"by one caller, who may send {rate} a second")
     # For the log of refusals.
     request.auth = found  # type: ignore[attr-defined]
     return found
+
+
+def caller_of_secret(secret: str) -> AnyCaller:
+    found = _training(secret) if secret.startswith(TRAINING) else _user(secret)
+    if found is None:
+        raise MlflowError("UNAUTHENTICATED", UNKNOWN_CALLER)
+    return found
+
+
+def limit_of(caller: AnyCaller, *, logs: bool) -> tuple[str, int]:
+    """The caller's name for the limit of requests, and how many a second."""
+    most: int = settings.WORKER_REQUESTS_PER_SECOND
+    if isinstance(caller, TrainingCaller):
+        return f"TrialAuth {caller.attempt.pk}", most
+    if logs:
+        return f"user {caller.user.pk} logs", most
+    return f"user {caller.user.pk}", settings.USER_REQUESTS_PER_SECOND
 
 
 def _training(secret: str) -> TrainingCaller | None:

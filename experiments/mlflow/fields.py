@@ -21,6 +21,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The year 9999, in milliseconds: later times are kept as this one.
 MAX_MILLISECONDS = 253_402_300_799_000
 NAME = re.compile(r"[/\w.\- :]*")
+# The most frequent ones, without dots that could be folders.
+PLAIN = re.compile(r"\w[\w\-:]*(?:[./ ][\w\-:]+)*", re.ASCII)
 NAME_WORDS = (
     "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.),"
     " spaces ( ), colon(:) and slashes (/)."
@@ -158,6 +160,11 @@ def moment_of(milliseconds: int) -> datetime:
 
 def milliseconds_of(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is surely right; check_name says what is wrong with others."""
+    return len(name) <= MAX_KEY_LENGTH and PLAIN.fullmatch(name) is not None
 
 
 def check_name(path: str, name: str) -> str:

@@ -19,6 +19,7 @@ from experiments.mlflow.errors import (
 from experiments.mlflow.fields import RequestFields, read_object
 from experiments.models import Run, Trial
 from experiments.tracking import ingest, run_log
+from experiments.tracking.ingest import ReportBatch
 from experiments.tracking.run_log import MAX_TAG_LENGTH
 
 MAX_INPUTS = 1_000
@@ -33,10 +34,16 @@ def store(caller: AnyCaller, batch: LogBatch) -> dict[str, Any]:
         run_log.log_params(trial, batch.params, replace=trial.sweep_id is not None)
     if batch.tags:
         _set_tags(trial, dict(batch.tags))
-    if batch.points and trial.current_attempt_id:
-        asked = trial.sweep is None or not trial.sweep.launches
-        ingest.record(trial.current_attempt_id, batch.points, is_heartbeat=asked)
+    if batch.points:
+        ingest.write(points_of(trial, batch))
     return {}
+
+
+def points_of(trial: Trial, batch: LogBatch) -> ReportBatch:
+    """The points for the run's attempt. For a trial that a worker launched, its runner
+    sends the heartbeats."""
+    asked = trial.sweep is None or not trial.sweep.launches
+    return ReportBatch(trial.current_attempt_id or 0, batch.points, is_heartbeat=asked)
 
 
 def _set_tags(trial: Trial, tags: dict[str, str]) -> None:

@@ -23,12 +23,13 @@ class Mlflow:
 
     def __init__(self, token: str | None) -> None:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._client = Client(raise_request_exception=False)
 
     def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         path = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
         if not isinstance(body, str | bytes):
             body = "" if body is None else json.dumps(body)
-        return Client(raise_request_exception=False).generic(
+        return self._client.generic(
             method,
             path,
             body,

@@ -133,7 +133,9 @@ def test_a_single_runs_own_token_logs_to_it_also_after_its_end(
     own.ok("POST", "runs/log-metric", late)
     run = site.ok("GET", f"runs/get?run_id={run_id}")["run"]
     assert run["info"]["status"] == "FINISHED"
-    assert [(m["key"], m["value"]) for m in run["data"]["metrics"]] == [("late", 1)]
+    assert run["data"]["metrics"] == [
+        {"key": "late", "value": 1.0, "timestamp": NOW, "step": 2}
+    ]
     history = own.ok("GET", f"metrics/get-history?run_id={run_id}&metric_key=late")
     assert history["metrics"] == [
         {"key": "late", "value": 1.0, "timestamp": NOW, "step": 2}
