@@ -57,7 +57,8 @@ def test_completed(site: RunningSite) -> None:
 
 
 def test_a_script_reports_without_the_client(site: RunningSite) -> None:
-    ways = ["prints", "logs_and_prints", "tensorboard", "azure", "another_name"]
+    ways = ["prints", "logs_and_prints", "logs_late", "tensorboard", "azure"]
+    ways.append("another_name")
     sweep = site.submit(
         command="python train_reports.py ${{search_space.how}}",
         search_space={"how": {"type": "choice", "values": ways}},

@@ -14,6 +14,17 @@ elif how == "logs_and_prints":
     for epoch, value in enumerate(values):
         print(f"accuracy={value}", flush=True)
         sweep.log(step=epoch, accuracy=value)
+elif how == "logs_late":
+    import time
+
+    import sweepsite_client as sweep
+
+    for value in values:
+        print(f"accuracy={value / 10}", flush=True)
+        # Until the printed values have gone to the site.
+        time.sleep(0.7)
+    for epoch, value in enumerate(values):
+        sweep.log(step=epoch, accuracy=value)
 elif how == "tensorboard":
     from tensorboardX import SummaryWriter
 
