@@ -161,4 +161,10 @@ def _moment(seconds: float | None) -> int | None:
 def _response(reply: Reply) -> HttpResponse:
     body = ReplyOut.of(reply).dict(exclude_unset=True)
     content = msgspec.json.encode(body)
-    return HttpResponse(content, content_type="application/json; charset=utf-8")
+    # The middleware after this one would set these.
+    headers = {
+        "Content-Type": "application/json; charset=utf-8",
+        "Content-Length": str(len(content)),
+        "X-Frame-Options": settings.X_FRAME_OPTIONS,
+    }
+    return HttpResponse(content, headers=headers)
