@@ -293,3 +293,37 @@ def test_a_body_that_is_no_json_is_refused_in_the_one_shape(
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "refused"
     assert answer.json()["error"]["message"]
+
+
+def paged(api: Api, trial: Trial, query: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = api.get(f"/trials/{trial.pk}/metrics?{query}{cursor}").json()
+        found += page["items"]
+        if page["next"] is None:
+            return found
+        cursor = f"&cursor={page['next']}"
+
+
+def test_pages_of_points_are_in_order_and_complete(api: Api, team: Team) -> None:
+    trial = factories.trial(factories.sweep(team))
+    factories.claim(trial)
+    values = [0.1 * n for n in range(300)]
+    factories.report(trial, values[150:], first_step=150)
+    factories.report(trial, values[:150])
+    for n in range(5):
+        factories.report(trial, [n, -0.0], name=f"loss-{n}")
+    found = paged(api, trial, "limit=77")
+    assert [(p["name"], p["step"]) for p in found] == [
+        *(("accuracy", step) for step in range(300)),
+        *((f"loss-{n}", step) for n in range(5) for step in (0, 1)),
+    ]
+    assert [p["value"] for p in found[:300]] == values
+    assert str(found[-1]["value"]) == "-0.0"
+    few = paged(api, trial, "limit=4&downsample=7")
+    steps = [p["step"] for p in few if p["name"] == "accuracy"]
+    assert (len(steps), steps[0], steps[-1]) == (7, 0, 299)
+    assert len(few) == 17
+    only = paged(api, trial, "name=loss-3")
+    assert [(p["step"], p["value"]) for p in only] == [(0, 3.0), (1, 0.0)]

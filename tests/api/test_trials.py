@@ -305,7 +305,7 @@ class TestWhyRunning:
         )
     ]
     + [
-        ("/trials/{trial}/metrics?", "metric_id,step,ordinal", place)
+        ("/trials/{trial}/metrics?", "metric,step,time", place)
         for place in ([10**30, 1, 1], ["1\0", 1, 1], [1, -(10**30), 1], [1, 1, "\0"])
     ],
 )
