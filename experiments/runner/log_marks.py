@@ -80,9 +80,9 @@ def pieces(log: bytes) -> Iterator[Piece]:
     if first:
         yield Piece(first.replace(_ESCAPED, ESCAPE), Stream.OUT, None)
     for letter, time, data in zip(parts, parts, parts, strict=True):
-        if ESCAPE in data:
-            data = data.replace(_ESCAPED, ESCAPE)
-        yield Piece(data, _STREAMS[letter], int(time, 16) or None)
+        if data:
+            text = data.replace(_ESCAPED, ESCAPE) if ESCAPE in data else data
+            yield Piece(text, _STREAMS[letter], int(time, 16) or None)
 
 
 def timeless(remark: bytes) -> bytes:

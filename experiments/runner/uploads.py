@@ -21,6 +21,7 @@ from typing import BinaryIO
 from experiments.runner.errors import Refused, SiteAway, SiteError, StaleAttempt
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.http import Readable
+from experiments.runner.log_marks import plain
 from experiments.runner.outputs import OutputFile, Stamp, collect, open_plain
 from experiments.runner.processes import FileId, Writers
 from experiments.runner.site import Site
@@ -278,13 +279,14 @@ class LogUpload:
     """
 
     def __init__(self, path: Path, site: Site) -> None:
-        # Bytes that the site refused, and why.
+        # Bytes of output that the site refused, and why.
         self.lost = 0
         self.problem = ""
         self._site = site
         self._fd = os.open(path, os.O_RDONLY)
         self._sequence = 0
         self._offset = 0
+        self._refused = 0
         self._chunk = b""
         self._guard = threading.Lock()
 
@@ -309,12 +311,13 @@ class LogUpload:
             stored = self._site.send_log(self._sequence, chunk)
         except Refused as problem:
             logger.warning("%s bytes of output were refused: %s", len(chunk), problem)
-            self.lost += len(chunk)
+            self.lost += len(plain(chunk))
             self.problem = problem.words
+            self._refused += len(chunk)
             self._offset += len(chunk)
             return
         if stored.chunks <= self._sequence:
             raise SiteAway(f"the site expects log chunk {stored.chunks} again")
         # The site may have the chunk, or more, from an earlier process of this attempt.
-        self._offset = stored.size + self.lost
+        self._offset = stored.size + self._refused
         self._sequence = stored.chunks
