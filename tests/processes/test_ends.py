@@ -71,6 +71,7 @@ def test_a_script_reports_without_the_client(site: RunningSite) -> None:
     for trial in trials.values():
         assert (trial["state"], trial["reports"]) == ("completed", 5), site.story(sweep)
         assert trial["value"] == 0.9
+    assert "not kept" not in site.log(trials["azure"]["id"])
     assert (other["state"], other["reason"]) == ("failed", "no_metric")
     assert site.api("GET", f"/trials/{other['id']}")["message"] == (
         'It never reported "accuracy". It reported no metric; its output has lines such'

@@ -38,6 +38,7 @@ elif how == "azure":
     run = Run.get_context()
     for value in values:
         run.log("accuracy", value)
+    run.tag("colour", "red")
     run.complete()
 else:
     for value in values:
