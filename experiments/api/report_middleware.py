@@ -33,7 +33,7 @@ from experiments.tokens import token_digest
 from experiments.tracking import ingest
 from experiments.tracking.ingest import Reply, ReportBatch, Sent
 
-PATH = re.compile(r"/api/(v1/trials|worker/v1/attempts)/(\d{1,18})/metrics")
+PATH = re.compile(r"/api/(v1/trials|v1/runs|worker/v1/attempts)/(\d{1,18})/metrics")
 BEARER = "Bearer "
 # What other programs write for halves of surrogate pairs, and for NUL.
 ESCAPES = (b"\\ud", b"\\uD", b"\\u0000")
@@ -63,7 +63,7 @@ DECODER = msgspec.json.Decoder(_Body)
 
 
 class Sender(NamedTuple):
-    """A token for a trial or an attempt in the path."""
+    """A token for the trial, run or attempt in the path."""
 
     is_trial: bool
     number: int
@@ -83,7 +83,7 @@ class ReportMiddleware:
             if token.startswith(BEARER):
                 digest = token_digest(token[len(BEARER) :])
                 number = int(path[2])
-                sender = Sender(path[1] == "v1/trials", number, digest)
+                sender = Sender(path[1].startswith("v1"), number, digest)
                 answer = self._answer(request, sender)
                 if answer is not None:
                     return answer
