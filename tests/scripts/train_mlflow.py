@@ -22,4 +22,4 @@ with mlflow.start_run():
     with mlflow.start_run(nested=True, run_name="fold"):
         mlflow.log_metric("fold accuracy", height)
     inputs = np.array([[0.0], [1.0], [2.0], [3.0]])
-    LogisticRegression().fit(inputs, [0, 0, 1, 1])
+    LogisticRegression().fit(inputs, np.array([0, 0, 1, 1]))
