@@ -114,15 +114,20 @@ def other_policies() -> Iterator[dict[str, Any]]:
 def measured(
     large: Any, policies: Sequence[Mapping[str, Any] | None], *, rounds: int
 ) -> list[Measure]:
-    """Each policy in turn, round by round: all meet the same load of the machine."""
+    """Each policy in turn, round by round: all meet the same load of the machine. First
+    without a policy, as memories do not know those reports."""
     from django.db import connection
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
     client, live = Client(), cycle(large.live)
     measures = [Measure() for _ in policies]
-    for number in range(-1, rounds + 1):
-        for policy, measure in zip(policies, measures, strict=True):
+    pairs = list(zip(policies, measures, strict=True))
+    without = [pair for pair in pairs if pair[0] is None]
+    turns = [*[without] * (rounds + 2), *[[p for p in pairs if p[0]]] * (rounds + 2)]
+    for turn, some in enumerate(turns):
+        number = turn % (rounds + 2) - 1
+        for policy, measure in some:
             prepare(large, policy)
             if number == rounds:
                 with CaptureQueriesContext(connection) as queries:
