@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 MIN_SEGMENT = 128
 # The most of one segment; those of ended attempts have as many, but the last.
 MAX_SEGMENT = 4_096
-LEVEL = 1
+# Of zlib: for segments that reports wait for, and for full ones.
+LEVEL, FULL_LEVEL = 1, 6
 # ``time`` is the program's, ``arrived`` the server's, both in microseconds since 1970.
 RECORD = np.dtype(
     [("step", "<i8"), ("time", "<i8"), ("arrived", "<i8"), ("value", "<f8")]
@@ -57,7 +58,8 @@ def encode(points: Records) -> bytes:
     ]
     parts = [_shuffled(column) for column in (*columns, points["value"])]
     kind = ARRIVED_IS_TIME if same else ALL
-    return kind + zlib.compress(b"".join(parts), LEVEL)
+    level = FULL_LEVEL if len(points) == MAX_SEGMENT else LEVEL
+    return kind + zlib.compress(b"".join(parts), level)
 
 
 def decode(data: bytes | memoryview) -> Records:

@@ -138,16 +138,25 @@ SEGMENT_COLUMNS = ("metric_id", *codec.SegmentRow._fields)
 
 
 def segment_rows(
-    metrics: Sequence[Metric], values: Floats
+    metrics: Sequence[Metric],
+    values: Floats,
+    *,
+    size: int = codec.MAX_SEGMENT,
+    pause: int = 1,
 ) -> Iterator[tuple[Any, ...]]:
-    """As compacted, a point each microsecond."""
+    """Segments of this size; up to so many microseconds from one point to the next."""
+    random = np.random.default_rng(0)
     for metric, curve in zip(metrics, values, strict=True):
         points = np.empty(metric.count, codec.RECORD)
         points["step"] = np.arange(metric.count)
-        points["time"] = points["arrived"] = BEGAN + points["step"]
+        pauses = random.integers((pause + 1) // 2, pause + 1, metric.count)
+        points["arrived"] = BEGAN + np.cumsum(pauses)
+        late = random.integers(0, 1 + pause // 20, metric.count)
+        points["time"] = points["arrived"] - late
         points["value"] = curve[: metric.count]
-        for row in codec.cut(points, 0):
-            yield metric.pk, *row
+        for first in range(0, metric.count, size):
+            for row in codec.cut(points[first : first + size], first):
+                yield metric.pk, *row
 
 
 # --- SQL --------------------------------------------------------------------------

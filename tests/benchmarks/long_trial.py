@@ -48,14 +48,62 @@ def main() -> None:
     )
     seconds = reported(live, points=5 * BATCH)
     print(f"  {5 * BATCH:,} more over HTTP: {5 * BATCH / seconds:,.0f} a second")
-    for path, times, size in opened(live.trial, user, times=wanted.times):
+    show(live.trial, user, wanted)
+    seconds = compacted(live.trial)
+    print(f"  its points rewritten after its end in {seconds:.2f} s")
+    show(live.trial, user, wanted)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"  memory of the process at its peak: {most:,.0f} MB")
+
+
+def show(trial: Any, user: Any, wanted: argparse.Namespace) -> None:
+    """The space that the points take, and how long each page takes to open."""
+    each = table_bytes() / wanted.points
+    print(f"  {each:.1f} bytes for each of {wanted.points:,} points")
+    for path, times, size in opened(trial, user, times=wanted.times):
         print(
             f"  {path}: median {sorted(times)[len(times) // 2]:.2f} s,"
             f" most {max(times):.2f}, {size / 1e3:,.0f} kB",
             flush=True,
         )
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(f"  memory of the process at its peak: {most:,.0f} MB")
+
+
+def table_bytes() -> int:
+    """Of the tables and indexes of metrics."""
+    from django.db import connection
+
+    tables = "'experiments_metric', 'experiments_segment'"
+    query = (
+        "SELECT SUM(pg_total_relation_size(relid)) FROM pg_stat_user_tables"
+        f" WHERE relname IN ({tables})"
+    )
+    if connection.vendor == "sqlite":
+        query = (
+            "SELECT SUM(s.pgsize) FROM dbstat s JOIN sqlite_master m ON s.name = m.name"
+            f" WHERE m.tbl_name IN ({tables})"
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return int(cursor.fetchone()[0])
+
+
+def compacted(trial: Any) -> float:
+    """Seconds to rewrite the points of the trial, which ends now."""
+    from django.db import connection
+    from django.utils import timezone
+
+    from experiments.models import Attempt
+    from experiments.tracking.compaction import compact
+
+    own = Attempt.objects.filter(trial=trial)
+    own.update(state="finished", ended_at=timezone.now())
+    began = time.perf_counter()
+    compact(trial.current_attempt_id)
+    seconds = time.perf_counter() - began
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM FULL experiments_segment")
+    return seconds
 
 
 def long_trial(points: int, *, verdicts: int) -> tuple[Any, Any]:
@@ -90,7 +138,7 @@ def _stored(sweep: Any, values: Any, token: Any) -> Any:
     large_sweep.insert(
         Segment,
         large_sweep.SEGMENT_COLUMNS,
-        large_sweep.segment_rows(metrics, values),
+        large_sweep.segment_rows(metrics, values, size=128, pause=100_000),
     )
     return rows[1]
 
