@@ -33,7 +33,7 @@ Place = tuple[int, ...]
 
 def point_listing(metrics: QuerySet[Metric], downsample: int | None) -> Listing:
     """The points of these metrics; of each at most `downsample`, evenly spread."""
-    return Listing("metric,step,time", partial(_page, metrics, downsample))
+    return Listing("metric,step,time,same", partial(_page, metrics, downsample))
 
 
 def _page(
@@ -76,7 +76,10 @@ def _points(
     places = {pk: cursors.get(pk) for pk in names}
     found = excerpts.pages(places, limit=limit, most=most)
     for pk, name in names.items():
+        last = places[pk]
         for step, time, _, value in found.get(pk, codec.empty()).tolist():
+            again = last is not None and last[:2] == (step, time)
+            last = Cursor(step, time, last.same + 1 if last and again else 1)
             number, moment = reported_number(value), codec.moment(time)
             point = {"name": name, "step": step, "value": number, "time": moment}
-            yield (pk, step, time), point
+            yield (pk, *last), point

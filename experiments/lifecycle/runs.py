@@ -7,7 +7,6 @@ program or a person ends it. A program may reopen it, as MLflow's clients do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -146,25 +145,27 @@ def _end(
 def reopen_run(trial: Trial) -> bool:
     """Continue a run that has ended, as ``mlflow.start_run(run_id=…)`` does. False: it
     runs, or is a trial of a sweep, whose end is final."""
-    ended: Mapping[str, Any] = {"sweep": None, "state__in": RUN_ENDS}
+    ended = Trial.objects.filter(pk=trial.pk, sweep=None, state__in=RUN_ENDS)
     with transaction.atomic():
-        won = Trial.objects.filter(pk=trial.pk, **ended).update(
-            state=TrialState.RUNNING,
+        # Attempts before trials, as reports lock them.
+        attempts = Attempt.objects.filter(trial__in=ended.values("pk"))
+        won = attempts.exclude(state=AttemptState.RUNNING).update(
+            state=AttemptState.RUNNING,
             reason="",
             message="",
-            stop_reason="",
-            stop_message="",
             ended_at=None,
-            updated_at=Now(),
+            compacted_at=None,
+            heartbeat_at=Now(),
         )
         if won:
-            Attempt.objects.filter(trial=trial).update(
-                state=AttemptState.RUNNING,
+            ended.update(
+                state=TrialState.RUNNING,
                 reason="",
                 message="",
+                stop_reason="",
+                stop_message="",
                 ended_at=None,
-                compacted_at=None,
-                heartbeat_at=Now(),
+                updated_at=Now(),
             )
     trial.refresh_from_db()
     return bool(won)

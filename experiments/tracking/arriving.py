@@ -90,6 +90,7 @@ class ArrivingSeries:
     def add_segment(self, data: bytes) -> None:
         """A segment that may have some of the points."""
         self._segments.append(data)
+        self._known = None
 
     def begin_batch(self) -> None:
         self._batch_start = self._in_tail

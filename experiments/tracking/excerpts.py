@@ -30,10 +30,12 @@ MAX_DRAWN = 400_000
 
 
 class Cursor(NamedTuple):
-    """The step and the time, in microseconds, of the last point of a page."""
+    """The step and the time, in microseconds, of the last point of a page, and how many
+    points with both are up to there."""
 
     step: int
     time: int
+    same: int = 1
 
 
 FIRST = Cursor(-(2**63), -(2**63))
@@ -121,9 +123,10 @@ def _after(points: Records, cursor: Cursor | None) -> Records:
     if cursor is None:
         return points
     steps, times = points["step"], points["time"]
-    kept = (steps > cursor.step) | (steps == cursor.step) & (times > cursor.time)
-    rest: Records = points[kept]
-    return rest
+    before = (steps < cursor.step) | (steps == cursor.step) & (times < cursor.time)
+    same = (steps == cursor.step) & (times == cursor.time)
+    start = before.sum() + min(max(0, cursor.same), same.sum())
+    return points[start:]
 
 
 def _page(known: Sequence[Summary], after: Cursor, limit: int) -> Iterable[Summary]:

@@ -67,20 +67,28 @@ class Reply:
 class ReportBatch:
     """A request with points, and the reply once it is written.
 
-    `digest` is of the token that it came with, if that is still to be checked. `cold`
-    is a sweep whose reports have to be read before.
+    `refused` are points that are not valid. `digest` is of the token that it came with,
+    if that is still to be checked. `cold` is a sweep whose reports have to be read
+    before.
     """
 
     attempt: int
     points: Sequence[Sent]
-    refused: list[RefusedPoint] = field(default_factory=list)
+    refused: Sequence[RefusedPoint] = ()
     is_heartbeat: bool = False
     key: str = ""
     collected: bool = False
     digest: str = ""
+    dropped: list[RefusedPoint] = field(default_factory=list)
     reported: set[str] = field(default_factory=set)
     cold: JudgedSweep | None = None
     reply: Reply | None = None
+
+    def begin(self) -> None:
+        """Forget what came of it in a transaction that failed."""
+        self.dropped.clear()
+        self.reported.clear()
+        self.reply = None
 
 
 def write_together(batches: Sequence[ReportBatch]) -> list[bool]:
@@ -96,14 +104,21 @@ def write_alone(batch: ReportBatch) -> Reply:
     """Write one batch, and wait for what it needs. Raises AttemptNotRunning."""
     if batch.cold is not None:
         MEMORIES.load(batch.cold)
-    _write([batch], waits=True)
+    try:
+        _write([batch], waits=True)
+    except OutOfStep:
+        _write([batch], waits=True, anew=True)
     if batch.reply is None:
         raise not_running(batch.attempt)
     return batch.reply
 
 
-def _write(batches: Sequence[ReportBatch], *, waits: bool) -> list[bool]:
-    group = ReportGroup(waits=waits)
+def _write(
+    batches: Sequence[ReportBatch], *, waits: bool, anew: bool = False
+) -> list[bool]:
+    group = ReportGroup(waits=waits, anew=anew)
+    for batch in batches:
+        batch.begin()
     try:
         # Durable: what was answered is stored, and memories follow commits.
         with transaction.atomic(durable=True):
@@ -116,15 +131,16 @@ def _write(batches: Sequence[ReportBatch], *, waits: bool) -> list[bool]:
 
 
 class ReportGroup:
-    """With `waits` it waits for locks of others, and for reports to be read."""
+    """With `waits` it waits for locks of others, and for reports to be read; with
+    `anew` it uses no memory of reports."""
 
-    def __init__(self, *, waits: bool) -> None:
+    def __init__(self, *, waits: bool, anew: bool = False) -> None:
         self._waits = waits
         self._attempts: dict[int, HeldAttempt] = {}
         self._trials: dict[int, HeldTrial] = {}
         # By attempt and name.
         self._series: dict[int, dict[str, ArrivingSeries]] = defaultdict(dict)
-        self.judging = Judging()
+        self.judging = Judging(anew=anew)
 
     def write(self, batches: Sequence[ReportBatch]) -> list[bool]:
         """The group's whole work inside the transaction."""
@@ -232,18 +248,24 @@ class ReportGroup:
         trial = self._trials[attempt.trial]
         for series in own.values():
             series.begin_batch()
-        if attempt.resumed_from is not None and not trial.reports:
-            self._carry(attempt, trial, batch.points)
+        if attempt.resumed_from is not None:
+            self._carry(attempt, trial, batch)
+        self._add_all(batch, trial)
+        if batch.key and any(point.time is None for point in batch.points):
+            attempt.see(batch.key)
+
+    def _add_all(
+        self, batch: ReportBatch, trial: HeldTrial, *, carried: bool = False
+    ) -> None:
+        own, keyed = self._series[batch.attempt], bool(batch.key)
         for point in batch.points:
             found = own.get(point.name)
             if found is None:
-                batch.refused.append(_refused(point, "names", TOO_MANY_NAMES))
+                batch.dropped.append(_refused(point, "names", TOO_MANY_NAMES))
             elif self._is_for(found, batch, trial):
-                dropped = self._add(found, point, trial, keyed=bool(batch.key))
+                dropped = self._add(found, point, trial, keyed=keyed, carried=carried)
                 if dropped:
-                    batch.refused.append(_refused(point, "time", dropped))
-        if batch.key and any(point.time is None for point in batch.points):
-            attempt.see(batch.key)
+                    batch.dropped.append(_refused(point, "time", dropped))
 
     def _is_for(
         self, series: ArrivingSeries, batch: ReportBatch, trial: HeldTrial
@@ -265,8 +287,8 @@ class ReportGroup:
         point: Sent,
         trial: HeldTrial,
         *,
-        keyed: bool = False,
-        carried: bool = False,
+        keyed: bool,
+        carried: bool,
     ) -> str:
         """Add a point unless it is known; returns why it was dropped."""
         problem = series.take(point, keyed=keyed)
@@ -276,19 +298,24 @@ class ReportGroup:
         return problem or ""
 
     def _carry(
-        self, attempt: HeldAttempt, trial: HeldTrial, sent: Sequence[Sent]
+        self, attempt: HeldAttempt, trial: HeldTrial, batch: ReportBatch
     ) -> None:
         """At the first report of a resumed training: take over what was reported before
         its step."""
-        steps = [point.step for point in sent if point.name == trial.primary_metric]
+        name = trial.primary_metric
+        steps = [point.step for point in batch.points if point.name == name]
         if not steps:
             return
-        points = resuming.points_before(attempt, step=min(steps))
-        self._open([ReportBatch(attempt.pk, points)])
-        for point in points:
-            series = self._series[attempt.pk].get(point.name)
-            if series is not None:
-                self._add(series, point, trial, carried=True)
+        primary = self._series[attempt.pk].get(name or "")
+        if primary is not None:
+            # The reports may start over.
+            self._is_for(primary, batch, trial)
+        if trial.reports:
+            return
+        for part in resuming.points_before(attempt, step=min(steps)):
+            earlier = ReportBatch(attempt.pk, part.points, collected=part.collected)
+            self._open([earlier])
+            self._add_all(earlier, trial, carried=True)
         if trial.reports:
             resuming.take_over_verdicts(attempt, reports=trial.reports)
 
@@ -309,8 +336,8 @@ class ReportGroup:
             ]
         )
         for batch in batches:
-            if batch.refused:
-                note_refused(batch.attempt, batch.refused)
+            if refused := [*batch.refused, *batch.dropped]:
+                note_refused(batch.attempt, refused)
         beats = {batch.attempt for batch in batches if batch.is_heartbeat}
         lifecycle.ask_heartbeats(
             [pk for pk in sorted(beats) if not self._attempts[pk].runner_token_digest]
@@ -323,7 +350,8 @@ class ReportGroup:
     def _reply(self, batch: ReportBatch) -> Reply:
         attempt = self._attempts[batch.attempt]
         trial = self._trials[attempt.trial]
-        refused, reported = by_name(batch.refused), tuple(sorted(batch.reported))
+        refused = by_name([*batch.refused, *batch.dropped])
+        reported = tuple(sorted(batch.reported))
         if trial.stop_reason:
             return Reply(True, trial.stop_message, refused, reported)
         if attempt.release_requested_at is not None:
@@ -350,7 +378,9 @@ def note_refused(attempt: int, refused: Sequence[RefusedPoint]) -> None:
 
 def _rooms(attempts: Collection[int]) -> dict[int, dict[bool, int]]:
     """How many new names each attempt has room for: True for those of the system."""
-    others = Metric.objects.exclude(name=F("attempt__trial__sweep__primary_metric"))
+    primary = Q(name=F("attempt__trial__sweep__primary_metric"))
+    # Single runs have none.
+    others = Metric.objects.filter(~primary | Q(attempt__trial__sweep=None))
     is_system = Q(name__startswith=SYSTEM)
     used = others.filter(attempt__in=attempts).order_by().values_list("attempt")
     rows = used.annotate(

@@ -84,7 +84,7 @@ def record(
         ReportBatch(
             attempt_id,
             sent,
-            refused=[*refused],
+            refused=refused,
             is_heartbeat=is_heartbeat,
             key=batch,
             collected=collected,

@@ -77,7 +77,8 @@ class OutOfStep(Exception):
 class Judging:
     """The new reports of a group of requests, in order, and the verdicts on them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, anew: bool = False) -> None:
+        self._anew = anew
         self._new: list[NewReport] = []
         self._trials: dict[int, HeldTrial] = {}
         self._decisions: list[Sequence[Any]] = []
@@ -123,7 +124,8 @@ class Judging:
             )
             found = sql.VERSIONS.rows(sql.ids(sweeps))
         for pk, row, version in found:
-            memory = MEMORIES.get(sweeps[pk]) or SweepMemory(sweeps[pk])
+            known = None if self._anew else MEMORIES.get(sweeps[pk])
+            memory = known or SweepMemory(sweeps[pk])
             self._memories[pk] = memory
             if memory.row != row:
                 self._fresh.add(pk)

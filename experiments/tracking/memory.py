@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import NamedTuple
 
@@ -30,9 +30,10 @@ from experiments.tracking import series
 # Numbers of 8 bytes, of all sweeps. A larger sweep is there alone.
 MAX_NUMBERS = 12_000_000
 MAX_SWEEPS = 100
-# Trials in the sorted orders of one sweep; 16 bytes or 32 for each.
-MAX_RANKED = 1_000_000
-# Curves whose means are made at once.
+# Trials in the sorted orders of one sweep; 16 bytes or 32 for each. The orders at a
+# report take as much as so many trials in them.
+MAX_RANKED, RUNG_SIZE = 1_000_000, 40
+# Curves that are read at once, and whose means are made at once.
 BLOCK = 500
 
 
@@ -110,7 +111,12 @@ class SweepMemory:
             self._forget_earlier(row)
             if row.reports > self._known(row.number):
                 behind[row.pk] = row
-        start = min((self._known(row.number) for row in behind.values()), default=0)
+        pks = sorted(behind)
+        for first in range(0, len(pks), BLOCK):
+            self._read_reports({pk: behind[pk] for pk in pks[first : first + BLOCK]})
+
+    def _read_reports(self, behind: Mapping[int, KnownTrial]) -> None:
+        start = min(self._known(row.number) for row in behind.values())
         trials = Trial.objects.filter(pk__in=behind)
         for pk, points in series.reported(trials, start=start):
             row = behind[pk]
@@ -156,6 +162,7 @@ class SweepMemory:
         report = len(curve.losses)
         if report in self._rungs:
             self._rungs[report].add(curve)
+            self._ranked += 1
         if self._leaders is not None and curve.best < self._leaders.limit:
             self._leaders.add(number, curve.best)
         return report
@@ -170,7 +177,7 @@ class SweepMemory:
             curves = self.curves.values()
             rung = Rung(report, (), (c for c in curves if len(c.bests) >= report))
             self._rungs[report] = rung
-            self._ranked += len(rung.trials)
+            self._ranked += len(rung.trials) + RUNG_SIZE
         return rung
 
     def running(self, report: int, numbers: Iterable[int]) -> Rung:

@@ -68,7 +68,9 @@ def load_recording(
     chunks, read = [np.empty((0, 3))], 0
     for pk, points in series.reported(_trials(sweep)):
         trial = np.full(len(points), pk)
-        chunks.append(np.stack((trial, points["value"], points["arrived"] / 1e6), 1))
+        # Processes of the site may have different clocks.
+        arrived = np.maximum.accumulate(points["arrived"])
+        chunks.append(np.stack((trial, points["value"], arrived / 1e6), 1))
         read += len(points)
         progress(read)
     reports = np.concatenate(chunks)

@@ -5,7 +5,9 @@ So the curve is whole, and its reports are compared with the same ones of others
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import itemgetter
+from typing import NamedTuple
 
 from django.db.models import F, Min, Q
 
@@ -18,19 +20,30 @@ from experiments.tracking.held import HeldAttempt
 MAX_CARRIED = 100_000
 
 
-def points_before(attempt: HeldAttempt, *, step: int) -> list[Sent]:
-    """The resumed attempt's points before a step, in the order of arrival."""
+class EarlierPoints(NamedTuple):
+    """In the order of arrival. ``collected``: the script did not report them itself."""
+
+    points: list[Sent]
+    collected: bool
+
+
+def points_before(attempt: HeldAttempt, *, step: int) -> Sequence[EarlierPoints]:
+    """The resumed attempt's points before a step."""
     earlier = Metric.objects.filter(
         attempt__trial=attempt.trial, attempt__n=attempt.resumed_from or 0
     )
-    names = dict(earlier.values_list("pk", "name"))
+    rows = earlier.values_list("pk", "name", "collected")
+    known = {pk: (name, collected) for pk, name, collected in rows}
     found = [
-        (arrived, Sent(names[pk], at, value, time))
-        for pk, points in series.read(names).items()
+        (arrived, known[pk][1], Sent(known[pk][0], at, value, time))
+        for pk, points in series.read(known).items()
         for at, time, arrived, value in points[points["step"] < step].tolist()
     ]
     found.sort(key=itemgetter(0))
-    return [point for _, point in found[:MAX_CARRIED]]
+    parts = EarlierPoints([], False), EarlierPoints([], True)
+    for _, collected, point in found[:MAX_CARRIED]:
+        parts[collected].points.append(point)
+    return parts
 
 
 def take_over_verdicts(attempt: HeldAttempt, *, reports: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from experiments.api.schemas import reported_number
 from experiments.models import Team, Trial
 from experiments.models.missing import MissingData
+from experiments.tracking import ingest
+from experiments.tracking.ingest import Point
 from tests import factories
 from tests.api.conftest import Api
 
@@ -304,6 +307,21 @@ def paged(api: Api, trial: Trial, query: str) -> list[dict[str, Any]]:
         if page["next"] is None:
             return found
         cursor = f"&cursor={page['next']}"
+
+
+@pytest.mark.parametrize("query", ["limit=2", "limit=2&downsample=9"])
+def test_points_of_one_step_and_moment_are_all_on_some_page(
+    api: Api, team: Team, query: str
+) -> None:
+    trial = factories.trial(factories.sweep(team))
+    attempt = factories.claim(trial).attempt
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    values = [0.1, 0.5, 0.3, 0.2, 0.4]
+    for step in (1, 2):
+        ingest.record(attempt.pk, [Point("loss", step, v, moment) for v in values])
+    found = paged(api, trial, query)
+    assert len(found) == (9 if "downsample" in query else 10)
+    assert [p["value"] for p in found if p["step"] == 1][:4] == values[:4]
 
 
 def test_pages_of_points_are_in_order_and_complete(api: Api, team: Team) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from experiments import access, lifecycle
 from experiments.models import Event, Metric, Trial
@@ -90,6 +93,16 @@ def test_a_program_may_continue_its_run_but_not_a_trial_of_a_sweep() -> None:
     assert lifecycle.finish_run(run, TrialState.COMPLETED)
     trial = factories.reported_trial(factories.sweep(team), [0.5], state="completed")
     assert not lifecycle.reopen_run(trial)
+
+
+def test_a_run_is_reopened_in_the_order_in_which_reports_lock_rows() -> None:
+    run = factories.run(factories.team())
+    lifecycle.finish_run(run, TrialState.COMPLETED)
+    with CaptureQueriesContext(connection) as queries:
+        assert lifecycle.reopen_run(run)
+    updates = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
+    tables = [re.findall(r'"experiments_(\w+)"', sql)[0] for sql in updates]
+    assert tables == ["attempt", "trial"]
 
 
 def test_a_run_that_a_person_ends_ended_at_its_last_sign_and_is_asked_to_stop() -> None:

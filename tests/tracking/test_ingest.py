@@ -16,11 +16,12 @@ from experiments import lifecycle
 from experiments.db.clock import database_now
 from experiments.models import Attempt, Decision, Sweep, Trial
 from experiments.models.missing import MissingData, RefusedPoint
-from experiments.tracking import held, ingest
-from experiments.tracking.ingest import Point
+from experiments.tracking import group, held, ingest
+from experiments.tracking.ingest import Point, ReportBatch, Sent
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+write = group.ReportGroup.write
 
 
 @pytest.fixture
@@ -124,6 +125,44 @@ class TestResuming:
         trial.attempts.filter(n=2).update(resumed_from=None)
         factories.report(trial, [0.65], first_step=3)
         assert trial.reports == 1
+
+    def test_a_line_that_is_collected_before_the_script_reports(self) -> None:
+        """The curve is whole, and what the script itself reports counts."""
+        document = factories.definition_document(retries={"max_attempts": 3})
+        trial = factories.trial(factories.sweep(factories.team(), document=document))
+        factories.claim(trial)
+        for first in (3, 0):
+            factories.report(trial, [0.1, 0.2, 0.3, 0.4])
+            factories.report(trial, [4.0, 3.0, 2.0, 1.0], name="loss")
+            factories.lose(trial.current_attempt)
+            trial.refresh_from_db()
+            attempt = factories.claim(trial).attempt
+            trial.attempts.filter(pk=attempt.pk).update(resumed_from=attempt.n - 1)
+            for name in ("loss", "accuracy"):
+                line = Point(name, first, 0.5)
+                ingest.record(attempt.pk, [line], collected=True)
+            factories.report(trial, [0.3, 0.4], first_step=2)
+            factories.report(trial, [2.0], name="loss", first_step=2)
+            curve = [*enumerate([0.1, 0.2, 0.3, 0.4])]
+            assert factories.points(attempt) == curve
+            assert trial.reports == 4
+            assert factories.points(attempt, "loss")[:3] == [(0, 4), (1, 3), (2, 2)]
+
+    def test_what_was_collected_stays_collected(self, trial: Trial) -> None:
+        def collect(first: int) -> list[ingest.Reply]:
+            return [
+                ingest.record(trial.current_attempt_id or 0, [point], collected=True)
+                for step in range(first, 5)
+                for point in (Point("accuracy", step, 0.5), Point("loss", step, 2.0))
+            ]
+
+        collect(0)
+        factories.lose(trial.current_attempt)
+        trial.refresh_from_db()
+        factories.claim(trial)
+        trial.attempts.filter(n=2).update(resumed_from=1)
+        assert not any(reply.reported for reply in collect(2))
+        assert len(factories.points(trial.current_attempt, "loss")) == 5
 
     def test_they_are_ranked_like_any_others(self, sweep: Sweep, trial: Trial) -> None:
         self.resumed(trial)
@@ -284,6 +323,11 @@ class TestNames:
         assert [r.name for r in send(trial, *many).refused] == [many[-1].name]
         assert send(trial, Point("loss", 0, 1.0)).refused
 
+    def test_single_runs_have_the_limit_too(self) -> None:
+        run = factories.run(factories.team())
+        send(run, *(Point(f"metric-{i}", 0, 1.0) for i in range(ingest.MAX_NAMES)))
+        assert send(run, Point("one more", 0, 1.0)).refused
+
     def test_what_is_remembered_is_bounded(self, trial: Trial) -> None:
         for batch in range(3):
             refused = [
@@ -336,6 +380,42 @@ class TestFence:
         assert send(trial) == ingest.Reply(stop=False, reason="")
         lifecycle.request_stop(trial, reason="user", message="Enough.")
         assert send(trial) == ingest.Reply(stop=True, reason="Enough.")
+
+
+def written_in_vain(*arguments: Any) -> None:
+    write(*arguments)
+    raise ZeroDivisionError
+
+
+class TestFailures:
+    """After a transaction that fails, the batch is as it was before."""
+
+    def batch(self, trial: Trial, monkeypatch: pytest.MonkeyPatch) -> ReportBatch:
+        """It was almost stored, and has a name too many."""
+        points = [Sent("accuracy", 0, 0.5), Sent("loss", 0, 0.5)]
+        batch = ReportBatch(trial.current_attempt_id or 0, points)
+        with monkeypatch.context() as broken:
+            broken.setattr(group.ReportGroup, "write", written_in_vain)
+            with pytest.raises(ZeroDivisionError):
+                group.write_together([batch])
+        assert batch.reply
+        return batch
+
+    def test_each_refused_point_is_said_once(
+        self, trial: Trial, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(group, "MAX_NAMES", 0)
+        reply = group.write_alone(self.batch(trial, monkeypatch))
+        assert [(r.name, r.points) for r in reply.refused] == [("loss", 1)]
+
+    def test_what_was_never_stored_is_never_answered(
+        self, trial: Trial, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = self.batch(trial, monkeypatch)
+        factories.lose(trial.current_attempt)
+        with pytest.raises(ingest.AttemptNotRunning):
+            group.write_alone(batch)
+        assert not factories.point_count()
 
 
 class TestCost:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -244,6 +245,35 @@ class TestMemory:
         assert held_memory(sweep) is not known
         assert trial.decisions.count() == 2
 
+    def test_a_trial_without_some_of_its_points_can_report(self) -> None:
+        sweep = self.sweep()
+        trial = factories.reported_trial(sweep, [0.5])
+        Trial.objects.filter(pk=trial.pk).update(reports=2)
+        memory.MEMORIES.clear()
+        memory.MEMORIES.load(memory.JudgedSweep(sweep.pk, "accuracy", "maximize"))
+        batch = ingest.ReportBatch(
+            trial.current_attempt_id or 0, [ingest.Sent("accuracy", 1, 0.6)]
+        )
+        assert not group.write_alone(batch).stop
+        assert len(factories.points(trial.current_attempt)) == 2
+
+    def test_many_trials_are_read_some_at_a_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A statement has a limit of values."""
+        monkeypatch.setattr(memory, "BLOCK", 2)
+        sweep = self.sweep()
+        for reports in range(1, 6):
+            factories.reported_trial(sweep, [0.5] * reports)
+        memory.MEMORIES.clear()
+        with CaptureQueriesContext(connection) as queries:
+            trial = factories.reported_trial(sweep, [0.6])
+        found = [re.findall(r'"id" IN \(([^()]+)\)', query["sql"]) for query in queries]
+        assert max(one.count(",") for some in found for one in some) == 1
+        assert trial.decisions.get().rivals == 5
+        lengths = [len(curve.losses) for curve in held_memory(sweep).curves.values()]
+        assert lengths == [1, 2, 3, 4, 5, 1]
+
     def test_memories_are_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(memory, "MAX_NUMBERS", 10)
         sweep, other = self.sweep(), self.sweep()
@@ -260,7 +290,17 @@ class TestMemory:
             factories.reported_trial(sweep, [0.5] * 6)
         known = held_memory(sweep)
         assert len(known._rungs) < 4
+        most = memory.MAX_RANKED + memory.RUNG_SIZE
+        assert sum(len(rung.trials) for rung in known._rungs.values()) <= most
         assert Decision.objects.filter(n=6, rivals=2).exists()
+
+    def test_orders_of_one_long_trial_are_bounded(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(memory, "MAX_RANKED", 10 * memory.RUNG_SIZE)
+        sweep = self.sweep()
+        factories.reported_trial(sweep, [0.5] * 40)
+        assert len(held_memory(sweep)._rungs) <= 10
 
     def test_a_sweep_without_a_policy_has_no_version(self) -> None:
         factories.reported_trial(a_sweep(None), [0.5])

@@ -10,7 +10,7 @@ import pytest
 
 from experiments import lifecycle
 from experiments.db.clock import database_now
-from experiments.models import Attempt, Decision, Sweep, Trial
+from experiments.models import Attempt, Decision, Metric, Sweep, Trial
 from experiments.search.history import COMPLETED, PENDING, TERMINATED
 from experiments.search.simulation import Evaluation, simulate
 from experiments.search.termination import make_policy
@@ -223,3 +223,14 @@ def test_a_mark_is_read_from_its_text_and_from_no_other() -> None:
         assert Mark.named(sweep.pk, str(mark)) == mark
     for text in ("", "1.2", "1.2.../x", "1.2.3.000000.4", "\u0661.2.3.000000"):
         assert Mark.named(sweep.pk, text) is None
+
+
+def test_reports_stay_in_order_whatever_the_clocks_of_the_site_say() -> None:
+    trial = factories.reported_trial(judged_sweep(None), [0.1, 0.2, 0.3])
+    assert trial.current_attempt
+    metric = trial.current_attempt.metrics.get()
+    points = series.read([metric.pk])[metric.pk].copy()
+    points["arrived"] -= [0, 5_000_000, 0]
+    Metric.objects.update(tail=points.tobytes())
+    recording = load_recording(trial.sweep)
+    assert recording.losses.tolist() == [-0.1, -0.2, -0.3]
