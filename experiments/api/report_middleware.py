@@ -134,7 +134,7 @@ def _batch(request: HttpRequest, attempt: int, sender: Sender) -> ReportBatch | 
         sent = [
             Sent(p.name, p.step, _value(p.value), _moment(p.time)) for p in read.points
         ]
-    except (msgspec.MsgspecError, KeyError):
+    except (msgspec.MsgspecError, KeyError, RecursionError):
         return None
     return ReportBatch(
         attempt,

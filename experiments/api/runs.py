@@ -50,7 +50,7 @@ from experiments.models.runs import MAX_RUN_NAME
 from experiments.models.trials import TrialState
 from experiments.sweeps.creation import find_or_create_experiment
 from experiments.tracking import run_log
-from experiments.tracking.outputs import store_output
+from experiments.tracking.outputs import is_plain_path, store_output
 
 router = Router(tags=["runs"])
 # A run's own token may log to it; a person's may do more.
@@ -330,6 +330,9 @@ def put_artifact(
 ) -> Status[ArtifactOut]:
     """Keep one file, which is the body. It replaces the file of the same path."""
     run = _writable(request, run_id)
+    if not is_plain_path(path):
+        words = "The path must stay below a folder: names with / between them."
+        raise ApiError(422, "invalid", words, {"path": [words]})
     attempt = run.attempts.select_related("trial__experiment").get()
     with answering_disk_full():
         artifact = store_output(

@@ -7,7 +7,6 @@ folder models/MODEL. They may be hostile: browsers only download them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,12 +26,10 @@ from experiments.mlflow.callers import (
 from experiments.mlflow.errors import does_not_exist, invalid
 from experiments.mlflow.fields import RequestFields
 from experiments.mlflow.logged_models import changeable_model, folder_of, model_of
-from experiments.models import Artifact, Attempt, Trial
+from experiments.models import Artifact, Attempt, LoggedModel, Trial
 from experiments.tracking import outputs
 
-MAX_PATH, MAX_PART = 500, 255
 CHUNK = 1 << 20
-UNSAFE = re.compile(r"[\x00-\x1f\x7f\\#]|(?:^|/)[A-Za-z]:(?:/|$)")
 
 
 @dataclass(frozen=True)
@@ -76,13 +73,7 @@ def checked_path(path: str) -> str:
         plain, before = unquote(plain), plain
         if plain == before:
             break
-    parts = plain.split("/")
-    wrong = (
-        UNSAFE.search(plain)
-        or len(plain) > MAX_PATH
-        or any(part in ("", ".", "..") or len(part) > MAX_PART for part in parts)
-    )
-    if wrong:
+    if not outputs.is_plain_path(plain) or "#" in plain:
         raise invalid("Invalid path")
     return path
 
@@ -94,7 +85,7 @@ def _place(caller: AnyCaller, path: str, *, changes: bool) -> ArtifactPlace:
         find = changeable_model if changes else model_of
         model = find(caller, parts[2])
         _check_experiment(parts[0], model.experiment_id)
-        return ArtifactPlace(model.attempt, folder_of(model), "/".join(parts[4:]))
+        return _within_model(model, "/".join(parts[4:]))
     if len(parts) >= 3 and parts[2] == "artifacts":
         trial = (changeable_run if changes else readable_run)(caller, parts[1])
         _check_experiment(parts[0], trial.experiment_id)
@@ -107,6 +98,11 @@ def _place(caller: AnyCaller, path: str, *, changes: bool) -> ArtifactPlace:
 def _within_run(trial: Trial, path: str) -> ArtifactPlace:
     gone = trial.files_deletion_requested_at or is_deleted(trial)
     return ArtifactPlace(None if gone else trial.current_attempt, "", path)
+
+
+def _within_model(model: LoggedModel, path: str) -> ArtifactPlace:
+    gone = model.attempt.trial.files_deletion_requested_at
+    return ArtifactPlace(None if gone else model.attempt, folder_of(model), path)
 
 
 def _check_experiment(text: str, experiment: int) -> None:
@@ -179,7 +175,7 @@ def list_of_model(
 ) -> dict[str, Any]:
     model = model_of(caller, model_id)
     path = fields.text("artifact_directory_path")
-    place = ArtifactPlace(model.attempt, folder_of(model), _inner_path(fields, path))
+    place = _within_model(model, _inner_path(fields, path))
     return _listing_of(place, f"{model.experiment_id}/models/{model_id}/artifacts")
 
 

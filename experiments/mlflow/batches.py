@@ -16,6 +16,7 @@ from experiments.mlflow.errors import invalid, invalid_value, missing_value
 from experiments.mlflow.fields import (
     MAX_INT,
     MAX_MILLISECONDS,
+    UNREADABLE,
     RequestFields,
     check_name,
     is_plain,
@@ -74,7 +75,7 @@ def read_log_batch(body: bytes) -> LogBatch:
     """Raises MlflowError for what MLflow refuses; nothing of the batch is stored."""
     try:
         known = BATCH.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return _read_slowly(RequestFields(read_object(body)))
     if known.params or known.tags or not known.run_id:
         return _read_slowly(RequestFields(read_object(body)))
@@ -93,15 +94,16 @@ def _read_slowly(fields: RequestFields) -> LogBatch:
     """Any batch; the words are MLflow's."""
     run_id = fields.run_id()
     metrics = fields.entries("metrics")
+    # First: nobody knows yet who sends this.
+    _check_count("metrics", MAX_METRICS, len(metrics))
+    _check_count("params", MAX_PARAMS, len(fields.entries("params")))
+    _check_count("tags", MAX_TAGS, len(fields.entries("tags")))
     batch = LogBatch(
         run_id,
         [_point(f"metrics[{place}]", each) for place, each in enumerate(metrics)],
         _distinct_params(fields),
         tags_of(fields),
     )
-    _check_count("metrics", MAX_METRICS, len(batch.points))
-    _check_count("params", MAX_PARAMS, len(fields.entries("params")))
-    _check_count("tags", MAX_TAGS, len(fields.entries("tags")))
     total = len(batch.points) + len(batch.params) + len(batch.tags)
     _check_count("metrics, params, and tags", MAX_ENTITIES, total)
     return batch
@@ -131,7 +133,7 @@ def _check_count(words: str, most: int, count: int) -> None:
 def read_log_metric(body: bytes) -> LogBatch:
     try:
         known = METRIC.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         known = None
     if known is not None and known.run_id and is_plain(known.key):
         time = known.timestamp * 1000

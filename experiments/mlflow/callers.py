@@ -104,7 +104,10 @@ def _training(secret: str) -> TrainingCaller | None:
     rows = Attempt.objects.filter(trial_token_digest=token_digest(secret))
     rows = rows.select_related(*(f"trial__{name}" for name in RUN_ROWS))
     attempt = rows.order_by("pk").first()
-    return None if attempt is None else TrainingCaller(attempt)
+    if attempt is None:
+        return None
+    _check_runs(attempt)
+    return TrainingCaller(attempt)
 
 
 def _user(secret: str) -> Caller | None:
@@ -162,14 +165,11 @@ def runs_of(caller: AnyCaller) -> QuerySet[Trial]:
 def readable_run(caller: AnyCaller, run_id: str) -> Trial:
     pk = key_of(run_id)
     if isinstance(caller, TrainingCaller) and pk == caller.trial.pk:
-        _check_runs(caller.attempt)
         return caller.trial
     rows = runs_of(caller).filter(pk=pk) if 0 < pk < 2**63 else Trial.objects.none()
     trial = rows.select_related(*RUN_ROWS).first()
     if trial is None:
         raise does_not_exist(f"Run with id={run_id} not found")
-    if isinstance(caller, TrainingCaller):
-        _check_runs(caller.attempt)
     return trial
 
 
@@ -183,6 +183,11 @@ def changeable_run(caller: AnyCaller, run_id: str) -> Trial:
             f"The run {run_id} must be in the 'active' state. Current state is deleted."
         )
     return trial
+
+
+def check_own_run(caller: TrainingCaller) -> None:
+    """Refuses changes around a run that is in the trash."""
+    changeable_run(caller, run_id_of(caller.trial.pk))
 
 
 def is_deleted(trial: Trial) -> bool:

@@ -116,7 +116,9 @@ def answer(content: Any, *, status: int = 200) -> HttpResponse:
 
 
 def error_answer(error: MlflowError) -> HttpResponse:
-    body = {"error_code": error.code, "message": str(error)}
+    # It may name what was sent, such as half of a surrogate pair.
+    message = str(error).encode("utf-8", "replace").decode()
+    body = {"error_code": error.code, "message": message}
     response = answer(body, status=error.status)
     if error.retry_after:
         response["Retry-After"] = str(error.retry_after)

@@ -15,11 +15,12 @@ from django.utils.text import slugify
 
 from experiments import access
 from experiments.api.auth import Caller
-from experiments.mlflow.batches import limited
+from experiments.mlflow.batches import limited, tags_of
 from experiments.mlflow.callers import (
     AnyCaller,
     TrainingCaller,
     check_may_change,
+    check_own_run,
     experiments_of,
     user_only,
 )
@@ -44,6 +45,7 @@ from experiments.mlflow.filters import (
 )
 from experiments.models import Experiment, Team, User
 from experiments.search.wording import unseen_problem
+from experiments.tracking.run_log import MAX_ENTRIES
 
 DEFAULT_ID, DEFAULT_NAME = "0", "Default"
 MAX_NAME, MAX_SLUG = 200, 60
@@ -59,7 +61,7 @@ VIEWS: dict[str, Q] = {
 def create(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     name = fields.text("name", required=True)
     fields.text("artifact_location")
-    tags = fields.pairs("tags")
+    tags = tags_of(fields)
     if isinstance(caller, TrainingCaller):
         return {"experiment_id": str(caller.trial.experiment_id)}
     team = _team_to_write(caller)
@@ -225,7 +227,9 @@ def _archive(caller: Caller, fields: RequestFields, *, archived_at: Now | None) 
 def set_tag(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """A trial's token may: scripts describe their experiment by tags."""
     experiment = experiment_of(caller, fields.text("experiment_id", required=True))
-    if not isinstance(caller, TrainingCaller):
+    if isinstance(caller, TrainingCaller):
+        check_own_run(caller)
+    else:
         check_may_change(caller, experiment.team)
     key = check_name("key", fields.text("key", required=True))
     _set_tags(experiment, {key: limited("value", fields.text("value"), MAX_TAG)})
@@ -256,6 +260,8 @@ def _set_tags(experiment: Experiment, tags: dict[str, Any]) -> None:
             for key, value in known.items()
             if value is not None and key != NOTE
         }
+        if len(row.mlflow_tags) > MAX_ENTRIES:
+            raise invalid(f"An experiment has at most {MAX_ENTRIES:,} tags.")
         row.save(update_fields=["mlflow_tags", "notes"])
 
 

@@ -20,6 +20,8 @@ MAX_INT = 2**63 - 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The year 9999, in milliseconds: later times are kept as this one.
 MAX_MILLISECONDS = 253_402_300_799_000
+# What msgspec raises; a RecursionError for lists in lists.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NAME = re.compile(r"[/\w.\- :]*")
 # The most frequent ones, without dots that could be folders.
 PLAIN = re.compile(r"\w[\w\-:]*(?:[./ ][\w\-:]+)*", re.ASCII)
@@ -111,7 +113,7 @@ def read_object(body: bytes) -> Mapping[str, Any]:
         return {}
     try:
         found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         found = _lenient(body)
     # Old clients encode twice.
     found = _lenient(found.encode()) if isinstance(found, str) else found

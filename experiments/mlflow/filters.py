@@ -50,16 +50,18 @@ ALLOWED = {
 }
 
 IDENTIFIER = r"""(?:(?P<kind>\w+)\s*\.\s*)?(?P<key>`[^`]+`|"[^"]+"|[\w./:@\-]+)"""
-QUOTED = r"""'(?:[^'\\]|\\.|'')*'|"[^"]*\""""
+# Nothing here is read in two ways, and so not in any number of ways.
+QUOTED = r"""'(?:[^'\\]|\\.|'')*+'|"[^"]*\""""
 CLAUSE = re.compile(
     rf"""\s*{IDENTIFIER}\s*
     (?:(?P<null>\bIS\s+NOT\s+NULL|\bIS\s+NULL)
     |(?P<operator>!=|>=|<=|=|>|<|\bLIKE\b|\bILIKE\b|\bNOT\s+IN\b|\bIN\b)\s*
-     (?P<value>{QUOTED}|\((?:[^'")]|{QUOTED})*\)|[^\s'"()]+))\s*""",
+     (?P<value>{QUOTED}|\((?:[^'")]|{QUOTED})*+\)|[^\s'"()]+))\s*""",
     re.IGNORECASE | re.VERBOSE,
 )
 AND = re.compile(r"AND\b", re.IGNORECASE)
 ORDER = re.compile(rf"\s*{IDENTIFIER}(?:\s+(?P<way>\w+))?\s*")
+MAX_PLACE = 2**53
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?)", re.I)
 
 
@@ -195,10 +197,17 @@ def _texts(sent: str) -> set[str]:
 
 
 def _pattern(text: str, comparator: str) -> re.Pattern[str]:
-    wild = {"%": ".*", "_": "."}
-    pattern = "".join(wild.get(c) or re.escape(c) for c in text)
-    pattern = re.sub(r"(\.\*)+", ".*", pattern)
-    return re.compile(pattern, re.DOTALL | ((comparator == "ILIKE" and re.I) or 0))
+    """Each piece between two % is looked for once, from where the one before ends: a
+    later place is never better."""
+    first, *rest = ("".join(map(_character, piece)) for piece in text.split("%"))
+    middle = "".join(f"(?>.*?{piece})" for piece in rest[:-1] if piece)
+    last = f".*{rest[-1]}" if rest else ""
+    flags = re.DOTALL | (re.IGNORECASE if comparator == "ILIKE" else 0)
+    return re.compile(first + middle + last, flags)
+
+
+def _character(character: str) -> str:
+    return "." if character == "_" else re.escape(character)
 
 
 def parse_orders(sent: Sequence[str], attributes: Attributes) -> list[OrderKey]:
@@ -247,9 +256,9 @@ def page_start(token: str) -> int:
         return 0
     try:
         start = json.loads(base64.b64decode(token, validate=True))["offset"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise invalid("Invalid page token, could not base64-decode") from error
-    if not isinstance(start, int) or start < 0:
+    if not isinstance(start, int) or not 0 <= start <= MAX_PLACE:
         raise invalid("Invalid page token, parsed value is not a place")
     return start
 

@@ -135,7 +135,7 @@ def log_model(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     kept = {key: value for key, value in model.items() if key != "signature"}
     with transaction.atomic():
         run = _locked_run(trial)
-        known = json.loads(run.tags.get(MODEL_HISTORY, "[]"))
+        known = _known_models(run)
         known += [] if kept in known else [kept]
         # The oldest ones make room.
         while len(known) > 1 and len(json.dumps(known)) > MAX_TAG_LENGTH:
@@ -143,6 +143,15 @@ def log_model(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
         run.tags[MODEL_HISTORY] = json.dumps(known)
         run.save(update_fields=["tags"])
     return {}
+
+
+def _known_models(run: Run) -> list[Any]:
+    """Anything may be in the tag, as clients can set it, too."""
+    try:
+        known = json.loads(run.tags.get(MODEL_HISTORY, ""))
+    except (ValueError, RecursionError):
+        return []
+    return known if isinstance(known, list) else []
 
 
 def _locked_run(trial: Trial) -> Run:

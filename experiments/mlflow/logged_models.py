@@ -16,12 +16,18 @@ from experiments.mlflow.callers import (
     TrainingCaller,
     changeable_run,
     check_may_change,
+    check_own_run,
     run_id_of,
     runs_of,
     user_only,
 )
 from experiments.mlflow.entities import CLIENT, pairs_json
-from experiments.mlflow.errors import denied, does_not_exist, invalid_value
+from experiments.mlflow.errors import (
+    denied,
+    does_not_exist,
+    invalid,
+    invalid_value,
+)
 from experiments.mlflow.experiments import (
     DEFAULT_ID,
     changeable_experiment,
@@ -40,6 +46,7 @@ from experiments.mlflow.filters import (
 )
 from experiments.models import LoggedModel
 from experiments.models.trials import TrialState
+from experiments.tracking.run_log import MAX_ENTRIES
 
 Status = LoggedModel.Status
 MAX_NAME, MAX_MODELS = 500, 1_000
@@ -67,6 +74,7 @@ def create(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
             return {"model": model_json(found)}
         experiment, attempt = trial.experiment, trial.current_attempt
     elif isinstance(caller, TrainingCaller):
+        check_own_run(caller)
         trial, experiment = caller.trial, caller.trial.experiment
         attempt = caller.attempt
     else:
@@ -108,10 +116,12 @@ def folder_of(model: LoggedModel) -> str:
 
 
 def models_of(caller: AnyCaller) -> QuerySet[LoggedModel]:
-    rows = LoggedModel.objects.select_related("experiment__team", "attempt")
+    """Also those without a source are of a run, which has their files."""
+    rows = LoggedModel.objects.select_related("experiment__team", "attempt__trial__run")
     if isinstance(caller, TrainingCaller):
         return rows.filter(source_run__in=runs_of(caller).values("pk"))
-    return rows.filter(experiment__in=access.experiments_for(caller.user).values("pk"))
+    seen = access.trials_for(caller.user)
+    return rows.filter(attempt__trial__in=seen.order_by().values("pk"))
 
 
 def model_of(caller: AnyCaller, model_id: str) -> LoggedModel:
@@ -179,6 +189,8 @@ def _updated(model: LoggedModel, column: str, pairs: dict[str, Any]) -> LoggedMo
         row = LoggedModel.objects.select_for_update(of=("self",)).get(pk=model.pk)
         known = {**getattr(row, column), **pairs}
         setattr(row, column, {k: v for k, v in known.items() if v is not None})
+        if len(getattr(row, column)) > MAX_ENTRIES:
+            raise invalid(f"A model has at most {MAX_ENTRIES:,} {column}.")
         row.updated_at = timezone.now()
         row.save(update_fields=[column, "updated_at"])
     return row

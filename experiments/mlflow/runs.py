@@ -6,11 +6,11 @@ A trial's own state comes from its sweep and its process, never from its client.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -24,6 +24,7 @@ from experiments.mlflow.callers import (
     TrainingCaller,
     changeable_run,
     check_may_change,
+    check_own_run,
     key_of,
     readable_run,
     runs_of,
@@ -78,6 +79,7 @@ recent = RecentRuns()
 def create(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     arrived = time.monotonic()
     tags = tags_of(fields)
+    run_log.check_tags(tags)
     name = _name(fields.text("run_name"), tags)
     start = fields.moment("start_time")
     key = ""
@@ -86,6 +88,7 @@ def create(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
         if made := recent.find(key, arrived=arrived):
             return {"run": one_run(Trial(pk=made))}
     if isinstance(caller, TrainingCaller):
+        check_own_run(caller)
         trial = _adopted(caller, name, tags, key) or _child(caller, fields, name, tags)
     else:
         trial = _run(caller, fields, name, tags)
@@ -106,8 +109,8 @@ def _name(sent: str, tags: dict[str, str]) -> str:
 
 def _content_key(caller: AnyCaller, fields: RequestFields) -> str:
     who = caller.digest if isinstance(caller, TrainingCaller) else caller.user.pk
-    content = msgspec.json.encode(fields.data, order="deterministic")
-    return f"{who} {hashlib.sha256(content).hexdigest()}"
+    content = json.dumps(fields.data, sort_keys=True)
+    return f"{who} {hashlib.sha256(content.encode()).hexdigest()}"
 
 
 def _run(
@@ -121,7 +124,8 @@ def _run(
             f"The experiment {experiment.pk} must be in the 'active' state."
             " Current state is deleted."
         )
-    parent = runs_of(caller).filter(pk=key_of(tags.get(PARENT, ""))).first()
+    own = runs_of(caller).filter(experiment__team=experiment.team_id)
+    parent = own.filter(pk=key_of(tags.get(PARENT, ""))).first()
     claim = lifecycle.start_run(
         experiment,
         name=name,

@@ -174,7 +174,7 @@ def _text(value: object) -> str:
 
 
 def _diff(value: object) -> str:
-    return _storable(value, MAX_DIFF)
+    return masked_text(_storable(value, MAX_DIFF))
 
 
 def _texts(value: object) -> list[str]:

@@ -25,9 +25,10 @@ MAX_SPANS = 100
 # Colors (SGR): ESC [ numbers m.
 COLOR = re.compile(r"(?:\x1b\[|\x9b)([0-9;:]*)m")
 # All other sequences: strings to the terminal (titles, hyperlinks), cursor moves, and
-# two-character commands. A string without an end removes the rest of its line.
+# two-character commands. A string ends with the next escape character, or the line: if
+# it could fail there, many beginnings would be read again and again.
 COMMAND = re.compile(
-    r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
+    r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-ln-~]"
     r"|\x1b(?!\[[0-9;:]*m)[ -/]*[0-~]?"
 )
@@ -150,13 +151,16 @@ def _line(
     size = sum(len(piece) for piece, _ in pieces)
     room = size if picked else MAX_LINE_LENGTH
     spans: list[Span] = []
+    rest: list[str] = []
     for span in _with_found(pieces, pattern):
         kept = span.text[:room]
         room -= len(kept)
         if kept and len(spans) < MAX_SPANS:
             spans.append(replace(span, text=kept))
         elif kept:
-            spans[-1] = replace(spans[-1], text=spans[-1].text + kept)
+            rest.append(kept)
+    if rest:
+        spans[-1] = replace(spans[-1], text="".join([spans[-1].text, *rest]))
     is_ours = bool(spans) and spans[0].text.startswith(("[sweepsite:", "sweepsite:"))
     return LogLine(
         tuple(spans),

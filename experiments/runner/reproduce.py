@@ -17,17 +17,19 @@ from pathlib import Path
 
 # Words of a name whose value is a secret. TOKENIZERS_PARALLELISM has none of them.
 SECRET_NAME = re.compile(
-    r"(?:^|[_.-])(?:TOKENS?|SECRETS?|PASSW(?:OR)?DS?|PASS|PASSPHRASE|CREDENTIALS?|KEYS?"
-    r"|\w*APIKEY|AUTH|AUTHORIZATION|COOKIE|DSN)\d*(?:$|[_.-])",
+    r"(?:^|[_.-])(?:\w*TOKENS?|\w*SECRETS?|\w*PASSW(?:OR)?DS?|\w*PASS|PASSPHRASE|KEYS?"
+    r"|CREDENTIALS?|\w*APIKEY|AUTH|AUTHORIZATION|COOKIE|DSN|PWD|PAT|CONNECTION_STRING)"
+    r"\d*(?:$|[_.-])",
     re.IGNORECASE,
 )
 # How some services begin theirs, and the parts of a JSON web token.
 SECRET_VALUE = re.compile(
-    r"\b(?:gh[pousr]_|github_pat_|glpat-|hf_|sk-|xox[abp]-|AKIA|eyJ[\w-]{8,}\.)[\w.-]{8,}"
+    r"\b(?:gh[pousr]_|github_pat_|glpat-|hf_|sk-|xox[abp]-|AKIA|eyJ[\w-]{8,500}\.)[\w.-]{8,}"
 )
 # A number or a switch: max_tokens=512 is not a secret.
 HARMLESS = re.compile(r"[-+.\d]*|true|false|none|null|yes|no|on|off", re.IGNORECASE)
-LOGIN_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+# A password may have an @.
+LOGIN_IN_URL = re.compile(r"(?<=://)[^/\s]+(?=@)")
 HIDDEN = "***"
 # Every attempt has others; a run by hand needs none of them.
 OWN_VARIABLE = re.compile(
@@ -61,7 +63,10 @@ def masked_command(argv: Iterable[str]) -> list[str]:
     hides = False
     for word in argv:
         name, equals, value = word.partition("=")
-        is_option = name.startswith("-") and SECRET_NAME.search(name.lstrip("-"))
+        # Hydra's have no dashes: api_key=….
+        is_option = (equals or name[:1] == "-") and SECRET_NAME.search(
+            name.lstrip("-+")
+        )
         if hides and not word.startswith("-") and not HARMLESS.fullmatch(word):
             masked.append(HIDDEN)
         elif is_option and equals and not HARMLESS.fullmatch(value):

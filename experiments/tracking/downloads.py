@@ -98,10 +98,9 @@ def zip_answer(
 
 def zip_of(files: Iterable[Artifact]) -> ZipStream:
     """The same files give the same bytes. Raises OutputRefused."""
-    archive, names = ZipStream(sized=True), set[str]()
+    archive, names = ZipStream(sized=True), dict[str, int]()
     for file in files:
-        name = safe_name(file.path, taken=names)
-        names.add(name.casefold())
+        name = safe_name(file.path, names)
         try:
             archive.add_path(storage.output_path(file.attempt_id, file.sha256), name)
         except (FileNotFoundError, ValueError) as error:
@@ -110,18 +109,24 @@ def zip_of(files: Iterable[Artifact]) -> ZipStream:
     return archive
 
 
-def safe_name(path: str, *, taken: Iterable[str] = ()) -> str:
+def safe_name(path: str, taken: dict[str, int]) -> str:
     """A name below the folder in which the zip is unpacked, on every system; another
-    one if it is ``taken``, in lower case."""
+    one if it is ``taken``. That has lower case, and where to look for the next one."""
     parts = [UNSAFE.sub("_", part)[:MAX_NAME].rstrip(". ") for part in path.split("/")]
     clean = PurePosixPath(*(part for part in parts if part)) if any(parts) else "_"
     name = str(clean)
-    if name.casefold() not in taken:
+    key = name.casefold()
+    if key not in taken:
+        taken[key] = 2
         return name
     stem, dot, suffix = name.rpartition(".")
     stem, dot = (stem, dot) if dot and "/" not in suffix else (name, "")
-    tries = (f"{stem} ({n}){dot}{suffix if dot else ''}" for n in count(2))
-    return next(name for name in tries if name.casefold() not in taken)
+    for n in count(taken[key]):
+        other = f"{stem} ({n}){dot}{suffix if dot else ''}"
+        if other.casefold() not in taken:
+            taken[key], taken[other.casefold()] = n + 1, 2
+            return other
+    raise AssertionError("numbers do not end")
 
 
 def _headers(name: str, picture_type: str = "") -> dict[str, str]:

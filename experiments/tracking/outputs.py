@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -17,6 +18,8 @@ from experiments.runner.outputs import MAX_FILES
 from experiments.tracking import ingest
 
 SUM_SECONDS = 60
+MAX_PATH, MAX_PART = 500, 255
+UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]|(?:^|/)[A-Za-z]:(?:/|$)")
 
 
 class OutputRefused(Exception):
@@ -25,6 +28,16 @@ class OutputRefused(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code = status, code
+
+
+def is_plain_path(path: str) -> bool:
+    """Whether a path stays below a folder, on any system: programs download to it."""
+    parts = path.split("/")
+    return (
+        not UNSAFE.search(path)
+        and len(path) <= MAX_PATH
+        and not any(part in ("", ".", "..") or len(part) > MAX_PART for part in parts)
+    )
 
 
 def store_output(

@@ -105,3 +105,18 @@ def test_a_program_that_reports_too_much_is_told_to_wait(
     secret = factories.claim(trial).trial_token.secret
     codes = {answer(trial, secret, BODIES[1]).status_code for _ in range(4)}
     assert codes == {200, 429}
+
+
+def test_lists_in_lists_are_no_report(team: Team) -> None:
+    claim = factories.claim(factories.trial(factories.sweep(team)))
+    for token, path in (
+        (claim.trial_token, f"v1/trials/{claim.attempt.trial_id}"),
+        (claim.runner_token, f"worker/v1/attempts/{claim.attempt.pk}"),
+    ):
+        found = Client(raise_request_exception=False).post(
+            f"/api/{path}/metrics",
+            '{"points": [], "x": ' + "[" * 100_000,
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {token.secret}"},
+        )
+        assert 400 <= found.status_code < 500, found.content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -223,3 +224,13 @@ def test_no_number_is_a_server_error(
     draft = factories.sweep(team, state="draft")
     answer = api.post(f"/sweeps/{draft.pk}/warm-start", {"trials": [number]})
     assert answer.status_code in (200, 422)
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/x", "a//b", "a\\b", "a\nb", "C:/x", "."]
+)
+def test_paths_of_artifacts_stay_below_a_folder(
+    run: dict[str, Any], own: Api, name: str
+) -> None:
+    answer = own("PUT", path(run, f"/artifacts?path={quote(name)}"), b"x")
+    assert answer.status_code == 422

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import pytest
@@ -119,3 +120,36 @@ def test_page_tokens() -> None:
     for wrong in ("x", "e30=", page_token(-1)):
         with pytest.raises(MlflowError):
             page_start(wrong)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "holds"),
+    [
+        ("a%b%c", "aXbYc", True),
+        ("a%b%c", "abcbc", True),
+        ("a%b%c", "acb", False),
+        ("%a%", "xax", True),
+        ("a%a", "a", False),
+        ("_%_", "a", False),
+        ("%ab_", "ababx", True),
+        ("%%", "", True),
+        ("a.c", "abc", False),
+    ],
+)
+def test_patterns(pattern: str, text: str, holds: bool) -> None:
+    (clause,) = parse_filter(f"tags.t LIKE '{pattern}'", ATTRIBUTES)
+    assert clause.holds(text) is holds
+
+
+def test_no_filter_takes_long() -> None:
+    began = time.process_time()
+    for filter_text in (
+        "attributes.run_name IN (" + "'" * 5_000,
+        "attributes.run_name IN (" + "'a'" * 5_000,
+        "tags.a = " + "'" * 5_001 + " x",
+    ):
+        with pytest.raises(MlflowError):
+            parse_filter(filter_text, ATTRIBUTES)
+    (clause,) = parse_filter(f"tags.t LIKE '{'%a' * 50}%b'", ATTRIBUTES)
+    assert not clause.holds("a" * 8_000)
+    assert time.process_time() - began < 2

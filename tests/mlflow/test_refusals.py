@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import json
+import time
 from typing import Any
 
 import pytest
 
+from experiments.mlflow import experiments, logged_models
+from experiments.mlflow.filters import page_token
 from experiments.mlflow.routes import ENDPOINTS, LOGGING
-from experiments.models import Trial
+from experiments.models import Run, Trial
 from tests import factories
 from tests.mlflow.conftest import Mlflow
 
@@ -204,3 +208,71 @@ def test_a_failure_of_the_site_is_json(
 
     monkeypatch.setitem(ENDPOINTS, ("GET", "runs/get"), broken)
     assert code_of(site.get("runs/get?run_id=1")) == (500, "INTERNAL_ERROR")
+
+
+DEEP = "[" * 100_000
+HALF = "\\ud800"
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_hostile_bodies_are_refused_by_the_quick_way_too(
+    is_known: bool, site: Mlflow
+) -> None:
+    """Before anybody has asked for the token."""
+    caller = site if is_known else Mlflow(None)
+    many = [{"key": f"k{n}", "value": ""} for n in range(40_000)]
+    began = time.process_time()
+    for path in ("runs/log-batch", "runs/log-metric", "runs/log-parameter"):
+        for body in (DEEP, f'{{"run_id": "x", "params": {DEEP}', {"params": many}):
+            refused = caller.post(path, body)
+            assert refused.status_code in (400, 401), refused.content
+            code_of(refused)
+    assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("runs/search", f'{{"order_by": ["{HALF} x y"]}}'),
+        ("runs/search", {"page_token": page_token(10**30)}),
+        ("runs/search", {"page_token": base64.b64encode(DEEP.encode()).decode()}),
+        ("logged-models/search", f'{{"experiment_ids": ["{HALF}"]}}'),
+    ],
+)
+def test_what_cannot_be_written_or_counted_is_refused(
+    site: Mlflow, path: str, body: Any
+) -> None:
+    assert site.post(path, body).status_code in (400, 404)
+
+
+def test_a_run_is_made_whatever_unknown_fields_have(site: Mlflow) -> None:
+    now = int(time.time() * 1000)
+    made = site.post("runs/create", f'{{"start_time": {now}, "x": "{HALF}"}}')
+    assert made.status_code == 200
+
+
+@pytest.mark.parametrize("garbage", ["x", "{}", "1"])
+def test_a_tag_of_models_may_hold_anything(site: Mlflow, garbage: str) -> None:
+    run_id = site.run()
+    tag = {"run_id": run_id, "key": "mlflow.log-model.history", "value": garbage}
+    site.ok("POST", "runs/set-tag", tag)
+    model = {"artifact_path": "m", "flavors": {}, "utc_time_created": "", "run_id": "r"}
+    body = {"run_id": run_id, "model_json": json.dumps(model)}
+    site.ok("POST", "runs/log-model", body)
+    assert json.loads(Run.objects.get().tags["mlflow.log-model.history"]) == [model]
+
+
+def test_tags_of_experiments_and_models_have_an_end(
+    site: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiments, "MAX_ENTRIES", 1)
+    monkeypatch.setattr(logged_models, "MAX_ENTRIES", 1)
+    experiment = site.experiment()
+    tag = {"experiment_id": experiment, "key": "a", "value": "1"}
+    site.ok("POST", "experiments/set-experiment-tag", tag)
+    refused = site.post("experiments/set-experiment-tag", {**tag, "key": "b"})
+    assert code_of(refused) == (400, "INVALID_PARAMETER_VALUE")
+    made = site.ok("POST", "logged-models", {"experiment_id": experiment})
+    path = f"logged-models/{made['model']['info']['model_id']}/params"
+    params = [{"key": "a", "value": ""}, {"key": "b", "value": ""}]
+    assert code_of(site.post(path, {"params": params}))[0] == 400

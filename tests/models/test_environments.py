@@ -93,3 +93,10 @@ def test_what_no_run_has_any_more_goes_once_it_is_old() -> None:
     (left,) = whole_environments(Run.objects.get())
     assert (left["packages"], left["diff"]) == (["a==1"], "-1")
     assert EnvironmentPart.objects.count() == 2
+
+
+def test_secrets_in_a_difference_are_hidden() -> None:
+    diff = "+URL = 'https://me:secret@host/'\n+KEY = 'ghp_0123456789abcdef'\n"
+    assert (
+        cleaned({"diff": diff})["diff"] == "+URL = 'https://***@host/'\n+KEY = '***'\n"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,9 @@ from experiments.pages.log_text import (
     Span,
     last_lines,
     parse_log,
+    shown_lines,
 )
+from experiments.tracking.log_rows import log_rows
 
 ESC = "\x1b"
 
@@ -145,3 +149,17 @@ def test_nothing_unseen_ever_comes_through(data: bytes) -> None:
             for letter in line.text
         )
         assert len(line.text) <= MAX_LINE_LENGTH
+
+
+def test_beginnings_of_commands_are_read_once_each() -> None:
+    began = time.process_time()
+    assert texts("\x9d" * 60_000 + f"{ESC}[0mend") == ["end"]
+    assert time.process_time() - began < 1
+
+
+def test_a_picked_line_of_many_colors_is_put_together_once() -> None:
+    log = f"{ESC}[31ma{ESC}[32mb".encode() * 300_000
+    began = time.process_time()
+    (line,) = shown_lines(log_rows(log), picked=0)
+    assert len(line.text) == 600_000
+    assert time.process_time() - began < 8

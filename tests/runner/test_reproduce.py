@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,22 @@ def test_facts_of_a_training(tmp_path: Path) -> None:
     packages = facts["packages"]
     assert isinstance(packages, list)
     assert any(line.startswith("psutil==") for line in packages)
+
+
+@pytest.mark.parametrize(
+    "name", ["PGPASSWORD", "MYSQL_PWD", "SSHPASS", "GITHUB_PAT", "authToken"]
+)
+def test_secrets_without_a_separator_in_their_names(name: str) -> None:
+    assert masked_variables({name: "hunter2"}) == {name: None}
+
+
+def test_passwords_with_an_at_sign_and_arguments_without_dashes_are_masked() -> None:
+    assert masked_text("https://me:p@w@host/x@y") == "https://***@host/x@y"
+    argv = ["python", "a.py", "+api_key=abc", "lr=0.1", "max_tokens=5"]
+    assert masked_command(argv) == [*argv[:2], "+api_key=***", *argv[3:]]
+
+
+def test_masking_takes_no_longer_for_what_is_almost_a_token() -> None:
+    began = time.process_time()
+    masked_text("eyJabcdefgh-" * 15_000 + "x://a" * 10_000)
+    assert time.process_time() - began < 1

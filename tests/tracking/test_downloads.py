@@ -126,9 +126,17 @@ def test_a_zip_that_is_too_large_says_so(
     ],
 )
 def test_names_in_a_zip_stay_below_its_folder(path: str, name: str) -> None:
-    assert safe_name(path) == name
+    assert safe_name(path, {}) == name
 
 
 def test_equal_names_get_a_number() -> None:
-    assert safe_name("A/b.txt", taken={"a/b.txt"}) == "A/b (2).txt"
-    assert safe_name("a.b/c", taken={"a.b/c", "a.b/c (2)"}) == "a.b/c (3)"
+    assert safe_name("A/b.txt", {"a/b.txt": 2}) == "A/b (2).txt"
+    assert safe_name("a.b/c", {"a.b/c": 2, "a.b/c (2)": 2}) == "a.b/c (3)"
+
+
+def test_numbers_of_many_equal_names_are_found_at_once() -> None:
+    taken: dict[str, int] = {}
+    tried = [safe_name(name, taken) for name in [":"] * 3_000]
+    assert tried[:2] == ["_", "_ (2)"] and len(set(tried)) == 3_000
+    # Each was tried once, not after all before it.
+    assert taken["_"] == 3_001

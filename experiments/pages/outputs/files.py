@@ -18,6 +18,8 @@ from experiments.pages.outputs.previews import FilePreview, preview_of
 from experiments.runner.outputs import MAX_FILES
 
 MAX_SHOWN = 500
+# Deeper folders are part of their files' names: a page within a page has an end.
+MAX_DEPTH = 20
 # Folders of a small tree are open.
 MAX_OPEN = 30
 
@@ -131,7 +133,7 @@ def tree_of(
     root = OutputFolder()
     is_open = is_open or len(files) <= MAX_OPEN
     for artifact in files:
-        *names, name = artifact.path.split("/")
+        *names, name = artifact.path.split("/", MAX_DEPTH)
         for folder in _way(root, names):
             folder.count += 1
             folder.size += artifact.size

@@ -88,11 +88,28 @@ def _text(text: str, *, size: int = 0) -> FilePreview:
 def _json(data: bytes) -> FilePreview:
     text = data.decode("utf-8-sig", "replace")
     try:
-        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        text = _indented(json.loads(text))
     except (ValueError, RecursionError) as error:
         preview = _text(text)
         return FilePreview(preview.text, note=f"It is not valid JSON: {error}.")
-    return _text(text)
+    preview = _text(text)
+    if len(text) > MAX_TEXT:
+        words = f"The beginning; the file has {len(data):,} bytes."
+        return FilePreview(preview.text, note=words)
+    return preview
+
+
+def _indented(value: object) -> str:
+    """As much as is shown, and a bit: each of a thousand levels indents its lines."""
+    pieces = json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value)
+    shown: list[str] = []
+    size = 0
+    for piece in pieces:
+        shown.append(piece)
+        size += len(piece)
+        if size > MAX_TEXT:
+            break
+    return "".join(shown)
 
 
 def _table(data: bytes, separators: str, *, is_whole: bool) -> FilePreview:

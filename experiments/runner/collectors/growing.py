@@ -57,13 +57,10 @@ class GrowingFile:
         """The next bytes, as far as they have been read."""
         return self._data[self._at : self._at + count]
 
-    def skip(self, count: int) -> bool:
-        """Move ahead; False if the file is not long enough yet."""
-        if self.offset + count > self._size:
-            return False
+    def skip(self, count: int) -> None:
+        """Move ahead, also to where the file is not long enough yet."""
         self.offset += count
         self._at = min(self._at + count, len(self._data))
-        return True
 
     def take(self) -> bytes:
         """Everything that has been read."""

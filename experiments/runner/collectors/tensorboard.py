@@ -18,6 +18,8 @@ MARK = "tfevents"
 HEADER, FOOTER = 12, 4
 # A scalar's record has about 50 bytes; larger ones hold pictures and histograms.
 MAX_RECORD = 16 * 1024
+# A file has no place beyond.
+MAX_LENGTH = 1 << 40
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 # Fields of Event, Summary, Summary.Value and TensorProto.
 WALL_TIME, STEP, SUMMARY = 1, 2, 5
@@ -64,9 +66,10 @@ def read_events(file: GrowingFile, prefix: str = "") -> Iterator[Reading]:
         if masked_crc(header[:8]) != check:
             raise CorruptEvents(f"at byte {file.offset:,}")
         size = HEADER + length + FOOTER
+        if length > MAX_LENGTH:
+            raise CorruptEvents(f"at byte {file.offset:,}")
         if length > MAX_RECORD:
-            if not file.skip(size):
-                return
+            file.skip(size)
             continue
         record = file.peek(size)
         if len(record) < size:

@@ -104,3 +104,9 @@ def test_deleted_files_are_out_of_sight(ada: Client, trial: Trial) -> None:
         assert answer.status_code == 404
     html = page(ada, f"{trial.get_absolute_url()}?file={kept.pk}")
     assert "was removed to free space" in html
+
+
+def test_folders_without_an_end_are_names(ada: Client, trial: Trial) -> None:
+    keep(trial, "a/" * 240 + "deep.txt", b"x")
+    html = page(ada, trial.get_absolute_url())
+    assert "a/a/deep.txt" in html and html.count('id="folder/') == 20

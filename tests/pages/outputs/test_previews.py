@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,13 @@ def test_json_is_indented_and_broken_json_is_text(file: Path) -> None:
 def test_bytes_have_no_preview(file: Path) -> None:
     assert preview(file, "a.pt", b"\x80\x02\x00").note
     assert preview(file, "empty", b"") == FilePreview()
+
+
+def test_of_nested_json_only_the_beginning_is_indented(file: Path) -> None:
+    data = b"[" * 900 + b"0," * 60_000 + b"0" + b"]" * 900
+    began = time.process_time()
+    shown = preview(file, "a.json", data)
+    # All of it would have 200 MB.
+    assert time.process_time() - began < 1
+    assert len(shown.text) <= MAX_TEXT
+    assert shown.note == "The beginning; the file has 121,801 bytes."

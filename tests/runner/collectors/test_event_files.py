@@ -166,3 +166,17 @@ def test_any_bytes_end_without_an_error(path: Path) -> None:
     for size in range(60):
         data = bytes((size * 37 + i * 91) & 0xFF for i in range(size))
         list(tensorboard._scalars(data, ""))
+
+
+def test_a_record_of_endless_length_is_not_read_into_memory(path: Path) -> None:
+    path.parent.mkdir()
+    for length in (1 << 30, 1 << 63):
+        header = struct.pack("<Q", length)
+        path.write_bytes(header + struct.pack("<I", masked_crc(header)))
+        with path.open("ab") as file:
+            file.truncate(20 * growing.MAX_READ)
+        source = EventFiles("outputs", work=path.parent.parent)
+        assert list(source.rest()) == []
+        (read,) = source._files.values()
+        assert len(read.peek(1 << 30)) <= growing.MAX_READ
+    assert len(source.problems) == 1
