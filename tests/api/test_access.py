@@ -51,6 +51,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "GET /sweeps/{sweep_id}": READ,
     "PATCH /sweeps/{sweep_id}": WRITE,
     "GET /sweeps/{sweep_id}/best": READ,
+    "GET /sweeps/{sweep_id}/best/outputs": READ,
     "GET /sweeps/{sweep_id}/trials": READ,
     "POST /sweeps/{sweep_id}/again": WRITE,
     "POST /sweeps/{sweep_id}/ask": WRITE,
@@ -78,6 +79,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "POST /trials/{trial_id}/cancel": WRITE,
     "GET /trials/{trial_id}/decisions": READ | OWN,
     "GET /trials/{trial_id}/log": READ,
+    "GET /trials/{trial_id}/outputs": READ,
     "GET /trials/{trial_id}/artifacts": READ,
     "GET /trials/{trial_id}/artifacts/{artifact_id}": READ,
     "POST /runs": CREATE,
@@ -115,14 +117,16 @@ def world(team: Team) -> World:
     factories.team("Physics", root="admin")
     factories.team("Chemistry", otto="member")
     sweep = factories.sweep(team)
-    factories.trial(sweep, state="completed", value=0.5)
+    best = factories.trial(sweep, state="completed", value=0.5)
     trial, other = factories.trial(sweep), factories.trial(sweep)
     claim, another = factories.claim(trial), factories.claim(other, slot=1)
     sha256 = hashlib.sha256(b"1").hexdigest()
     storage.write_whole(storage.output_path(claim.attempt.pk, sha256), [b"1"])
-    artifact = Artifact.objects.create(
-        attempt=claim.attempt, path="a.txt", size=1, sha256=sha256
-    )
+    file = {"path": "a.txt", "size": 1, "sha256": sha256}
+    artifact = Artifact.objects.create(attempt=claim.attempt, **file)
+    assert best.current_attempt is not None
+    storage.write_whole(storage.output_path(best.current_attempt.pk, sha256), [b"1"])
+    Artifact.objects.create(attempt=best.current_attempt, **file)
     Sweep.objects.filter(pk=sweep.pk).update(preflight={"state": "passed"})
     trial_request = TrialRequest.objects.create(
         sweep=sweep, params=trial.params, origin="by_hand"
@@ -160,7 +164,7 @@ def world(team: Team) -> World:
 def call(world: World, caller: str, route: str) -> Any:
     method, path = route.split(" ", 1)
     path = path.format(**world.ids)
-    body, kind = _body(route)
+    body, kind = _body(route, world.ids)
     if route in {"POST /sweeps", "POST /uploads", "POST /runs"}:
         path += "?team=physics"
     if route == "PUT /runs/{run_id}/artifacts":
@@ -168,7 +172,7 @@ def call(world: World, caller: str, route: str) -> Any:
     return Api(world.secrets[caller])(method, path, body, content_type=kind)
 
 
-def _body(route: str) -> tuple[Any, str]:
+def _body(route: str, ids: dict[str, int]) -> tuple[Any, str]:
     if route == "POST /uploads":
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
@@ -180,7 +184,7 @@ def _body(route: str) -> tuple[Any, str]:
         "PATCH /sweeps/{sweep_id}": {"notes": "seen"},
         "POST /sweeps/{sweep_id}/again": {"trials": [0]},
         "POST /sweeps/{sweep_id}/extend": {"trials": 3},
-        "POST /sweeps/{sweep_id}/warm-start": {"trials": [1]},
+        "POST /sweeps/{sweep_id}/warm-start": {"trials": [ids["trial_id"]]},
         "POST /sweeps/{sweep_id}/backfill": {"dry_run": True},
         "POST /sweeps/{sweep_id}/trials": {"params": {"x": 0.01}},
         "POST /trials/{trial_id}/clone": {"params": {"x": 0.02}},

@@ -151,9 +151,9 @@ def test_pages_and_the_api_name_the_commit(client: Client, db: None) -> None:
     user = factories.user("root", is_superuser=True)
     client.force_login(user)
     trial = factories.trial(sweep)
-    for path in (f"/sweeps/{sweep.pk}/settings/", f"/trials/{trial.pk}/"):
+    for path in (f"/sweeps/{sweep.pk}/settings/", f"/trials/{trial.pk}/reproduce/"):
         text = client.get(path).content.decode()
-        assert f"Commit 111111111111 (main) of {URL}, folder src" in text
+        assert f"ommit 111111111111 (main) of {URL}, folder src" in text
         assert "<b>numpy" not in text
     token = factories.api_token(user)
     row = Client().get(

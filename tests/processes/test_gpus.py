@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.processes.running_site import running_site, wait_for
-from tests.workers.test_host import FOUR, stand_in
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+ROOT = Path(__file__).resolve().parents[2]
+DRIVER = """
+import sys
+from tests.stand_in_nvml import nvml
+sys.modules[__name__] = nvml(4)
+"""
 # Says which devices it sees in the only way that a page shows: as its metric.
 SEES = """
 import os, sweepsite_client
@@ -25,10 +30,10 @@ def test_trials_of_two_gpus_see_two_and_a_drained_host_gets_no_more(
 ) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
-    stand_in(tools, *FOUR)
-    path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    (tools / "pynvml.py").write_text(DRIVER)
+    settings = {"PYTHONPATH": os.pathsep.join((str(tools), str(ROOT)))}
     home = tmp_path / "home"
-    with running_site(home, "--gpus", "auto", settings={"PATH": path}, slots=4) as site:
+    with running_site(home, "--gpus", "auto", settings=settings, slots=4) as site:
         trial = {"command": "python sees.py", "code": {"files": {"sees.py": SEES}}}
         limits = {"max_total_trials": 4, "max_concurrent_trials": 4}
         sweep = site.submit(trial=trial, limits=limits, resources={"gpus": 2})
