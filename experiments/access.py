@@ -51,6 +51,27 @@ def teams_for(user: User, *, roles: tuple[Role, ...] = READERS) -> QuerySet[Team
     )
 
 
+def joined_teams(user: User, *, roles: tuple[Role, ...] = STEERERS) -> list[Team]:
+    """The user's own teams in the order in which they joined: a new team comes last.
+
+    A superuser who is in none has all.
+    """
+    own = Membership.objects.filter(user=user, user__is_active=True, role__in=roles)
+    joined = own.select_related("team").order_by("created_at", "pk")
+    every = teams_for(user, roles=roles).order_by("created_at", "pk")
+    return [membership.team for membership in joined] or list(every)
+
+
+def split_team(user: User, name: str) -> tuple[Team | None, str]:
+    """The user's team, and the rest, of a name such as TEAM/NAME. Others have none."""
+    head, _, rest = (part.strip() for part in name.partition("/"))
+    if not rest:
+        return None, name
+    teams = teams_for(user)
+    found = teams.filter(slug=head).first() or teams.filter(name=head).first()
+    return (found, rest) if found else (None, name)
+
+
 def _within(queryset: QuerySet[M], path: str, user: User) -> QuerySet[M]:
     """The rows of teams that the user may read; ``path`` is the lookup of the team."""
     if user.is_superuser and user.is_active:
@@ -124,6 +145,14 @@ def pools_for(user: User) -> QuerySet[Pool]:
 def can_steer(user: User, team: Team) -> bool:
     """Whether the user may create, change and stop the team's sweeps."""
     return teams_for(user, roles=STEERERS).filter(pk=team.pk).exists()
+
+
+def check_can_steer(user: User, team: Team) -> None:
+    """Raises PermissionDenied."""
+    if not can_steer(user, team):
+        raise PermissionDenied(
+            f"You are a viewer of team {team.name}; members and admins may do that."
+        )
 
 
 def can_manage(user: User, team: Team) -> bool:

@@ -219,24 +219,19 @@ def steerable_trial(request: HttpRequest, trial_id: int) -> Trial:
 
 
 def must_steer(request: HttpRequest, experiment: Experiment) -> None:
-    if not access.can_steer(writer(request), experiment.team):
-        raise PermissionDenied(
-            f"You are a viewer of team {experiment.team.name}; members and admins may"
-            " do that."
-        )
+    access.check_can_steer(writer(request), experiment.team)
 
 
 def chosen_team(request: HttpRequest, slug: str | None) -> Team:
-    """The team of that slug, else the first, by name, that the caller may steer."""
+    """The team of that slug, else the first that the caller joined and may steer."""
     user = writer(request)
     if slug is not None:
         team = access.found_or_404(access.teams_for(user), slug=slug)
-        if not access.can_steer(user, team):
-            raise PermissionDenied(f"You are a viewer of team {team.name}.")
+        access.check_can_steer(user, team)
         return team
-    first = access.teams_for(user, roles=access.STEERERS).order_by("name").first()
-    if first is None:
+    own = access.joined_teams(user)
+    if not own:
         raise ApiError(
             403, "no_team", "You are in no team in which you may create sweeps."
         )
-    return first
+    return own[0]

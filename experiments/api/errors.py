@@ -23,6 +23,7 @@ from experiments.lifecycle import NoRoom
 from experiments.scheduling.ask import NothingToRun
 from experiments.search.fields import DefinitionError
 from experiments.sweeps.control import NotPossible
+from experiments.sweeps.creation import TeamNotChosen
 from experiments.sweeps.editing import Conflict
 from experiments.tracking.ingest import AttemptNotRunning
 from experiments.tracking.outputs import OutputRefused
@@ -139,6 +140,7 @@ REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
     NotPossible: lambda error: ApiError(409, "wrong_state", str(error)),
     Conflict: lambda error: ApiError(409, "conflict", str(error)),
     NothingToRun: lambda error: ApiError(409, error.code, str(error)),
+    TeamNotChosen: lambda error: ApiError(422, "team_not_chosen", str(error)),
     NoRoom: lambda error: ApiError(409, "no_room", str(error)),
     DefinitionError: _invalid_definition,
     RequestDataTooBig: _too_large,

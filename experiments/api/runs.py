@@ -42,13 +42,16 @@ from experiments.api.points import PointsIn, ReplyOut
 from experiments.api.run_rows import NewRunOut, RunOut, run_rows
 from experiments.api.schemas import answers
 from experiments.api.sweeps import KEYS_LAST, IdempotencyKey
-from experiments.api.uploads import ARCHIVE, TeamSlug
+from experiments.api.uploads import ARCHIVE
 from experiments.lifecycle import AskClaim
 from experiments.models import Event, Experiment, Run, Trial, User
 from experiments.models.environments import note_environment
 from experiments.models.runs import MAX_RUN_NAME
 from experiments.models.trials import TrialState
-from experiments.sweeps.creation import find_or_create_experiment
+from experiments.sweeps.creation import (
+    experiment_by_name,
+    find_or_create_experiment,
+)
 from experiments.tracking import run_log
 from experiments.tracking.outputs import is_plain_path, store_output
 
@@ -128,7 +131,7 @@ class RunIn(ClosedSchema):
 
     experiment: Annotated[
         RowId | str,
-        Field(description="An id, or a name: a new name makes a new experiment."),
+        Field(description="An id, a name or TEAM/NAME: a new name makes a new one."),
     ]
     name: RunName = ""
     params: Params = {}
@@ -148,7 +151,14 @@ class RunIn(ClosedSchema):
 def create(
     request: HttpRequest,
     body: RunIn,
-    team: TeamSlug = None,
+    team: Annotated[
+        str | None,
+        Query(
+            pattern=WITHOUT_NUL,
+            description="Slug of the team. Without it: the one that has the experiment,"
+            " or your only one.",
+        ),
+    ] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Status[dict[str, Any]]:
     """Start a run. It runs from now on, until its program or a person ends it.
@@ -187,11 +197,14 @@ def _experiment(request: HttpRequest, body: RunIn, team: str | None) -> Experime
         found = access.found_or_404(mine, pk=body.experiment)
         must_steer(request, found)
         return found
-    owner, name = chosen_team(request, team), body.experiment.strip()
+    name = body.experiment.strip()
     if not 1 <= len(name) <= MAX_EXPERIMENT_NAME or "\0" in name:
         words = f"Give an id or a name of 1 to {MAX_EXPERIMENT_NAME} characters."
         raise ApiError(422, "invalid", words, {"experiment": [words]})
-    return find_or_create_experiment(owner, name, user=user)
+    if team is not None:
+        owner = chosen_team(request, team)
+        return find_or_create_experiment(owner, name, user=user)
+    return experiment_by_name(user, name)
 
 
 def _parent(user: User, experiment: Experiment, number: int | None) -> Trial | None:

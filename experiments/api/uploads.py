@@ -43,7 +43,8 @@ TeamSlug = Annotated[
     str | None,
     Query(
         pattern=WITHOUT_NUL,
-        description="Slug of the team; without it the first that you may steer.",
+        description="Slug of the team; without it the first that you joined and may"
+        " steer.",
     ),
 ]
 

@@ -64,35 +64,33 @@ def create(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     tags = tags_of(fields)
     if isinstance(caller, TrainingCaller):
         return {"experiment_id": str(caller.trial.experiment_id)}
-    team = _team_to_write(caller)
-    _default_of(caller, team)
-    made = _create(team, _checked_name(team, name), caller.user)
+    own = _own_team(caller)
+    chosen, name = access.split_team(caller.user, name)
+    team = chosen or own
+    check_may_change(caller, team)
+    _default_of(caller, own)
+    others = [] if chosen else access.joined_teams(caller.user)
+    made = _create(team, _checked_name(name, team, *others), caller.user)
     if tags:
         _set_tags(made, tags)
     return {"experiment_id": str(made.pk)}
 
 
-def _team_to_write(caller: Caller) -> Team:
-    """The first team, by name, in which the user may create experiments."""
-    teams = access.teams_for(caller.user, roles=access.STEERERS).order_by("name")
-    team = teams.first()
-    if team is None:
-        raise denied("You are in no team in which you may create experiments.")
-    check_may_change(caller, team)
-    return team
-
-
-def _checked_name(team: Team, name: str) -> str:
+def _checked_name(name: str, *teams: Team) -> str:
+    """Refuses a name that one of these teams has."""
+    if not name.strip():
+        raise invalid_value("name", name, "Names have a letter or digit.")
     if len(name) > MAX_NAME:
         raise invalid(f"'name' exceeds the maximum length of {MAX_NAME} characters")
     if problem := unseen_problem(name):
         raise invalid_value("name", name, problem)
-    same = Experiment.objects.filter(team=team, name=name).first()
+    same = Experiment.objects.filter(team__in=teams, name=name).first()
     if same is not None:
         state = "in deleted state" if same.archived_at else "active"
         raise MlflowError(
             "RESOURCE_ALREADY_EXISTS",
-            f"Experiment(name={name}) already exists in team {team.name} ({state}).",
+            f"Experiment(name={name}) already exists in team {same.team.name}"
+            f" ({state}). For another one, put a team's slug in front: TEAM/{name}.",
         )
     return name
 
@@ -132,7 +130,7 @@ def experiment_of(caller: AnyCaller, experiment_id: str) -> Experiment:
         if experiment_id in (DEFAULT_ID, str(own.pk)):
             return own
     elif experiment_id == DEFAULT_ID:
-        default = _default_of(caller, _first_team(caller))
+        default = _default_of(caller, _own_team(caller))
         if default is not None:
             return default
     is_id = experiment_id.isascii() and experiment_id.isdigit()
@@ -143,12 +141,14 @@ def experiment_of(caller: AnyCaller, experiment_id: str) -> Experiment:
     raise does_not_exist(f"No Experiment with id={experiment_id} exists")
 
 
-def _first_team(caller: Caller) -> Team:
-    mine = access.teams_for(caller.user, roles=access.STEERERS).order_by("name").first()
-    team = mine or access.teams_for(caller.user).order_by("name").first()
-    if team is None:
+def _own_team(caller: Caller) -> Team:
+    """For what names no team: the first that the user has joined, so that it stays the
+    same."""
+    own = access.joined_teams(caller.user)
+    teams = own or access.joined_teams(caller.user, roles=access.READERS)
+    if not teams:
         raise denied("You are in no team.")
-    return team
+    return teams[0]
 
 
 def changeable_experiment(caller: Caller, experiment_id: str) -> Experiment:
@@ -163,7 +163,7 @@ def get(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
 
 
 def get_by_name(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
-    """By its name, or by TEAM/NAME for another team's than the first."""
+    """By its name, or by TEAM/NAME if several teams have one of that name."""
     name = fields.text("experiment_name", required=True)
     if isinstance(caller, TrainingCaller):
         # Clients compare the name with the one that they have asked for.
@@ -176,19 +176,15 @@ def get_by_name(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
 
 
 def _named(rows: QuerySet[Experiment], caller: Caller, name: str) -> Experiment | None:
-    """Of the first team by name that has one; those in which the user writes first."""
-    team, _, rest = name.partition("/")
-    within = Q(team__name=team) | Q(team__slug=team)
-    found = list(rows.filter(Q(name=name) | within & Q(name=rest)))
-    if not found:
-        return None
-    writes = set(
-        access.teams_for(caller.user, roles=access.STEERERS).values_list(
-            "pk", flat=True
-        )
-    )
+    """Of the first team that the user has joined; those in which they write first."""
+    team, rest = access.split_team(caller.user, name)
+    found = rows.filter(name=name) or rows.filter(team=team, name=rest)
+    own = [each.pk for each in access.joined_teams(caller.user)]
+    places = {pk: place for place, pk in enumerate(own)}
     return min(
-        found, key=lambda e: (e.name != name, e.team_id not in writes, e.team.name)
+        found,
+        key=lambda e: (places.get(e.team_id, len(own)), e.team.name),
+        default=None,
     )
 
 
@@ -199,7 +195,7 @@ def update(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     )
     name = fields.text("new_name", required=True)
     if name != experiment.name:
-        name = _checked_name(experiment.team, name)
+        name = _checked_name(name, experiment.team)
         Experiment.objects.filter(pk=experiment.pk).update(name=name)
     return {}
 
@@ -274,8 +270,7 @@ def search(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     if view not in VIEWS:
         raise invalid_value("view_type", view)
     if isinstance(caller, Caller) and caller.scope != "read":
-        team = access.teams_for(caller.user, roles=access.STEERERS).order_by("name")
-        for first in team[:1]:
+        for first in access.joined_teams(caller.user)[:1]:
             _default_of(caller, first)
     rows = list(
         experiments_of(caller)

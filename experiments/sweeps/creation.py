@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
@@ -16,6 +17,8 @@ from experiments.search.document.definition import SweepDefinition
 from experiments.search.document.durations import as_written
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.wording import unseen_problem, visible
+
+MAX_NAMED = 10
 
 T = TypeVar("T")
 
@@ -122,13 +125,51 @@ def sweep_document(sweep: Sweep) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value or value == 0}
 
 
+class TeamNotChosen(Exception):
+    """Several of the user's teams could be meant."""
+
+    def __init__(self, name: str, teams: Sequence[Team]) -> None:
+        slugs = [team.slug for team in teams]
+        more = ", …" if len(slugs) > MAX_NAMED else ""
+        super().__init__(
+            f"The experiment {visible(name)!r} could be in several teams:"
+            f" {', '.join(slugs[:MAX_NAMED])}{more}. Choose one with team={slugs[0]},"
+            f" or in its name: {visible(f'{slugs[0]}/{name}')!r}."
+        )
+
+
+def experiment_by_name(user: User, name: str) -> Experiment:
+    """The one that a team of the user's has, or a new one in their only team.
+
+    TEAM/NAME chooses the team. Raises TeamNotChosen, and PermissionDenied for a team
+    of which the user is a viewer.
+    """
+    own = access.joined_teams(user)
+    known = Experiment.objects.filter(team__in=own).select_related("team")
+    found = list(known.filter(name=name))
+    team, rest = access.split_team(user, name)
+    if team is not None and not found:
+        access.check_can_steer(user, team)
+        return find_or_create_experiment(team, rest, user=user)
+    found = found or list(known.filter(slug=_slug(name)))
+    teams = [experiment.team for experiment in found] or own
+    if not teams:
+        raise PermissionDenied("You are in no team in which you may start runs.")
+    if len(teams) > 1:
+        raise TeamNotChosen(name, teams)
+    return found[0] if found else find_or_create_experiment(teams[0], name, user=user)
+
+
+def _slug(name: str) -> str:
+    return slugify(name)[:60] or "experiment"
+
+
 def find_or_create_experiment(
     team: Team, name: str, *, user: User | None
 ) -> Experiment:
     """The team's experiment with that name, or with a name of the same slug."""
-    slug = slugify(name)[:60] or "experiment"
     experiment, _ = Experiment.objects.get_or_create(
-        team=team, slug=slug, defaults={"name": name, "created_by": user}
+        team=team, slug=_slug(name), defaults={"name": name, "created_by": user}
     )
     return experiment
 

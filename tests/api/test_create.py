@@ -103,7 +103,7 @@ def test_the_team_may_be_named(api: Api) -> None:
     answer = api.post("/sweeps?team=physics", factories.definition_document())
     assert answer.json()["team"] == "physics"
     answer = api.post("/sweeps", factories.definition_document())
-    assert answer.json()["team"] == "astronomy", "the first by name"
+    assert answer.json()["team"] == "physics", "the first that Ada joined"
 
 
 def test_a_team_that_is_not_yours_does_not_exist(api: Api) -> None:

@@ -66,6 +66,36 @@ def test_an_experiment_may_be_given_by_its_id(api: Api, team: Team) -> None:
     assert answer.status_code == 404
 
 
+def test_of_several_teams_the_one_with_the_experiment_is_meant(
+    api: Api, run: dict[str, Any]
+) -> None:
+    """Ada is in Physics; then she makes the team Alpha."""
+    factories.team("Alpha", ada="admin")
+    factories.team("Algebra", ada="viewer")
+    factories.experiment(factories.team("Music"), "moons")
+    assert start(api, experiment="Digits")["team"] == "physics"
+    refused = api.post("/runs", {"experiment": "moons"})
+    assert refused.status_code == 422
+    words = refused.json()["error"]["message"]
+    assert "teams: physics, alpha. Choose one with team=physics" in words
+    assert "'physics/moons'" in words
+    assert start(api, experiment="alpha/moons")["team"] == "alpha"
+    assert start(api, experiment="moons")["team"] == "alpha"
+    made = api.post("/runs?team=alpha", {"experiment": "digits"}).json()
+    assert (made["team"], made["experiment"]["name"]) == ("alpha", "digits")
+    both = api.post("/runs", {"experiment": "digits"}).json()["error"]
+    assert both["code"] == "team_not_chosen"
+    assert start(api, experiment="physics/digits")["team"] == "physics"
+    for name in ("algebra/new", "algebra/digits"):
+        assert api.post("/runs", {"experiment": name}).status_code == 403
+    assert {e.name for e in Experiment.objects.all()} == {"digits", "moons"}
+
+
+def test_names_with_a_slash_are_ordinary_without_such_a_team(api: Api) -> None:
+    factories.team("Music", otto="member")
+    assert start(api, experiment="music/moons")["experiment"]["name"] == "music/moons"
+
+
 def test_a_viewer_and_a_stranger_start_nothing(team: Team) -> None:
     viewer = Api(factories.api_token(factories.user("vera")))
     assert viewer.post("/runs", {"experiment": "x"}).status_code == 403

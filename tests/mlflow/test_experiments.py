@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from experiments.models import Experiment
 from tests import factories
 from tests.mlflow.conftest import Mlflow
@@ -42,22 +44,65 @@ def test_names_that_are_written_alike_are_different_experiments(site: Mlflow) ->
         assert found["experiment"]["name"] == name
 
 
+def team_of_id(experiment_id: str) -> str:
+    return Experiment.objects.get(pk=experiment_id).team.name
+
+
+def test_a_new_team_changes_nothing_for_scripts(site: Mlflow) -> None:
+    """Ada is in Physics; then she makes the team Alpha."""
+    first = site.experiment("newcomer")
+    default = site.run(experiment_id="0")
+    factories.team("Alpha", ada="admin")
+    found = site.ok("GET", "experiments/get-by-name?experiment_name=newcomer")
+    assert found["experiment"]["experiment_id"] == first
+    refused = site.post("experiments/create", {"name": "newcomer"})
+    assert refused.json()["error_code"] == "RESOURCE_ALREADY_EXISTS"
+    assert team_of_id(site.experiment("second")) == "Physics"
+    experiments = {
+        site.ok("GET", f"runs/get?run_id={run}")["run"]["info"]["experiment_id"]
+        for run in (default, site.run(experiment_id="0"))
+    }
+    assert len(experiments) == 1
+
+
+def test_a_team_in_front_of_the_name_is_where_it_is_made(site: Mlflow) -> None:
+    factories.team("Alpha", ada="admin", otto="member")
+    factories.team("Algebra", ada="viewer")
+    factories.team("Music", otto="member")
+    for name, team in (("alpha/a", "Alpha"), ("Physics/a", "Physics")):
+        made = Experiment.objects.get(pk=site.experiment(name))
+        assert (made.name, made.team.name) == ("a", team)
+        found = site.ok("GET", f"experiments/get-by-name?experiment_name={name}")
+        assert found["experiment"]["experiment_id"] == str(made.pk)
+    refused = site.post("experiments/create", {"name": "algebra/a"})
+    assert refused.json()["error_code"] == "PERMISSION_DENIED"
+    for name in ("music/a", "vision/cats", "alpha/"):
+        made = Experiment.objects.get(pk=site.experiment(name))
+        assert (made.name, made.team.name) == (name, "Physics")
+
+
+@pytest.mark.parametrize("name", [" ", " \u2003"])
+def test_a_name_is_more_than_spaces(site: Mlflow, name: str) -> None:
+    refused = site.post("experiments/create", {"name": name})
+    assert refused.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+
+
 def test_experiments_of_several_teams(site: Mlflow) -> None:
     """Ada writes in Astronomy and Physics, and only reads in Algebra."""
     factories.team("Astronomy", ada="member")
     algebra = factories.team("Algebra", ada="viewer")
     factories.experiment(algebra, "stars")
     factories.experiment(factories.team("Physics"), "stars")
-    assert Experiment.objects.get(pk=site.experiment("new")).team.name == "Astronomy"
+    assert Experiment.objects.get(pk=site.experiment("new")).team.name == "Physics"
     run = site.run(experiment_id="0")
     info = site.ok("GET", f"runs/get?run_id={run}")["run"]["info"]
     default = Experiment.objects.get(pk=info["experiment_id"])
-    assert (default.name, default.team.name) == ("Default", "Astronomy")
+    assert (default.name, default.team.name) == ("Default", "Physics")
 
     def team_of(name: str) -> str:
         path = f"experiments/get-by-name?experiment_name={name}"
         found = site.ok("GET", path)["experiment"]["experiment_id"]
-        return Experiment.objects.get(pk=found).team.name
+        return team_of_id(found)
 
     assert team_of("stars") == "Physics"
     assert team_of("Algebra/stars") == team_of("algebra/stars") == "Algebra"
