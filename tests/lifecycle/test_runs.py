@@ -100,7 +100,9 @@ def test_a_run_is_reopened_in_the_order_in_which_reports_lock_rows() -> None:
     lifecycle.finish_run(run, TrialState.COMPLETED)
     with CaptureQueriesContext(connection) as queries:
         assert lifecycle.reopen_run(run)
-    updates = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
+    updates = [
+        text for query in queries if (text := query["sql"] or "").startswith("UPDATE")
+    ]
     tables = [re.findall(r'"experiments_(\w+)"', sql)[0] for sql in updates]
     assert tables == ["attempt", "trial"]
 

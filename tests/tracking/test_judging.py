@@ -268,7 +268,9 @@ class TestMemory:
         memory.MEMORIES.clear()
         with CaptureQueriesContext(connection) as queries:
             trial = factories.reported_trial(sweep, [0.6])
-        found = [re.findall(r'"id" IN \(([^()]+)\)', query["sql"]) for query in queries]
+        found = [
+            re.findall(r'"id" IN \(([^()]+)\)', query["sql"] or "") for query in queries
+        ]
         assert max(one.count(",") for some in found for one in some) == 1
         assert trial.decisions.get().rivals == 5
         lengths = [len(curve.losses) for curve in held_memory(sweep).curves.values()]
