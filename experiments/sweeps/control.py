@@ -97,7 +97,9 @@ def extend(sweep: Sweep, more: int, *, actor: User | None) -> Sweep:
     if not 1 <= more <= MAX_TRIALS:
         raise DefinitionError([Problem("trials", _no_number(str(more)))])
     with transaction.atomic():
-        sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
+        sweep.refresh_from_db(
+            from_queryset=Sweep.objects.select_for_update(no_key=True)
+        )
         refusal = extension_refusal(sweep, more)
         if refusal:
             raise NotPossible(refusal)

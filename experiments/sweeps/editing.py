@@ -79,7 +79,9 @@ def change_sweep(
     `if_version` is not the sweep's version any more.
     """
     with transaction.atomic():
-        sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
+        sweep.refresh_from_db(
+            from_queryset=Sweep.objects.select_for_update(no_key=True)
+        )
         if if_version is not None and if_version != version_of(sweep):
             raise Conflict(conflict_words(sweep))
         after = _checked(sweep, changes)
@@ -201,7 +203,7 @@ def replace_draft(
     Raises AlreadyStarted, DefinitionError as `create_sweep` does, and Conflict if
     somebody else has changed the draft since it had the mark ``seen``.
     """
-    sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
+    sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update(no_key=True))
     before = sweep_document(sweep)
     last = sweep.events.filter(verb=CHANGED).first()
     # One's own form may arrive twice.

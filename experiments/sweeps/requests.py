@@ -73,7 +73,7 @@ class Added(NamedTuple):
 
 def locked(sweep: Sweep) -> None:
     """Read the sweep's row anew and keep others from changing it meanwhile."""
-    sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
+    sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update(no_key=True))
 
 
 def refusal_of(sweep: Sweep) -> str:

@@ -84,6 +84,8 @@ class Judging:
         self._decisions: list[Sequence[Any]] = []
         self._versions: dict[int, int] = {}
         self._memories: dict[int, SweepMemory] = {}
+        # Sweeps whose reports every process has to read anew.
+        self._outdated: set[int | None] = set()
         # Sweeps whose memory was read in this transaction.
         self._fresh: set[int] = set()
 
@@ -101,7 +103,7 @@ class Judging:
         self._new = [new for new in self._new if new.trial is not trial]
         Decision.objects.filter(attempt=attempt.pk).delete()
         sql.UPDATE_TRIAL.run([trial.row()])
-        ReportVersion.objects.filter(sweep=trial.sweep).delete()
+        self._outdated.add(trial.sweep)
 
     def judge(self) -> None:
         """Judge all new reports, each trial's until one ends it."""
@@ -117,7 +119,10 @@ class Judging:
 
     def _lock(self, sweeps: dict[int, JudgedSweep]) -> None:
         found = sql.VERSIONS.rows(sql.ids(sweeps))
-        if len(found) < len(sweeps):
+        if outdated := self._outdated.intersection(sweeps):
+            # All are locked by now, in their order.
+            ReportVersion.objects.filter(sweep__in=outdated).delete()
+        if outdated or len(found) < len(sweeps):
             ReportVersion.objects.bulk_create(
                 [ReportVersion(sweep_id=pk) for pk in sorted(sweeps)],
                 ignore_conflicts=True,

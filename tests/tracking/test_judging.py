@@ -20,6 +20,7 @@ from experiments.search.records import Objective
 from experiments.search.standings import Standings
 from experiments.search.termination import Policy, make_policy
 from experiments.search.termination.evidence import Evidence, Finished, Rivals, Verdict
+from experiments.sweeps import editing
 from experiments.sweeps.editing import change_sweep
 from experiments.sweeps.primary_metric import use_metric
 from experiments.tracking import completed_curves, group, held, ingest, judging, memory
@@ -410,3 +411,39 @@ def test_facts_that_json_does_not_have_are_left_out() -> None:
     facts = {"chance": 0.25, "gain": math.inf, "level": math.nan}
     verdict = Verdict(False, 1, None, None, 0, (), "Kept.", facts)
     assert judging.stored_facts(verdict) == {"chance": 0.25}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite lets one writer in at a time"
+)
+def test_a_report_does_not_wait_for_a_person_who_edits_the_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each would wait for the other where a report makes the sweep's version."""
+    sweep = a_sweep({"type": "median_stopping"})
+    trial = factories.trial(sweep)
+    attempt = factories.claim(trial).attempt.pk
+    locked, reported = threading.Event(), threading.Event()
+
+    def checked(*_: object) -> dict[str, Any]:
+        locked.set()
+        assert reported.wait(20)
+        return {}
+
+    def edit() -> None:
+        change_sweep(sweep, {"notes": "x"}, actor=None)
+        connection.close()
+
+    monkeypatch.setattr(editing, "_checked", checked)
+    editor = threading.Thread(target=edit)
+    editor.start()
+    assert locked.wait(20)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '5s'")
+    try:
+        ingest.record(attempt, [Point("accuracy", 0, 0.5)])
+    finally:
+        reported.set()
+        editor.join()
+    assert ReportVersion.objects.filter(sweep=sweep).exists()
