@@ -27,6 +27,7 @@ from experiments.api.auth import (
     of_experiment,
     own_attempt,
     reader,
+    running_attempt,
     writer,
 )
 from experiments.api.errors import (
@@ -106,10 +107,12 @@ def _writable(request: HttpRequest, run_id: int) -> Trial:
 
 
 def _loggable(request: HttpRequest, run_id: int) -> Trial:
-    """The same; of the trials of sweeps the one whose own program calls."""
+    """The same; of the trials of sweeps the one whose own program calls, as long as its
+    attempt counts."""
     attempt = own_attempt(request)
     if attempt is None or attempt.trial.sweep_id is None:
         return _writable(request, run_id)
+    running_attempt(request)
     joined = ("run__created_by", "current_attempt", "experiment__team")
     own = Trial.objects.kept().select_related(*joined)
     Run.objects.get_or_create(trial=attempt.trial)

@@ -22,6 +22,7 @@ from experiments.models import Metric
 from experiments.tracking import codec, series
 
 MAX_POINTS, MAX_RUNS, MAX_INTERVAL = 25_000, 100, 2_500
+MAX_AT_ONCE = 1_000_000
 
 
 class HistoryPoint(msgspec.Struct):
@@ -38,13 +39,14 @@ class RunPoint(HistoryPoint):
 History = list[tuple[int, int, float]]
 
 
-def histories_of(metrics: Iterable[Metric]) -> dict[int, History]:
-    """(Step, milliseconds, value) by step and time, by metric."""
+def histories_of(metrics: Iterable[Metric]) -> dict[int, codec.Records]:
+    """The points by step and time, by metric."""
     found = series.read(metric.pk for metric in metrics)
-    return {pk: _history(codec.in_order(points)) for pk, points in found.items()}
+    return {pk: codec.in_order(points) for pk, points in found.items()}
 
 
 def _history(points: codec.Records) -> History:
+    """(Step, milliseconds, value) of each. A million take 150 MB."""
     times = points["time"] // 1_000
     columns = (points["step"].tolist(), times.tolist(), points["value"].tolist())
     return list(zip(*columns, strict=True))
@@ -56,13 +58,16 @@ def get_history(caller: AnyCaller, fields: RequestFields) -> bytes:
     most = fields.max_results(MAX_POINTS, MAX_POINTS)
     start = page_start(fields.text("page_token"))
     named = Metric.objects.filter(attempt=trial.current_attempt_id, name=key)
-    points = next(iter(histories_of(named).values()), [])
-    page = [
-        HistoryPoint(key, number_json(value), time, step)
-        for step, time, value in points[start : start + most]
-    ]
+    page: list[HistoryPoint] = []
+    count = 0
+    for points in histories_of(named).values():
+        count = len(points)
+        shown = _history(points[start : start + most])
+        page = [
+            HistoryPoint(key, number_json(v), time, step) for step, time, v in shown
+        ]
     answer: dict[str, Any] = {"metrics": page} if page else {}
-    if len(points) > start + most:
+    if count > start + most:
         answer["next_page_token"] = page_token(start + most)
     return msgspec.json.encode(answer)
 
@@ -86,6 +91,8 @@ def get_bulk(caller: AnyCaller, fields: RequestFields) -> bytes:
     for run_id, points in _histories(caller, runs, key):
         by_time = sorted(points, key=lambda p: (p[1], p[0]))[:most]
         found += _run_points(run_id, key, by_time)
+        if len(found) >= MAX_POINTS:
+            break
     return msgspec.json.encode({"metrics": found[:MAX_POINTS]})
 
 
@@ -151,10 +158,25 @@ def _histories(
         .values_list("current_attempt", "pk")
     )
     metrics = Metric.objects.filter(attempt__in=list(attempts), name=key)
-    found = histories_of(metrics)
-    by_run = {attempts[metric.attempt_id]: found[metric.pk] for metric in metrics}
-    for pk in sorted(by_run):
-        yield run_id_of(pk), by_run[pk]
+    in_order = sorted(metrics, key=lambda metric: attempts[metric.attempt_id])
+    for batch in _batches(in_order):
+        found = histories_of(batch)
+        for metric in batch:
+            yield run_id_of(attempts[metric.attempt_id]), _history(found[metric.pk])
+
+
+def _batches(metrics: Sequence[Metric]) -> Iterator[list[Metric]]:
+    """As many as may be in memory together."""
+    batch: list[Metric] = []
+    size = 0
+    for metric in metrics:
+        size += metric.count
+        if batch and size > MAX_AT_ONCE:
+            yield batch
+            batch, size = [], metric.count
+        batch.append(metric)
+    if batch:
+        yield batch
 
 
 def _run_points(run_id: str, key: str, points: History) -> list[RunPoint]:

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Attempt, Event, Experiment, Run, Team, Trial
+from experiments.models.trials import AttemptState
 from tests import factories
 from tests.api.conftest import Api
 
@@ -264,3 +265,14 @@ def test_paths_of_artifacts_stay_below_a_folder(
 ) -> None:
     answer = own("PUT", path(run, f"/artifacts?path={quote(name)}"), b"x")
     assert answer.status_code == 422
+
+
+def test_a_trials_token_logs_nothing_once_its_attempt_is_over(team: Team) -> None:
+    claim = factories.claim(factories.trial(factories.sweep(team)))
+    own, where = Api(claim.trial_token.secret), f"/runs/{claim.attempt.trial_id}"
+    assert own.post(f"{where}/tags", {"tags": {"a": "b"}}).status_code == 200
+    Attempt.objects.filter(pk=claim.attempt.pk).update(state=AttemptState.FINISHED)
+    for body in ({"tags": {"a": "c"}}, {"params": {"a": "c"}}):
+        answer = own.post(f"{where}/{next(iter(body))}", body)
+        assert answer.status_code == 409, answer.json()
+    assert Run.objects.get().tags == {"a": "b"}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from experiments.mlflow import history as module
 from tests.mlflow.conftest import Mlflow
 
 ODD = [0.1, -0.0, 5e-324, 1.7976931348623157e308, math.inf, -math.inf, math.nan]
@@ -148,3 +149,27 @@ def test_what_is_asked_wrongly(site: Mlflow, path: str, words: str) -> None:
     answer = site.get(f"metrics/{path}")
     assert answer.status_code == 400
     assert words in answer.json()["message"]
+
+
+def test_long_series_are_read_one_after_the_other(
+    site: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_AT_ONCE", 3)
+    read: list[int] = []
+    whole = module.histories_of
+
+    def counted(metrics: Any) -> Any:
+        read.append(len(metrics))
+        return whole(metrics)
+
+    monkeypatch.setattr(module, "histories_of", counted)
+    runs = [site.run(experiment_id="0") for _ in range(3)]
+    for run_id in runs:
+        log(site, run_id, [point(0, 1), point(1, 2)])
+    query = "&".join(f"run_id={run_id}" for run_id in runs)
+    found = site.ok("GET", f"metrics/get-history-bulk?metric_key=a&{query}")
+    assert [each["run_id"] for each in found["metrics"]] == sorted(runs * 2)
+    assert read == [1, 1, 1]
+    monkeypatch.setattr(module, "MAX_POINTS", 2)
+    site.ok("GET", f"metrics/get-history-bulk?metric_key=a&{query}")
+    assert read == [1, 1, 1, 1]
