@@ -127,8 +127,43 @@ def _body(request: HttpRequest) -> Iterator[bytes]:
     return iter(lambda: stream.read(CHUNK), b"")
 
 
+def upload_to_run(caller: AnyCaller, request: HttpRequest) -> dict[str, Any]:
+    """How MLflow's pages send a file: its run and path are in the query."""
+    query = request.GET
+    run_id, path = query.get("run_uuid", ""), query.get("path", "")
+    for name, value in (("run_uuid", run_id), ("path", path)):
+        if not value:
+            raise invalid(f"Request must specify {name}.")
+    checked_path(path)
+    size = int(request.META.get("CONTENT_LENGTH") or 0)
+    if not size:
+        raise invalid("Request must specify data.")
+    attempt = _within_run(changeable_run(caller, run_id), path).attempt
+    if attempt is None:
+        raise invalid("Invalid path")
+    outputs.store_output(attempt, path, _body(request), size=size)
+    return {}
+
+
+def download_of_run(caller: AnyCaller, fields: RequestFields) -> HttpResponseBase:
+    """How MLflow's pages fetch a file."""
+    path = checked_path(fields.text("path", required=True))
+    return _download(_within_run(readable_run(caller, fields.run_id()), path))
+
+
+def download_of_model(
+    caller: AnyCaller, fields: RequestFields, model_id: str
+) -> HttpResponseBase:
+    path = checked_path(fields.text("artifact_file_path", required=True))
+    return _download(_within_model(model_of(caller, model_id), path))
+
+
 def download(caller: AnyCaller, path: str) -> HttpResponseBase:
-    place = _place(caller, path, changes=False)
+    return _download(_place(caller, path, changes=False))
+
+
+def _download(place: ArtifactPlace) -> HttpResponseBase:
+    path = place.path
     artifact = Artifact.objects.filter(attempt=place.attempt, path=place.full).first()
     if artifact is None:
         raise does_not_exist(f"There is no artifact {path}.")

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from experiments.mlflow.entities import number_json
 from experiments.mlflow.errors import invalid, invalid_value, missing_value
 from experiments.mlflow.fields import (
     MAX_INT,
@@ -27,7 +28,18 @@ from experiments.tracking.ingest import Sent
 from experiments.tracking.run_log import MAX_PARAM_LENGTH, MAX_TAG_LENGTH
 
 MAX_METRICS, MAX_PARAMS, MAX_TAGS, MAX_ENTITIES = 1_000, 100, 100, 1_000
+# As clients name the model of a metric.
+MODEL_ID = b'"model_id"'
+DATASET, MAX_DATASET = ("dataset_name", "dataset_digest"), 500
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+@dataclass(frozen=True)
+class ModelMetric:
+    """A metric that is also a model's, perhaps on a data set."""
+
+    model_id: str
+    entry: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,7 @@ class LogBatch:
     points: Sequence[Sent] = ()
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    of_models: Sequence[ModelMetric] = ()
 
 
 Time = Annotated[int, msgspec.Meta(ge=0, le=MAX_MILLISECONDS)]
@@ -77,7 +90,7 @@ def read_log_batch(body: bytes) -> LogBatch:
         known = BATCH.decode(body)
     except UNREADABLE:
         return _read_slowly(RequestFields(read_object(body)))
-    if known.params or known.tags or not known.run_id:
+    if known.params or known.tags or not known.run_id or MODEL_ID in body:
         return _read_slowly(RequestFields(read_object(body)))
     _check_count("metrics", MAX_METRICS, len(known.metrics))
     for key in {each.key for each in known.metrics}:
@@ -103,6 +116,7 @@ def _read_slowly(fields: RequestFields) -> LogBatch:
         [_point(f"metrics[{place}]", each) for place, each in enumerate(metrics)],
         _distinct_params(fields),
         tags_of(fields),
+        _of_models(metrics),
     )
     total = len(batch.points) + len(batch.params) + len(batch.tags)
     _check_count("metrics, params, and tags", MAX_ENTITIES, total)
@@ -135,11 +149,35 @@ def read_log_metric(body: bytes) -> LogBatch:
         known = METRIC.decode(body)
     except UNREADABLE:
         known = None
-    if known is not None and known.run_id and is_plain(known.key):
+    is_quick = known is not None and known.run_id and MODEL_ID not in body
+    if known is not None and is_quick and is_plain(known.key):
         time = known.timestamp * 1000
         return LogBatch(known.run_id, [Sent(known.key, known.step, known.value, time)])
     fields = RequestFields(read_object(body))
-    return LogBatch(fields.run_id(), [_point("", fields.data)])
+    points = [_point("", fields.data)]
+    return LogBatch(fields.run_id(), points, of_models=_of_models([fields.data]))
+
+
+def _of_models(sent: Sequence[Any]) -> list[ModelMetric]:
+    """Those of checked metrics that are of a model."""
+    found = []
+    for entry in map(RequestFields, sent):
+        if model_id := entry.text("model_id"):
+            point = _point("", entry.data)
+            kept: dict[str, Any] = {
+                "key": point.name,
+                "value": number_json(point.value),
+                "timestamp": (point.time or 0) // 1000,
+                "step": point.step,
+            }
+            texts = {name: entry.text(name) for name in DATASET}
+            kept |= {
+                name: limited(name, text, MAX_DATASET)
+                for name, text in texts.items()
+                if text
+            }
+            found.append(ModelMetric(model_id, kept))
+    return found
 
 
 def read_log_param(body: bytes) -> LogBatch:

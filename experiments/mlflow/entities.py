@@ -189,9 +189,16 @@ def run_json(row: RunRow, metrics: Iterable[LastMetric]) -> dict[str, Any]:
     }
     run: dict[str, Any] = {"info": row.info}
     run["data"] = {name: entries for name, entries in data.items() if entries}
-    run["inputs"] = {"dataset_inputs": row.inputs} if row.inputs else {}
+    run["inputs"] = _inputs_json(row.inputs or [])
     run["outputs"] = {"model_outputs": row.outputs} if row.outputs else {}
     return run
+
+
+def _inputs_json(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    models = [each for each in inputs if "model_id" in each]
+    datasets = [each for each in inputs if "dataset" in each]
+    found = {"dataset_inputs": datasets, "model_inputs": models}
+    return {name: entries for name, entries in found.items() if entries}
 
 
 def one_run(trial: Trial) -> dict[str, Any]:

@@ -30,6 +30,7 @@ STATUSES = {
 }
 MAX_SHOWN = 1_000
 PREFIXES = (
+    *("/get-artifact", "/model-versions/"),
     *("/api/2.0/", "/api/3.0/", "/api/4.0/"),
     *("/ajax-api/2.0/", "/ajax-api/3.0/", "/ajax-api/4.0/"),
 )

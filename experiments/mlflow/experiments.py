@@ -48,7 +48,7 @@ from experiments.search.wording import unseen_problem
 from experiments.tracking.run_log import MAX_ENTRIES
 
 DEFAULT_ID, DEFAULT_NAME = "0", "Default"
-MAX_NAME, MAX_SLUG = 200, 60
+MAX_NAME, MAX_SLUG = 500, 60
 MAX_EXPERIMENTS, MAX_TAG = 50_000, 20_000
 ATTRIBUTES = Attributes(("name",), ("creation_time", "last_update_time"))
 VIEWS: dict[str, Q] = {

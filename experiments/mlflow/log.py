@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
 
-from experiments.mlflow.batches import LogBatch
-from experiments.mlflow.callers import AnyCaller, changeable_run
+from experiments.mlflow.batches import LogBatch, ModelMetric
+from experiments.mlflow.callers import AnyCaller, changeable_run, run_id_of
 from experiments.mlflow.entities import NOTE, RUN_NAME
 from experiments.mlflow.errors import (
     does_not_exist,
@@ -17,12 +18,13 @@ from experiments.mlflow.errors import (
     missing_value,
 )
 from experiments.mlflow.fields import RequestFields, read_object
+from experiments.mlflow.logged_models import models_of
 from experiments.models import Run, Trial
 from experiments.tracking import ingest, run_log
 from experiments.tracking.ingest import ReportBatch
 from experiments.tracking.run_log import MAX_TAG_LENGTH
 
-MAX_INPUTS = 1_000
+MAX_INPUTS, MAX_MODEL_METRICS = 1_000, 1_000
 MODEL_HISTORY = "mlflow.log-model.history"
 
 
@@ -36,7 +38,41 @@ def store(caller: AnyCaller, batch: LogBatch) -> dict[str, Any]:
         _set_tags(trial, dict(batch.tags))
     if batch.points:
         ingest.write(points_of(trial, batch))
+    if batch.of_models:
+        _note_metrics(caller, trial, batch.of_models)
     return {}
+
+
+def _note_metrics(caller: AnyCaller, trial: Trial, sent: Sequence[ModelMetric]) -> None:
+    """A model's last values. A model that the run's experiment does not have, perhaps
+    because it was deleted, loses no metric of the run."""
+    run_id = run_id_of(trial.pk)
+    with transaction.atomic():
+        models = (
+            models_of(caller)
+            .select_for_update(of=("self",))
+            .filter(
+                experiment=trial.experiment_id, pk__in={each.model_id for each in sent}
+            )
+        )
+        for model in models.order_by("pk"):
+            known = {_metric_key(each): each for each in model.metrics}
+            for new in (each for each in sent if each.model_id == model.pk):
+                entry = {**new.entry, "model_id": model.pk, "run_id": run_id}
+                before = known.get(_metric_key(entry), entry)
+                if _metric_age(entry) >= _metric_age(before):
+                    known[_metric_key(entry)] = entry
+            model.metrics = [*known.values()][:MAX_MODEL_METRICS]
+            model.save(update_fields=["metrics"])
+
+
+def _metric_key(entry: dict[str, Any]) -> tuple[str, ...]:
+    names = ("key", "dataset_name", "dataset_digest", "run_id")
+    return tuple(entry.get(name, "") for name in names)
+
+
+def _metric_age(entry: dict[str, Any]) -> tuple[int, int]:
+    return entry["step"], entry["timestamp"]
 
 
 def points_of(trial: Trial, batch: LogBatch) -> ReportBatch:
@@ -69,13 +105,14 @@ def delete_tag(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
 
 
 def log_inputs(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
-    """Data sets. The same one again, by name and digest, gets the new tags."""
+    """Data sets, and models that the run reads. The same data set again, by name and
+    digest, gets the new tags."""
     run_id = fields.run_id()
-    sent = fields.entries("datasets")
-    if not sent and not fields.entries("models"):
+    sent, models = fields.entries("datasets"), fields.entries("models")
+    if not sent and not models:
         raise missing_value("datasets")
     trial = changeable_run(caller, run_id)
-    known = [_input(each) for each in sent]
+    known = [_input(each) for each in sent] + _models(models)
     with transaction.atomic():
         run = _locked_run(trial)
         found = {_key(each): each for each in run.inputs}
@@ -100,7 +137,18 @@ def _input(sent: Any) -> dict[str, Any]:
     }
 
 
+def _models(sent: list[Any]) -> list[dict[str, Any]]:
+    if not all(isinstance(each, dict) for each in sent):
+        raise invalid_value("models", sent)
+    return [
+        {"model_id": RequestFields(each).text("model_id", required=True)}
+        for each in sent
+    ]
+
+
 def _key(entry: dict[str, Any]) -> tuple[str, str]:
+    if "model_id" in entry:
+        return "", entry["model_id"]
     return entry["dataset"]["name"], entry["dataset"]["digest"]
 
 
@@ -108,14 +156,9 @@ def log_outputs(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """Models that the run made, each with a step."""
     trial = changeable_run(caller, fields.run_id())
     sent = fields.entries("models")
-    if not all(isinstance(each, dict) for each in sent):
-        raise invalid_value("models", sent)
     made = [
-        {
-            "model_id": RequestFields(each).text("model_id", required=True),
-            "step": RequestFields(each).whole("step", 0),
-        }
-        for each in sent
+        {**model, "step": RequestFields(each).whole("step", 0)}
+        for model, each in zip(_models(sent), sent, strict=True)
     ]
     with transaction.atomic():
         run = _locked_run(trial)

@@ -67,7 +67,7 @@ class LogMiddleware:
         """Store the points of a request; False: it is for the view."""
         try:
             batch = read(request.body)
-            if batch.params or batch.tags or not batch.points:
+            if batch.params or batch.tags or batch.of_models or not batch.points:
                 return False
             run = self._run(secret_of(request), batch)
             if rate_limits.requests.take(*run.limit):

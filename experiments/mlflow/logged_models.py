@@ -17,6 +17,7 @@ from experiments.mlflow.callers import (
     changeable_run,
     check_may_change,
     check_own_run,
+    key_of,
     run_id_of,
     runs_of,
     user_only,
@@ -60,7 +61,7 @@ ATTRIBUTES = Attributes(
 
 def create(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """A model without a run, from a notebook, gets one that holds its files."""
-    name = fields.text("name")[:MAX_NAME] or "model"
+    name = fields.text("name")[:MAX_NAME]
     texts = {
         "name": name,
         "kind": fields.text("model_type")[:MAX_NAME],
@@ -68,7 +69,8 @@ def create(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
         "tags": tags_of(fields),
     }
     source = fields.text("source_run_id")
-    if source:
+    is_ours = 0 < key_of(source) < 2**63
+    if source and (is_ours or isinstance(caller, TrainingCaller)):
         trial = changeable_run(caller, source)
         if found := _sent_again(caller, trial.pk, texts):
             return {"model": model_json(found)}
@@ -83,10 +85,11 @@ def create(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
             caller, fields.text("experiment_id") or DEFAULT_ID
         )
         claim = lifecycle.start_run(
-            experiment, name=name, created_by=caller.user, client=CLIENT
+            experiment, name=name or "model", created_by=caller.user, client=CLIENT
         )
         lifecycle.finish_run(claim.attempt.trial, TrialState.COMPLETED)
         attempt = claim.attempt
+        texts["foreign_run"] = source[:32]
     if attempt is None:
         raise denied("The run has no attempt that could hold the model.")
     made = LoggedModel.objects.create(
@@ -205,6 +208,8 @@ def search(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     orders = parse_orders(texts, ATTRIBUTES)
     named = [experiment_of(caller, e).pk for e in fields.texts("experiment_ids")[:100]]
     rows = list(models_of(caller).filter(experiment__in=named))
+    if datasets := fields.entries("datasets"):
+        rows = [row for row in rows if _is_of(row, datasets)]
     for clause in clauses:
         rows = [row for row in rows if clause.holds(_value(row, clause))]
     found = ordered(rows, orders, _value)[start : start + most + 1]
@@ -214,6 +219,17 @@ def search(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     if len(found) > most:
         answer["next_page_token"] = page_token(start + most)
     return answer
+
+
+def _is_of(model: LoggedModel, datasets: list[Any]) -> bool:
+    """Whether it has a metric on one of the data sets; a digest may be left out."""
+    names = ("dataset_name", "dataset_digest")
+    return any(
+        all(sent.get(name) in (None, "", metric.get(name)) for name in names)
+        for metric in model.metrics
+        for sent in datasets
+        if isinstance(sent, dict) and sent.get("dataset_name")
+    )
 
 
 def _order_text(order: RequestFields) -> str:
@@ -226,6 +242,12 @@ def _value(model: LoggedModel, wanted: FilterClause | OrderKey) -> Any:
         return model.tags.get(wanted.key)
     if wanted.kind == "param":
         return model.params.get(wanted.key)
+    if wanted.kind == "metric":
+        found = (each for each in model.metrics if each["key"] == wanted.key)
+        values = [float(each["value"]) for each in found]
+        if isinstance(wanted, FilterClause):
+            return values
+        return values[-1] if values else None
     if wanted.kind != "attribute":
         return None
     info = model_json(model)["info"]
@@ -238,7 +260,7 @@ def model_json(model: LoggedModel) -> dict[str, Any]:
     info = {
         "model_id": model.pk,
         "experiment_id": str(model.experiment_id),
-        "name": model.name,
+        "name": _name_of(model),
         "creation_timestamp_ms": milliseconds_of(model.created_at),
         "last_updated_timestamp_ms": milliseconds_of(model.updated_at),
         "artifact_uri": (
@@ -250,10 +272,18 @@ def model_json(model: LoggedModel) -> dict[str, Any]:
         info["model_type"] = model.kind
     if model.source_run_id is not None:
         info["source_run_id"] = run_id_of(model.source_run_id)
+    elif model.foreign_run:
+        info["source_run_id"] = model.foreign_run
     if model.tags:
         info["tags"] = pairs_json(model.tags)
     return {"info": info, "data": _model_data(model)}
 
 
 def _model_data(model: LoggedModel) -> dict[str, Any]:
-    return {"params": pairs_json(model.params)} if model.params else {}
+    data = {"params": pairs_json(model.params), "metrics": model.metrics}
+    return {name: entries for name, entries in data.items() if entries}
+
+
+def _name_of(model: LoggedModel) -> str:
+    """Models that were logged without a name can be told apart."""
+    return model.name or f"model-{model.pk[2:10]}"

@@ -52,6 +52,7 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("POST", "runs/delete"): runs.delete,
     ("POST", "runs/restore"): runs.restore,
     ("POST", "runs/search"): search.search_runs,
+    ("POST", "experiments/search-datasets"): search.search_datasets,
     ("POST", "runs/delete-tag"): log.delete_tag,
     ("POST", "runs/log-inputs"): log.log_inputs,
     ("POST", "runs/outputs"): log.log_outputs,
@@ -60,6 +61,7 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("GET", "metrics/get-history-bulk"): history.get_bulk,
     ("GET", "metrics/get-history-bulk-interval"): history.get_bulk_interval,
     ("GET", "artifacts/list"): artifacts.list_of_run,
+    ("GET", "get-artifact"): artifacts.download_of_run,
     ("POST", "logged-models"): logged_models.create,
     ("POST", "logged-models/search"): logged_models.search,
 }
@@ -79,14 +81,16 @@ OF_MODELS: Mapping[tuple[str, str], ModelEndpoint] = {
 }
 MODEL = re.compile(r"logged-models/(m-[0-9a-f]{32})(/tags|/params)?")
 MODEL_TAG = re.compile(r"logged-models/(m-[0-9a-f]{32})/tags/(.+)")
-MODEL_FILES = re.compile(r"logged-models/(m-[0-9a-f]{32})/artifacts/directories")
+MODEL_FILES = re.compile(
+    r"logged-models/(m-[0-9a-f]{32})/artifacts/(directories|files)"
+)
 
 # What this site does not have, so that clients say so.
 NOT_HERE = {
     "a model registry": ("registered-models", "model-versions"),
     "traces": ("traces", "assessments", "scorers", "issues"),
     "MLflow's gateway": ("gateway", "gateway-proxy", "endpoints"),
-    "a data set registry": ("datasets", "experiments/search-datasets"),
+    "a data set registry": ("datasets",),
     "webhooks": ("webhooks",),
     "MLflow's pages": ("graphql", "ui-telemetry", "jobs", "users", "permissions"),
     "uploads in parts": ("mpu", "presigned", "presigned-download-url"),
@@ -137,6 +141,8 @@ def tracking(request: HttpRequest, *, path: str) -> Any:
     if endpoint is not None:
         caller = caller_of(request)
         return endpoint(caller, read_fields(request))
+    if (request.method, path) == ("POST", "upload-artifact"):
+        return artifacts.upload_to_run(caller_of(request, logs=True), request)
     if any(path == known for _, known in ENDPOINTS):
         raise _wrong_method(request, path)
     return _of_model(request, path)
@@ -149,9 +155,9 @@ def _of_model(request: HttpRequest, path: str) -> Any:
         caller = caller_of(request)
         return logged_models.delete_tag(caller, RequestFields({}), found[1], found[2])
     if found := MODEL_FILES.fullmatch(path):
-        return artifacts.list_of_model(
-            caller_of(request), read_fields(request), found[1]
-        )
+        files = artifacts.list_of_model, artifacts.download_of_model
+        answer_of = files[found[2] == "files"]
+        return answer_of(caller_of(request), read_fields(request), found[1])
     found = MODEL.fullmatch(path)
     if found is None:
         raise _absent(path)
@@ -179,6 +185,12 @@ def artifact(request: HttpRequest, *, path: str = "") -> Any:
 
 
 @answering
+def file_of_model_version(request: HttpRequest) -> HttpResponse:
+    artifacts.checked_path(request.GET.get("path") or "-")
+    raise _absent("model-versions/get-artifact")
+
+
+@answering
 def nowhere(request: HttpRequest, *, path: str) -> HttpResponse:
     """Other versions and services of MLflow's server."""
     raise _absent(path.removeprefix("mlflow/").removeprefix("mlflow-artifacts/"))
@@ -191,5 +203,8 @@ urlpatterns = [
     re_path(TWO + "mlflow/" + REST, tracking),
     re_path(TWO + r"mlflow-artifacts/artifacts\Z", artifact),
     re_path(TWO + "mlflow-artifacts/artifacts/" + REST, artifact),
+    re_path(r"^(?P<path>get-artifact)\Z", tracking),
+    # Clients that join addresses send two slashes.
+    re_path(r"^(?:/)?model-versions/get-artifact\Z", file_of_model_version),
     re_path(r"^(?:ajax-)?api/[234]\.0/" + REST, nowhere),
 ]

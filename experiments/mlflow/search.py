@@ -17,7 +17,7 @@ from experiments.mlflow.entities import (
     run_json,
     run_rows,
 )
-from experiments.mlflow.errors import invalid_value
+from experiments.mlflow.errors import invalid, invalid_value
 from experiments.mlflow.experiments import DEFAULT_ID, experiment_of
 from experiments.mlflow.fields import RequestFields
 from experiments.mlflow.filters import (
@@ -33,6 +33,7 @@ from experiments.mlflow.filters import (
 from experiments.models import Trial
 
 DEFAULT_RUNS, MAX_RUNS = 1_000, 50_000
+MAX_EXPERIMENTS, MAX_DATASETS = 20, 1_000
 # Databases limit the values of IN.
 BATCH = 5_000
 VIEWS = {"ACTIVE_ONLY": True, "DELETED_ONLY": False, "ALL": None}
@@ -125,10 +126,43 @@ def _value(row: RunRow, wanted: FilterClause | OrderKey, metrics: Metrics) -> An
 
 def _dataset_values(row: RunRow, key: str) -> Iterator[str]:
     for each in row.inputs or []:
+        if "dataset" not in each:
+            continue
         if key != "context":
             yield each["dataset"].get(key, "")
             continue
-        yield from (t["value"] for t in each.get("tags", ()) if t["key"] == CONTEXT)
+        yield from _contexts(each)
+
+
+def search_datasets(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
+    """The data sets of the runs of some experiments, each with its context."""
+    what = "SearchDatasets request"
+    named = fields.texts("experiment_ids")
+    if not named:
+        raise invalid(f"{what} must specify at least one experiment_id.")
+    if len(named) > MAX_EXPERIMENTS:
+        raise invalid(
+            f"{what} cannot specify more than {MAX_EXPERIMENTS} experiment_ids."
+            f" Received {len(named)} experiment_ids."
+        )
+    runs = _within(runs_of(caller), caller, fields).exclude(run__inputs=[])
+    logged = runs.filter(run__isnull=False).order_by("pk")
+    found = {
+        (experiment, each["dataset"]["name"], each["dataset"]["digest"], context)
+        for experiment, inputs in logged.values_list("experiment_id", "run__inputs")
+        for each in inputs
+        if "dataset" in each
+        for context in _contexts(each) or [""]
+    }
+    summaries = [
+        {"experiment_id": str(pk), "name": name, "digest": digest, "context": context}
+        for pk, name, digest, context in sorted(found)[:MAX_DATASETS]
+    ]
+    return {"dataset_summaries": summaries} if summaries else {}
+
+
+def _contexts(entry: Mapping[str, Any]) -> list[str]:
+    return [t["value"] for t in entry.get("tags", ()) if t["key"] == CONTEXT]
 
 
 def _runs(pks: Sequence[int]) -> list[dict[str, Any]]:

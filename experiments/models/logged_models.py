@@ -30,15 +30,18 @@ class LoggedModel(models.Model):
     )
     name = models.CharField(max_length=500)
     kind = models.CharField("model type", max_length=500, blank=True)
-    # The run that made it, if one did.
+    # The run that made it, if one did; of another server's run, its id.
     source_run = models.ForeignKey(
         Trial, models.CASCADE, null=True, blank=True, related_name="logged_models"
     )
+    foreign_run = models.CharField(max_length=32, blank=True)
     # Where its files are, in the folder models/ID.
     attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="logged_models")
     status = models.CharField(max_length=30, choices=Status, default=Status.PENDING)
     params = OrderedJSONField(default=dict, blank=True)
     tags = OrderedJSONField(default=dict, blank=True)
+    # Its last values: of each metric, data set and run, as MLflow describes them.
+    metrics = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 

@@ -34,7 +34,8 @@ class Experiment(Created, models.Model):
     """A team's question, and the sweeps that answer it."""
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="experiments")
-    name = models.CharField(max_length=200)
+    # As long as MLflow's clients may name one.
+    name = models.CharField(max_length=500)
     slug = models.SlugField(max_length=60)
     question = models.CharField(max_length=300, blank=True)
     notes = models.TextField(blank=True)

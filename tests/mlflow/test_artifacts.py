@@ -121,6 +121,45 @@ def test_a_large_file_streams_and_a_too_large_one_is_refused(
     assert Artifact.objects.get().size == 9_000
 
 
+UPLOAD = "/ajax-api/2.0/mlflow/upload-artifact"
+
+
+def test_a_file_of_a_run_by_its_query(site: Mlflow, run_id: str) -> None:
+    """As programs without MLflow's client send and fetch one."""
+    of_run = f"run_uuid={run_id}&path=a/b.txt"
+    assert site.post(f"{UPLOAD}?{of_run}", b"text").json() == {}
+    assert Artifact.objects.get().path == "a/b.txt"
+    for path in ("/get-artifact", "get-artifact", "/ajax-api/2.0/mlflow/get-artifact"):
+        answer = site.get(f"{path}?{of_run}")
+        assert b"".join(answer.streaming_content) == b"text"
+        assert answer["Content-Disposition"] == 'attachment; filename="b.txt"'
+    wrong = {
+        "": "Request must specify run_uuid.",
+        f"run_uuid={run_id}": "Request must specify path.",
+        f"run_uuid={run_id}&path=../a": "Invalid path",
+        f"run_uuid={run_id}&path=a": "Request must specify data.",
+    }
+    for query, words in wrong.items():
+        refused = site.post(f"{UPLOAD}?{query}", b"")
+        assert (refused.status_code, refused.json()["message"]) == (400, words)
+    for path, status in (("../a", 400), ("a", 404)):
+        refused = site.get(f"/get-artifact?run_id={run_id}&path={path}")
+        assert refused.status_code == status
+
+
+def test_a_query_reaches_no_run_of_others(
+    site: Mlflow, trial_site: Mlflow, run_id: str
+) -> None:
+    of_run = f"run_uuid={run_id}&path=a"
+    assert site.post(f"{UPLOAD}?{of_run}", b"text").status_code == 200
+    for answer in (
+        trial_site.post(f"{UPLOAD}?{of_run}", b"else"),
+        trial_site.get(f"/get-artifact?{of_run}"),
+    ):
+        assert answer.json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+    assert Mlflow(None).get(f"/get-artifact?{of_run}").status_code == 401
+
+
 def test_a_trials_token_reaches_its_own_files_alone(
     site: Mlflow, trial_site: Mlflow, claim: Claim, folder: str
 ) -> None:
@@ -149,6 +188,9 @@ def test_models_have_their_files_with_the_run(site: Mlflow, run_id: str) -> None
     assert put(site, f"{path}/MLmodel").status_code == 200
     assert Artifact.objects.get().path == f"models/{model_id}/MLmodel"
     assert listed(site, path)[0]["path"] == "MLmodel"
+    file = f"logged-models/{model_id}/artifacts/files?artifact_file_path="
+    assert b"".join(site.get(f"{file}MLmodel").streaming_content) == b"text"
+    assert site.get(f"{file}../MLmodel").status_code == 400
     end = {"model_id": model_id, "status": "LOGGED_MODEL_READY"}
     ended = site.ok("PATCH", f"logged-models/{model_id}", end)["model"]
     assert ended["info"]["status"] == "LOGGED_MODEL_READY"

@@ -87,6 +87,13 @@ def test_a_name_is_more_than_spaces(site: Mlflow, name: str) -> None:
     assert refused.json()["error_code"] == "INVALID_PARAMETER_VALUE"
 
 
+def test_names_may_be_as_long_as_in_mlflow(site: Mlflow) -> None:
+    made = site.experiment("x" * 500)
+    assert len(Experiment.objects.get(pk=made).name) == 500
+    refused = site.post("experiments/create", {"name": "x" * 501})
+    assert "maximum length of 500" in refused.json()["message"]
+
+
 def test_experiments_of_several_teams(site: Mlflow) -> None:
     """Ada writes in Astronomy and Physics, and only reads in Algebra."""
     factories.team("Astronomy", ada="member")

@@ -51,7 +51,9 @@ def test_every_endpoint_refuses_other_methods_and_wrong_bodies(
     [
         ("registered-models/create", 501, "NOT_IMPLEMENTED"),
         ("model-versions/search", 501, "NOT_IMPLEMENTED"),
-        ("experiments/search-datasets", 501, "NOT_IMPLEMENTED"),
+        ("datasets/search", 501, "NOT_IMPLEMENTED"),
+        ("/model-versions/get-artifact?path=a", 501, "NOT_IMPLEMENTED"),
+        ("//model-versions/get-artifact?path=../a", 400, "INVALID_PARAMETER_VALUE"),
         ("traces/tr-1", 501, "NOT_IMPLEMENTED"),
         ("/api/3.0/mlflow/traces", 501, "NOT_IMPLEMENTED"),
         ("/api/2.0/mlflow-artifacts/mpu/create/x", 501, "NOT_IMPLEMENTED"),
