@@ -48,6 +48,7 @@ from experiments.lifecycle.runs import (
     finish_run,
     reopen_run,
     restore_run,
+    revoke_run_tokens,
     start_run,
     trash_run,
 )

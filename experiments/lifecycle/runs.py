@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from experiments.lifecycle.claims import AskClaim, attempt_token
 from experiments.lifecycle.trials import USER, end_trial
-from experiments.models import Attempt, Event, Experiment, Run, Trial, User
+from experiments.models import Attempt, Event, Experiment, Run, Team, Trial, User
 from experiments.models.runs import MAX_RUN_NAME
 from experiments.models.trials import AttemptState, TrialState
 
@@ -88,6 +88,21 @@ def claim_of_run(trial: Trial) -> AskClaim:
     """The claim of a run that was started before."""
     attempt = trial.attempts.get()
     return AskClaim(attempt, attempt_token(attempt))
+
+
+def revoke_run_tokens(user_id: int, team: Team) -> None:
+    """Of the single runs that a person has started in a team. Runs below a running
+    trial stay: its token belongs to the sweep."""
+    own = Attempt.objects.filter(
+        pool=None,
+        trial__sweep=None,
+        trial__run__created_by=user_id,
+        trial__experiment__team=team,
+    )
+    running = Attempt.objects.filter(pool__isnull=False, state=AttemptState.RUNNING)
+    ended = own.exclude(trial_token_digest__in=running.values("trial_token_digest"))
+    pks = list(ended.values_list("pk", flat=True))
+    Attempt.objects.filter(pk__in=pks).update(trial_token_digest="")
 
 
 def finish_run(

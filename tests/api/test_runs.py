@@ -9,10 +9,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from experiments.models import Attempt, Event, Experiment, Run, Team, Trial
+from experiments.models import Attempt, Event, Experiment, Membership, Run, Team, Trial
 from experiments.models.trials import AttemptState
+from experiments.pages.teams.views import change_role
 from tests import factories
 from tests.api.conftest import Api
+from tests.mlflow.conftest import Mlflow
 
 
 def start(api: Api, **body: Any) -> dict[str, Any]:
@@ -276,3 +278,20 @@ def test_a_trials_token_logs_nothing_once_its_attempt_is_over(team: Team) -> Non
         answer = own.post(f"{where}/{next(iter(body))}", body)
         assert answer.status_code == 409, answer.json()
     assert Run.objects.get().tags == {"a": "b"}
+
+
+@pytest.mark.parametrize("role", [None, Membership.Role.VIEWER])
+def test_tokens_of_runs_end_with_the_right_of_their_person(
+    team: Team, run: dict[str, Any], own: Api, role: Any
+) -> None:
+    sweep = factories.sweep(team, user=factories.user("ada"))
+    training = Mlflow(factories.claim(factories.trial(sweep)).trial_token.secret)
+    _, child = training.run(), training.run()
+    assert own.post(path(run, "/metrics"), points(0.5)).status_code == 200
+    factories.team(team.name, zoe="admin")
+    change_role(team, factories.user("ada").pk, role)
+    for where, body in (("metrics", points(0.5, 0.6)), ("tags", {"tags": {"a": "b"}})):
+        assert own.post(path(run, f"/{where}"), body).status_code == 401
+    assert Mlflow(run["token"]).post("runs/create", {}).status_code == 401
+    tag = {"run_id": child, "key": "a", "value": "c"}
+    training.ok("POST", "runs/set-tag", tag)

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from experiments import access
+from experiments import access, lifecycle
 from experiments.models import Event, Membership, Team, User
 from experiments.pages.frame import (
     SESSION_KEY,
@@ -83,6 +83,8 @@ def change_role(team: Team, user_id: int, role: Role | None) -> Membership | Non
             rows.delete()
         else:
             rows.update(role=role)
+        if role in (None, Role.VIEWER):
+            lifecycle.revoke_run_tokens(user_id, team)
     return member
 
 
