@@ -111,7 +111,10 @@ export function tickText(value) {
   return String(tidy(value)).replace("-", "−");
 }
 
-// Better is up (or right): where less is better, the axis is turned round.
+// Better is up (or right): where less is better, the axis is turned round, and its
+// title says so on every chart.
+export const TURNED = "lower is better, drawn upwards";
+
 function linearScale(low, high, sign) {
   return {
     kind: "linear",
@@ -152,7 +155,7 @@ export function makeScale(kind, [low, high], goal = "maximize") {
   if (kind === "stretched") scale = stretchedScale(low, high, goal);
   else if (kind === "log" && low > 0) scale = logScale(low, high, sign);
   else scale = linearScale(low, high, sign);
-  return { ...scale, domain: [low, high], text: tickText };
+  return { ...scale, domain: [low, high], text: tickText, title: sign < 0 ? TURNED : "" };
 }
 
 // The same axis without ticks, for charts without values.

@@ -10,11 +10,11 @@
 // "log", or nothing: what suits the values; hidden: a Set of states that are not drawn.
 
 import { duration, metric, signed } from "../format.js";
-import { bare, domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
+import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
 import { STATES, lookOf } from "../states.js";
 import { FEW, endMarks, endLabels } from "./curve_ends.js";
 import { axis, padded, palette, withAlpha } from "./defaults.js";
-import { liveChart } from "./live_chart.js";
+import { emptyWords, liveChart } from "./live_chart.js";
 import { dot } from "./marks.js";
 import { createTooltip } from "./tooltip.js";
 
@@ -84,8 +84,8 @@ function measure(state) {
   const kind = state.y || preferredKind(values, objective.goal);
   const xs = trials.flatMap((trial) => pointsOf(trial, state.x).map((point) => point.x));
   state.count = trials.length;
-  const scale = makeScale(kind, domainOf(values, { goal: objective.goal, musts }), objective.goal);
-  state.scale = values.length > 0 ? scale : bare(scale);
+  state.empty = emptyWords(trials.map(({ curve }) => curve), [objective.metric]);
+  state.scale = makeScale(kind, domainOf(values, { goal: objective.goal, musts }), objective.goal);
   state.xs = xs.length > 0 ? [Math.min(...xs), Math.max(...xs)] : [0, 1];
   if (state.xs[0] === state.xs[1]) state.xs[1] += 1;
 }

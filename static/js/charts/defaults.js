@@ -73,8 +73,9 @@ function axisTitle(text, colors) {
 }
 
 // A Chart.js scale for positions made by scales.js: round ticks, written in the value's
-// own unit. Horizontal grid only. `length` is about how many pixels the axis has.
-export function axis(scale, { title, colors, horizontal = false, min, max }) {
+// own unit. Horizontal grid only. `length` is about how many pixels the axis has. Without
+// a title the scale's own says whether the axis is turned round.
+export function axis(scale, { title = scale.title, colors, horizontal = false, min, max }) {
   return {
     type: "linear",
     min,

@@ -15,7 +15,7 @@ import { domainOf, makeScale, preferredKind } from "../scales.js";
 import { font, palette } from "./defaults.js";
 import { columnFor, drawEndWords } from "./end_words.js";
 import { drawPlace, lineOptions, numbers, onScale, placeHover, span } from "./line_frame.js";
-import { liveChart } from "./live_chart.js";
+import { emptyWords, liveChart } from "./live_chart.js";
 import { createTooltip } from "./tooltip.js";
 
 const DASHES = [[], [4, 3], [1.5, 3], [8, 3], [8, 3, 2, 3], [2, 2]];
@@ -26,6 +26,7 @@ function measure(state) {
   const values = numbers(lists, 1);
   const kind = state.y || y || (goal ? preferredKind(values, goal) : "linear");
   state.hovered = null;
+  state.empty = emptyWords(lists, series.map(({ name }) => name));
   state.xs = span(lists, xMin);
   // Only the objective's axis is turned so that better is up.
   state.scale = makeScale(kind, domainOf(values, { goal: goal ?? "minimize", musts }), goal);

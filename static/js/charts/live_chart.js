@@ -3,15 +3,36 @@
 
 import { Chart, applyDefaults, onThemeChange, palette } from "./defaults.js";
 
+// Why nothing is drawn, in a sentence; empty where a finite value is drawn. Pure.
+// lists: the points [[x, y], …] of each line; names: of the lines, if they have any.
+export function emptyWords(lists, names = []) {
+  const points = lists.flat();
+  if (points.length === 0) return "No values yet.";
+  if (points.some((point) => Number.isFinite(point[1]))) return "";
+  return `No value of ${names.join(" and ") || "these"} is a finite number: all are NaN or infinite.`;
+}
+
+function wordsBelow(canvas) {
+  const words = document.createElement("p");
+  words.className = "chart-empty";
+  canvas.after(words);
+  return words;
+}
+
 // parts: {type, state, measure(state), datasets(state, colors), options(state, colors),
-// plugins, tip}. `state` holds the model and the options, and whatever measure() adds.
+// plugins, tip}. `state` holds the model and the options, and whatever measure() adds;
+// with `empty` there, that sentence is shown and no axes.
 // Returns {chart, update(model), set(options), destroy()}.
 export function liveChart(canvas, parts) {
   const { type, state, measure, datasets, options, plugins = [], tip } = parts;
 
+  const words = wordsBelow(canvas);
+
   function content() {
     applyDefaults();
     measure(state);
+    words.textContent = state.empty ?? "";
+    canvas.style.visibility = state.empty ? "hidden" : "";
     const colors = palette();
     return { data: { datasets: datasets(state, colors) }, options: options(state, colors) };
   }
@@ -47,6 +68,7 @@ export function liveChart(canvas, parts) {
       forget();
       canvas.removeEventListener("mouseleave", leave);
       tip?.remove();
+      words.remove();
       chart.destroy();
     },
   };

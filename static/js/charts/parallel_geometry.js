@@ -35,7 +35,8 @@ function objectiveAxis(objective, trials) {
   const values = trials.map((trial) => trial.value);
   const { metric: name, goal } = objective;
   const domain = domainOf(values, { goal });
-  return { name, title: name, kind: "objective", domain, goal, scale: preferredKind(values, goal), unset: false };
+  const title = goal === "minimize" ? `${name} (lower is better)` : name;
+  return { name, title, kind: "objective", domain, goal, scale: preferredKind(values, goal), unset: false };
 }
 
 // The places of the axes, evenly from `from` to `to`.

@@ -17,7 +17,7 @@ import { domainOf, makeScale } from "../scales.js";
 import { font, palette } from "./defaults.js";
 import { drawEndWords } from "./end_words.js";
 import { drawPlace, lineOptions, numbers, onScale, placeHover, span } from "./line_frame.js";
-import { liveChart } from "./live_chart.js";
+import { emptyWords, liveChart } from "./live_chart.js";
 import { haloText } from "./marks.js";
 import { createTooltip } from "./tooltip.js";
 
@@ -38,6 +38,7 @@ function measureThreshold(state) {
   const own = [model.best, model.threshold, model.reports];
   const musts = numbers([model.best, model.threshold], 1);
   const values = numbers([...own, ...model.rivals], 1);
+  state.empty = emptyWords([...own, ...model.rivals], [model.metric]);
   state.xs = span(own);
   state.scale = makeScale("linear", domainOf(values, { goal: model.goal, musts }), model.goal);
 }

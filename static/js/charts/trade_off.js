@@ -6,7 +6,7 @@
 // Option, also for set(): lost "places" | "regret".
 
 import { number } from "../format.js";
-import { roundTicks, tickText } from "../scales.js";
+import { roundTicks, tickText, TURNED } from "../scales.js";
 import { axis, font, palette } from "./defaults.js";
 import { placeLabels } from "./labels.js";
 import { liveChart } from "./live_chart.js";
@@ -63,14 +63,14 @@ function datasets(state, colors) {
 
 function options(state, colors) {
   const { percent, down, saved, lost } = scales(state);
-  const title = state.lost === "places" ? "places lost by the best that is reached" : `${state.model.metric} lost`;
+  const title = state.lost === "places" ? "places lost" : `${state.model.metric} lost`;
   return {
     layout: { padding: { right: 24, top: 26, left: 4 } },
     events: ["mousemove", "mouseout", "click", "touchstart", "touchmove"],
     onHover: (event, _, chart) => hover(state, chart, event),
     scales: {
       x: { ...axis(percent, { title: "compute saved, %", colors, horizontal: true, min: 0, max: saved }), grid: { color: colors.grid, drawTicks: false } },
-      y: axis(down, { title, colors, min: -lost * 1.06, max: lost * 0.06 }),
+      y: axis(down, { title: `${title} (${TURNED})`, colors, min: -lost * 1.06, max: lost * 0.06 }),
     },
   };
 }

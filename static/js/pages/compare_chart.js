@@ -10,7 +10,7 @@ import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
 import { lookOf, word } from "../states.js";
 import { axis, font, padded, palette } from "../charts/defaults.js";
 import { spread } from "../charts/labels.js";
-import { liveChart } from "../charts/live_chart.js";
+import { emptyWords, liveChart } from "../charts/live_chart.js";
 import { cross, dot, haloText, star } from "../charts/marks.js";
 
 const WIDTHS = { best: 2.5, running: 1.75 };
@@ -40,6 +40,7 @@ function measure(state) {
   const points = trials.flatMap((trial) => trial.curve);
   const values = points.map((point) => point[1]).filter(Number.isFinite);
   const xs = points.map((point) => point[0]);
+  state.empty = emptyWords([points], [objective.metric]);
   const domain = domainOf(values, { goal: objective.goal });
   // Only the objective's axis is turned so that better is up; of other metrics the
   // name is all that says which way is better.
