@@ -317,7 +317,7 @@ def warm_start(request: HttpRequest, sweep_id: int, body: WarmStartIn) -> WarmSt
     if missing := sorted(set(body.trials) - {trial.pk for trial in trials}):
         sentence = f"There is no run or trial {missing[0]} in the sweep's team."
         raise ApiError(422, "invalid", sentence, {"trials": [sentence]})
-    found = add_runs(sweep, trials)
+    found = add_runs(sweep, trials, actor=reader(request))
     names = [
         LeftOutOut(id=each.trial.pk, name=each.trial.label, reason=each.reason)
         for each in found.left_out

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from experiments.models.fields import OrderedJSONField
-from experiments.models.sweeps import Experiment, Sweep
+from experiments.models.sweeps import Experiment, Sweep, SweepState
 from experiments.models.teams import User
 from experiments.models.workers import Pool, Worker
 
@@ -28,6 +28,10 @@ TRIAL_ENDS = frozenset(set(TrialState) - TRIAL_LIVE)
 # A failed trial is never the best.
 TRIAL_RANKED = frozenset(
     {TrialState.COMPLETED, TrialState.TERMINATED, TrialState.CANCELLED}
+)
+# Nor is one that a failed sweep cut off. The same on pages, in the API and in lists.
+IS_RANKED = models.Q(state__in=TRIAL_RANKED, value__isnull=False) & ~models.Q(
+    state=TrialState.CANCELLED, sweep__state=SweepState.FAILED
 )
 
 
@@ -123,8 +127,7 @@ class TrialQuerySet(models.QuerySet["Trial"]):
 
     def ranked(self, goal: str) -> TrialQuerySet:
         """The trials that can be the best, best first."""
-        ended = self.filter(state__in=TRIAL_RANKED, value__isnull=False)
-        return ended.best_first(goal)
+        return self.filter(IS_RANKED).best_first(goal)
 
     def leaders(self, goal: str, *, by: Sequence[str] = ("number",)) -> TrialQuerySet:
         """Trials that beat all before them in their sweep, in the order ``by``; by a
@@ -137,7 +140,7 @@ class TrialQuerySet(models.QuerySet["Trial"]):
             order_by=by,
             frame=models.RowRange(end=-1),
         )
-        score = models.Case(models.When(state__in=TRIAL_RANKED, then="value"))
+        score = models.Case(models.When(IS_RANKED, then="value"))
         beats = "score__gt" if goal == "maximize" else "score__lt"
         return self.annotate(score=score, before=before).filter(
             models.Q(before=None, score__isnull=False)

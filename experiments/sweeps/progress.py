@@ -14,7 +14,7 @@ from django.db.models.functions import RowNumber
 
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import TRIAL_LIVE, TRIAL_RANKED, TrialState
+from experiments.models.trials import IS_RANKED, TRIAL_LIVE, TrialState
 from experiments.sweeps import savings
 from experiments.tracking.training_time import trained
 
@@ -115,9 +115,7 @@ def _best_trials(ids: Sequence[int]) -> dict[int, Trial]:
         default=F("value"),
         output_field=FloatField(),
     )
-    ranked = Trial.objects.filter(
-        sweep__in=ids, state__in=TRIAL_RANKED, value__isnull=False
-    ).annotate(
+    ranked = Trial.objects.filter(IS_RANKED, sweep__in=ids).annotate(
         place=Window(
             RowNumber(),
             partition_by=F("sweep"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models.functions import Now
 
-from experiments.models import Metric, Sweep, Trial
+from experiments.models import Event, Metric, Sweep, Trial, User
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import Origin, TrialState
 from experiments.search.document.limits import MAX_TRIALS
@@ -19,11 +19,15 @@ from experiments.search.fields import DefinitionError, Problem
 from experiments.search.formats import FinishedTrial
 from experiments.search.space.params import read_params, values_of
 from experiments.search.space.space import SearchSpace
+from experiments.search.wording import counted
 from experiments.sweeps.control import NotPossible
 from experiments.tracking.spaces import search_space
 
 MESSAGE = "That was before this sweep began; it was imported."
 BATCH = 500
+MAX_REASONS = 5
+# The verb of its event.
+WARM_STARTED = "first trials added"
 
 
 def usable_trials(
@@ -100,6 +104,12 @@ class LeftOut:
     trial: Trial
     reason: str
 
+    @property
+    def sentence(self) -> str:
+        """The reason with the trial's name in it."""
+        name, (first, _, rest) = self.trial.label, self.reason.partition(" ")
+        return f"{name} {rest}" if first == "It" else f"{name}: {self.reason}"
+
 
 @dataclass(frozen=True)
 class WarmStart:
@@ -108,10 +118,24 @@ class WarmStart:
     added: int
     left_out: Sequence[LeftOut]
 
+    @property
+    def sentence(self) -> str:
+        """What was added and what was left out, with the first reasons."""
+        added = f"{counted(self.added, 'run')} became the first trials."
+        if not self.left_out:
+            return added
+        shown = " ".join(each.sentence for each in self.left_out[:MAX_REASONS])
+        more = len(self.left_out) - MAX_REASONS
+        rest = f" And {more} more." if more > 0 else ""
+        return f"{added} Left out {counted(len(self.left_out), 'run')}. {shown}{rest}"
 
-def warm_start(sweep: Sweep, trials: Sequence[Trial]) -> WarmStart:
+
+def warm_start(
+    sweep: Sweep, trials: Sequence[Trial], *, actor: User | None = None
+) -> WarmStart:
     """Make runs and trials the first trials of a draft. They need ``run`` and ``sweep``
-    joined. Raises NotPossible and DefinitionError."""
+    joined. The sweep's events keep what was left out. Raises NotPossible and
+    DefinitionError."""
     if sweep.state != SweepState.DRAFT or sweep.trials.exists():
         raise NotPossible(
             f"{sweep} has begun or has first trials already. Runs can only be added to"
@@ -119,9 +143,31 @@ def warm_start(sweep: Sweep, trials: Sequence[Trial]) -> WarmStart:
         )
     space, values = search_space(sweep), _values(sweep, trials)
     found = {trial: _read(sweep, space, trial, values) for trial in trials}
-    usable = [each for each in found.values() if isinstance(each, FinishedTrial)]
+    usable = {t.pk: e for t, e in found.items() if isinstance(e, FinishedTrial)}
     refused = [LeftOut(t, why) for t, why in found.items() if isinstance(why, str)]
-    return WarmStart(add_finished_trials(sweep, space, usable), refused)
+    added = add_finished_trials(sweep, space, list(usable.values()))
+    result = WarmStart(added, refused)
+    # The trials have numbers from 0 in this order, unless some were not usable.
+    sources = list(usable) if added == len(usable) else []
+    Event.log(
+        WARM_STARTED,
+        result.sentence,
+        actor=actor,
+        sweep=sweep,
+        data={"sources": sources},
+    )
+    return result
+
+
+def source_of(trial: Trial) -> Trial | None:
+    """The run or trial that an imported trial was made from, if it is known."""
+    if trial.origin != Origin.IMPORTED or trial.sweep is None:
+        return None
+    event = trial.sweep.events.filter(verb=WARM_STARTED, data__sources__0__gt=0).first()
+    sources = event.data["sources"] if event else []
+    pk = sources[trial.number] if trial.number < len(sources) else None
+    own = Trial.objects.kept().select_related("run", "sweep__experiment")
+    return own.filter(pk=pk, experiment__team=trial.experiment.team_id).first()
 
 
 def _values(sweep: Sweep, trials: Sequence[Trial]) -> Mapping[int, float | None]:
@@ -142,7 +188,7 @@ def _read(
         return "It has not ended."
     value = values.get(trial.pk)
     if value is None and trial.state != TrialState.FAILED:
-        return f"It has no value of {sweep.primary_metric}."
+        return f"It reported no value of {sweep.primary_metric}."
     own = {name: p for name, p in trial.params.items() if name in space.parameters}
     given = own if trial.sweep_id else values_of(space, trial.run.params)
     try:

@@ -10,7 +10,7 @@ from experiments import lifecycle
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialState
 from experiments.sweeps.control import NotPossible
-from experiments.sweeps.warm_start import warm_start
+from experiments.sweeps.warm_start import source_of, warm_start
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +60,12 @@ def test_texts_are_read_by_the_space(draft: Sweep) -> None:
     ("params", "words"),
     [
         ({"lr": "high"}, "lr must be a number"),
-        ({"lr": "2.0"}, "lr is 2.0; the space has"),
+        ({"lr": "2.0"}, "lr is 2.0; the search space has numbers from 0.001 to 1.0."),
+        (
+            {"layers": "9"},
+            "layers is 9; the search space has whole numbers from 1 to 4.",
+        ),
+        ({"act": "gelu"}, "the search space has 'relu', 'tanh' and '1'."),
         ({"layers": "2.5"}, "layers must be a whole number"),
         ({"act": "gelu"}, "act is 'gelu'"),
         ({"layers": ""}, "layers"),
@@ -79,7 +84,7 @@ def test_what_runs_or_has_no_value_is_left_out(draft: Sweep) -> None:
     lifecycle.finish_run(silent, TrialState.COMPLETED)
     assert reasons(draft, run(state=None), silent) == [
         "It has not ended.",
-        "It has no value of accuracy.",
+        "It reported no value of accuracy.",
     ]
 
 
@@ -92,6 +97,15 @@ def test_trials_of_other_sweeps_can_be_used_too(draft: Sweep) -> None:
     )
     assert warm_start(draft, [trial]).added == 1
     assert draft.trials.get().params == params
+
+
+def test_events_keep_what_was_left_out_and_trials_know_their_run(draft: Sweep) -> None:
+    good = run()
+    warm_start(draft, [run(state=None), good, run(lr="2.0")])
+    (event,) = draft.events.filter(verb="first trials added")
+    assert "1 run became the first trials. Left out 2 runs." in event.message
+    assert " has not ended. " in event.message
+    assert source_of(draft.trials.get()) == good
 
 
 def test_only_a_draft_without_trials_takes_them(draft: Sweep) -> None:

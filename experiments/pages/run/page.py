@@ -12,8 +12,9 @@ from django.db.models import Exists, OuterRef
 from django.http import QueryDict
 from django.urls import reverse
 
+from experiments.formatting import number_text
 from experiments.models import Metric, Sweep, Trial
-from experiments.models.trials import TRIAL_RANKED, TrialState
+from experiments.models.trials import IS_RANKED, TrialState
 from experiments.pages.curves import (
     Group,
     Points,
@@ -74,8 +75,8 @@ class RunChart:
 
 @dataclass(frozen=True)
 class RunStanding:
-    """The run beside the trials of its experiment's newest sweep that has values of a
-    metric that the run reports. ``ahead`` of its ``ranked`` trials are better."""
+    """The run beside the trials of its experiment's sweeps, by the metric of the newest
+    one whose metric the run reports. ``ahead`` of the ``ranked`` trials are better."""
 
     sweep: Sweep
     value: float
@@ -84,27 +85,34 @@ class RunStanding:
     ranked: int
 
     @property
-    def gap(self) -> float:
-        """How much better than the best trial; below 0: worse."""
-        sign = 1 if self.sweep.goal == "maximize" else -1
-        return sign * (self.value - (self.best.value or 0.0))
+    def words(self) -> tuple[str, str]:
+        """``0.0125``, ``worse than``: the run beside the best trial."""
+        gap = self.value - (self.best.value or 0.0)
+        if not gap:
+            return "", "Equal to"
+        better = (gap > 0) == (self.sweep.goal == "maximize")
+        return number_text(abs(gap)), f"{'better' if better else 'worse'} than"
 
 
 def standing_of(run: Trial, metrics: Sequence[Metric]) -> RunStanding | None:
     """In at most three queries."""
     by_name = {metric.name: metric for metric in metrics}
-    ranked = Trial.objects.filter(
-        sweep=OuterRef("pk"), value__isnull=False, state__in=TRIAL_RANKED
-    )
+    ranked = Trial.objects.filter(IS_RANKED, sweep=OuterRef("pk"))
     sweeps = Sweep.objects.filter(
-        Exists(ranked), experiment=run.experiment_id, primary_metric__in=by_name
+        Exists(ranked),
+        experiment=run.experiment_id,
+        primary_metric__in=by_name,
+        deletion_requested_at=None,
+        archived_at=None,
     )
     newest = sweeps.select_related("experiment").order_by("-number")
     sweep = newest.first() if by_name else None
     value = best_value(by_name[sweep.primary_metric], sweep.goal) if sweep else None
     if sweep is None or value is None:
         return None
-    trials = sweep.trials.ranked(sweep.goal).select_related("sweep__experiment")
+    alike = sweeps.filter(primary_metric=sweep.primary_metric, goal=sweep.goal)
+    trials = Trial.objects.filter(sweep__in=alike).ranked(sweep.goal)
+    trials = trials.select_related("sweep__experiment")
     best = trials.first()
     if best is None:
         return None

@@ -16,9 +16,9 @@ from experiments.models import Sweep, Team, Trial
 from experiments.models.sweeps import SweepState
 from experiments.pages.frame import act, form_page, get_or_post, whole_number
 from experiments.search.wording import counted
-from experiments.sweeps.warm_start import LeftOut, warm_start
+from experiments.sweeps.warm_start import warm_start
 
-MAX_RUNS, MAX_REASONS = 1_000, 5
+MAX_RUNS = 1_000
 
 
 class DraftForm(forms.Form):
@@ -31,6 +31,9 @@ class DraftForm(forms.Form):
     def __init__(self, *args: object, drafts: QuerySet[Sweep]) -> None:
         super().__init__(*args)  # type: ignore[arg-type]
         self.fields["sweep"].queryset = drafts  # type: ignore[attr-defined]
+        # The only draft needs no choice.
+        if len(found := list(drafts[:2])) == 1:
+            self.fields["sweep"].initial = found[0]
 
 
 def _drafts(team: Team) -> QuerySet[Sweep]:
@@ -80,19 +83,11 @@ def warm_start_page(request: HttpRequest) -> HttpResponse:
 
 
 def _added(request: HttpRequest, sweep: Sweep, trials: Sequence[Trial]) -> str:
-    found = warm_start(sweep, trials)
+    found = warm_start(sweep, trials, actor=access.viewer(request))
     if found.left_out:
-        messages.warning(request, left_out_words(found.left_out))
-    if not found.added:
+        messages.warning(request, f"{found.sentence} The sweep's events keep this.")
         return ""
     return f"{counted(found.added, 'run')} became the first trials of {sweep}."
-
-
-def left_out_words(left_out: Sequence[LeftOut]) -> str:
-    shown = " ".join(f"{e.trial.label}: {e.reason}" for e in left_out[:MAX_REASONS])
-    more = len(left_out) - MAX_REASONS
-    rest = f" And {more} more." if more > 0 else ""
-    return f"Left out {counted(len(left_out), 'run')}. {shown}{rest}"
 
 
 urlpatterns = [get_or_post("runs/warm-start/", warm_start_page, "warm_start")]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from statistics import fmean
@@ -18,9 +18,9 @@ from experiments.formatting import duration_text
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import (
+    IS_RANKED,
     TRIAL_ENDS,
     TRIAL_LIVE,
-    TRIAL_RANKED,
     AttemptState,
     TrialState,
 )
@@ -151,9 +151,6 @@ def forecasts(to_come: Mapping[int, int], *, now: datetime) -> dict[int, str]:
 
 def sweep_summary(sweep: Sweep, *, now: datetime) -> SweepSummary:
     progress = progress_of([sweep])[sweep.pk]
-    if sweep.state == SweepState.FAILED:
-        # Trials that a failed sweep cut off do not count.
-        progress = replace(progress, best=None)
     best = progress.best
     ranked = sweep.trials.ranked(sweep.goal)
     facts = _facts(sweep, best)
@@ -186,7 +183,7 @@ def _facts(sweep: Sweep, best: Trial | None) -> dict[str, Any]:
     later = best.ended_at if best else None
     ended = sweep.trials.filter(state__in=TRIAL_ENDS).annotate(seconds=trained())
     facts: dict[str, Any] = ended.aggregate(
-        ranked=Count("pk", filter=Q(state__in=TRIAL_RANKED, value__isnull=False)),
+        ranked=Count("pk", filter=IS_RANKED),
         since=Count("pk", filter=Q(ended_at__gt=later)) if later else Count("pk"),
         mean_time=Avg("seconds"),
     )

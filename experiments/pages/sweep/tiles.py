@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from experiments.formatting import (
-    MINUS,
     duration_text,
     metric_text,
+    number_text,
     share_text,
-    signed_text,
 )
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
@@ -62,7 +61,8 @@ WHY_ENDED: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class BestMargin:
-    """How far the best is ahead of something: ``+0.0067`` ``over`` the next."""
+    """How far the best is ahead of something: ``0.0067``, ``better than`` the
+    next."""
 
     gap: str
     side: str
@@ -124,35 +124,34 @@ def best_tile(summary: SweepSummary) -> BestTile:
     sweep, best = summary.sweep, summary.best
     if best is None or best.value is None:
         if sweep.has_ended and not summary.live:
-            return BestTile(sweep.primary_metric, None, title="No value was reported")
+            text = "No trial reported a value without failing."
+            return BestTile(
+                sweep.primary_metric, None, text=text, title="No best trial"
+            )
         return BestTile(sweep.primary_metric, None, text=_no_value(summary))
     leads = []
     runner_up, middle = summary.runner_up, summary.median
     if runner_up is not None and runner_up.value is not None:
-        leads.append(_lead(sweep, best.value, runner_up.value, runner_up))
+        leads.append(_lead(best.value, runner_up.value, runner_up))
     if middle is not None and summary.ranked > 2:
-        leads.append(_lead(sweep, best.value, middle))
+        leads.append(_lead(best.value, middle))
     text = "" if leads else "The only trial so far that has a value and did not fail."
     return BestTile(sweep.primary_metric, best, tuple(leads), text)
 
 
-def _lead(
-    sweep: Sweep, best: float, other: float, trial: Trial | None = None
-) -> BestMargin:
-    side = "over" if sweep.goal == "maximize" else "under"
+def _lead(best: float, other: float, trial: Trial | None = None) -> BestMargin:
     if best == other:
         return BestMargin("equal", "to", trial)
-    return BestMargin(_gap(best, other), side, trial)
+    return BestMargin(_gap(best, other), "better than", trial)
 
 
 def _gap(best: float, other: float) -> str:
     """The difference with the decimals that the best value shows, or two digits."""
     decimals = len(metric_text(best).partition(".")[2])
-    gap = round(best - other, decimals)
-    if gap == 0 or abs(gap) >= 1000:
-        return signed_text(best - other, 2)
-    sign = "+" if gap > 0 else MINUS
-    return f"{sign}{abs(gap):.{decimals}f}"
+    gap = round(abs(best - other), decimals)
+    if gap == 0 or gap >= 1000:
+        return number_text(abs(best - other), 2)
+    return f"{gap:.{decimals}f}"
 
 
 def _no_value(summary: SweepSummary) -> str:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from experiments import storage
 from experiments.lifecycle import POLICY
 from experiments.models import Attempt, Decision, Event, Metric, Sweep, Trial
-from experiments.models.trials import TRIAL_RANKED, Origin, TrialState
+from experiments.models.trials import IS_RANKED, Origin, TrialState
 from experiments.pages.log_text import MAX_BYTES, LogLine, parse_log
 from experiments.scheduling.wait_reasons import WaitReason
 from experiments.scheduling.waiting import wait_of
@@ -77,7 +77,7 @@ def ranking_of(trial: Trial) -> Ranking:
 
 def _counts(sweep: Sweep, trial: Trial) -> Mapping[str, int]:
     """Of the other trials."""
-    ranked = Q(state__in=TRIAL_RANKED, value__isnull=False)
+    ranked = IS_RANKED
     alike = Q(state=TrialState.FAILED, reason=trial.reason)
     if trial.current_attempt is not None and trial.current_attempt.signature:
         alike &= Q(current_attempt__signature=trial.current_attempt.signature)

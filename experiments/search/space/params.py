@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,11 +76,25 @@ def outside(space: SearchSpace, params: Params) -> Iterator[str]:
     values_of_params = space.layout.values_of_params(params)
     for name in params:
         if name in space.parameters and name not in values_of_params:
-            allowed = shown(space.parameters[name].dump(), most=200)
-            yield f"{name} is {shown(params[name])}; the space has {allowed}."
+            allowed = allowed_words(space.parameters[name])
+            yield f"{name} is {shown(params[name])}; the search space has {allowed}."
     for constraint in space.constraints:
         if not constraint.meets(params):
             yield f"The constraint {constraint.text} is not met."
+
+
+def allowed_words(distribution: Distribution) -> str:
+    """``whole numbers from 1 to 9``, or the values of a choice."""
+    if isinstance(distribution, Choice):
+        return listed([shown(value) for value in distribution.distinct], last="and")
+    kind = "whole numbers" if is_whole(distribution) else "numbers"
+    step = getattr(distribution, "q", None)
+    steps = f" in steps of {step:g}" if step not in (None, 1) else ""
+    ends = [distribution.quantile(share) for share in (0.0, 1.0)]
+    if not all(is_number(end) and math.isfinite(end) for end in ends):
+        return f"{kind}{steps}"
+    low, high = (json.dumps(end) for end in ends)
+    return f"{kind} from {low} to {high}{steps}"
 
 
 def kind_problem(name: str, distribution: Distribution, value: object) -> str | None:
@@ -142,7 +157,7 @@ def _activity(space: SearchSpace, values: Params, given: set[str]) -> Iterator[P
             continue
         active = space.layout.is_active(axis, values_of_params)
         if active and name not in given:
-            sentence = f"{name} has no value. Every parameter that counts needs one."
+            sentence = f"{name} has no value. Give it one."
             yield Problem(join(FIELD, name), sentence)
         elif name in given and not active:
             sentence = (

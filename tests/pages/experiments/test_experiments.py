@@ -115,7 +115,7 @@ def test_sweeps_without_a_value_are_no_obstacle(ada: Client) -> None:
     sweep = factories.sweep(factories.team(), state="failed")
     factories.trial(sweep, state="failed")
     text = page(ada, sweep.experiment.get_absolute_url())
-    assert "no value reported" in text
+    assert "no best trial" in text
     assert "data-chart=" not in text
 
 

@@ -64,9 +64,11 @@ def test_it_is_beside_the_trials_of_the_experiment(ada: Client, run: Trial) -> N
     for value in (0.25, 0.5, 0.875):
         factories.trial(sweep, state="completed", value=value)
     factories.report(run, [0.5, 0.75])
+    newer = factories.sweep(factories.team())
+    factories.trial(newer, state="completed", value=0.125)
     html = shown(ada, run)
-    assert "2nd <small>of 4" in html
-    assert "\N{MINUS SIGN}0.125" in html
+    assert "2nd <small>of 5" in html
+    assert "<strong>0.1250</strong> worse than the best trial" in html
     assert "digits-1/2" in html
 
 

@@ -33,9 +33,20 @@ def test_runs_become_first_trials_and_the_others_say_why_not(
     assert str(draft) in page(ada, url)
     answer = ada.post(url, {"sweep": draft.pk}, follow=True)
     html = answer.content.decode()
-    assert f"2 runs became the first trials of {draft}." in html
-    assert "Left out 1 run. wide: x is 7.0;" in html
+    assert "2 runs became the first trials. Left out 1 run. wide: x is 7.0;" in html
     assert draft.trials.count() == 2
+    events = page(ada, f"/sweeps/{draft.pk}/events/")
+    assert "Left out 1 run. wide: x is 7.0;" in events
+    trial = draft.trials.get(number=1)
+    assert f'href="/runs/{runs[1].pk}/"' in page(ada, trial.get_absolute_url())
+
+
+def test_the_only_draft_is_preselected(ada: Client, runs: list[Trial]) -> None:
+    url = f"/runs/warm-start/?trials={runs[0].pk}"
+    draft = factories.sweep(factories.team(), state="draft")
+    assert f'<option value="{draft.pk}" selected>' in page(ada, url)
+    factories.sweep(factories.team(), state="draft")
+    assert f'<option value="{draft.pk}" selected>' not in page(ada, url)
 
 
 def test_others_cannot(runs: list[Trial]) -> None:

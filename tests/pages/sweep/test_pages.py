@@ -286,10 +286,10 @@ def test_trials_that_all_ran_out_of_time_are_told_of_instead_of_answers() -> Non
     assert "tiles-sweep" not in text
 
 
-def test_a_sweep_that_ended_without_a_value_says_no_value_was_reported() -> None:
+def test_a_sweep_that_ended_without_a_value_says_so() -> None:
     sweep = factories.sweep(factories.team(ada="member"), state="cancelled")
     factories.trial(sweep, state="cancelled", reason="user")
-    assert "No value was reported" in sweep_page(sweep)
+    assert "No best trial" in sweep_page(sweep)
 
 
 def test_a_sweep_without_a_creator_is_of_the_command_line() -> None:

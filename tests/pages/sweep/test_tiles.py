@@ -41,12 +41,12 @@ def test_the_best_leads_over_the_next_and_over_the_median() -> None:
     tile = best_tile(summary_of(sweep_with(0.9, 0.95, 0.9733, 0.8)))
     assert tile.trial is not None
     assert tile.trial.number == 2
-    assert [lead.gap for lead in tile.leads] == ["+0.0233", "+0.0483"]
+    assert [lead.gap for lead in tile.leads] == ["0.0233", "0.0483"]
     assert tile.leads[0].trial is not None
     assert tile.leads[0].trial.number == 1
 
 
-def test_where_less_is_better_the_best_lies_under_the_next() -> None:
+def test_where_less_is_better_the_margin_has_no_sign_either() -> None:
     document = factories.definition_document(
         objective={"primary_metric": "loss", "goal": "minimize"}
     )
@@ -54,7 +54,7 @@ def test_where_less_is_better_the_best_lies_under_the_next() -> None:
     for value in (0.5, 0.25):
         factories.trial(sweep, state="completed", value=value)
     lead = best_tile(summary_of(sweep)).leads[0]
-    assert (lead.gap, lead.side) == ("\u22120.2500", "under")
+    assert (lead.gap, lead.side) == ("0.2500", "better than")
 
 
 def test_equal_values_are_level_and_the_lower_number_is_best() -> None:
@@ -62,6 +62,14 @@ def test_equal_values_are_level_and_the_lower_number_is_best() -> None:
     assert tile.trial is not None
     assert tile.trial.number == 0
     assert (tile.leads[0].gap, tile.leads[0].side) == ("equal", "to")
+
+
+def test_a_failed_sweep_has_the_best_trial_that_lists_and_the_api_show() -> None:
+    sweep = sweep_with(0.5)
+    Sweep.objects.filter(pk=sweep.pk).update(state="failed")
+    sweep.refresh_from_db()
+    tile = best_tile(summary_of(sweep))
+    assert tile.trial == sweep.trials.get()
 
 
 def test_a_failed_trial_is_never_the_best() -> None:
