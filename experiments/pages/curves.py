@@ -76,6 +76,11 @@ class Group:
         return " and ".join(metric.name for metric in self.metrics)
 
 
+def is_series(metric: Metric) -> bool:
+    """Whether a chart shows more of it than its last value does."""
+    return metric.count > 1 and metric.low is not None
+
+
 def stem_of(name: str) -> str:
     """The name without the split of the data: ``loss`` for ``val_loss``."""
     return SPLIT.sub("", name) or name

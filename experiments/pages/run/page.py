@@ -20,6 +20,7 @@ from experiments.pages.curves import (
     Points,
     goal_of,
     groups_of,
+    is_series,
     matching,
     points_of,
 )
@@ -163,7 +164,9 @@ def run_context(
     attempt = run.current_attempt
     reported = Metric.objects.of_training().filter(attempt=attempt, count__gt=0)
     metrics = list(reported.order_by("name"))
-    groups, wanted = groups_of(metrics), query.get("metric", "")
+    wanted = query.get("metric", "")
+    groups = groups_of(list(filter(is_series, metrics)))
+    singles = [metric for metric in metrics if not is_series(metric)]
     shown = (matching(groups, wanted) if wanted else groups)[:MAX_CHARTS]
     models = chart_models(shown)
     standing = standing_of(run, metrics)
@@ -180,6 +183,7 @@ def run_context(
         "point_count": sum(metric.count for metric in metrics),
         "metric_count": len(metrics),
         "group_count": len(groups),
+        "singles": [m for m in singles if wanted.lower() in m.name.lower()],
         "charts": [
             RunChart(name, group.title, group.metrics)
             for name, group in zip(models, shown, strict=True)

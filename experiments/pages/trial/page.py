@@ -17,6 +17,7 @@ from experiments.models.trials import Origin, TrialState
 from experiments.pages.curves import (
     MAX_OPTIONS,
     groups_of,
+    is_series,
     lines_model,
     matching,
     picked_group,
@@ -285,7 +286,8 @@ def charts_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
         policy=detail.policy_kind,
         unjudged=detail.first_check - 1,
     )
-    groups = groups_of(detail.other_metrics)
+    others = detail.other_metrics
+    groups = groups_of(list(filter(is_series, others)))
     wanted = query.get("metric", "")
     group = picked_group(groups, wanted)
     many = len(groups) > MAX_OPTIONS
@@ -297,6 +299,7 @@ def charts_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
         "metric_groups": options[:MAX_OPTIONS],
         "all_metrics": len(groups) if many else 0,
         "metric_group": group,
+        "singles": [m for m in others if not is_series(m)][:MAX_OPTIONS],
         "lines": lines_model(group),
         "other_choices": [pair for pair in query.items() if pair[0] != "metric"],
     }

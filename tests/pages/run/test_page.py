@@ -50,6 +50,19 @@ def test_the_page_shows_what_was_logged(ada: Client, run: Trial) -> None:
     assert series == [{"name": "accuracy", "points": [[0, 0.5], [1, 0.75]]}]
 
 
+def test_single_values_are_rows_and_charts_are_for_series(
+    ada: Client, run: Trial
+) -> None:
+    factories.report(run, [0.5, 0.75])
+    factories.report(run, [0.625], name="test_auc")
+    factories.report(run, [float("nan"), float("inf")], name="broken")
+    html = shown(ada, run)
+    assert model(html, "run-chart-0-model")["series"][0]["name"] == "accuracy"  # type: ignore[index]
+    assert model(html, "run-chart-1-model") is None
+    assert "Single values" in html and "0.6250" in html
+    assert "all 2 values are NaN or infinite" in html
+
+
 def test_a_run_without_metrics_shows_the_lines_that_log_to_it(
     ada: Client, run: Trial
 ) -> None:
@@ -171,7 +184,11 @@ def test_the_feed_sends_what_changed(ada: Client, run: Trial) -> None:
 
 
 def test_many_metrics_are_found_by_name(ada: Client, run: Trial) -> None:
-    points = [ingest.Point(f"layer{i}_norm", 0, float(i)) for i in range(30)]
+    points = [
+        ingest.Point(f"layer{i}_norm", step, float(i))
+        for i in range(30)
+        for step in (0, 1)
+    ]
     ingest.record(run.current_attempt_id or 0, points)
     assert "12 of 30 charts" in shown(ada, run)
     found = page(ada, f"/runs/{run.pk}/?metric=layer27")

@@ -98,7 +98,7 @@ def test_names_values_and_logs_from_outside_are_escaped(ada: Client) -> None:
 def ingest_metric(trial: Trial, name: str) -> None:
     attempt_id = trial.current_attempt_id
     Attempt.objects.filter(pk=attempt_id).update(state="running")
-    ingest.record(attempt_id or 0, [ingest.Point(name, 1, 0.5)])
+    ingest.record(attempt_id or 0, [ingest.Point(name, n, 0.5) for n in (1, 2)])
     Attempt.objects.filter(pk=attempt_id).update(state="finished")
 
 
@@ -318,9 +318,8 @@ def test_metrics_of_one_stem_share_a_picture(ada: Client) -> None:
 def test_any_of_many_metrics_can_be_chosen(ada: Client) -> None:
     trial = factories.reported_trial(factories.sweep(factories.team()), [0.5])
     names = [f"m{n}" for n in range(120)]
-    ingest.record(
-        trial.current_attempt_id or 0, [ingest.Point(n, 0, 1.0) for n in names]
-    )
+    points = [ingest.Point(name, step, 1.0) for name in names for step in (0, 1)]
+    ingest.record(trial.current_attempt_id or 0, points)
     url = trial.get_absolute_url()
     html = page(ada, url)
     assert "100 of 120" in html
@@ -328,6 +327,14 @@ def test_any_of_many_metrics_can_be_chosen(ada: Client) -> None:
     html = page(ada, f"{url}?metric=M119")
     assert [s["name"] for s in model(html, "metrics-model")["series"]] == ["m119"]  # type: ignore[attr-defined]
     assert "1 of 120" in html
+
+
+def test_a_metric_with_one_point_is_a_row_and_no_chart(ada: Client) -> None:
+    trial = factories.reported_trial(factories.sweep(factories.team()), [0.5])
+    ingest.record(trial.current_attempt_id or 0, [ingest.Point("auc", 7, 0.875)])
+    html = page(ada, trial.get_absolute_url())
+    assert "Single values" in html and "0.8750" in html
+    assert 'data-model="metrics-model"' not in html
 
 
 def test_stems() -> None:
