@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from experiments import access
 from experiments.models import Sweep, Team, Trial
@@ -64,7 +65,9 @@ def warm_start_page(request: HttpRequest) -> HttpResponse:
     """GET asks for the draft."""
     if not request.GET.getlist("trials"):
         messages.error(request, "Tick the runs to use first.")
-        return redirect(request.headers.get("Referer") or "experiment_list")
+        back = request.headers.get("Referer")
+        is_ours = url_has_allowed_host_and_scheme(back, {request.get_host()})
+        return redirect(back if back and is_ours else "experiment_list")
     trials = _picked(request)
     experiment = trials[0].experiment
     drafts = _drafts(experiment.team)

@@ -54,3 +54,17 @@ def test_others_cannot(runs: list[Trial]) -> None:
     assert client_of("vera").get(url).status_code == 403
     factories.team("Chemistry", otto="member")
     assert client_of("otto").get(url).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("origin", "target"),
+    [
+        ("http://testserver/experiments/1/", "http://testserver/experiments/1/"),
+        ("https://elsewhere.example/", "/experiments/"),
+        ("", "/experiments/"),
+    ],
+)
+def test_without_runs_it_leads_back_within_the_site(origin: str, target: str) -> None:
+    factories.team(ada="member")
+    answer = client_of("ada").get("/runs/warm-start/", headers={"Referer": origin})
+    assert answer["Location"] == target
