@@ -110,6 +110,8 @@ class Outcome:
         missing = MissingData.of(attempt.missing).with_lost(self.lost).dump()
         return {
             **({"missing": missing} if self.lost else {}),
+            # Training may begin and end between two heartbeats.
+            **({"phase": ""} if self.elapsed else {}),
             "message": self.message,
             "not_kept": self.not_kept,
             "elapsed": self.elapsed,

@@ -7,7 +7,7 @@ command          list of texts: the arguments of the command
 variables        environment variables, a text by name; null is a secret
 python           version of Python, such as "3.12.7"; ``interpreter``: its path
 packages         list of texts such as "numpy==2.2.1"
-script           the file or notebook that ran
+script           the file or notebook that ran; ``folder``: the one in which it ran
 host, os, cpu    texts; ``cpus``: processors that it may use, ``memory``: in bytes
 gpus             list of texts such as "NVIDIA L4, 24 GB"; ``driver``: their driver
 repository       address of the code's git repository; ``branch``, ``commit``
@@ -211,5 +211,6 @@ FIELDS: Mapping[str, Callable[[object], Any]] = {
     "diff": _diff,
     **dict.fromkeys(("cpus", "memory", "seed"), _whole),
     **dict.fromkeys(("python", "interpreter", "script", "host", "os", "cpu"), _text),
+    "folder": _text,
     **dict.fromkeys(("driver", "repository", "branch", "commit"), _text),
 }

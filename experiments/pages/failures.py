@@ -106,7 +106,9 @@ def notes(failure: Failure, *, alike: int) -> list[Sentence]:
     found: list[Sentence] = []
     has_message = trial.reason in (*NOT_STOPPED, "no_metric", "lost")
     if has_message and trial.message and trial.message.rstrip(".") != cause(failure):
-        found.append(_sentence(trial.message))
+        # The lead has said already that it never reported the primary metric.
+        said = f'It never reported "{failure.metric}". '
+        found.append(_sentence(trial.message.removeprefix(said)))
     if alike:
         others = "One other trial" if alike == 1 else f"{alike:,} other trials"
         found.append(f"{others} of this sweep failed for the same reason.")

@@ -143,7 +143,7 @@ class LogView:
     @property
     def earlier_url(self) -> str:
         if not self.total:
-            return self.choice.url(back=len(self.lines))
+            return self.choice.url(back=len(self.lines)) if self.lines else ""
         before = max(1, self.first - MAX_LINES)
         return self.choice.url(line=before) if self.first > 1 else ""
 
@@ -196,7 +196,7 @@ def _notes(trial: Trial, attempt: Attempt | None, view: LogView) -> Iterator[str
         yield f"Attempt {current.n} has not begun. Attempt {attempt.n} printed:"
     if attempt and attempt.log_dropped:
         size = bytes_text(attempt.log_dropped)
-        yield f"{size} of output were dropped on the worker, as there was too much."
+        yield f"The worker dropped {size} of output: a log may not be larger."
 
 
 def log_view(trial: Trial, attempt: Attempt | None, query: QueryDict) -> LogView:

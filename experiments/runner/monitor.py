@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from experiments.runner import processes
+from experiments.runner import processes, signals
 from experiments.runner.delivery import AttemptContext
 from experiments.runner.errors import Refused, SiteAway, StaleAttempt
 from experiments.runner.gpus import device_facts, device_use
@@ -97,9 +97,12 @@ class Monitor(threading.Thread):
 
     def _measure(self) -> None:
         elapsed, now = self._tree.elapsed(), time.time()
+        usage = self._usage.measure(elapsed)
+        if signals.LINUX and not usage["memory"]:
+            return  # Its processes have just ended.
         self._points += (
             {"name": SYSTEM + name, "step": int(elapsed), "value": value, "time": now}
-            for name, value in self._usage.measure(elapsed).items()
+            for name, value in usage.items()
         )
 
     def _send_if_due(self) -> None:

@@ -96,7 +96,11 @@ def training_facts(
         if not OWN_VARIABLE.fullmatch(name)
     }
     return {
-        "command": [_storable(word) for word in masked_command(argv)],
+        # It is run again in the folder of the code, not in the attempt's.
+        "command": [
+            _storable(word.replace(f"{folder}/work/", ""))
+            for word in masked_command(argv)
+        ],
         "variables": masked_variables(variables),
         **python_facts(_interpreter(argv, environment, folder)),
         **machine_facts(),

@@ -19,6 +19,7 @@ from experiments.db.clock import database_now
 from experiments.failures import auto_drain, circuit_breaker, preflight
 from experiments.failures.known_errors import known_error
 from experiments.failures.recent_attempts import last_resumed
+from experiments.failures.signatures import UNSAID
 from experiments.formatting import exact_duration_text
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
@@ -232,7 +233,7 @@ def _last_failure(sweep: Sweep) -> str:
         return ""
     error = trial.current_attempt.error if trial.current_attempt else ""
     parts = [f"The last, trial {trial.number}: {trial.message}"]
-    parts += [error] if error and error not in trial.message else []
+    parts += [] if error in trial.message or error == UNSAID else [error]
     known = known_error(error or trial.message)
     parts += [f"Likely cause: {known.cause}. {known.advice}"] if known else []
     return " ".join(part if part.endswith(".") else f"{part}." for part in parts)
@@ -251,16 +252,20 @@ def _complete(sweep: Sweep, counts: Counts) -> Move | None:
     if waiting_requests(sweep).exists():
         return partial(_make_room, sweep)
     if tried and counts[TrialState.FAILED] == tried:
-        message = f"All {tried} trials failed. {_last_failure(sweep)}"
+        message = f"{_all(tried)} failed. {_last_failure(sweep)}"
         return partial(
             lifecycle.fail_sweep, sweep, reason="all_failed", message=message
         )
     if spent:
-        reason, message = "max_total_trials", f"All {tried} trials ended."
+        reason, message = "max_total_trials", f"{_all(tried)} ended."
     else:
         reason, different = "exhausted", tried - sweep.trials.requested().count()
         message = f"Every one of the {different} configurations of the space was tried."
     return partial(lifecycle.complete_sweep, sweep, reason=reason, message=message)
+
+
+def _all(trials: int) -> str:
+    return "Its only trial" if trials == 1 else f"All {trials} trials"
 
 
 def _make_room(sweep: Sweep) -> bool:

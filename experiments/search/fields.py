@@ -156,7 +156,7 @@ class Fields:
         self._known.append(key)
         value = self._document.get(key)
         if value is None and required:
-            self.error(key, f"Add {key}, such as {required}.")
+            self.error(key, f"Add the field {key}, such as {required}.")
         return value
 
     def inner(self, key: str, *, required: str = "") -> Fields | None:

@@ -38,6 +38,10 @@ def test_the_end_is_shown_first() -> None:
     assert shown.earlier_url == "?line=401#log"
 
 
+def test_an_empty_log_has_nothing_earlier() -> None:
+    assert view(b"").earlier_url == ""
+
+
 def test_links_lead_through_the_whole_log() -> None:
     first = view(EPOCHS, "line=1&times=1")
     assert (first.first, first.last, first.earlier_url) == (1, MAX_LINES, "")
@@ -126,3 +130,12 @@ def test_the_page_and_its_part_show_what_the_url_says(ada: Client) -> None:
 def put(trial: Trial, log: bytes) -> None:
     attempt_id = trial.current_attempt_id or 0
     storage.append_log(attempt_id, b"first\n" * 30_000 + log)
+
+
+@pytest.mark.django_db
+def test_what_a_log_had_no_room_for_is_said(ada: Client) -> None:
+    trial = factories.trial(factories.sweep(factories.team()))
+    factories.claim(trial)
+    trial.attempts.update(log_dropped=199 * 10**6)
+    html = page(ada, trial.get_absolute_url())
+    assert "The worker dropped 199 MB of output: a log may not be larger." in html

@@ -80,11 +80,21 @@ class Sink:
         self.points += points
 
 
-def monitor(sink: Sink, *, elapsed: float = 7.9, beat: float = 5.0) -> Monitor:
+def monitor(
+    sink: Sink, *, elapsed: float = 7.9, beat: float = 5.0, pid: int = 0
+) -> Monitor:
     spec = SimpleNamespace(gpus=(), heartbeat_seconds=beat)
     context: Any = SimpleNamespace(spec=spec, site=sink)
-    tree: Any = SimpleNamespace(members=lambda: [os.getpid()], elapsed=lambda: elapsed)
+    members = [pid or os.getpid()]
+    tree: Any = SimpleNamespace(members=lambda: members, elapsed=lambda: elapsed)
     return Monitor(context, tree=tree)
+
+
+def test_processes_that_have_just_ended_are_not_the_last_measurement() -> None:
+    sink = Sink()
+    watching = monitor(sink, pid=2**22 - 1)
+    watching._measure()
+    assert not watching.send_next()
 
 
 def test_measurements_wait_for_a_site_that_is_away() -> None:

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from experiments import lifecycle
 from experiments.db.clock import database_now
+from experiments.failures import groups
 from experiments.models import Sweep, Trial, Worker
 from experiments.scheduling import rounds
 from experiments.scheduling.dispatch import Dispatch
@@ -175,6 +176,20 @@ class TestEnds:
         made = sweep(max_total_trials=2)
         run_to_the_end(made, exit_code=1)
         assert (made.state, made.reason) == ("failed", "all_failed")
+        assert made.message.startswith("All 2 trials failed. The last, trial 1: ")
+
+    def test_one_trial_without_its_metric_is_said_once(self) -> None:
+        made = sweep(max_total_trials=1)
+        rounds.advance_all()
+        trial = made.trials.get()
+        factories.claim(trial)
+        outcome = lifecycle.Outcome("exited", 0)
+        groups.store_signature(trial.current_attempt, outcome)
+        end(trial, value=None)
+        rounds.advance_all()
+        made.refresh_from_db()
+        assert made.message.startswith("Its only trial failed. The last, trial 0: It")
+        assert made.message.count("report") == 2
 
     def test_the_brake_on_failures_pauses_and_resuming_allows_as_many_again(
         self,

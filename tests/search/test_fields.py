@@ -70,7 +70,7 @@ def test_a_good_value_is_read(value: object, reading: Reading, result: object) -
         (
             None,
             lambda f: f.text("x", None, required="yes"),
-            "Add x, such as yes.",
+            "Add the field x, such as yes.",
         ),
         ([], lambda f: f.inner("x"), "mapping of fields"),
     ],

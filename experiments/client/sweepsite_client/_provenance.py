@@ -24,6 +24,7 @@ def provenance() -> dict[str, object]:
     facts: dict[str, object] = {
         "command": getattr(sys, "orig_argv", [sys.executable, *sys.argv]),
         "script": os.environ.get("JPY_SESSION_NAME") or _script(),
+        "folder": os.getcwd(),
         "python": platform.python_version(),
         "interpreter": sys.executable,
         "packages": sorted(set(_packages()), key=str.lower),

@@ -41,7 +41,8 @@ CHOICES: Mapping[str, str] = {
 }
 MAX_SAMPLE, MAX_SHOWN, MAX_LINE = 10_000, 50, 120
 TOO_SLOW = (
-    "The pattern takes too long on these lines, so a worker would stop using it."
+    "The pattern takes too long on these lines. A worker skips such lines, and after"
+    " a second of them it stops using the pattern."
     " Repeated groups such as (a+)+ are the usual reason."
 )
 
@@ -145,8 +146,9 @@ def _line_format(value: object, primary: str) -> LineFormat | None:
 def _words(found: Sequence[FoundValue], own: int, primary: str) -> str:
     if not found:
         return "Nothing is found in these lines."
-    names = len({each.name for each in found})
-    values = f"{counted(len(found), 'value')} of {counted(names, 'metric')}"
-    if own:
-        return f"Found {values}, {own} of {primary}."
-    return f"Found {values}, but none of the primary metric {primary}."
+    others = len(found) - own
+    if not own:
+        values = counted(others, "value")
+        return f"Found {values}, but none of the primary metric {primary}."
+    rest = f" and {others} of other metrics" if others else ""
+    return f"Found {counted(own, 'value')} of {primary}{rest}."

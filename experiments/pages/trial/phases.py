@@ -31,6 +31,8 @@ LOSS_VERBS = {
 # The length of the bar, and the shortest phase, in units of its SVG.
 BAR = 1_000
 MIN_WIDTH = 8
+# Seconds besides training that are worth a line.
+MIN_AROUND = 2.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def _phases(trial: Trial, attempt: Attempt, now: datetime) -> Iterator[Phase]:
         yield Phase("resumed", _resumed_words(attempt), attempt.claimed_at)
     if attempt.claimed_at is not None:
         yield _work(attempt, attempt.claimed_at, now)
+        yield from _around(attempt, attempt.claimed_at)
     if attempt.stop_requested_at is not None:
         where = f"report {trial.reports}" if trial.reports else ""
         yield Phase("asked to stop", where, attempt.stop_requested_at)
@@ -78,6 +81,16 @@ def _work(attempt: Attempt, claimed: datetime, now: datetime) -> Phase:
     if attempt.phase:
         return Phase(attempt.phase, _between(claimed, attempt.ended_at or now), claimed)
     return Phase("training", duration_text(attempt_seconds(attempt, now)), claimed)
+
+
+def _around(attempt: Attempt, claimed: datetime) -> Iterator[Phase]:
+    """What a worker did besides training: code and packages, files and log."""
+    is_lost, ended = attempt.state == AttemptState.LOST, attempt.ended_at
+    if is_lost or ended is None or not attempt.elapsed or attempt.worker_id is None:
+        return
+    seconds = (ended - claimed).total_seconds() - attempt.elapsed
+    if seconds >= MIN_AROUND:
+        yield Phase("before and after training", duration_text(seconds), None)
 
 
 def _between(start: datetime, end: datetime) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,22 +18,21 @@ from experiments.models.environments import LEFT_OUT, whole_environments
 from experiments.pages.frame import get
 from experiments.pages.sweep.best_configuration import CodeTab
 from experiments.pages.trial.views import card_page, trial_to_read
+from experiments.runner.command import PYTHON_NAMES
+from experiments.runner.environment import ALLOWED, ALLOWED_PREFIXES
 from experiments.search.document.command import (
     CommandError,
+    placeholders,
     render_command,
     value_text,
 )
 from experiments.search.wording import counted
 
-# Variables of the machine on which it ran; another one has its own.
-OF_MACHINE = re.compile(
-    r"(PATH|HOME|USER|LOGNAME|SHELL|LANG(UAGE)?|TZ|TMPDIR|TMP|TEMP|PYTHONPATH|PYTHONUNBUFFERED"
-    r"|CUDA_VISIBLE_DEVICES|CUDA_DEVICE_ORDER|VIRTUAL_ENV|LD_LIBRARY_PATH|SSL_CERT_\w+"
-    r"|(HTTPS?|NO|ALL)_PROXY)|(LC_|XDG_|CONDA_|NVIDIA_)\w+",
-    re.IGNORECASE,
-)
+# Variables that the site sets for each trial. Those of the machine are ALLOWED.
+OF_SITE = re.compile(r"PYTHONPATH|PYTHONUNBUFFERED|MLFLOW_\w+|ALL_PROXY", re.IGNORECASE)
+# In place of the attempt's folder, which is gone.
+GONE = "…"
 NAME = re.compile(r"[A-Za-z_]\w*")
-SHELL_PLAIN = re.compile(r"[\w@%+:,./-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class Reproduction:
     @property
     def packages(self) -> Sequence[str]:
         return self.document.get("packages") or ()
+
+    @property
+    def package_lines(self) -> str:
+        return "\n".join(self.packages)
 
     @property
     def variables(self) -> Sequence[tuple[str, str | None]]:
@@ -75,9 +80,27 @@ class Reproduction:
         argv = list(self.document.get("command") or self._planned())
         if not argv:
             return ""
-        if argv[0] == self.document.get("interpreter"):
-            argv[0] = "python"
-        return " ".join([*_assignments(self._own_variables()), shlex.join(argv)])
+        python = self.document.get("interpreter") or self._template.get("python") or ""
+        if argv[0] in PYTHON_NAMES:
+            argv[0] = python or argv[0]
+        parts = _assignments({**self._own_variables(), **self._parameters()})
+        if os.path.isabs(python) and not _is_python(argv[0]):
+            # A script that starts python finds the same one.
+            folder = shlex.quote(os.path.dirname(python))
+            parts.insert(0, f'PATH={folder}:"$PATH"')
+        return " ".join([*parts, shlex.join(argv)])
+
+    def _parameters(self, *, whole: bool = False) -> dict[str, str]:
+        """The values as a trial gets them. AzureML's way only for those that the
+        command does not have, unless the ``whole`` is asked for."""
+        if self.trial.sweep is None:
+            return {}
+        used = placeholders(self._template.get("command") or "")
+        placed = {each.name for each in used if each.group == "search_space"}
+        names = {n for n in self.trial.params if placed and n not in placed}
+        texts = self._values().items()
+        values = {f"AZUREML_SWEEP_{n}": t for n, t in texts if whole or n in names}
+        return {"SWEEPSITE_PARAMS": json.dumps(self.trial.params), **values}
 
     def _planned(self) -> list[str]:
         """The command of the sweep with the trial's values."""
@@ -96,16 +119,22 @@ class Reproduction:
         return sweep.definition.get("trial", {}) if sweep else {}
 
     def _own_variables(self) -> dict[str, object]:
-        """Those that do not belong to the machine; None is a secret."""
-        sent = {n: v for n, v in self.variables if not OF_MACHINE.fullmatch(n)}
+        """The document's, and those that an administrator added; None is a secret."""
         given = self._template.get("environment_variables") or {}
-        return {**{n: sent.get(n, value) for n, value in given.items()}, **sent}
+        sent = dict(self.variables)
+        added = {n: v for n, v in sent.items() if n not in given and not _is_usual(n)}
+        own = {name: sent.get(name, value) for name, value in given.items()}
+        # The worker puts the folder of the client first.
+        path = sent.get("PYTHONPATH") or own.pop("PYTHONPATH", None) or ""
+        folders = [each for each in path.split(os.pathsep) if each and GONE not in each]
+        first = {"PYTHONPATH": os.pathsep.join(folders)} if folders else {}
+        return {**own, **added, **first}
 
     def _values(self) -> dict[str, str]:
         return {name: value_text(value) for name, value in self.trial.params.items()}
 
     def _exports(self) -> list[str]:
-        parameters = {f"AZUREML_SWEEP_{n}": text for n, text in self._values().items()}
+        parameters = self._parameters(whole=True)
         return _assignments({**self._own_variables(), **parameters})
 
     def facts(self) -> Iterator[tuple[str, str]]:
@@ -144,6 +173,16 @@ class Reproduction:
                 yield name, str(known[name])
 
 
+def _is_python(program: str) -> bool:
+    return os.path.basename(program).startswith("python")
+
+
+def _is_usual(name: str) -> bool:
+    """Whether a worker passes it on from its machine, or the site sets it."""
+    is_passed = name in ALLOWED or name.startswith(ALLOWED_PREFIXES)
+    return is_passed or OF_SITE.fullmatch(name) is not None
+
+
 def _assignments(values: Mapping[str, object]) -> list[str]:
     """``NAME=value`` for a shell; for a secret the value of whoever runs it."""
     return [
@@ -169,12 +208,13 @@ def reproduce_page(request: HttpRequest, pk: int) -> HttpResponse:
 def requirements(request: HttpRequest, pk: int) -> HttpResponse:
     """The packages as a file for pip."""
     trial = trial_to_read(request, pk)
-    packages = reproduction_of(trial).packages
+    found = reproduction_of(trial)
+    packages = found.packages
     if not packages:
         raise Http404("The packages of this trial are not known.")
     head = f"# {counted(len(packages), 'package')} of {trial.label}\n"
     return HttpResponse(
-        head + "\n".join(packages) + "\n",
+        f"{head}{found.package_lines}\n",
         content_type="text/plain; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="requirements.txt"'},
     )

@@ -29,12 +29,19 @@ MAX_WASTED_SECONDS = 1.0
 MAX_MATCHES = 100
 
 
-def pattern_line(text: str, names: Collection[str] | None, primary: str) -> Parse:
+def pattern_line(
+    text: str,
+    names: Collection[str] | None,
+    primary: str,
+    *,
+    patience: float = MAX_WASTED_SECONDS,
+) -> Parse:
     """Named groups: `name` and `value`, or a group with the metric's own name; also
     `step` and `timestamp`. Without named groups: the first is the name, the second the
     value, and a single one the value of the primary metric.
 
-    Parsing raises PatternTooSlow. Raises re.error, and ValueError without a group.
+    Parsing raises PatternTooSlow once lines took `patience` seconds in vain. Raises
+    re.error, and ValueError without a group.
     """
     pattern = re.compile(text)
     if not pattern.groups:
@@ -51,7 +58,7 @@ def pattern_line(text: str, names: Collection[str] | None, primary: str) -> Pars
                 if len(matches) == MAX_MATCHES:
                     break
         wasted += limit.wasted
-        if wasted >= MAX_WASTED_SECONDS:
+        if wasted >= patience:
             raise PatternTooSlow
         for match in matches:
             for reading in _readings(match, primary, moment):

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 from experiments.runner.collectors.lines import (
     LineBuffer,
     LineFormat,
+    Parse,
     PatternTooSlow,
 )
+from experiments.runner.collectors.patterns import MAX_LINE_SECONDS, pattern_line
 
 PROJECT = Path(__file__).resolve().parents[3]
 MAX_SECONDS = 3.0
@@ -34,7 +36,7 @@ class FoundValue(NamedTuple):
 def values_in(text: str, form: LineFormat, primary: str) -> Sequence[FoundValue]:
     """Raises PatternTooSlow."""
     if form.kind != "regex":
-        return list(_find(text, form, primary))
+        return list(_find(text, form.parser(primary)))
     names = None if form.names is None else sorted(form.names)
     fields = {"text": text, "pattern": form.pattern, "names": names, "primary": primary}
     try:
@@ -53,8 +55,7 @@ def values_in(text: str, form: LineFormat, primary: str) -> Sequence[FoundValue]
     return [FoundValue(*each) for each in json.loads(shown)]
 
 
-def _find(text: str, form: LineFormat, primary: str) -> Iterator[FoundValue]:
-    parse = form.parser(primary)
+def _find(text: str, parse: Parse) -> Iterator[FoundValue]:
     lines = LineBuffer()
     whole = [*lines.feed(text.encode(errors="replace")), *lines.finish()]
     for number, line in enumerate(whole, 1):
@@ -65,8 +66,14 @@ def _find(text: str, form: LineFormat, primary: str) -> Iterator[FoundValue]:
 
 def main(fields: dict[str, Any]) -> None:
     names = fields["names"]
-    form = LineFormat("regex", fields["pattern"], names and frozenset(names))
-    print(json.dumps(list(_find(fields["text"], form, fields["primary"]))))
+    # A worker would skip a line that takes too long. Here it is worth a word.
+    parse = pattern_line(
+        fields["pattern"],
+        names and frozenset(names),
+        fields["primary"],
+        patience=MAX_LINE_SECONDS,
+    )
+    print(json.dumps(list(_find(fields["text"], parse))))
 
 
 if __name__ == "__main__":

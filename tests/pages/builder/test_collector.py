@@ -115,7 +115,7 @@ LINES = "epoch 3: accuracy=0.91\nnothing\n<b>loss=1</b>\n"
 def test_pasted_lines_show_what_is_found_with_and_without_scripts(ada: Client) -> None:
     sent = form(collector="automatic", collector_sample=LINES)
     text = page(send(ada, {**sent, "do": "collector"}))
-    assert "Found 1 value of 1 metric, 1 of accuracy." in text
+    assert "Found 1 value of accuracy." in text
     assert "accuracy = 0.91, step 3" in text
     assert Sweep.objects.count() == 0
     answer = preview(ada, sent)
@@ -134,7 +134,7 @@ def tried(pattern: str, sample: str) -> str:
 
 
 def test_a_pattern_is_tried_in_a_process_of_its_own() -> None:
-    assert tried(PATTERN, "acc is 0.5") == "Found 1 value of 1 metric, 1 of accuracy."
+    assert tried(PATTERN, "acc is 0.5") == "Found 1 value of accuracy."
     assert "none of the primary metric" in tried(r"(?P<loss>\d+)", "5")
     assert tried(PATTERN, "no") == "Nothing is found in these lines."
 
@@ -142,6 +142,16 @@ def test_a_pattern_is_tried_in_a_process_of_its_own() -> None:
 def test_a_pattern_that_takes_too_long_is_cut_off() -> None:
     slow = r"(?P<accuracy>(\d+)+)$"
     assert "takes too long" in tried(slow, ("1" * 60 + "x\n") * 20)
+
+
+def test_one_line_that_takes_too_long_is_enough_to_say_so() -> None:
+    slow = r"(?P<accuracy>(\d+)+)$"
+    assert "takes too long" in tried(slow, "accuracy=0.5\n" + "1" * 60 + "x")
+
+
+def test_values_of_other_metrics_are_counted_apart() -> None:
+    said = tried(r"(?P<name>\w+)=(?P<value>\S+)", "accuracy=1 loss=2\nloss=3")
+    assert said == "Found 1 value of accuracy and 2 of other metrics."
 
 
 def test_nothing_is_tried_without_lines_or_with_a_bad_pattern() -> None:

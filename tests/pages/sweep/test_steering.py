@@ -170,7 +170,7 @@ class TestTheSpace:
             ("x: {type: luck}", "", "luck"),
             ("x: [", "", "Line 2"),
             ("- a", "", "mapping"),
-            ("", "", "This field is required"),
+            ("", "", "Enter or choose a value."),
             (NARROW, "y < 3", "y"),
             (
                 "x: {type: uniform, min_value: 0, max_value: 1}",

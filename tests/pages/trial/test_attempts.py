@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 
 from experiments import lifecycle, storage
 from experiments.models import Attempt, Metric, Trial
+from experiments.pages.trial.phases import phases
 from tests import factories
 from tests.pages.clients import model, page
 from tests.pages.trial.trial_pages import MEDIAN
@@ -40,6 +43,23 @@ def resumed(*values: float) -> Trial:
     factories.claim(trial)
     trial.attempts.filter(n=2).update(resumed_from=1)
     return trial
+
+
+def test_a_training_that_crashed_at_once_has_its_times() -> None:
+    """It ended before a heartbeat could say that training had begun."""
+    trial = factories.trial(factories.sweep(factories.team()))
+    attempt = factories.claim(trial).attempt
+    lifecycle.beat(attempt, pid=1, elapsed=0.0, phase="fetches the code")
+    outcome = lifecycle.Outcome("exited", exit_code=1, elapsed=0.4)
+    lifecycle.finish_attempt(attempt, outcome)
+    attempt.refresh_from_db()
+    attempt.ended_at = attempt.claimed_at + timedelta(seconds=7.4)
+    lines = phases(trial, attempt, attempt.ended_at)
+    assert [(line.name, line.detail) for line in lines[1:]] == [
+        ("training", "0.4 s"),
+        ("before and after training", "7 s"),
+        ("exit code 1", ""),
+    ]
 
 
 def test_while_it_waits_the_page_tells_what_the_attempt_before_told(

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from experiments import lifecycle
 from experiments.models import Trial
 from experiments.models.environments import note_environment
+from experiments.models.trials import TrialState
+from experiments.pages.trial.reproduce import reproduction_of
 from experiments.pages.trial.system import placed
+from experiments.runner.environment import CLIENT_FOLDER
+from experiments.runner.reproduce import training_facts
 from experiments.tracking import ingest
 from experiments.tracking.ingest import Point
 from tests import factories
@@ -104,8 +112,9 @@ def test_a_command_repeats_what_ran_and_leaves_secrets_to_you(
     }
     note_environment(trial, sent)
     html = page(ada, f"/trials/{trial.pk}/reproduce/?part=1")
-    line = "HF_TOKEN=&quot;$HF_TOKEN&quot; NOTE=&#x27;two words&#x27; python train.py"
-    assert line in html
+    assert "HF_TOKEN=&quot;$HF_TOKEN&quot; NOTE=&#x27;two words&#x27;" in html
+    assert "/opt/venv/bin/python train.py --note" in html
+    assert "numpy==2.2.1\n&lt;b&gt;bad" in html and "{{" not in html
     assert "1 secret is hidden" in html
     assert "x1" not in html and "<script>alert" not in html and "<b>bad" not in html
     assert "team Physics can read this" in html
@@ -117,10 +126,77 @@ def test_a_command_repeats_what_ran_and_leaves_secrets_to_you(
 def test_before_its_machine_is_known_the_sweep_tells_the_command(ada: Client) -> None:
     trial = trial_of(environment_variables={"NOTE": "two words"})
     html = page(ada, f"/trials/{trial.pk}/reproduce/?part=1")
-    assert "NOTE=&#x27;two words&#x27; python train.py --x 0.3" in html
+    assert "NOTE=&#x27;two words&#x27;" in html
+    assert "python train.py --x 0.3" in html
     assert "AZUREML_SWEEP_x=0.3" in html
     assert "some seconds after it starts" in html
     assert ada.get(f"/trials/{trial.pk}/requirements.txt").status_code == 404
+
+
+SCRIPT = """import json, os, sys, sweepsite_client
+names = ("HF_TOKEN", "LAB", "NOTE", "CURL_CA_BUNDLE")
+print(json.dumps([sys.executable, sys.argv[1:], sweepsite_client.params(),
+                  [os.environ.get(name) for name in names]]))
+"""
+
+
+def test_the_copied_command_runs_in_a_fresh_shell(tmp_path: Path) -> None:
+    """What a worker sends is put together by its own code."""
+    trial = trial_of(environment_variables={"NOTE": "two 'words'", "HF_TOKEN": "x1"})
+    worker = {"PATH": "/usr/bin:/bin", "CURL_CA_BUNDLE": "/odd", "LAB": "a b"}
+    environment = worker | {"HF_TOKEN": "x1", "NOTE": "two 'words'"}
+    environment |= {"PYTHONPATH": f"{CLIENT_FOLDER}:{tmp_path}/attempt/work/lib"}
+    environment["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "30"
+    argv = [sys.executable, f"{tmp_path}/attempt/work/train.py", "--x", "0.3"]
+    facts = training_facts(argv, environment, folder=tmp_path / "attempt")
+    note_environment(trial, facts)
+    trial = Trial.objects.select_related("run", "sweep").get(pk=trial.pk)
+    command = reproduction_of(trial).command()
+    assert "CURL_CA" not in command and "MLFLOW" not in command and "x1" not in command
+    (tmp_path / "train.py").write_text(SCRIPT)
+    ran = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HF_TOKEN": "mine"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    variables = ["mine", "a b", "two 'words'", None]
+    assert json.loads(ran.stdout) == [
+        *(sys.executable, ["--x", "0.3"], {"x": 0.3}, variables),
+    ]
+
+
+def test_a_script_that_starts_python_finds_the_one_that_ran(ada: Client) -> None:
+    trial = trial_of("bash run.sh ${{search_space.x}}")
+    sent = {"command": ["bash", "run.sh", "0.3"], "interpreter": "/opt/v 1/bin/python"}
+    note_environment(trial, sent)
+    html = page(ada, f"/trials/{trial.pk}/reproduce/?part=1")
+    start = "PATH=&#x27;/opt/v 1/bin&#x27;:&quot;$PATH&quot; SWEEPSITE_PARAMS="
+    assert start in html and "bash run.sh 0.3" in html
+
+
+def test_the_interpreter_that_the_sweep_chose_is_named_at_once(ada: Client) -> None:
+    trial = trial_of(python="python3.12")
+    html = page(ada, f"/trials/{trial.pk}/reproduce/?part=1")
+    assert "python3.12 train.py --x 0.3" in html
+
+
+def test_a_run_names_the_folder_in_which_it_ran(ada: Client) -> None:
+    run = factories.run(factories.team())
+    note_environment(run, {"command": ["python", "a.py"], "folder": "/home/ada/work"})
+    html = page(ada, f"/trials/{run.pk}/reproduce/?part=1")
+    assert "It ran in <code>/home/ada/work</code>." in html
+    assert "SWEEPSITE_PARAMS" not in html
+
+
+def test_a_run_that_ended_unmeasured_is_not_told_of_workers(ada: Client) -> None:
+    run = factories.run(factories.team())
+    lifecycle.finish_run(run, TrialState.COMPLETED)
+    html = page(ada, f"/trials/{run.pk}/system/")
+    assert "No worker measures a run" in html
+    assert "A worker measures a trial" not in html
 
 
 def test_a_run_has_the_same_cards(ada: Client) -> None:

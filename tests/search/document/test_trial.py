@@ -37,7 +37,7 @@ def test_variables_that_are_numbers_become_text() -> None:
 @pytest.mark.parametrize(
     ("document", "path", "words"),
     [
-        ({}, "trial.command", "Add command, such as python train.py."),
+        ({}, "trial.command", "Add the field command, such as python train.py."),
         ({"command": ["python"]}, "trial.command", "must be text"),
         ({"command": "run ${{inputs.x}}"}, "trial.command", 'no input "x"'),
         ({"command": "run '"}, "trial.command", "no closing one"),
