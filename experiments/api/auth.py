@@ -176,7 +176,7 @@ def writer(request: HttpRequest) -> User:
     known = caller(request)
     if known.scope == "read":
         raise PermissionDenied(
-            "This token may only read. Make one of scope write:"
+            "This token may only read. Make one of scope write on your Profile, or with"
             " manage.py token create --user NAME --scope write."
         )
     return known.user

@@ -27,8 +27,8 @@ from experiments.api.auth import UserAuth
 from experiments.api.errors import ApiError, BodyParser, add_error_handlers
 
 DESCRIPTION = """
-Every call carries a token: `Authorization: Bearer swp_…`. Make one on your account's
-page or with `manage.py token create --user NAME`. Errors have one shape:
+Every call carries a token: `Authorization: Bearer swp_…`. Make one on your *Profile*
+or with `manage.py token create --user NAME`. Errors have one shape:
 `{"error": {"code", "message", "fields": {path: [sentences]}}}`. Listings are
 `{"items": […], "next": cursor or null}`. Numbers that JSON does not have are the texts
 `"NaN"`, `"Infinity"` and `"-Infinity"`.

@@ -128,7 +128,9 @@ def experiments_of(caller: AnyCaller) -> QuerySet[Experiment]:
 
 def check_may_change(caller: Caller, team: Team) -> None:
     if caller.scope == "read":
-        raise denied("This token may only read. Make one of scope write.")
+        raise denied(
+            "This token may only read. Make one of scope write on your Profile."
+        )
     if not access.can_steer(caller.user, team):
         raise denied(f"You are a viewer of team {team.name}; members may do that.")
 

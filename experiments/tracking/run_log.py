@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from experiments.models import Run, Trial
 
 MAX_KEY_LENGTH, MAX_PARAM_LENGTH, MAX_TAG_LENGTH = 250, 6_000, 8_000
-MAX_ENTRIES = 2_000
+MAX_ENTRIES, MAX_SHOWN = 2_000, 60
 
 Code = Literal["invalid", "param_changed", "too_many"]
 
@@ -99,9 +99,13 @@ def check_tags(tags: Mapping[str, str]) -> None:
 def _check(entries: Mapping[str, str], kind: str, longest: int) -> None:
     for key, value in entries.items():
         if not 1 <= len(key) <= MAX_KEY_LENGTH or "\0" in key:
-            words = f"1 to {MAX_KEY_LENGTH} characters, none of them NUL"
-            shown = f"{key[:60]!r} is not a {kind}'s name"
-            raise RunLogError("invalid", key[:60], f"{shown}; allowed are {words}.")
+            shown = key if len(key) <= MAX_SHOWN else f"{key[:MAX_SHOWN]}…"
+            raise RunLogError(
+                "invalid",
+                shown,
+                f"The {kind}'s name {shown!r} has {len(key):,} characters; allowed are"
+                f" 1 to {MAX_KEY_LENGTH} characters, none of them NUL.",
+            )
         if len(value) > longest or "\0" in value:
             raise RunLogError(
                 "invalid",

@@ -60,6 +60,14 @@ def test_steps_count_up_by_themselves(sweep: Any, site: Any) -> None:
     assert [point["step"] for point in site.arrivals] == [0, 1, 10, 11]
 
 
+def test_a_step_that_the_site_does_not_take_costs_no_other(
+    sweep: Any, site: Any
+) -> None:
+    for step in (4, 2**70, None, None):
+        sweep.log(step=step, loss=1)
+    assert {step for _, step in site.points} >= {4, 5, 6}
+
+
 def test_reports_at_the_same_moment_are_two(
     sweep: Any, site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

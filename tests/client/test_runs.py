@@ -176,6 +176,8 @@ def test_inside_a_trial_a_run_is_the_trial(
     (tmp_path / "model.txt").write_text("weights")
     with at_site.run("svm", params={"lr": 1, "seed": 3}, tags={"by": "ada"}) as run:
         assert run.params == {"lr": 0.25, "seed": 3}
+        assert run.url.endswith(trial.get_absolute_url())
+        assert run.url.startswith(os.environ["SWEEPSITE_URL"])
         run.log(step=0, accuracy=0.5)
         run.log_artifact(tmp_path / "model.txt", "best")
         run.log_artifact(at_site.outputs())
@@ -194,6 +196,14 @@ def test_a_run_that_cannot_start_says_why(
 ) -> None:
     with pytest.raises(at_site.RunNotStarted, match="refused the run"):
         at_site.run(experiment="")
+    with pytest.raises(at_site.RunNotStarted) as refusal:
+        at_site.run(tags={"a" * 500: 1})
+    assert str(refusal.value).endswith(
+        f"The tag's name '{'a' * 60}…' has 500 characters; allowed are 1 to 250"
+        " characters, none of them NUL."
+    )
+    with pytest.raises(at_site.RunNotStarted, match=r"expected form\. name: .*250"):
+        at_site.run("n" * 500)
     monkeypatch.setenv("SWEEPSITE_TOKEN", "wrong")
     with pytest.raises(at_site.RunNotStarted, match="refused the run"):
         at_site.run()
@@ -300,6 +310,19 @@ def test_the_end_waits_only_for_moments_for_a_site_that_hangs(
 def test_a_file_that_is_not_there_is_an_error(run: Any) -> None:
     with pytest.raises(FileNotFoundError, match="'nowhere' does not exist"):
         run.log_artifact("nowhere")
+
+
+def test_files_stay_below_the_run(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "model.txt").touch()
+    with pytest.raises(ValueError, match=r"folder is '\.\./x'"):
+        run.log_artifact(tmp_path / "model.txt", "../x")
+
+
+def test_a_run_ends_in_one_of_three_states(run: Any, site: Any) -> None:
+    with pytest.raises(ValueError, match="completed, failed or cancelled"):
+        run.finish("nonsense")
+    run.finish("failed")
+    assert actions(site) == ["finish"]
 
 
 def test_parameters_are_only_read(run: Any) -> None:

@@ -100,4 +100,13 @@ def _answer(status: int, text: bytes) -> dict[str, Any]:
         raise Away(f"status {status}")
     if status in GONE or error.get("code") == "stale_attempt":
         raise Ended(str(error.get("message") or "this trial has ended"))
-    raise Rejected(f"{error.get('message')} {error.get('fields') or ''}")
+    raise Rejected(_sentences(error))
+
+
+def _sentences(error: dict[str, Any]) -> str:
+    """The message, and what it does not say yet of the fields."""
+    message, found = str(error.get("message")), error.get("fields")
+    fields = found if isinstance(found, dict) else {}
+    sentences = [f"{name}: {text}" for name in fields for text in fields[name]]
+    said = [each for each in sentences if each.partition(": ")[2] not in message]
+    return " ".join([message, *said])

@@ -12,7 +12,7 @@ from ._connection import SiteConnection
 from ._reporter import Call, Reporter
 from ._spool import PointSpool
 from ._stop_request import StopRequest
-from ._values import MAX_NAME, as_step, as_value
+from ._values import MAX_NAME, MAX_STEP, as_step, as_value
 
 MIN_BETWEEN = 2e-6  # the site knows a report by its step and time, in microseconds
 MAX_EXIT_SECONDS = 10.0
@@ -44,7 +44,8 @@ class Reports:
         values = {name[:MAX_NAME]: as_value(v) for name, v in metrics.items()}
         with self._lock:
             number = self._next_step if step is None else as_step(step)
-            self._next_step = number + 1
+            if abs(number) <= MAX_STEP:  # else the site refuses only this report
+                self._next_step = number + 1
             if self._reporter is None:
                 _print(number, values)
                 return False

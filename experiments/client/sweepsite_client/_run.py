@@ -23,6 +23,7 @@ from ._reports import Reports, begin_run, end_run, reports_to, this_trial
 
 MAX_START_SECONDS, START_PAUSE = 15.0, 1.0
 MAX_MESSAGE = 2_000
+STATES = ("completed", "failed", "cancelled")
 
 
 class RunNotStarted(RuntimeError):
@@ -72,12 +73,16 @@ class TrackedRun:
 
     def log_artifact(self, path: str | os.PathLike[str], folder: str = "") -> None:
         """Keep a file, or a folder with all of its files, below this folder of the
-        run's files. Raises FileNotFoundError."""
+        run's files. Raises FileNotFoundError, and ValueError for a folder with ".."."""
         for file, name in _files(os.fspath(path), folder):
             self._keep(file, name)
 
     def finish(self, state: str = "completed", message: str = "") -> None:
-        """End the run as completed, failed or cancelled; a second time does nothing."""
+        """End the run as completed, failed or cancelled; a second time does nothing.
+        Raises ValueError for another state."""
+        if state not in STATES:
+            words = f"{', '.join(STATES[:-1])} or {STATES[-1]}"
+            raise ValueError(f"state is {state!r}; it must be {words}")
         if self._ended or os.getpid() != self._pid:
             return
         self._ended = True
@@ -181,7 +186,9 @@ def run(
 
 def _this_trial(params: Mapping[str, Any], tags: Mapping[str, Any]) -> TrialRun:
     values = trial_params()
-    found = TrialRun(this_trial(), url="", params=values)
+    where = this_trial()
+    page = f"{where[0].rstrip('/')}/trials/{where[1]}/"
+    found = TrialRun(where, url=page, params=values)
     if own := {key: value for key, value in params.items() if key not in values}:
         found.log_params(own)
     for key, value in tags.items():
@@ -228,6 +235,8 @@ def _plain(value: Any) -> Any:
 
 def _files(path: str, folder: str) -> Iterator[tuple[str, str]]:
     """Each file, and its name on the site."""
+    if ".." in folder.split("/"):
+        raise ValueError(f"folder is {folder!r}; it must be below the run's files")
     prefix = f"{folder.strip('/')}/" if folder else ""
     if not os.path.isdir(path):
         if not os.path.exists(path):

@@ -8,6 +8,7 @@ import operator
 from typing import Any
 
 MAX_NAME = 300  # the site takes 250, and says so
+MAX_STEP = 2**63 - 1  # the site's
 
 
 def as_value(value: Any) -> float | str:

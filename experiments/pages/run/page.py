@@ -25,7 +25,7 @@ from experiments.pages.curves import (
     points_of,
 )
 from experiments.pages.outputs.files import outputs_context
-from experiments.pages.trial.page import child_runs, missing_words
+from experiments.pages.trial.page import child_runs, missing_words, visible_tags
 from experiments.tracking.spaces import trial_params
 from experiments.tracking.training_time import attempt_seconds
 
@@ -33,8 +33,6 @@ from experiments.tracking.training_time import attempt_seconds
 MAX_CHARTS = 12
 # After these times without a report the page says so, and that it probably has ended.
 SILENT_AFTER, ENDED_AFTER = timedelta(minutes=5), timedelta(hours=24)
-# MLflow's own tags have other places.
-OWN_PREFIX = "mlflow."
 SOURCES = {
     "mlflow.source.name": "source",
     "mlflow.source.git.commit": "commit",
@@ -235,11 +233,6 @@ def parameter_rows(run: Trial, best: Trial | None) -> list[RunParameter]:
         RunParameter(name, own.get(name), others.get(name))
         for name in dict.fromkeys([*own, *others])
     ]
-
-
-def visible_tags(run: Trial) -> list[tuple[str, str]]:
-    tags: Mapping[str, str] = run.run.tags
-    return [(k, v) for k, v in tags.items() if not k.startswith(OWN_PREFIX)]
 
 
 def source_rows(run: Trial) -> list[tuple[str, str]]:

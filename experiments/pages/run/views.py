@@ -32,9 +32,9 @@ from experiments.pages.run.page import (
     PARTS,
     SHARED_PARTS,
     run_context,
-    visible_tags,
 )
 from experiments.pages.trial.detail import mark_of
+from experiments.pages.trial.page import visible_tags
 from experiments.tracking import run_log
 
 

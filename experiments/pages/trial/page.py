@@ -119,6 +119,7 @@ PARTS = (
     "outputs",
 )
 MAX_CHILDREN = 50
+OWN_PREFIX = "mlflow."
 FAILURE_LINES = 6
 
 
@@ -147,6 +148,7 @@ def page_context(
         **outputs_context(trial, detail.shown_attempt, query),
         "missing": missing_words(attempt),
         "children": child_runs(trial),
+        "tags": visible_tags(trial),
         **(_actions(detail) if steers else {}),
         **decisions_context(detail, query),
         **parameters_context(detail),
@@ -160,6 +162,13 @@ def child_runs(trial: Trial) -> list[Trial]:
     own = Trial.objects.kept().filter(run__parent=trial.pk, sweep=None)
     nested = own.select_related("run", "current_attempt").order_by("pk")
     return list(nested[:MAX_CHILDREN])
+
+
+def visible_tags(trial: Trial) -> list[tuple[str, str]]:
+    """What programs and people tagged. MLflow's own tags have other places."""
+    run = getattr(trial, "run", None)
+    tags: Mapping[str, str] = run.tags if run else {}
+    return [(k, v) for k, v in tags.items() if not k.startswith(OWN_PREFIX)]
 
 
 def missing_words(attempt: Attempt | None) -> list[str]:

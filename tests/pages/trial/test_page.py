@@ -13,7 +13,7 @@ from experiments.models import Artifact, Attempt, Event, Experiment, Metric, Tri
 from experiments.models.missing import RefusedPoint
 from experiments.pages.curves import groups_of, points_of, stem_of
 from experiments.pages.trial import phases
-from experiments.tracking import ingest
+from experiments.tracking import ingest, run_log
 from tests import factories
 from tests.pages.clients import count_queries, model, page
 from tests.pages.trial.trial_pages import MEDIAN, judged_trial
@@ -302,6 +302,15 @@ def test_nested_runs_of_a_trial_are_listed(ada: Client) -> None:
     run = factories.run(factories.team(), "fold-1", parent=trial)
     html = page(ada, trial.get_absolute_url())
     assert "Nested runs" in html and f"/runs/{run.pk}/" in html
+
+
+def test_what_the_script_tagged_is_shown(ada: Client) -> None:
+    trial = judged_trial()
+    run_log.set_tags(trial, {"stage": "<draft>", "mlflow.user": "ada", "fast": ""})
+    html = page(ada, trial.get_absolute_url())
+    for chip in ("stage: &lt;draft&gt;", "fast"):
+        assert f'<span class="chip">{chip}</span>' in html
+    assert "mlflow.user" not in html
 
 
 def test_metrics_of_one_stem_share_a_picture(ada: Client) -> None:
