@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,6 +18,7 @@ from experiments.models import Sweep
 from experiments.search.document.durations import DECIMALS, exact
 
 MINUS = "\u2212"
+IN_BYTES = re.compile(r"system/(memory|gpu_\d+_memory|disk_(read|write))")
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
@@ -48,6 +50,13 @@ def metric_text(value: float | None, digits: int = 4) -> str:
     if value is None or value == 0 or not math.isfinite(value):
         return number_text(value)
     return _significant(float(value), digits)
+
+
+def named_metric_text(value: float | None, name: str) -> str:
+    """A metric's value; what a worker measures in bytes is a size."""
+    if value is None or not IN_BYTES.fullmatch(name) or not math.isfinite(value):
+        return metric_text(value)
+    return bytes_text(value) + ("/s" if "disk" in name else "")
 
 
 def distinct_texts(

@@ -16,6 +16,7 @@ register = template.Library()
 FILTERS: dict[str, Callable[..., str]] = {
     "number": formatting.number_text,
     "metric": formatting.metric_text,
+    "metric_of": formatting.named_metric_text,
     "signed": formatting.signed_text,
     "exact": formatting.exact_text,
     "share": formatting.share_text,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.utils.html import format_html
 
-from experiments.formatting import metric_text, number_text
+from experiments.formatting import metric_text, named_metric_text, number_text
 from experiments.lifecycle import is_incomplete
 from experiments.models import Trial
 from experiments.models.trials import AttemptState, Origin, TrialState
@@ -97,7 +97,7 @@ def _place(detail: TrialDetail) -> Sentence:
     trial, ranking = detail.trial, detail.ranking
     if ranking.rank is None or trial.value is None:
         return ""
-    value = metric_text(trial.value)
+    value = named_metric_text(trial.value, detail.objective.primary_metric)
     other = ranking.rival_of(trial)
     if other is None or other.value is None:
         return format_html(" with <strong>{}</strong>", value)
@@ -155,7 +155,7 @@ def _running(detail: TrialDetail) -> Why:
             "{} is running: best {} <strong>{}</strong> after {} reports.",
             name,
             detail.objective.primary_metric,
-            metric_text(trial.value),
+            named_metric_text(trial.value, detail.objective.primary_metric),
             trial.reports,
         )
         return Why(lead, _coming_notes(detail))

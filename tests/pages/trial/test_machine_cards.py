@@ -222,3 +222,19 @@ def test_long_series_cost_as_many_queries_as_several(ada: Client) -> None:
         page(ada, url)
         count = count_queries(ada, url)
     assert count < 15
+
+
+def test_memory_as_the_primary_metric_is_a_size(ada: Client) -> None:
+    objective = {"primary_metric": "system/memory", "goal": "minimize"}
+    document = factories.definition_document(objective=objective)
+    sweep = factories.sweep(factories.team(), document=document)
+    trial = factories.trial(sweep)
+    factories.claim(trial)
+    factories.report(trial, [78_340_000.0], name="system/memory")
+    lifecycle.finish_attempt(
+        trial.current_attempt, lifecycle.Outcome("exited", exit_code=0)
+    )
+    for url in (trial.get_absolute_url(), sweep.get_absolute_url()):
+        html = page(ada, url)
+        assert ">78 MB<" in html
+        assert ">7.834e7<" not in html.partition("<table")[0]
