@@ -192,7 +192,7 @@ def delete(caller: AnyCaller, path: str) -> dict[str, Any]:
 
 def list_files(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     """A folder's entries by their own names; of a file: nothing."""
-    path = fields.text("path", required=True).rstrip("/")
+    path = _folder(fields.text("path", required=True))
     place = _place(caller, path, changes=False)
     return _listing(_entries(place), "")
 
@@ -214,8 +214,13 @@ def list_of_model(
     return _listing_of(place, f"{model.experiment_id}/models/{model_id}/artifacts")
 
 
+def _folder(path: str) -> str:
+    """Clients also ask for the folder . and those below it."""
+    return "/".join(part for part in path.rstrip("/").split("/") if part != ".")
+
+
 def _inner_path(fields: RequestFields, other: str = "") -> str:
-    path = (other or fields.text("path")).rstrip("/")
+    path = _folder(other or fields.text("path"))
     return checked_path(path) if path else ""
 
 

@@ -50,6 +50,8 @@ def test_files_are_stored_listed_read_replaced_and_deleted(
         {"path": "c.txt", "is_dir": False, "file_size": 4},
         {"path": "d", "is_dir": True},
     ]
+    for path in (f"{folder}/.", f"{folder}/./a/"):
+        assert listed(site, path) == listed(site, path.replace("/.", ""))
     assert listed(site, f"{folder}/b.txt") == listed(site, f"{folder}/none") == []
     of_run = site.ok("GET", f"artifacts/list?run_id={run_id}&path=a")
     assert of_run["root_uri"] == f"mlflow-artifacts:/{folder}"
