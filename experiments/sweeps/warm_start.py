@@ -165,9 +165,11 @@ def source_of(trial: Trial) -> Trial | None:
         return None
     event = trial.sweep.events.filter(verb=WARM_STARTED, data__sources__0__gt=0).first()
     sources = event.data["sources"] if event else []
-    pk = sources[trial.number] if trial.number < len(sources) else None
+    if trial.number >= len(sources):
+        return None
     own = Trial.objects.kept().select_related("run", "sweep__experiment")
-    return own.filter(pk=pk, experiment__team=trial.experiment.team_id).first()
+    team = trial.experiment.team_id
+    return own.filter(pk=sources[trial.number], experiment__team=team).first()
 
 
 def _values(sweep: Sweep, trials: Sequence[Trial]) -> Mapping[int, float | None]:
