@@ -139,6 +139,14 @@ def run_table(
     )
 
 
+def child_table(parent: Trial, *, most: int) -> tuple[list[str], list[ListedRun]]:
+    """The nested runs that its program logged, the oldest first, and the metrics of
+    their columns."""
+    own = Trial.objects.kept().filter(run__parent=parent.pk, sweep=None)
+    nested = own.select_related("run", "current_attempt").order_by("pk")
+    return _rows(list(nested[:most]), ())
+
+
 def _ordered(runs: TrialQuerySet, sort: str) -> TrialQuerySet:
     """By a metric's last value; a minus: the highest first. Else the newest first."""
     if not sort:

@@ -25,7 +25,11 @@ from experiments.pages.curves import (
     points_of,
 )
 from experiments.pages.outputs.files import outputs_context
-from experiments.pages.trial.page import child_runs, missing_words, visible_tags
+from experiments.pages.trial.page import (
+    children_context,
+    missing_words,
+    visible_tags,
+)
 from experiments.tracking.spaces import trial_params
 from experiments.tracking.training_time import attempt_seconds
 
@@ -190,7 +194,7 @@ def run_context(
         "parameters": parameter_rows(run, standing.best if standing else None),
         "tags": visible_tags(run),
         "sources": source_rows(run),
-        "children": child_runs(run),
+        **children_context(run),
         "compare_url": compare_url(run, standing),
         "missing": missing_words(attempt),
         **outputs_context(run, attempt, query),

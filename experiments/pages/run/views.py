@@ -111,7 +111,11 @@ def run_end(request: HttpRequest, pk: int) -> HttpResponse:
         return form_page(request, "experiments/run/end.html", form, trial=run)
     state = TrialState(form.cleaned_data["state"])
     if not lifecycle.end_run_by_hand(run, state, actor=access.viewer(request)):
-        messages.info(request, f"{run.label} had already ended.")
+        messages.info(
+            request,
+            f"{run.label} had already ended as {run.state}, and its end cannot be"
+            " changed. Write what you know into its note.",
+        )
     return redirect(run)
 
 

@@ -22,6 +22,7 @@ from experiments.pages.curves import (
     matching,
     picked_group,
 )
+from experiments.pages.experiments.run_table import child_table
 from experiments.pages.log_text import last_lines
 from experiments.pages.log_view import log_context
 from experiments.pages.outputs.files import outputs_context
@@ -147,7 +148,7 @@ def page_context(
         **log_context(trial, detail.shown_attempt, query),
         **outputs_context(trial, detail.shown_attempt, query),
         "missing": missing_words(attempt),
-        "children": child_runs(trial),
+        **children_context(trial),
         "tags": visible_tags(trial),
         **(_actions(detail) if steers else {}),
         **decisions_context(detail, query),
@@ -157,11 +158,9 @@ def page_context(
     }
 
 
-def child_runs(trial: Trial) -> list[Trial]:
-    """The nested runs that its program logged, the oldest first."""
-    own = Trial.objects.kept().filter(run__parent=trial.pk, sweep=None)
-    nested = own.select_related("run", "current_attempt").order_by("pk")
-    return list(nested[:MAX_CHILDREN])
+def children_context(trial: Trial) -> dict[str, Any]:
+    names, children = child_table(trial, most=MAX_CHILDREN)
+    return {"children": children, "child_metrics": names}
 
 
 def visible_tags(trial: Trial) -> list[tuple[str, str]]:

@@ -109,7 +109,9 @@ def test_the_number_of_queries_does_not_grow(ada: Client, run: Trial) -> None:
 
 def test_nested_runs_are_listed(ada: Client, run: Trial) -> None:
     child = factories.run(factories.team(), "fold-1", parent=run)
-    assert "fold-1" in shown(ada, run)
+    factories.report(child, [0.625], name="auc")
+    html = shown(ada, run)
+    assert "fold-1" in html and "auc</th>" in html and "0.6250" in html
     assert "svm-rbf" in shown(ada, child)
 
 
