@@ -34,6 +34,14 @@ def site(shared: RunningSite) -> RunningSite:
     return shared
 
 
+# Prints what the page of a trial has to copy.
+COMMAND = (
+    "from experiments.models import Trial;"
+    " from experiments.pages.trial.reproduce import reproduction_of;"
+    " print(reproduction_of(Trial.objects.get(pk=%d)).command())"
+)
+
+
 def limits(total: int, **more: Any) -> dict[str, Any]:
     return {"max_total_trials": total, "max_concurrent_trials": 2, **more}
 
@@ -52,6 +60,15 @@ def test_completed(site: RunningSite) -> None:
         assert trial["value"] == pytest.approx(trial["params"]["x"] * (1 - 0.5**5))
     best = max(trials, key=lambda trial: trial["value"])
     assert site.sweep(sweep)["best_trial"]["id"] == best["id"]
+    again = subprocess.run(
+        ["/bin/sh", "-c", site.manage("shell", "-v0", "-c", COMMAND % best["id"])],
+        cwd=Path(__file__).parent.parent / "scripts",
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert "\u2026" not in again.args[2], "a folder that is gone"
+    assert again.returncode == 0, again.stderr
     # Another command knows the port that this site was given.
     assert f"{site.url}/sweeps/{sweep}/" in site.manage("sweep", "show", str(sweep))
 

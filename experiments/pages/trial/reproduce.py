@@ -122,7 +122,11 @@ class Reproduction:
         """The document's, and those that an administrator added; None is a secret."""
         given = self._template.get("environment_variables") or {}
         sent = dict(self.variables)
-        added = {n: v for n, v in sent.items() if n not in given and not _is_usual(n)}
+        added = {
+            name: value
+            for name, value in sent.items()
+            if name not in given and not _is_usual(name) and GONE not in (value or "")
+        }
         own = {name: sent.get(name, value) for name, value in given.items()}
         # The worker puts the folder of the client first.
         path = sent.get("PYTHONPATH") or own.pop("PYTHONPATH", None) or ""
