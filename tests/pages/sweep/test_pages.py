@@ -213,7 +213,7 @@ def test_a_metric_that_was_never_reported_is_named_in_the_advice() -> None:
     factories.trial(sweep, state="failed", reason="no_metric", message="No metric.")
     text = sweep_page(sweep)
     assert "it ended without reporting <strong>accuracy</strong>" in text
-    assert "sweep.log(step=step, accuracy=value) reports it" in text
+    assert "call sweepsite_client.log(step=step, accuracy=value)" in text
 
 
 def test_a_finished_sweep_gives_the_best_configuration_ready_to_use() -> None:
