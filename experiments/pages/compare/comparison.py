@@ -95,19 +95,20 @@ class Comparison:
 
     @property
     def common_metrics(self) -> list[str]:
-        """Other metrics that at least two of the trials have reported."""
+        """Other metrics, first those that most of the trials have reported."""
         primary = self.objective.primary_metric if self.objective else None
         names: dict[str, int] = {}
         for entrant in self.entrants:
             for name in entrant.metrics:
                 names[name] = names.get(name, 0) + 1
-        return [n for n, count in sorted(names.items()) if count > 1 and n != primary]
+        return sorted(names.keys() - {primary}, key=lambda name: (-names[name], name))
 
     def _entrants(self, trials: Sequence[Trial]) -> list[Entrant]:
         best = {pk: p.best for pk, p in progress_of(self.sweeps).items()}
         usual = usual_times([sweep.pk for sweep in self.sweeps])
         seconds = seconds_by_trial(trials, self.now)
         alike = len({trial.sweep_id for trial in trials}) == 1 and bool(self.sweeps)
+        first = trials[0] if self.objective is not None else None
         entrants = []
         for trial in trials:
             elapsed = seconds[trial.pk]
@@ -116,7 +117,10 @@ class Comparison:
                 Entrant(
                     trial,
                     name=str(trial.number) if alike else trial.label,
-                    is_best=leader is not None and leader.pk == trial.pk,
+                    # Of several sweeps' best trials only one is the best of all.
+                    is_best=leader is not None
+                    and leader.pk == trial.pk
+                    and (len(self.sweeps) == 1 or trial == first),
                     elapsed=elapsed,
                     saved=saved_by(trial, elapsed, usual.get(trial.sweep_id or 0)),
                     metrics=self.metrics.get(trial.current_attempt_id or 0, {}),

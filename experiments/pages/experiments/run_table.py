@@ -125,7 +125,10 @@ def run_table(
     first = [sort.removeprefix("-")] if sort else []
     names, rows = _rows(list(page.object_list), [*primary[:1], *first, *primary[1:]])
     counts = every.aggregate(
-        running=Count("pk", filter=Q(state=TrialState.RUNNING, run__deleted_at=None)),
+        running=Count(
+            "pk",
+            filter=Q(state=TrialState.RUNNING, run__deleted_at=None, run__parent=None),
+        ),
         trashed=Count("run__deleted_at"),
     )
     return RunTable(

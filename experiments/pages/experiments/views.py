@@ -157,12 +157,14 @@ def experiment_list(request: HttpRequest) -> HttpResponse:
 
 
 def _with_counts(experiments: Any) -> Any:
-    """With counts of their sweeps and runs; the last changed first."""
+    """With counts of their sweeps and runs, those that their pages list; the last
+    changed first."""
     kept = Q(sweeps__deletion_requested_at=None)
     runs = Trial.objects.kept().filter(experiment=OuterRef("pk"), sweep=None)
     grouped = runs.order_by().values("experiment")
+    listed = grouped.filter(run__parent=None)
     return experiments.annotate(
-        run_count=Subquery(grouped.annotate(n=Count("pk")).values("n")),
+        run_count=Subquery(listed.annotate(n=Count("pk")).values("n")),
         sweep_count=Count("sweeps", filter=kept),
         running_count=Count("sweeps", filter=Q(sweeps__state=SweepState.RUNNING)),
         changed_at=Greatest(

@@ -351,3 +351,15 @@ def test_other_packages_and_commits_are_named(ada: Client) -> None:
     assert "no a, b 1, numpy 2.3" in html
     assert "2 packages" in html
     assert "not committed" in html
+
+
+def test_of_two_sweeps_only_one_trial_is_the_best() -> None:
+    found = []
+    for value in (0.5, 0.75):
+        sweep = factories.sweep(factories.team())
+        found.append(factories.reported_trial(sweep, [value], state="completed"))
+    entrants = compared(*found).entrants
+    assert [(e.trial.value, e.is_best) for e in entrants] == [
+        (0.75, True),
+        (0.5, False),
+    ]

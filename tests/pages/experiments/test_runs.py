@@ -136,3 +136,11 @@ def test_finished_runs_are_level_lines_beside_the_sweeps(ada: Client) -> None:
     lines = model(page(ada, url()), "best-model")["series"]
     assert [line["name"] for line in lines] == ["digits-1 0.5000", "svm 0.7500"]
     assert lines[1]["points"] == [[0, 0.75], [60, 0.75]]
+
+
+def test_the_list_counts_the_runs_that_the_page_lists(ada: Client) -> None:
+    run = factories.run(factories.team(), "outer")
+    factories.run(factories.team(), "fold-1", parent=run)
+    facts = page(ada, run.experiment.get_absolute_url())
+    assert "<li>1 run, 1 running</li>" in facts
+    assert '<td class="num">1</td>' in page(ada, "/experiments/")
