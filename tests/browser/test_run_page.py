@@ -43,7 +43,7 @@ def test_a_run_is_followed_to_its_end(live_server: Any) -> None:
         expect(page.locator("#run-chart-0 canvas")).to_be_visible(timeout=30_000)
         assert page.evaluate(POINTS, "run-chart-0") == 2
         factories.report(run, [0.75], first_step=2)
-        factories.report(run, [1.0], name="aaa")
+        factories.report(run, [1.0, 2.0], name="aaa")
         expect(page.locator("#run-chart-1 h2")).to_have_text("accuracy", timeout=30_000)
         page.wait_for_function(f"({POINTS})('run-chart-1') === 3")
         lifecycle.finish_run(run, TrialState.COMPLETED)

@@ -318,7 +318,7 @@ def test_values_outside_the_space_run_and_samplers_leave_them_out() -> None:
     made = sweep(total=8, sampling_algorithm={"type": "bayesian", "seed": 3}, at_once=1)
     added = add(made, x=7)
     assert len(added.outside) == 1 and added.outside[0].startswith(
-        "x is 7.0; the space"
+        "x is 7.0; the search space"
     )
     run_to_the_end(made)
     assert made.state == "completed"

@@ -174,7 +174,7 @@ def test_a_combination_is_entered_one_rule_a_line(ada: Client) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "Add policies"),
+        ("", "Add the field policies"),
         ("- {type: median_stopping}", "list of 2 to 8"),
         ("type: any_of", "list of 2 to 8"),
         ("- {type: medium}\n- {type: asha}", "medium"),

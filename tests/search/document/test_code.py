@@ -50,7 +50,7 @@ def test_good_code_is_kept_as_it_is(code: object) -> None:
         ({}, "trial.code", "exactly one"),
         ({"files": {"a": ""}, "upload": "x"}, "trial.code", "exactly one"),
         ({"git": {"url": "x"}}, "trial.code.git.url", "must begin with https://"),
-        ({"git": {}}, "trial.code.git.url", "Add url"),
+        ({"git": {}}, "trial.code.git.url", "Add the field url"),
         ({"git": 3}, "trial.code.git", "must be a mapping"),
         ({"git": {"url": "--upload-pack=x"}}, "trial.code.git.url", "must begin"),
         ({"git": {"url": "ext::sh"}}, "trial.code.git.url", "must begin"),

@@ -142,7 +142,7 @@ def test_a_whole_trial_is_longer_than_the_first_rung() -> None:
         make_policy(
             {"type": "hyperband", "min_resource": 9, "max_resource": 9}, MAXIMIZE
         )
-    with pytest.raises(DefinitionError, match=r"Add max_resource"):
+    with pytest.raises(DefinitionError, match=r"Add the field max_resource"):
         make_policy({"type": "hyperband"}, MAXIMIZE)
 
 

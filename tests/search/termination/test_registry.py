@@ -31,7 +31,7 @@ def test_nothing_makes_no_policy() -> None:
         ({"type": "median"}, "type", "did you mean median_stopping?"),
         ({"type": "asha2"}, "type", "did you mean asha?"),
         ({"type": "xyz"}, "type", "there are predictive, median_stopping, bandit"),
-        ({}, "type", "Add type"),
+        ({}, "type", "Add the field type"),
         ({"type": 3}, "type", "must be text"),
     ],
 )
