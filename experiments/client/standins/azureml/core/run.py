@@ -161,7 +161,10 @@ class AzureRun:
             data = json.dumps(tag).encode()
             # The address is the site's own.
             request = urllib.request.Request(root + SET_TAG, data, headers)  # noqa: S310
-            urllib.request.urlopen(request, timeout=TIMEOUT).close()  # noqa: S310
+            answer = urllib.request.urlopen(  # noqa: S310 # nosec B310
+                request, timeout=TIMEOUT
+            )
+            answer.close()
         except (OSError, ValueError) as problem:
             _say_once(f"Run.tag: the tag {key!r} is not kept: {problem}")
 
