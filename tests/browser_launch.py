@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ARGUMENTS = [
@@ -26,6 +27,16 @@ def find_chromium() -> str | None:
     """CHROMIUM, or the first browser of its family on PATH."""
     named = os.environ.get("CHROMIUM")
     return named or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def required_chromium() -> str:
+    """For a test: without a browser it is skipped, and fails under CI."""
+    path = find_chromium()
+    if path is not None:
+        return path
+    if os.environ.get("CI"):
+        pytest.fail("Chromium is not installed; CI needs it")
+    pytest.skip("Chromium is not on PATH; set CHROMIUM to its path")
 
 
 @contextlib.contextmanager

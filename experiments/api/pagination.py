@@ -45,7 +45,7 @@ class PageOut(Schema):
 @dataclass(frozen=True)
 class Listing:
     """Rows that are no queryset. `order` names the whole numbers of their places;
-    `page` returns at most so many (place, row) after a place."""
+    `page` returns up to that many (place, row) after a place."""
 
     order: str
     page: Callable[[tuple[int, ...] | None, int], Sequence[tuple[tuple[int, ...], Any]]]

@@ -1,7 +1,7 @@
 """The quick way for reports: most requests of a site are some metric points.
 
-It answers what is surely right. All else goes on to the API's own view, whose schema is
-the law and has the words for every error.
+It answers only requests without any mistake. The API's own view gets all others: its
+schema decides, and explains every error.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def finish_run(
 
 def end_run_by_hand(trial: Trial, state: TrialState, *, actor: User) -> bool:
     """End a run for a person. Its program, if it still runs, is asked to stop in the
-    reply to its next report. A silent run ends at its last sign of life."""
+    reply to its next report. A silent run ends when it last sent something."""
     message = f"Marked as {state} by {actor.display_name}."
     attempt = trial.current_attempt
     last = attempt.heartbeat_at if attempt else None

@@ -1,4 +1,4 @@
-"""Moves stored points into segments, metric by metric; after an interruption it goes on
+"""Moves stored points into segments, metric by metric; after an interruption it continues
 with those that are left."""
 
 from collections import defaultdict, deque

@@ -6,6 +6,7 @@ scripts call ``mlflow.set_experiment`` with a name of their own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -37,9 +38,9 @@ from experiments.mlflow.filters import (
     Attributes,
     FilterClause,
     OrderKey,
-    ordered,
+    matching,
+    page_answer,
     page_start,
-    page_token,
     parse_filter,
     parse_orders,
 )
@@ -277,15 +278,12 @@ def search(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
         .filter(VIEWS[view])
         .order_by(F("created_at").desc(), "pk")
     )
-    for clause in clauses:
-        rows = [row for row in rows if clause.holds(_value(row, clause))]
-    found = ordered(rows, orders, _value)[start : start + most + 1]
-    answer: dict[str, Any] = {}
-    if found:
-        answer["experiments"] = [experiment_json(each) for each in found[:most]]
-    if len(found) > most:
-        answer["next_page_token"] = page_token(start + most)
-    return answer
+    found = matching(rows, clauses, orders, _value)[start : start + most + 1]
+    return page_answer("experiments", found, _documents, start=start, most=most)
+
+
+def _documents(rows: Sequence[Experiment]) -> list[dict[str, Any]]:
+    return [experiment_json(row) for row in rows]
 
 
 def _value(row: Experiment, wanted: FilterClause | OrderKey) -> Any:

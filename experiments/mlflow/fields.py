@@ -165,7 +165,7 @@ def milliseconds_of(moment: datetime) -> int:
 
 
 def is_plain(name: str) -> bool:
-    """Whether a name is surely right; check_name says what is wrong with others."""
+    """Whether a name is valid without a closer look; check_name explains the others."""
     return len(name) <= MAX_KEY_LENGTH and PLAIN.fullmatch(name) is not None
 
 

@@ -250,6 +250,34 @@ def _is_last(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
+def matching(
+    rows: Sequence[T],
+    clauses: Sequence[FilterClause],
+    orders: Sequence[OrderKey],
+    value: Callable[[T, FilterClause | OrderKey], Any],
+) -> list[T]:
+    """The rows for which all clauses hold, in order."""
+    for clause in clauses:
+        rows = [row for row in rows if clause.holds(value(row, clause))]
+    return ordered(rows, orders, value)
+
+
+def page_answer(
+    name: str,
+    found: Sequence[T],
+    documents: Callable[[Sequence[T]], list[dict[str, Any]]],
+    *,
+    start: int,
+    most: int,
+) -> dict[str, Any]:
+    """The answer with a page of documents; `found` begins at `start`, and has one more
+    if there is a next page."""
+    answer: dict[str, Any] = {name: documents(found[:most])} if found else {}
+    if len(found) > most:
+        answer["next_page_token"] = page_token(start + most)
+    return answer
+
+
 def page_start(token: str) -> int:
     """The place of a page's first row."""
     if not token:

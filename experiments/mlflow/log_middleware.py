@@ -1,7 +1,7 @@
 """The quick way for metrics: most requests of MLflow's clients are a few points.
 
-It answers what is surely right. All else goes on to the view, which has the words for
-every refusal.
+It answers only requests without any mistake. The view gets all others, and explains
+what it refuses.
 """
 
 from __future__ import annotations

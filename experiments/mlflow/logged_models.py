@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -39,9 +40,9 @@ from experiments.mlflow.filters import (
     Attributes,
     FilterClause,
     OrderKey,
-    ordered,
+    matching,
+    page_answer,
     page_start,
-    page_token,
     parse_filter,
     parse_orders,
 )
@@ -210,15 +211,12 @@ def search(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     rows = list(models_of(caller).filter(experiment__in=named))
     if datasets := fields.entries("datasets"):
         rows = [row for row in rows if _is_of(row, datasets)]
-    for clause in clauses:
-        rows = [row for row in rows if clause.holds(_value(row, clause))]
-    found = ordered(rows, orders, _value)[start : start + most + 1]
-    answer: dict[str, Any] = {}
-    if found:
-        answer["models"] = [model_json(each) for each in found[:most]]
-    if len(found) > most:
-        answer["next_page_token"] = page_token(start + most)
-    return answer
+    found = matching(rows, clauses, orders, _value)[start : start + most + 1]
+    return page_answer("models", found, _documents, start=start, most=most)
+
+
+def _documents(rows: Sequence[LoggedModel]) -> list[dict[str, Any]]:
+    return [model_json(row) for row in rows]
 
 
 def _is_of(model: LoggedModel, datasets: list[Any]) -> bool:

@@ -24,9 +24,9 @@ from experiments.mlflow.filters import (
     Attributes,
     FilterClause,
     OrderKey,
-    ordered,
+    matching,
+    page_answer,
     page_start,
-    page_token,
     parse_filter,
     parse_orders,
 )
@@ -57,10 +57,7 @@ def search_runs(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
         found = _matching(runs, clauses, orders)[wanted]
     else:
         found = list(_newest_first(runs).values_list("pk", flat=True)[wanted])
-    answer: dict[str, Any] = {"runs": _runs(found[:most])} if found else {}
-    if len(found) > most:
-        answer["next_page_token"] = page_token(start + most)
-    return answer
+    return page_answer("runs", found, _runs, start=start, most=most)
 
 
 def _within(
@@ -104,9 +101,7 @@ def _matching(
     def value(row: RunRow, wanted: FilterClause | OrderKey) -> Any:
         return _value(row, wanted, metrics)
 
-    for clause in clauses:
-        rows = [row for row in rows if clause.holds(value(row, clause))]
-    return [row.pk for row in ordered(rows, orders, value)]
+    return [row.pk for row in matching(rows, clauses, orders, value)]
 
 
 def _value(row: RunRow, wanted: FilterClause | OrderKey, metrics: Metrics) -> Any:

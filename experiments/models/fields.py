@@ -42,7 +42,7 @@ class OrderedJSONField(_TextField):
 
 
 class VisibleTextForm(forms.BaseForm):
-    """A form that refuses characters in its texts that nobody sees."""
+    """A form that refuses invisible characters in its texts."""
 
     def clean(self) -> Any:
         cleaned = super().clean()

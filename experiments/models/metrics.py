@@ -105,7 +105,7 @@ class ReportVersion(models.Model):
 
     A report that a policy may judge, and a trial that starts over, get the next version
     as ``Trial.stamp``. The row is locked before a version is read or given out. Delete
-    it if reports change in another way: then they are read anew.
+    it if reports change in another way: then they are read again.
     """
 
     sweep = models.OneToOneField(Sweep, models.CASCADE, related_name="report_version")

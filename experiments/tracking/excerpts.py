@@ -23,9 +23,9 @@ from experiments.tracking.series import Stored, primary_series, read_rows, store
 
 # Points that are read whole. Of longer series only some segments are read.
 MAX_WHOLE = 300 * MIN_SEGMENT
-# A chart shows the extremes of so many stretches.
+# The number of parts of which a chart shows the extremes.
 STRETCHES = 150
-# And reads so many points for that, as two segments of each stretch have.
+# The number of points that it reads for that: two segments of each part.
 MAX_DRAWN = 400_000
 
 
@@ -103,7 +103,7 @@ def page(metric: int, *, after: Cursor | None = None, limit: int) -> Records:
 def pages(
     metrics: Mapping[int, Cursor | None], *, limit: int, most: int | None = None
 ) -> dict[int, Records]:
-    """Such a page of each metric, by id; with `most`, of so many points of it."""
+    """Such a page of each metric, by id; with `most`, of that many points."""
 
     def choose(pk: int, known: Sequence[Summary]) -> Iterable[Summary]:
         if most is not None:
@@ -153,7 +153,7 @@ def spread(places: int) -> Choice:
 
 
 def _spread(count: int, most: int) -> NDArray[np.int64]:
-    """At most this many of so many indexes."""
+    """At most `most` of `count` indexes."""
     if count <= most:
         return np.arange(count)
     return np.linspace(0, count - 1, most).round().astype(np.int64)

@@ -15,7 +15,7 @@ from experiments.search.records import Goal, Objective
 from experiments.search.termination import Policy, make_policy
 from experiments.tracking.memory import JudgedSweep
 
-# An attempt remembers the keys of so many batches, as hashes of so many bytes.
+# How many batches an attempt remembers the keys of, and the bytes of each hash.
 MAX_KEYS, KEY_SIZE = 64, 8
 
 

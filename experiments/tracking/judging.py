@@ -84,7 +84,7 @@ class Judging:
         self._decisions: list[Sequence[Any]] = []
         self._versions: dict[int, int] = {}
         self._memories: dict[int, SweepMemory] = {}
-        # Sweeps whose reports every process has to read anew.
+        # Sweeps whose reports every process has to read again.
         self._outdated: set[int | None] = set()
         # Sweeps whose memory was read in this transaction.
         self._fresh: set[int] = set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from playwright.sync_api import expect
 from experiments import lifecycle
 from experiments.models.trials import TrialState
 from tests import factories
-from tests.browser_launch import chromium, complaints, find_chromium, log_in
+from tests.browser_launch import chromium, complaints, log_in, required_chromium
 
 pytestmark = [
     pytest.mark.browser,
@@ -23,16 +22,11 @@ POINTS = """id => Chart.getChart(document.querySelector(`#${id} canvas`))
 
 
 def test_a_run_is_followed_to_its_end(live_server: Any) -> None:
-    path = find_chromium()
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed; CI needs it")
-        pytest.skip("Chromium is not on PATH; set CHROMIUM to its path")
     ada = factories.user("ada")
     ada.set_password("a long enough password")
     ada.save()
     run = factories.run(factories.team(ada="member"), "svm", created_by=ada)
-    with chromium(path) as browser:
+    with chromium(required_chromium()) as browser:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         found = complaints(page)
         log_in(page, live_server.url, user="ada", password="a long enough password")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from tests import factories
-from tests.browser_launch import chromium, find_chromium, log_in
+from tests.browser_launch import chromium, log_in, required_chromium
 
 pytestmark = [
     pytest.mark.browser,
@@ -19,18 +18,13 @@ pytestmark = [
 
 
 def test_ticks_survive_paging(live_server: Any) -> None:
-    path = find_chromium()
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed; CI needs it")
-        pytest.skip("Chromium is not on PATH; set CHROMIUM to its path")
     user = factories.user("ada")
     user.set_password("a long enough password")
     user.save()
     sweep = factories.sweep(factories.team(ada="member"), state="completed")
     for value in range(103):
         factories.trial(sweep, state="completed", value=value / 103, params={"x": 0.5})
-    with chromium(path) as browser:
+    with chromium(required_chromium()) as browser:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         log_in(page, live_server.url, user="ada", password="a long enough password")
         page.goto(f"{live_server.url}/sweeps/{sweep.pk}/trials/")

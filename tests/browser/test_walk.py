@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser_launch import chromium, complaints, find_chromium, log_in
+from tests.browser_launch import chromium, complaints, log_in, required_chromium
 from tests.processes.running_site import PASSWORD, SCRIPTS, RunningSite, running_site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -23,11 +22,7 @@ SPACE = """RandomParameterSampling( {
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    path = find_chromium()
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed; CI needs it")
-        pytest.skip("Chromium is not on PATH; set CHROMIUM to its path")
+    path = required_chromium()
     with (
         running_site(tmp_path_factory.mktemp("walk") / "home") as site,
         chromium(path) as browser,

@@ -23,7 +23,7 @@ Call = Callable[[SiteConnection], object]
 
 
 class BackOff:
-    """When a site that was away is asked again: later after each try in vain."""
+    """When a site that was away is asked again: later after each failed try."""
 
     def __init__(self) -> None:
         self.retry_at, self._pause = 0.0, FIRST_PAUSE

@@ -40,7 +40,7 @@ def pattern_line(
     `step` and `timestamp`. Without named groups: the first is the name, the second the
     value, and a single one the value of the primary metric.
 
-    Parsing raises PatternTooSlow once lines took `patience` seconds in vain. Raises
+    Parsing raises PatternTooSlow once `patience` seconds were wasted on lines. Raises
     re.error, and ValueError without a group.
     """
     pattern = re.compile(text)
@@ -102,7 +102,7 @@ def _values(
 
 
 class _Limit:
-    """How many seconds were spent in vain."""
+    """How many seconds were wasted."""
 
     wasted = 0.0
 

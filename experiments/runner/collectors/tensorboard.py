@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 
 from experiments.runner.collectors.growing import GrowingFile
 from experiments.runner.collectors.readings import Reading
@@ -171,9 +170,3 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             break
         shift += 7
     return value, at
-
-
-def tag_prefix(path: Path, top: Path) -> str:
-    """The folder of an event file below `top`, as part of the names: "train/"."""
-    folder = path.parent.relative_to(top).as_posix()
-    return "" if folder == "." else f"{folder}/"

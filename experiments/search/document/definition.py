@@ -140,11 +140,6 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
     )
     inputs = read_inputs(document.inner("inputs"))
     launches = document.flag("launches", True)
-    if not launches and document.raw("metrics_collector") is not None:
-        document.warn(
-            "metrics_collector",
-            "No worker collects metrics of trials that your own processes run.",
-        )
     policy = read_policy(
         document.raw("early_termination"),
         objective,
@@ -174,14 +169,23 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
         priority=document.integer("priority", 0, least=MIN_PRIORITY, most=MAX_PRIORITY),
         resources=read_resources(document.inner("resources")),
         retries=read_retries(document.inner("retries")),
-        metrics_collector=read_collector(
-            document.raw("metrics_collector"),
-            diagnostics,
-            primary=objective.primary_metric,
-        ),
+        metrics_collector=_read_collector(document, objective, launches=launches),
     )
     _read_leftovers(document)
     return replace(definition, warnings=tuple(diagnostics.warnings))
+
+
+def _read_collector(
+    document: Fields, objective: Objective, *, launches: bool
+) -> Mapping[str, JSONValue] | None:
+    collector = document.raw("metrics_collector")
+    if not launches and collector is not None:
+        document.warn(
+            "metrics_collector",
+            "No worker collects metrics of trials that your own processes run.",
+        )
+    primary = objective.primary_metric
+    return read_collector(collector, document.diagnostics, primary=primary)
 
 
 def _read_limits(document: Fields, plan: Plan) -> Limits:

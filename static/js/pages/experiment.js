@@ -7,7 +7,7 @@ import { startLive } from "../poll.js";
 
 const page = document.querySelector("[data-experiment]");
 
-// Ticked runs stay ticked when the table is sent anew.
+// Ticked runs stay ticked when the table is sent again.
 function show({ parts, charts }) {
   const ticked = [...page.querySelectorAll("[name=trials]:checked")].map((box) => box.value);
   showParts(parts, { root: page, release: releaseCharts });
