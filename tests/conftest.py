@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +51,15 @@ def pytest_xdist_setupnodes() -> None:
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> parallel.Lanes:
     return parallel.Lanes(config, log)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove what trials of homes with long paths leave: every later trial on this
+    machine may write the folder for temporary files, and opens each entry of it."""
+    if not hasattr(session.config, "workerinput"):
+        for folder in Path(tempfile.gettempdir()).glob("sweepsite-trials-*"):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

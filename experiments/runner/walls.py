@@ -11,6 +11,7 @@ import os
 import pwd
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -243,7 +244,7 @@ def walls_for(
         opened=tuple(
             os.path.realpath(each)
             for each in given[MORE_READ]
-            if not _is_in_reach(each, writable)
+            if not _is_in_reach(each, Counter(writable))
         ),
         writable=writable,
         needed=(
@@ -294,21 +295,26 @@ def _writable(closed: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
     replaced it by a link, which must not open what it leads to.
     """
     found: dict[str, list[str]] = {}
+    # A folder for temporary files has thousands of entries, so each is counted once.
+    opened: Counter[str] = Counter()
     for path in sorted(closed, key=len):
-        if not _is_in_reach(path, chain(*found.values())):
+        if not _is_in_reach(path, opened):
             found[path] = list(visible([os.path.realpath(path)], closed[path]))
+            opened.update(found[path])
     # The longer path may be a link to a folder above the shorter one.
-    for path in list(found):
-        others = chain(*(found[other] for other in found if other != path))
-        if _is_in_reach(path, others):
+    for path, own in list(found.items()):
+        opened.subtract(own)
+        if _is_in_reach(path, opened):
             del found[path]
+        else:
+            opened.update(own)
     return tuple(chain(*found.values()))
 
 
-def _is_in_reach(path: str, folders: Iterable[str]) -> bool:
+def _is_in_reach(path: str, opened: Counter[str]) -> bool:
     """Whether who writes these folders can put a link into this path."""
-    roots = tuple(folders)
-    return any(_inside(os.path.realpath(part), roots) for part in _parents(path))
+    real = map(os.path.realpath, _parents(path))
+    return any(opened[each] > 0 for part in real for each in (part, *_parents(part)))
 
 
 def _no_links(paths: Iterable[str]) -> Iterator[str]:

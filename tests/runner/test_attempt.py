@@ -23,7 +23,9 @@ def test_a_good_trial_is_reported_with_everything_it_left(
     assert site.finish["log_dropped"] == 0
     assert runners.words() == ["START", "END"]
     sent = [site.finish, *site.beats]
-    (found,) = [each["environment"] for each in sent if "environment" in each]
+    # Twice if the end overtakes the answer to a heartbeat.
+    found, *again = [each["environment"] for each in sent if "environment" in each]
+    assert all(each == found for each in again)
     assert found["command"][1].endswith("train_ok.py")
     assert "trl_secret" not in json.dumps(found)
     assert any(line.startswith("psutil==") for line in found["packages"])
