@@ -21,12 +21,14 @@ class RefusedPoint:
     """A reported point that was not stored.
 
     ``field`` is the part of it that is wrong, ``sent`` tells it from the name's others.
+    ``points`` is for several points at once.
     """
 
     name: str
     field: str
     reason: str
     sent: str = ""
+    points: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,9 @@ class MissingData:
 
 def by_name(points: Iterable[RefusedPoint]) -> tuple[RefusedName, ...]:
     """The points by name and by what is wrong with them."""
-    return merge(RefusedName(_short(p.name), 1, p.reason, p.field) for p in points)
+    return merge(
+        RefusedName(_short(p.name), p.points, p.reason, p.field) for p in points
+    )
 
 
 def merge(refusals: Iterable[RefusedName]) -> tuple[RefusedName, ...]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from django.db import transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import Count, Min, QuerySet, Sum
 from django.db.models.functions import Now
 
 from experiments.models import Attempt, Metric, Segment
@@ -30,6 +31,7 @@ EVERY = 60
 BATCH = 200
 # So few points take less space in the tail.
 MAX_TAIL = 16
+SMALL = ("metric", "start", "segments")
 
 
 def start_compaction() -> None:
@@ -105,22 +107,43 @@ def _waiting() -> list[int]:
 
 
 def compact(attempt_id: int) -> None:
-    """Rewrite the attempt's series. One that runs again meanwhile is left as it is."""
+    """Rewrite the attempt's series, each from its first small segment. One that runs
+    again meanwhile is left as it is."""
     metrics = Metric.objects.filter(attempt=attempt_id, count__gt=MAX_TAIL)
     rows = series.stored_rows(metrics.order_by("pk").values_list("pk", flat=True))
-    for part in series.in_parts(rows, lambda row: row.count):
-        found = series.read_rows(part)
-        cuts = {pk: list(codec.cut(points, 0)) for pk, points in found.items()}
-        if not _replace(attempt_id, {row.pk: row.count for row in part}, cuts):
-            return
+    for start, some in sorted(_by_start(attempt_id, rows).items()):
+        for part in series.in_parts(some, lambda row: row.count):
+            found = series.read_rows(part, start)
+            cuts = {pk: list(codec.cut(points, start)) for pk, points in found.items()}
+            counts = {row.pk: row.count for row in part}
+            if not _replace(attempt_id, counts, cuts, start=start):
+                return
     ended = Attempt.objects.filter(pk=attempt_id, ended_at__isnull=False)
     ended.update(compacted_at=Now())
+
+
+def _by_start(
+    attempt_id: int, rows: Iterable[series.Stored]
+) -> dict[int, list[series.Stored]]:
+    """The series that are to be rewritten, by the place from which: a point that comes
+    after the end does not cost the whole series again."""
+    small = _small().filter(metric__attempt=attempt_id).order_by().values("metric")
+    known = small.annotate(start=Min("first"), segments=Count("pk"))
+    firsts = {pk: (start, n) for pk, start, n in known.values_list(*SMALL)}
+    found: dict[int, list[series.Stored]] = defaultdict(list)
+    for row in rows:
+        start, segments = firsts.get(row.pk, (row.in_segments, 0))
+        if row.tail or segments > 1:
+            found[start].append(row)
+    return found
 
 
 def _replace(
     attempt_id: int,
     counts: Mapping[int, int],
     cuts: Mapping[int, Sequence[SegmentRow]],
+    *,
+    start: int,
 ) -> bool:
     """False: the attempt runs, or has got points since these were read."""
     with transaction.atomic():
@@ -130,7 +153,7 @@ def _replace(
         metrics = Metric.objects.filter(pk__in=counts)
         if dict(metrics.values_list("pk", "count")) != counts:
             return False
-        Segment.objects.filter(metric__in=counts).delete()
+        Segment.objects.filter(metric__in=counts, first__gte=start).delete()
         Segment.objects.bulk_create(_segments(cuts), batch_size=BATCH)
         metrics.update(tail=b"")
     return True

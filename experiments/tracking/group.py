@@ -8,12 +8,11 @@ the group stores what its requests would have stored one after another.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Q
 
 from experiments import lifecycle
 from experiments.models import Attempt, Metric
@@ -27,16 +26,14 @@ from experiments.models.missing import (
 from experiments.runner.failpoints import failpoint
 from experiments.tracking import resuming, sql
 from experiments.tracking.arriving import ArrivingSeries, Sent
-from experiments.tracking.held import HeldAttempt, HeldTrial
+from experiments.tracking.held import (
+    TOO_MANY_NAMES,
+    HeldAttempt,
+    HeldTrial,
+    rooms_for_names,
+)
 from experiments.tracking.judging import Judging, OutOfStep
 from experiments.tracking.memory import MEMORIES, JudgedSweep
-
-# Besides the primary metric, which is always stored.
-MAX_NAMES, MAX_SYSTEM_NAMES = 1_000, 200
-TOO_MANY_NAMES = (
-    f"the trial has {MAX_NAMES:,} other metric names, the most that are allowed; put"
-    " changing parts, such as an epoch, into step"
-)
 
 
 class AttemptNotRunning(Exception):
@@ -83,6 +80,10 @@ class ReportBatch:
     reported: set[str] = field(default_factory=set)
     cold: JudgedSweep | None = None
     reply: Reply | None = None
+
+    def __str__(self) -> str:
+        """For logs: without the points themselves."""
+        return f"{len(self.points)} points of attempt {self.attempt}"
 
     def begin(self) -> None:
         """Forget what came of it in a transaction that failed."""
@@ -147,8 +148,9 @@ class ReportGroup:
         self._hold(dict.fromkeys(batch.attempt for batch in batches))
         can = [self._can_write(batch) for batch in batches]
         held = [batch for batch, writable in zip(batches, can, strict=True) if writable]
-        self._open(held)
-        for batch in held:
+        new = [batch for batch in held if self._is_new(batch)]
+        self._open(new)
+        for batch in new:
             self._take(batch)
         self.judging.judge()
         failpoint("report.judged")
@@ -177,6 +179,15 @@ class ReportGroup:
             if any(point.name == primary for point in batch.points):
                 batch.cold = sweep
         return batch.cold is None
+
+    def _is_new(self, batch: ReportBatch) -> bool:
+        """Whether its key is unknown. From now on it is known."""
+        attempt = self._attempts[batch.attempt]
+        if batch.key and attempt.has_seen(batch.key):
+            return False
+        if batch.key and any(point.time is None for point in batch.points):
+            attempt.see(batch.key)
+        return True
 
     # --- series -----------------------------------------------------------------------
 
@@ -207,7 +218,7 @@ class ReportGroup:
 
     def _make(self, missing: dict[tuple[int, str], bool]) -> None:
         """New series, as far as each attempt has room for more names."""
-        rooms = _rooms({attempt for attempt, _ in missing})
+        rooms = rooms_for_names({attempt for attempt, _ in missing})
         made: list[Metric] = []
         for (attempt, name), collected in missing.items():
             if name != self._trial_of(attempt).primary_metric:
@@ -243,16 +254,12 @@ class ReportGroup:
 
     def _take(self, batch: ReportBatch) -> None:
         attempt, own = self._attempts[batch.attempt], self._series[batch.attempt]
-        if batch.key and attempt.has_seen(batch.key):
-            return
         trial = self._trials[attempt.trial]
         for series in own.values():
             series.begin_batch()
         if attempt.resumed_from is not None:
             self._carry(attempt, trial, batch)
         self._add_all(batch, trial)
-        if batch.key and any(point.time is None for point in batch.points):
-            attempt.see(batch.key)
 
     def _add_all(
         self, batch: ReportBatch, trial: HeldTrial, *, carried: bool = False
@@ -312,10 +319,12 @@ class ReportGroup:
             self._is_for(primary, batch, trial)
         if trial.reports:
             return
-        for part in resuming.points_before(attempt, step=min(steps)):
+        found = resuming.points_before(attempt, step=min(steps), primary=name)
+        for part in found.parts:
             earlier = ReportBatch(attempt.pk, part.points, collected=part.collected)
             self._open([earlier])
             self._add_all(earlier, trial, carried=True)
+        batch.dropped += found.left_out
         if trial.reports:
             resuming.take_over_verdicts(attempt, reports=trial.reports)
 
@@ -323,9 +332,11 @@ class ReportGroup:
 
     def _store(self, batches: Sequence[ReportBatch]) -> None:
         changed = [each for each in self._all_series() if each.is_changed]
-        sql.INSERT_SEGMENT.run(
-            [row for each in changed for row in each.full_segments()]
-        )
+        full = [(each.attempt, row) for each in changed for row in each.full_segments()]
+        sql.INSERT_SEGMENT.run([row for _, row in full])
+        # What comes after a run's end is not left in small segments.
+        late = {pk for pk, _ in full if self._attempts[pk].is_compacted}
+        sql.COMPACT_AGAIN.run([(pk,) for pk in sorted(late)])
         sql.UPDATE_METRIC.run([series.row() for series in changed])
         self.judging.store()
         sql.UPDATE_BATCHES.run(
@@ -374,23 +385,6 @@ def note_refused(attempt: int, refused: Sequence[RefusedPoint]) -> None:
     after = before.with_refused(refused)
     if after is not before:
         row.update(missing=after.dump())
-
-
-def _rooms(attempts: Collection[int]) -> dict[int, dict[bool, int]]:
-    """How many new names each attempt has room for: True for those of the system."""
-    primary = Q(name=F("attempt__trial__sweep__primary_metric"))
-    # Single runs have none.
-    others = Metric.objects.filter(~primary | Q(attempt__trial__sweep=None))
-    is_system = Q(name__startswith=SYSTEM)
-    used = others.filter(attempt__in=attempts).order_by().values_list("attempt")
-    rows = used.annotate(
-        own=Count("pk", filter=~is_system), system=Count("pk", filter=is_system)
-    )
-    rooms = {pk: {False: MAX_NAMES, True: MAX_SYSTEM_NAMES} for pk in attempts}
-    for attempt, own, system in rows:
-        rooms[attempt][False] -= own
-        rooms[attempt][True] -= system
-    return rooms
 
 
 def _refused(point: Sent, field: str, reason: str) -> RefusedPoint:

@@ -1,22 +1,33 @@
-"""The rows of attempts and trials that a group of requests has locked and changes."""
+"""The rows of attempts and trials that a group of requests has locked and changes, and
+how many more metrics the attempts may have."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
+from django.db.models import Count, F, Q
+
+from experiments.models import Metric
+from experiments.models.metrics import SYSTEM
 from experiments.search.records import Goal, Objective
 from experiments.search.termination import Policy, make_policy
 from experiments.tracking.memory import JudgedSweep
 
 # How many batches an attempt remembers the keys of, and the bytes of each hash.
 MAX_KEYS, KEY_SIZE = 64, 8
+# Besides the primary metric, which is always stored.
+MAX_NAMES, MAX_SYSTEM_NAMES = 1_000, 200
+TOO_MANY_NAMES = (
+    f"the trial has {MAX_NAMES:,} other metric names, the most that are allowed; put"
+    " changing parts, such as an epoch, into step"
+)
 
 
 @dataclass(slots=True)
@@ -30,6 +41,7 @@ class HeldAttempt:
     release_requested_at: datetime | str | None
     resumed_from: int | None
     keys: bytes
+    is_compacted: bool
     has_new_key: bool = False
 
     def has_token(self, digest: str) -> bool:
@@ -117,3 +129,20 @@ class HeldTrial:
 @lru_cache(maxsize=64)
 def _policy(text: str, objective: Objective) -> Policy | None:
     return make_policy(json.loads(text), objective)
+
+
+def rooms_for_names(attempts: Collection[int]) -> dict[int, dict[bool, int]]:
+    """How many new names each attempt has room for: True for those of the system."""
+    primary = Q(name=F("attempt__trial__sweep__primary_metric"))
+    # Single runs have none.
+    others = Metric.objects.filter(~primary | Q(attempt__trial__sweep=None))
+    is_system = Q(name__startswith=SYSTEM)
+    used = others.filter(attempt__in=attempts).order_by().values_list("attempt")
+    rows = used.annotate(
+        own=Count("pk", filter=~is_system), system=Count("pk", filter=is_system)
+    )
+    rooms = {pk: {False: MAX_NAMES, True: MAX_SYSTEM_NAMES} for pk in attempts}
+    for attempt, own, system in rows:
+        rooms[attempt][False] -= own
+        rooms[attempt][True] -= system
+    return rooms

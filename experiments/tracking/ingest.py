@@ -18,8 +18,6 @@ from experiments.tracking import series, sql
 from experiments.tracking.arriving import Sent
 from experiments.tracking.codec import microseconds
 from experiments.tracking.group import (
-    MAX_NAMES,
-    MAX_SYSTEM_NAMES,
     AttemptNotRunning,
     Reply,
     ReportBatch,
@@ -27,7 +25,7 @@ from experiments.tracking.group import (
     write_alone,
     write_together,
 )
-from experiments.tracking.held import HeldTrial
+from experiments.tracking.held import MAX_NAMES, MAX_SYSTEM_NAMES, HeldTrial
 from experiments.tracking.turn import Turn
 
 __all__ = [

@@ -5,19 +5,24 @@ So the curve is whole, and its reports are compared with the same ones of others
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import NamedTuple
 
 from django.db.models import F, Min, Q
 
 from experiments.models import Decision, Metric
+from experiments.models.missing import RefusedPoint
 from experiments.tracking import series
 from experiments.tracking.arriving import Sent
 from experiments.tracking.held import HeldAttempt
 
-# Points that an attempt takes over.
+# Points that an attempt takes over, besides those of the primary metric.
 MAX_CARRIED = 100_000
+LEFT_OUT = (
+    "a resumed attempt takes over all points of the primary metric, and the first"
+    f" {MAX_CARRIED:,} of other metrics; the attempt before it has them all"
+)
 
 
 class EarlierPoints(NamedTuple):
@@ -27,7 +32,12 @@ class EarlierPoints(NamedTuple):
     collected: bool
 
 
-def points_before(attempt: HeldAttempt, *, step: int) -> Sequence[EarlierPoints]:
+class TakenOver(NamedTuple):
+    parts: Sequence[EarlierPoints]
+    left_out: Sequence[RefusedPoint]
+
+
+def points_before(attempt: HeldAttempt, *, step: int, primary: str | None) -> TakenOver:
     """The resumed attempt's points before a step."""
     earlier = Metric.objects.filter(
         attempt__trial=attempt.trial, attempt__n=attempt.resumed_from or 0
@@ -39,11 +49,17 @@ def points_before(attempt: HeldAttempt, *, step: int) -> Sequence[EarlierPoints]
         for pk, points in series.read(known).items()
         for at, time, arrived, value in points[points["step"] < step].tolist()
     ]
-    found.sort(key=itemgetter(0))
+    # Verdicts count the primary metric's points, so none of those may be missing.
+    found.sort(key=lambda row: (row[2].name != primary, row[0]))
+    room = MAX_CARRIED + sum(point.name == primary for _, _, point in found)
     parts = EarlierPoints([], False), EarlierPoints([], True)
-    for _, collected, point in found[:MAX_CARRIED]:
+    for _, collected, point in found[:room]:
         parts[collected].points.append(point)
-    return parts
+    left = Counter(point.name for _, _, point in found[room:])
+    return TakenOver(
+        parts,
+        [RefusedPoint(name, "points", LEFT_OUT, points=left[name]) for name in left],
+    )
 
 
 def take_over_verdicts(attempt: HeldAttempt, *, reports: int) -> None:

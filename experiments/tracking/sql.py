@@ -76,7 +76,7 @@ def _of_ids(text: str, *, locks: str = "") -> Statement:
 
 _ATTEMPTS = """
 SELECT id, trial_id, trial_token_digest, runner_token_digest, release_requested_at,
-       resumed_from, batches
+       resumed_from, batches, compacted_at IS NOT NULL
 FROM experiments_attempt WHERE id IN {ids} AND (state = 'running' OR pool_id IS NULL)
 ORDER BY id"""
 # Locks are taken in the order of ids.
@@ -152,4 +152,7 @@ UPDATE_VERSION = Statement(
     "UPDATE experiments_reportversion SET version = %s WHERE sweep_id = %s"
 )
 UPDATE_BATCHES = Statement("UPDATE experiments_attempt SET batches = %s WHERE id = %s")
+COMPACT_AGAIN = Statement(
+    "UPDATE experiments_attempt SET compacted_at = NULL WHERE id = %s"
+)
 DELETE_SEGMENTS = Statement("DELETE FROM experiments_segment WHERE metric_id = %s")

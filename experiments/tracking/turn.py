@@ -7,12 +7,14 @@ the first that came meanwhile. Each thread answers its own request.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 W = TypeVar("W")
+logger = logging.getLogger(__name__)
 
 MAX_REQUESTS, MAX_SIZE = 64, 20_000
 # Seconds after which a thread does without a leader that gives no sign.
@@ -83,6 +85,12 @@ class Turn(Generic[W]):
         except Exception:
             if len(group) == 1:
                 raise
+            works = ", ".join(str(place.work) for place in group)
+            logger.exception(
+                "%d requests could not be written together; each is tried alone: %s",
+                len(group),
+                works,
+            )
         finally:
             self._pass_on()
             for place in group[1:]:

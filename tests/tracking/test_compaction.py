@@ -6,8 +6,10 @@ import pytest
 
 from experiments import lifecycle
 from experiments.models import Attempt, Metric, Segment, Trial
-from experiments.tracking import compaction, series
+from experiments.models.trials import TrialState
+from experiments.tracking import compaction, ingest, series
 from experiments.tracking.codec import MAX_SEGMENT
+from experiments.tracking.ingest import Point
 from tests import factories
 from tests.tracking.test_series import random_points, stored
 
@@ -89,3 +91,28 @@ def test_small_segments_of_a_long_running_series_are_put_together(
     assert len(counts(metric)) == 4
     assert series.read([metric.pk])[metric.pk].tobytes() == points.tobytes()
     assert compaction._long_series() == []
+
+
+def test_points_that_come_after_it_are_put_together_too() -> None:
+    """A single run takes points after its end. The full segments stay as they are."""
+    run = factories.run(factories.team())
+    attempt = run.current_attempt_id or 0
+    lifecycle.finish_run(run, TrialState.COMPLETED)
+
+    def log(first: int, count: int) -> None:
+        points = [Point("loss", step, 0.5) for step in range(first, first + count)]
+        ingest.record(attempt, points)
+
+    log(0, 5_000)
+    compaction.compact_ended()
+    full = Segment.objects.get(first=0)
+    log(5_000, 100)
+    assert compaction._waiting() == []
+    for first in (5_100, 5_300):
+        log(first, 200)
+        assert compaction._waiting() == [attempt]
+        compaction.compact_ended()
+    metric = Metric.objects.get()
+    assert counts(metric) == [4_096, 1_404]
+    assert Segment.objects.get(first=0).pk == full.pk
+    assert series.read([metric.pk])[metric.pk]["step"].tolist() == [*range(5_500)]

@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 
 from experiments import lifecycle
 from experiments.db.clock import database_now
-from experiments.models import Attempt, Decision, Sweep, Trial
-from experiments.models.missing import MissingData, RefusedPoint
-from experiments.tracking import group, held, ingest
+from experiments.models import Attempt, Decision, Metric, Sweep, Trial
+from experiments.models.missing import MissingData, RefusedPoint, sentences
+from experiments.tracking import group, held, ingest, resuming
 from experiments.tracking.ingest import Point, ReportBatch, Sent
 from tests import factories
 
@@ -76,6 +76,26 @@ class TestResuming:
             *enumerate([0.1, 0.5, 0.4, 0.65, 0.8])
         ]
         assert len(factories.points(trial.current_attempt, "loss")) == 3
+
+    def test_what_is_not_taken_over_is_said(
+        self, trial: Trial, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Never a point of the primary metric, which verdicts count."""
+        monkeypatch.setattr(resuming, "MAX_CARRIED", 2)
+        factories.report(trial, [9.0, 8.0, 7.0, 6.0], name="loss")
+        factories.report(trial, [0.1, 0.5, 0.4, 0.6])
+        factories.lose(trial.current_attempt)
+        trial.refresh_from_db()
+        attempt = factories.claim(trial).attempt
+        trial.attempts.filter(n=2).update(resumed_from=1)
+        (refused,) = send(trial, Point("accuracy", 4, 0.7)).refused
+        assert (refused.name, refused.points) == ("loss", 2)
+        assert "takes over all points of the primary metric" in refused.reason
+        assert len(factories.points(attempt)) == 5
+        assert factories.points(attempt, "loss") == [(0, 9.0), (1, 8.0)]
+        attempt.refresh_from_db()
+        (words,) = sentences(MissingData.of(attempt.missing).names())
+        assert words.startswith("2 points of “loss” were refused")
 
     def test_verdicts_on_what_is_taken_over_go_with_it(self, trial: Trial) -> None:
         self.resumed(trial)
@@ -180,6 +200,11 @@ class TestPoints:
         assert factories.point_count() == 5
         trial.refresh_from_db()
         assert trial.reports == 5
+
+    def test_a_known_key_makes_no_metric(self, trial: Trial) -> None:
+        for name in ("loss", "other"):
+            send(trial, Point(name, 0, 0.5), key="a key")
+        assert [*Metric.objects.values_list("name", flat=True)] == ["loss"]
 
     def test_two_values_of_a_step_in_one_batch_are_two_reports(
         self, trial: Trial
@@ -404,7 +429,7 @@ class TestFailures:
     def test_each_refused_point_is_said_once(
         self, trial: Trial, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(group, "MAX_NAMES", 0)
+        monkeypatch.setattr(held, "MAX_NAMES", 0)
         reply = group.write_alone(self.batch(trial, monkeypatch))
         assert [(r.name, r.points) for r in reply.refused] == [("loss", 1)]
 

@@ -73,13 +73,18 @@ def test_who_was_left_out_of_a_group_is_told() -> None:
     assert [each.result() for each in found] == [True, True, False, True]
 
 
-def test_after_an_error_all_of_the_group_write_alone() -> None:
+def test_after_an_error_all_of_the_group_write_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def fail(works: Sequence[int]) -> None:
         if 3 in works:
             raise ValueError("no")
 
     found = crowd(Log(fail), range(5))
     assert [each.result() for each in found] == [True, *[False] * 4]
+    (logged,) = caplog.records
+    assert logged.getMessage().endswith("each is tried alone: 1, 2, 3, 4")
+    assert logged.exc_info is not None and str(logged.exc_info[1]) == "no"
 
 
 def test_an_error_of_one_alone_is_its_own() -> None:
