@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from experiments import access
+from experiments import access, lifecycle
 from experiments.formatting import bytes_text
 from experiments.models import Event, Sweep
 from experiments.models.fields import VisibleTextForm
@@ -43,6 +43,22 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class AccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Who loses access here loses the tokens of their runs."""
+
+    def save_related(self, request: HttpRequest, *args: Any) -> None:
+        super().save_related(request, *args)
+        lifecycle.revoke_run_tokens()
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        super().delete_model(request, obj)
+        lifecycle.revoke_run_tokens()
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        super().delete_queryset(request, queryset)
+        lifecycle.revoke_run_tokens()
 
 
 class SweepRowAdmin(ReadOnlyAdmin):

@@ -10,8 +10,8 @@ from django.contrib.auth.forms import UserChangeForm
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
-from experiments import access
-from experiments.admin.base import TokenAdmin, VisibleModelForm
+from experiments import access, lifecycle
+from experiments.admin.base import AccessAdmin, TokenAdmin, VisibleModelForm
 from experiments.models import (
     ApiToken,
     BrowserSession,
@@ -41,11 +41,19 @@ class AdminPersonForm(VisibleTextForm, UserChangeForm):  # type: ignore[type-arg
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
+class PersonAdmin(AccessAdmin, UserAdmin):  # type: ignore[type-arg]
     form = AdminPersonForm
     inlines = (UserMemberships,)
     list_display = ("username", "first_name", "last_name", "email", "is_staff")
     actions = ("end_sessions",)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        _lock_out(User.objects.filter(pk=obj.pk))
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        _lock_out(queryset)
+        super().delete_queryset(request, queryset)
 
     @admin.action(
         description="End the sessions of the selected users", permissions=["change"]
@@ -61,8 +69,14 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
             )
 
 
+def _lock_out(people: QuerySet[User]) -> None:
+    """Their runs name nobody once they are deleted."""
+    people.update(is_active=False)
+    lifecycle.revoke_run_tokens()
+
+
 @admin.register(Team)
-class TeamAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class TeamAdmin(AccessAdmin):
     form = VisibleModelForm
     list_display = ("name", "slug", "people", "created_at")
     search_fields = ("name", "slug")
@@ -85,7 +99,7 @@ class TeamAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Membership)
-class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class MembershipAdmin(AccessAdmin):
     list_display = ("user", "team", "role", "created_at")
     list_filter = ("role", "team")
     list_select_related = ("user", "team")

@@ -163,6 +163,7 @@ def finish_attempt(attempt: Attempt, outcome: Outcome) -> bool:
         )
         if not won:
             return False
+        _end_token_of_children(attempt)
         failpoint("finish.updated")
         trial = Trial.objects.select_related("sweep").get(pk=attempt.trial_id)
         state, reason, message = _final_state(trial, outcome)
@@ -172,6 +173,13 @@ def finish_attempt(attempt: Attempt, outcome: Outcome) -> bool:
             end_trial(trial, state, reason=reason, message=message)
     failpoint("finish.committed")
     return True
+
+
+def _end_token_of_children(attempt: Attempt) -> None:
+    """The runs below a trial have its token, which ends with its attempt."""
+    if digest := attempt.trial_token_digest:
+        children = Attempt.objects.filter(trial_token_digest=digest, pool=None)
+        children.exclude(pk=attempt.pk).update(trial_token_digest="")
 
 
 def _loss_reason(attempt: Attempt, outcome: Outcome) -> str:
@@ -261,6 +269,7 @@ def lose_attempt(
         won = running.update(state=AttemptState.LOST, ended_at=Now(), **columns)
         if not won:
             return False
+        _end_token_of_children(attempt)
         failpoint("lose.updated")
         trial = Trial.objects.select_related("sweep").get(pk=attempt.trial_id)
         _after_loss(trial, reason, message)

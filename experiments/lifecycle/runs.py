@@ -7,15 +7,26 @@ program or a person ends it. A program may reopen it, as MLflow's clients do.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from experiments import access
 from experiments.lifecycle.claims import AskClaim, attempt_token
 from experiments.lifecycle.trials import USER, end_trial
-from experiments.models import Attempt, Event, Experiment, Run, Team, Trial, User
+from experiments.models import (
+    Attempt,
+    Event,
+    Experiment,
+    Membership,
+    Run,
+    Trial,
+    User,
+)
 from experiments.models.runs import MAX_RUN_NAME
 from experiments.models.trials import AttemptState, TrialState
 
@@ -90,17 +101,25 @@ def claim_of_run(trial: Trial) -> AskClaim:
     return AskClaim(attempt, attempt_token(attempt))
 
 
-def revoke_run_tokens(user_id: int, team: Team) -> None:
-    """Of the single runs that a person has started in a team. Runs below a running
-    trial stay: its token belongs to the sweep."""
+def revoke_run_tokens(users: Iterable[int] | None = None) -> None:
+    """Of single runs whose creators may not change them any more; without `users`, of
+    everybody's. Runs below a running trial stay: its token belongs to the sweep."""
     own = Attempt.objects.filter(
-        pool=None,
-        trial__sweep=None,
-        trial__run__created_by=user_id,
-        trial__experiment__team=team,
+        pool=None, trial__sweep=None, trial__run__created_by__isnull=False
+    ).exclude(trial_token_digest="")
+    if users is not None:
+        own = own.filter(trial__run__created_by__in=users)
+    roles = Membership.objects.filter(
+        user=OuterRef("trial__run__created_by"),
+        team=OuterRef("trial__experiment__team"),
+        role__in=access.STEERERS,
     )
+    is_superuser = Q(trial__run__created_by__is_superuser=True)
+    may = Q(trial__run__created_by__is_active=True) & (is_superuser | Exists(roles))
     running = Attempt.objects.filter(pool__isnull=False, state=AttemptState.RUNNING)
-    ended = own.exclude(trial_token_digest__in=running.values("trial_token_digest"))
+    ended = own.filter(~may).exclude(
+        trial_token_digest__in=running.values("trial_token_digest")
+    )
     pks = list(ended.values_list("pk", flat=True))
     Attempt.objects.filter(pk__in=pks).update(trial_token_digest="")
 

@@ -18,6 +18,7 @@ from experiments.models import (
     Attempt,
     Decision,
     Event,
+    Membership,
     Metric,
     Sweep,
     Trial,
@@ -264,3 +265,40 @@ def test_characters_that_nobody_sees_are_refused(
     page = reverse(f"admin:experiments_{model}_change", args=(row.pk,))
     answer = root.post(page, {field: "Eve\u202ecod.exe"})
     assert r"Eve\u202ecod.exe has the character \u202e" in answer.content.decode()
+
+
+MANAGEMENT = {"TOTAL_FORMS": 0, "INITIAL_FORMS": 0}
+LOST_ACCESS = ("demoted", "moved", "removed", "one of many", "inactive", "deleted")
+
+
+@pytest.mark.parametrize("how", LOST_ACCESS)
+def test_who_loses_access_loses_the_tokens_of_their_runs(
+    root: Client, how: str
+) -> None:
+    team = factories.team("Physics", ada="member", max="member")
+    ada, of_max = factories.user("ada"), factories.user("max")
+    own, other = (factories.run(team, created_by=who) for who in (ada, of_max))
+    member = Membership.objects.get(user=ada)
+    fields = {"user": ada.pk, "team": team.pk, "role": "member"}
+    if how in ("demoted", "moved"):
+        to = (
+            {"role": "viewer"} if how == "demoted" else {"user": factories.user("x").pk}
+        )
+        url = reverse("admin:experiments_membership_change", args=(member.pk,))
+        assert root.post(url, {**fields, **to}).status_code == 302
+    elif how == "removed":
+        url = reverse("admin:experiments_membership_delete", args=(member.pk,))
+        assert root.post(url, {"post": "yes"}).status_code == 302
+    elif how == "inactive":
+        url = reverse("admin:experiments_user_change", args=(ada.pk,))
+        form = {f"memberships-{k}": v for k, v in MANAGEMENT.items()}
+        joined = {"date_joined_0": "2026-01-01", "date_joined_1": "10:00"}
+        answer = root.post(url, {"username": "ada", **joined, **form})
+        assert answer.status_code == 302, answer.context["errors"]
+    else:
+        model, pk = (User, ada.pk) if how == "deleted" else (Membership, member.pk)
+        act(root, model, "delete_selected", pk, post="yes")
+    left = Attempt.objects.exclude(trial_token_digest="").values_list(
+        "trial", flat=True
+    )
+    assert [*left] == [other.pk] and own.pk != other.pk

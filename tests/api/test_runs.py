@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from experiments import lifecycle
 from experiments.models import Attempt, Event, Experiment, Membership, Run, Team, Trial
 from experiments.models.trials import AttemptState
 from experiments.pages.teams.views import change_role
@@ -278,6 +279,25 @@ def test_a_trials_token_logs_nothing_once_its_attempt_is_over(team: Team) -> Non
         answer = own.post(f"{where}/{next(iter(body))}", body)
         assert answer.status_code == 409, answer.json()
     assert Run.objects.get().tags == {"a": "b"}
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_the_end_of_a_trial_ends_its_token_for_the_runs_below_it(
+    team: Team, is_lost: bool
+) -> None:
+    claim = factories.claim(factories.trial(factories.sweep(team)))
+    training = Mlflow(claim.trial_token.secret)
+    _, child = training.run(), int(training.run(), 16)
+    own = Api(claim.trial_token.secret)
+    assert own.post(f"/runs/{child}/metrics", points(0.5)).status_code == 200
+    if is_lost:
+        factories.lose(claim.attempt)
+    else:
+        outcome = lifecycle.Outcome(cause="exited", exit_code=0)
+        lifecycle.finish_attempt(claim.attempt, outcome)
+    for where, body in (("metrics", points(0.5, 0.6)), ("tags", {"tags": {"a": "b"}})):
+        assert own.post(f"/runs/{child}/{where}", body).status_code == 401
+    assert own.get(f"/runs/{child}").status_code == 401
 
 
 @pytest.mark.parametrize("role", [None, Membership.Role.VIEWER])

@@ -83,8 +83,7 @@ def change_role(team: Team, user_id: int, role: Role | None) -> Membership | Non
             rows.delete()
         else:
             rows.update(role=role)
-        if role in (None, Role.VIEWER):
-            lifecycle.revoke_run_tokens(user_id, team)
+        lifecycle.revoke_run_tokens([user_id])
     return member
 
 
