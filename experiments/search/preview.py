@@ -98,6 +98,8 @@ def _column(axis: Axis, batches: Sequence[Batch], kept: Sequence[Mask]) -> AxisD
 
 DRAWS = 2000
 BINS = 24
+# Of a distribution with more values no value is looked at singly.
+MAX_STEPS = 5_000
 Numbers = NDArray[np.float64]
 
 # Half of the largest float, so that the width of a range is also a float.
@@ -106,10 +108,11 @@ MAX_DRAWN = 8e307
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of draws: one bar for each value, or for each bin of equal width.
+    """Counts of draws: one bar for each value, or for each bin.
 
     `labels` has one text for each value, or the two ends for bins; `scale` is the scale
-    on which the bins have equal width; `edges` are the bins' borders, empty for values.
+    on which bins have equal width, or nearly: the borders of bins of stepped numbers are
+    halfway between two numbers. `edges` are the borders, empty for values.
     If there are more values than bars, only the first ones are counted. `share` is the
     share of draws in which the parameter was active, and `drawn` their number.
     """
@@ -171,10 +174,22 @@ def _counted(distribution: Distribution, column: AxisDraws, bins: int) -> Histog
         return _of_values(distribution, column.digits, count)
     found, times = np.unique(column.digits, return_counts=True)
     values = [distribution.at(digit) for digit in found.tolist()]
-    if all(is_number(value) for value in values):
-        numbers = np.repeat(np.array(values, np.float64), times)
-        return _of_numbers(numbers, distribution, bins)
-    return _of_values(distribution, column.digits, bins)
+    if not all(is_number(value) for value in values):
+        return _of_values(distribution, column.digits, bins)
+    numbers = np.repeat(np.array(values, np.float64), times)
+    return _of_numbers(numbers, distribution, bins, _steps(distribution, count))
+
+
+def _steps(distribution: Distribution, count: int) -> Numbers | None:
+    """All numbers of a distribution in order; None for too many, or other values."""
+    if count > MAX_STEPS:
+        return None
+    values = [distribution.at(index) for index in range(count)]
+    if not all(is_number(value) for value in values):
+        return None
+    steps = np.unique(np.clip(np.array(values, np.float64), -MAX_DRAWN, MAX_DRAWN))
+    is_log = distribution.is_logarithmic and steps[0] <= 0
+    return None if is_log or len(steps) < 2 else steps
 
 
 def _of_values(
@@ -204,23 +219,49 @@ def _label(distribution: Distribution, digit: int) -> str:
     return f"{{{', '.join(entries)}}}"
 
 
-def _of_numbers(numbers: Numbers, distribution: Distribution, bins: int) -> Histogram:
-    """Bars of equal width; one bar if floats have no room for more."""
+def _of_numbers(
+    numbers: Numbers,
+    distribution: Distribution,
+    bins: int,
+    steps: Numbers | None = None,
+) -> Histogram:
+    """Bars of equal width; one bar if floats have no room for more.
+
+    With `steps`, all values that there are, every bar begins and ends halfway between
+    two of them, so that bars differ in width.
+    """
     if not len(numbers):
         return Histogram(scale="linear", labels=(), counts=())
     numbers = np.clip(numbers, -MAX_DRAWN, MAX_DRAWN)
     log = distribution.is_logarithmic and bool(numbers.min() > 0)
     drawn = np.log(numbers) if log else numbers
     low, high = _spread(float(drawn.min()), float(drawn.max()))
-    room = len(set(np.linspace(low, high, bins + 1))) == bins + 1
-    counts, edges = np.histogram(drawn, bins if room else 1, range=(low, high))
-    borders = np.clip(np.exp(edges), 0, MAX_DRAWN) if log else edges
+    borders = np.linspace(low, high, bins + 1)
+    if len(set(borders)) <= bins:
+        borders = np.array([low, high])
+    if steps is not None:
+        borders = _between_steps(steps, bins, log=log)
+    counts, edges = np.histogram(drawn, borders)
+    ends = np.clip(np.exp(edges), 0, MAX_DRAWN) if log else edges
     return Histogram(
         scale="log" if log else "linear",
         labels=(significant(numbers.min()), significant(numbers.max())),
         counts=tuple(counts.tolist()),
-        edges=tuple(borders.tolist()),
+        edges=tuple(ends.tolist()),
     )
+
+
+def _between_steps(steps: Numbers, bins: int, *, log: bool) -> Numbers:
+    """Borders halfway between two steps, those nearest to borders of equal distance."""
+    ends = np.clip(1.5 * steps[[0, -1]] - 0.5 * steps[[1, -2]], -MAX_DRAWN, MAX_DRAWN)
+    halfway = steps[:-1] / 2 + steps[1:] / 2
+    borders = np.concatenate([ends[:1], halfway, ends[1:]])
+    if log:
+        borders = np.log(borders)
+    wanted = np.linspace(borders[0], borders[-1], bins + 1)
+    places = np.clip(np.searchsorted(borders, wanted), 1, len(borders) - 1)
+    below = wanted - borders[places - 1] < borders[places] - wanted
+    return np.unique(borders[places - below])
 
 
 def _spread(low: float, high: float) -> tuple[float, float]:

@@ -54,7 +54,6 @@ def test_a_few_values_have_a_bar_each(
         (LogUniform(-6, -1), "log", 0.00248, 0.3679),
         (FloatRange(1e-4, 0.1, log=True), "log", 1e-4, 0.1),
         (FloatRange(1, 2), "linear", 1, 2),
-        (IntRange(1, 1000, log=True), "log", 1, 1000),
     ],
     ids=str,
 )
@@ -69,6 +68,31 @@ def test_a_range_has_bins_and_ticks_at_its_ends(
     assert float(picture.labels[0]) == pytest.approx(low, rel=0.05)
     widths = np.diff(np.log(picture.edges) if scale == "log" else picture.edges)
     assert widths == pytest.approx([widths[0]] * 10)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "low", "high"),
+    [
+        (IntRange(1, 50), 0.5, 50.5),
+        (IntRange(1, 1000, log=True), 0.5, 1000.5),
+        (FloatRange(0, 1, step=0.02), -0.01, 1.01),
+        (Choice(tuple(range(0, 90, 3))), -1.5, 88.5),
+    ],
+    ids=str,
+)
+def test_a_bar_of_stepped_numbers_has_whole_steps(
+    distribution: Distribution, low: float, high: float
+) -> None:
+    picture = histogram(distribution, draws=60_000)
+    edges = np.array(picture.edges)
+    assert edges[[0, -1]] == pytest.approx([low, high])
+    values = np.array([distribution.at(i) for i in range(distribution.count() or 0)])
+    between = np.abs(edges[:, None] - values).min(axis=1)
+    assert between == pytest.approx([(values[1] - values[0]) / 2] * len(edges))
+    # Each scale, and each value, is equally likely: as high as its neighbours.
+    widths = np.diff(np.log(edges) if picture.scale == "log" else edges)
+    heights = np.array(picture.counts) / widths
+    assert heights == pytest.approx([heights.mean()] * len(heights), rel=0.15)
 
 
 def test_the_draws_are_real_and_those_of_the_seed() -> None:

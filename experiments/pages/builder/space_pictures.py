@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from experiments.formatting import number_text
 from experiments.pages.builder.space_rows import SpaceRow
@@ -27,6 +28,7 @@ WIDTH, HEIGHT, GAP = 150.0, 24.0, 1.5
 DRAWS = 600
 MAX_LABELS = 6
 LETTER = 6.0
+TINY = math.ulp(0)
 MAX_LABEL_LENGTH = 14
 
 
@@ -142,23 +144,36 @@ def _median_words(law: Logarithmic) -> str:
 
 
 def _bars(drawn: Histogram) -> list[HistogramBar]:
+    """As high as its draws are dense: a wider bar has more of them."""
     number = len(drawn.counts)
-    most = max(drawn.counts, default=0) or 1
     gap = GAP if drawn.scale != "values" else min(10.0, WIDTH / number / 4)
-    step = (WIDTH + gap) / number
+    borders = _borders(drawn)
+    shares = [high - low for low, high in pairwise(borders)]
+    dense = [count / share for count, share in zip(drawn.counts, shares, strict=True)]
+    most = max(dense, default=0) or 1
     bars = []
-    for index, count in enumerate(drawn.counts):
-        height = max(HEIGHT * count / most, 1.0 if count else 0.0)
-        y = HEIGHT - height
+    for low, share, density in zip(borders, shares, dense, strict=False):
+        height = max(HEIGHT * density / most, 1.0 if density else 0.0)
         bars.append(
             HistogramBar(
-                round(index * step, 2),
-                round(y, 2),
-                round(max(step - gap, 0.8), 2),
-                round(height, 2),
+                x=round(low * (WIDTH + gap), 2),
+                y=round(HEIGHT - height, 2),
+                width=round(max(share * (WIDTH + gap) - gap, 0.8), 2),
+                height=round(height, 2),
             )
         )
     return bars
+
+
+def _borders(drawn: Histogram) -> Sequence[float]:
+    """Where the bars begin and end, as shares of the picture's width."""
+    log = drawn.scale == "log"
+    edges = [math.log(x or TINY) if log else x for x in drawn.edges]
+    number = len(drawn.counts)
+    width = edges[-1] - edges[0] if edges else 0
+    if not 0 < width < math.inf:
+        return [place / number for place in range(number + 1)]
+    return [(edge - edges[0]) / width for edge in edges]
 
 
 def _ticks(drawn: Histogram, bars: Sequence[HistogramBar]) -> list[HistogramTick]:
@@ -166,12 +181,19 @@ def _ticks(drawn: Histogram, bars: Sequence[HistogramBar]) -> list[HistogramTick
         return _value_ticks(drawn, bars)
     low, high = (_minus(text) for text in drawn.labels)
     ticks = [HistogramTick(0, "start", low), HistogramTick(WIDTH, "end", high)]
-    if drawn.scale == "log":
-        middle = f"{significant(drawn.edges[len(drawn.edges) // 2], 1)} (log)"
-        half = LETTER * (len(middle) / 2 + max(len(low), len(high)))
-        if half < WIDTH / 2:
-            ticks.insert(1, HistogramTick(WIDTH / 2, "middle", middle))
+    middle = _minus(_middle(drawn))
+    half = LETTER * (len(middle) / 2 + max(len(low), len(high)))
+    if half < WIDTH / 2:
+        ticks.insert(1, HistogramTick(WIDTH / 2, "middle", middle))
     return ticks
+
+
+def _middle(drawn: Histogram) -> str:
+    """The number at the middle of the axis, which a logarithmic axis names."""
+    low, high = drawn.edges[0], drawn.edges[-1]
+    if drawn.scale == "log":
+        return f"{significant(math.sqrt(low) * math.sqrt(high), 1)} (log)"
+    return significant(low / 2 + high / 2, 3)
 
 
 def _value_ticks(drawn: Histogram, bars: Sequence[HistogramBar]) -> list[HistogramTick]:
