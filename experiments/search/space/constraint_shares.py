@@ -20,6 +20,7 @@ MIN_KEPT = 0.05
 # Values that are left out are listed up to here, others as examples.
 MAX_LISTED = 3
 MAX_LETTERS = 24
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class ConstraintShare:
 
     @property
     def words(self) -> str:
-        """`keeps 95 % of draws; out: 256 × 128`."""
+        """`keeps 95 % of draws; out: 256 x 128`."""
         words = f"keeps {percent(self.kept)} of draws"
         if not self.out:
             return words
@@ -103,7 +104,7 @@ def _broken(
     columns = [batch.values(axis) for axis in axes]
     found: dict[str, int] = {}
     for row in np.flatnonzero(rows).tolist():
-        text = " × ".join(_value(column[row]) for column in columns)
+        text = f" {TIMES} ".join(_value(column[row]) for column in columns)
         found[text] = found.get(text, 0) + 1
     return sorted(found, key=lambda text: -found[text])
 

@@ -17,7 +17,9 @@ def words(constraint: str, space: dict[str, object] | None = None) -> str:
 
 def test_what_is_kept_and_what_is_out() -> None:
     assert words("hidden * batch <= 16384").startswith("keeps 9")
-    assert words("hidden * batch <= 16384").endswith("out: 256 × 128")
+    assert words("hidden * batch <= 16384").endswith(
+        "out: 256 \N{MULTIPLICATION SIGN} 128"
+    )
     assert words("hidden <= 256") == "keeps 100 % of draws"
     assert words("hidden < 200").endswith("% of draws; out: 256")
 
@@ -25,7 +27,7 @@ def test_what_is_kept_and_what_is_out() -> None:
 def test_many_that_are_out_are_counted() -> None:
     text = words("a + b < 1", {"a": "uniform(0, 1)", "b": "uniform(0, 1)"})
     assert text.startswith(("keeps 49 %", "keeps 50 %", "keeps 51 %"))
-    assert " others" in text and text.count("×") == 2
+    assert " others" in text and text.count("\N{MULTIPLICATION SIGN}") == 2
 
 
 def test_a_constraint_on_what_is_not_active_is_met() -> None:
