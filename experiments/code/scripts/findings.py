@@ -1,0 +1,82 @@
+"""What is found in a script, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments.search.records import JSONValue
+
+FLOAT, INT, TEXT, BOOL, PATH = "float", "int", "text", "bool", "path"
+# An argument without a value, such as `--amp`.
+SWITCH = "switch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptArgument:
+    """An argument of a script; `name` is its name in a search space.
+
+    `template` is how the command line takes it, with {} for the value: `--lr {}`, `{}`
+    for one without a flag, and empty if the script reads `params()` instead. A switch
+    without choices takes no value.
+    """
+
+    name: str
+    template: str
+    line: int
+    kind: str
+    default: JSONValue = None
+    choices: tuple[JSONValue, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    help: str = ""
+
+    @property
+    def is_appended(self) -> bool:
+        """Whether a command without placeholders passes it correctly."""
+        return self.template in ("", f"--{self.name} {{}}")
+
+    @property
+    def is_searchable(self) -> bool:
+        return self.kind != SWITCH or bool(self.choices)
+
+
+@dataclass(frozen=True)
+class UnreadArgument:
+    """An argument that is not understood: its name or line, and why."""
+
+    name: str
+    line: int
+    why: str
+
+
+@dataclass(frozen=True)
+class ScriptMetric:
+    """A metric that a script reports; `every`: once per `epoch`, `step` and so on,
+    `report` for another loop, and empty for a single time."""
+
+    name: str
+    line: int
+    every: str = ""
+    is_printed: bool = False
+
+    @property
+    def words(self) -> str:
+        """`line 88, every epoch`."""
+        often = f"every {self.every}" if self.every else "once"
+        return f"line {self.line}, {often}"
+
+
+@dataclass(frozen=True)
+class ScriptReading:
+    """Everything found in one script; `problem`: why it cannot be read."""
+
+    arguments: Sequence[ScriptArgument] = ()
+    metrics: Sequence[ScriptMetric] = ()
+    unread: Sequence[UnreadArgument] = ()
+    problem: str = ""
+
+    @property
+    def every(self) -> str:
+        """How often it reports: the word of its first metric in a loop."""
+        return next((metric.every for metric in self.metrics if metric.every), "")
