@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ MAX_LINE_LENGTH = 1_000
 MAX_COMPARED_LINES = 2_000
 MAX_DIFFERENCE_LINES = 5_000
 MAX_CHANGED_FILES = 200
+# For all files of a page; the file that passes this is still finished.
+MAX_SECONDS = 5.0
+TOO_MUCH = "left out, as there is too much"
+TOO_LONG = f"not compared: all files together took longer than {MAX_SECONDS:g} seconds"
 BINARY = "not a text"
 
 
@@ -79,13 +84,14 @@ def _compared(
     old: zipfile.ZipFile, new: zipfile.ZipFile, paths: Sequence[str]
 ) -> Iterator[FileDifference]:
     names = set(old.namelist()), set(new.namelist())
-    room = MAX_DIFFERENCE_LINES
+    room, started = MAX_DIFFERENCE_LINES, time.monotonic()
     for path in paths:
         kind = "changed"
         if path not in names[0] or path not in names[1]:
             kind = "removed" if path in names[0] else "added"
-        if room <= 0:
-            yield FileDifference(path, kind, note="left out, as there is too much")
+        is_late = time.monotonic() - started > MAX_SECONDS
+        if room <= 0 or is_late:
+            yield FileDifference(path, kind, note=TOO_LONG if is_late else TOO_MUCH)
             continue
         texts = [_text(each, path) for each in (old, new)]
         note = next((note for _, note in texts if note), "")

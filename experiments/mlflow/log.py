@@ -17,14 +17,26 @@ from experiments.mlflow.errors import (
     invalid_value,
     missing_value,
 )
-from experiments.mlflow.fields import RequestFields, read_object
+from experiments.mlflow.fields import RequestFields, read_object, too_long
 from experiments.mlflow.logged_models import models_of
 from experiments.models import Run, Trial
 from experiments.tracking import ingest, run_log
 from experiments.tracking.ingest import ReportBatch
-from experiments.tracking.run_log import MAX_TAG_LENGTH
+from experiments.tracking.run_log import MAX_KEY_LENGTH, MAX_TAG_LENGTH
 
 MAX_INPUTS, MAX_MODEL_METRICS = 1_000, 1_000
+# Of a run's inputs together, in bytes of JSON: every search of runs reads them.
+MAX_INPUTS_SIZE = 5 << 20
+# As MLflow has them: of a data set's texts, and of the value of its tags.
+MAX_DATASET = {
+    "name": 500,
+    "digest": 36,
+    "source_type": 36,
+    "source": 65_535,
+    "schema": 1_048_575,
+    "profile": 16_777_215,
+}
+MAX_INPUT_TAG = 500
 MODEL_HISTORY = "mlflow.log-model.history"
 
 
@@ -117,9 +129,20 @@ def log_inputs(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
         run = _locked_run(trial)
         found = {_key(each): each for each in run.inputs}
         found |= {_key(each): each for each in known}
-        run.inputs = [*found.values()][:MAX_INPUTS]
+        run.inputs = _limited("inputs", [*found.values()])
         run.save(update_fields=["inputs"])
     return {}
+
+
+def _limited(name: str, entries: list[Any]) -> list[Any]:
+    """All inputs or outputs of a run, if they are not too many."""
+    if len(entries) > MAX_INPUTS:
+        words = f"A run has at most {MAX_INPUTS:,} {name}; it would have"
+        raise invalid(f"{words} {len(entries):,}.")
+    if (size := len(json.dumps(entries))) > MAX_INPUTS_SIZE:
+        words = f"The {name} of a run have at most {MAX_INPUTS_SIZE:,} bytes in all"
+        raise invalid(f"{words}; they would have {size:,}.")
+    return entries
 
 
 def _input(sent: Any) -> dict[str, Any]:
@@ -130,20 +153,29 @@ def _input(sent: Any) -> dict[str, Any]:
     names = ("name", "digest", "source_type", "source")
     kept = {name: fields.text(name, required=True) for name in names}
     kept |= {k: fields.text(k) for k in ("schema", "profile") if fields.given(k)}
+    for name, text in kept.items():
+        _check_length(name, text, MAX_DATASET[name])
     tags = RequestFields(sent).pairs("tags")
+    for key, value in tags.items():
+        _check_length(f"tags.{key}", value, MAX_INPUT_TAG)
     return {
         "dataset": kept,
         "tags": [{"key": key, "value": value} for key, value in tags.items()],
     }
 
 
+def _check_length(path: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise too_long(path, most)
+
+
 def _models(sent: list[Any]) -> list[dict[str, Any]]:
     if not all(isinstance(each, dict) for each in sent):
         raise invalid_value("models", sent)
-    return [
-        {"model_id": RequestFields(each).text("model_id", required=True)}
-        for each in sent
-    ]
+    ids = [RequestFields(each).text("model_id", required=True) for each in sent]
+    for each in ids:
+        _check_length("model_id", each, MAX_KEY_LENGTH)
+    return [{"model_id": each} for each in ids]
 
 
 def _key(entry: dict[str, Any]) -> tuple[str, str]:
@@ -162,8 +194,8 @@ def log_outputs(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     ]
     with transaction.atomic():
         run = _locked_run(trial)
-        run.outputs += [each for each in made if each not in run.outputs]
-        run.outputs = run.outputs[:MAX_INPUTS]
+        new = [each for each in made if each not in run.outputs]
+        run.outputs = _limited("outputs", run.outputs + new)
         run.save(update_fields=["outputs"])
     return {}
 
@@ -176,12 +208,14 @@ def log_model(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     if missing:
         raise invalid(f"Model json is missing mandatory fields: {sorted(missing)}")
     kept = {key: value for key, value in model.items() if key != "signature"}
+    # It has to fit into the tag.
+    _check_length("model_json", json.dumps([kept]), MAX_TAG_LENGTH)
     with transaction.atomic():
         run = _locked_run(trial)
         known = _known_models(run)
         known += [] if kept in known else [kept]
         # The oldest ones make room.
-        while len(known) > 1 and len(json.dumps(known)) > MAX_TAG_LENGTH:
+        while len(json.dumps(known)) > MAX_TAG_LENGTH:
             known.pop(0)
         run.tags[MODEL_HISTORY] = json.dumps(known)
         run.save(update_fields=["tags"])

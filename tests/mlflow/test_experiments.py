@@ -116,3 +116,12 @@ def test_experiments_of_several_teams(site: Mlflow) -> None:
     assert site.get("experiments/get-by-name?experiment_name=Music/stars").json()[
         "error_code"
     ] == ("RESOURCE_DOES_NOT_EXIST")
+
+
+def test_files_are_stored_by_the_site_wherever_a_client_wants_them(
+    site: Mlflow,
+) -> None:
+    body = {"name": "digits", "artifact_location": "s3://bucket/mine"}
+    made = site.ok("POST", "experiments/create", body)["experiment_id"]
+    found = site.ok("GET", f"experiments/get?experiment_id={made}")["experiment"]
+    assert found["artifact_location"] == f"mlflow-artifacts:/{made}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments.mlflow import experiments, logged_models
+from experiments.mlflow import experiments, log, logged_models
 from experiments.mlflow.filters import page_token
 from experiments.mlflow.routes import ENDPOINTS, LOGGING
 from experiments.models import Run, Trial
@@ -278,3 +278,85 @@ def test_tags_of_experiments_and_models_have_an_end(
     path = f"logged-models/{made['model']['info']['model_id']}/params"
     params = [{"key": "a", "value": ""}, {"key": "b", "value": ""}]
     assert code_of(site.post(path, {"params": params}))[0] == 400
+
+
+IRIS = {"name": "iris", "digest": "1a", "source_type": "local", "source": "a.csv"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        (
+            "log-inputs",
+            {"datasets": [{"dataset": {**IRIS, "name": "x" * 501}}]},
+            "'name'",
+        ),
+        (
+            "log-inputs",
+            {"datasets": [{"dataset": {**IRIS, "digest": "x" * 37}}]},
+            "36 char",
+        ),
+        (
+            "log-inputs",
+            {"datasets": [{"dataset": {**IRIS, "source": "x" * 65_536}}]},
+            "65535",
+        ),
+        (
+            "log-inputs",
+            {"datasets": [{"dataset": {**IRIS, "schema": "x" * 2**20}}]},
+            "'schema'",
+        ),
+        (
+            "log-inputs",
+            {
+                "datasets": [
+                    {"dataset": IRIS, "tags": [{"key": "a", "value": "x" * 501}]}
+                ]
+            },
+            "'tags.a' exceeds the maximum length of 500",
+        ),
+        ("log-inputs", {"models": [{"model_id": "x" * 251}]}, "'model_id'"),
+        (
+            "log-inputs",
+            {"models": [{"model_id": f"{n}"} for n in range(1_001)]},
+            "at most 1,000 inputs; it would have 1,001",
+        ),
+        (
+            "log-inputs",
+            {
+                "datasets": [
+                    {"dataset": {**IRIS, "digest": f"{n}", "schema": "x" * 1_000_000}}
+                    for n in range(3)
+                ]
+            },
+            "at most 2,500,000 bytes in all",
+        ),
+        (
+            "outputs",
+            {"models": [{"model_id": f"{n}"} for n in range(1_001)]},
+            "at most 1,000 outputs",
+        ),
+        (
+            "log-model",
+            {
+                "model_json": json.dumps(
+                    {
+                        **dict.fromkeys(("utc_time_created", "run_id"), ""),
+                        **{"artifact_path": "m", "flavors": {"f": "x" * 8_000}},
+                    }
+                )
+            },
+            "'model_json' exceeds the maximum length of 8000",
+        ),
+    ],
+)
+def test_what_a_run_reads_and_makes_has_limits(
+    site: Mlflow, monkeypatch: pytest.MonkeyPatch, path: str, body: Any, words: str
+) -> None:
+    monkeypatch.setattr(log, "MAX_INPUTS_SIZE", 2_500_000)
+    refused = site.post(f"runs/{path}", {"run_id": site.run(), **body})
+    assert refused.status_code == 400
+    assert refused.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert words in refused.json()["message"]
+    run = Run.objects.get()
+    assert (run.inputs, run.outputs, run.tags) == ([], [], {})

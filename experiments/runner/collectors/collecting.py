@@ -19,6 +19,7 @@ from experiments.runner.collectors.lines import (
 from experiments.runner.collectors.readings import Reading
 from experiments.runner.collectors.settings import CollectorSettings
 from experiments.runner.collectors.sources import (
+    MAX_REST_SECONDS,
     EventFiles,
     Found,
     MetricSource,
@@ -127,8 +128,9 @@ class Collectors:
         self._pass_on()
 
     def _look(self, *, is_over: bool = False) -> None:
+        until = time.monotonic() + MAX_REST_SECONDS
         for source in list(self._sources):
-            if not self._take(source.rest() if is_over else source.look()):
+            if not self._take(source.rest(until) if is_over else source.look()):
                 self._sources.remove(source)
             for problem in source.problems:
                 self._note(problem)

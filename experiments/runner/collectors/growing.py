@@ -53,6 +53,11 @@ class GrowingFile:
         self._data, self._at = waiting + new, 0
         return bool(new)
 
+    @property
+    def unread(self) -> int:
+        """Bytes that the file had when it was last read, and that are still to come."""
+        return max(0, self._size - self.offset)
+
     def peek(self, count: int) -> bytes:
         """The next bytes, as far as they have been read."""
         return self._data[self._at : self._at + count]

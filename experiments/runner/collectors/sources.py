@@ -5,6 +5,8 @@ A source yields pairs of its place, such as a folder, and a reading.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -17,6 +19,8 @@ Found: TypeAlias = "Iterator[tuple[str, Reading]]"
 
 MARK = "tfevents"
 MAX_WHOLE = 4 << 20
+# After the training's end, as its slot is taken for as long.
+MAX_REST_SECONDS = 120.0
 
 
 class MetricSource(Protocol):
@@ -28,8 +32,16 @@ class MetricSource(Protocol):
     def look(self) -> Found:
         """What is new, at most some hundred kB of it."""
 
-    def rest(self) -> Found:
-        """What is left once nothing is written any more."""
+    def rest(self, until: float = math.inf) -> Found:
+        """What is left once nothing is written any more, as far as it is read by a time
+        of the monotonic clock."""
+
+
+def _cut_off(name: Path | str, file: GrowingFile) -> str:
+    return (
+        f"the last {file.unread:,} bytes of {name} are not read: after the training's"
+        f" end, reading may take {MAX_REST_SECONDS:g} s"
+    )
 
 
 class EventFiles:
@@ -50,11 +62,14 @@ class EventFiles:
             if path not in self._corrupt and file.refill():
                 yield from self._read(path, file)
 
-    def rest(self) -> Found:
+    def rest(self, until: float = math.inf) -> Found:
         yield from self.look()
         for path, file in self._files.items():
             while path not in self._corrupt and file.refill():
                 yield from self._read(path, file)
+                if time.monotonic() > until and file.unread:
+                    self.problems.append(_cut_off(path.relative_to(self._work), file))
+                    break
 
     def _read(self, path: Path, file: GrowingFile) -> Found:
         # Few trials have such files.
@@ -107,11 +122,14 @@ class TextFile:
         for line in self._lines.feed(self._file.take()):
             yield from self._read(line)
 
-    def rest(self) -> Found:
+    def rest(self, until: float = math.inf) -> Found:
         before = -1
         while self._file.offset != before:
             before = self._file.offset
             yield from self.look()
+            if time.monotonic() > until and self._file.unread:
+                self.problems.append(_cut_off(self._name, self._file))
+                break
         for line in self._lines.finish():
             yield from self._read(line)
         if self._whole is not None and not self._found:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from experiments.code import snapshots
+from experiments.code import reading, snapshots
 from experiments.code.reading import MAX_BYTES, MAX_COMPARED_LINES, differences
 from experiments.models import CodeSnapshot, Sweep
 from tests import factories
@@ -83,3 +85,17 @@ def test_strangers_and_other_teams_code_stay_out() -> None:
         assert client.get(f"/sweeps/{sweep.pk}/{path}").status_code == 404
     url = f"/sweeps/{own.pk}/code/?against={sweep.pk}"
     assert client.get(url).status_code == 404
+
+
+def test_comparing_ends_after_some_seconds_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = sweep_with(code_of(**{f"f{n}_py": b"1\n" for n in range(3)}))
+    new = sweep_with(code_of(**{f"f{n}_py": b"2\n" for n in range(3)}))
+    clock = itertools.count(step=4.0)
+    timer = SimpleNamespace(monotonic=lambda: next(clock))
+    monkeypatch.setattr(reading, "time", timer)
+    html = page(client_of("ada"), f"/sweeps/{new.pk}/code/?against={old.pk}")
+    assert html.count('<span class="difference-added">+2</span>') == 1
+    words = "changed; not compared: all files together took longer than 5 seconds"
+    assert html.count(words) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,25 @@ def test_nothing_is_lost_while_the_site_is_away(
     assert sorted({p["step"]: p["value"] for p in site.collected}.items()) == [
         (n, float(n)) for n in range(30)
     ]
+
+
+def test_a_huge_file_does_not_hold_the_slot_after_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Terabytes of zeros, which take no room on the disk."""
+    monkeypatch.setattr(collecting, "MAX_REST_SECONDS", 0.2)
+    file = {"path": "m.csv", "format": "csv"}
+    collectors = {"file": file, "tensorboard": {"path": "runs"}}
+    bench = Bench(tmp_path, collectors)
+    with (tmp_path / "m.csv").open("w") as table:
+        table.write("step,accuracy\n0,0.5\n")
+        table.truncate(4 << 40)
+    events(tmp_path / "runs", loss=2.0)
+    started = time.monotonic()
+    points = bench.end()
+    assert time.monotonic() - started < 60
+    assert points.values("accuracy") == [(0, 0.5)]
+    assert points.values("loss")
+    (note,) = bench.notes
+    assert note.startswith("the last 4,39")
+    assert "bytes of m.csv are not read: after the training's end" in note
