@@ -111,8 +111,8 @@ class Histogram:
     """Counts of draws: one bar for each value, or for each bin.
 
     `labels` has one text for each value, or the two ends for bins; `scale` is the scale
-    on which bins have equal width, or nearly: the borders of bins of stepped numbers are
-    halfway between two numbers. `edges` are the borders, empty for values.
+    on which bins have equal width, or nearly: bins of stepped numbers begin and end
+    halfway between two numbers. `edges` are the bins' borders, empty for values.
     If there are more values than bars, only the first ones are counted. `share` is the
     share of draws in which the parameter was active, and `drawn` their number.
     """
