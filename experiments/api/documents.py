@@ -12,11 +12,13 @@ from experiments import access
 from experiments.api.auth import reader
 from experiments.api.errors import WITHOUT_NUL, ApiError
 from experiments.api.schemas import answers
-from experiments.models import Pool, User
+from experiments.api.uploads import TeamSlug
+from experiments.models import Pool, Team, User
 from experiments.search.document.definition import SweepDefinition
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.formats import Imported, InvalidImportError
 from experiments.sweeps.check import check_import, read_sweep
+from experiments.sweeps.creation import check_for_team
 from experiments.sweeps.warm_start import usable_trials
 from experiments.sweeps.warnings import gpu_warnings, slack_warnings
 
@@ -165,9 +167,14 @@ class CheckOut(Schema):
     "/sweeps/check", response=answers(200, CheckOut), openapi_extra=DOCUMENT_BODY
 )
 def check(
-    request: HttpRequest, format_name: FormatName = "", part: PartName = ""
+    request: HttpRequest,
+    team: TeamSlug = None,
+    format_name: FormatName = "",
+    part: PartName = "",
 ) -> dict[str, Any]:
     """Check a document and show what would be tried. Nothing is stored.
+
+    It is valid if ``POST /sweeps`` would take it for the same team.
 
     It may be of this site or of Azure ML, W&B, Katib, NNI or Optuna; Python that uses
     Azure's SDK comes as text/plain, an Optuna storage as application/octet-stream.
@@ -181,6 +188,8 @@ def check(
         return _invalid(error, None)
     try:
         checked = check_import(imported)
+        if (home := _team(user, team)) is not None:
+            check_for_team(home, checked.definition)
     except DefinitionError as error:
         return _invalid(error, imported)
     definition = checked.definition
@@ -205,6 +214,13 @@ def check(
             *_gpu_warnings(user, definition),
         ],
     }
+
+
+def _team(user: User, slug: str | None) -> Team | None:
+    """The team for which ``POST /sweeps`` would make the sweep, if there is one."""
+    if slug is not None:
+        return access.found_or_404(access.teams_for(user), slug=slug)
+    return next(iter(access.joined_teams(user)), None)
 
 
 def _slack_warnings(user: User, definition: SweepDefinition) -> list[Problem]:

@@ -26,10 +26,11 @@ def escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def unseen_problem(text: str) -> str:
-    """Why a name that a person types is refused; empty if it is not."""
-    found = UNSEEN.search(text)
-    if found is None:
+def unseen_problem(text: str, *, in_line: bool = False) -> str:
+    """Why a name that a person types is refused; empty if it is not. A name that is
+    shown ``in_line`` has no tabs and line ends either."""
+    found = UNSEEN.search(text) or (in_line and re.search("[\t\n\r]", text))
+    if not found:
         return ""
     return (
         f"{visible(text)[:60]} has the character {escaped(found[0])}, which is not seen"

@@ -15,8 +15,9 @@ from experiments.code.folders import with_shared_code
 from experiments.models import CodeSnapshot, Event, Experiment, Pool, Sweep, Team, User
 from experiments.search.document.definition import SweepDefinition
 from experiments.search.document.durations import as_written
+from experiments.search.document.entry import name_problems
 from experiments.search.fields import DefinitionError, Problem
-from experiments.search.wording import unseen_problem, visible
+from experiments.search.wording import visible
 
 MAX_NAMED = 10
 
@@ -64,7 +65,8 @@ def sweep_fields(
     definition: SweepDefinition, code: CodeSnapshot | None
 ) -> dict[str, Any]:
     """The columns of a Sweep that come from its document. Raises DefinitionError."""
-    _check_names(definition)
+    if problems := list(name_problems(definition)):
+        raise DefinitionError(problems)
     document: dict[str, Any] = definition.dump()
     if code is not None:
         document["trial"]["code"] = {"upload": code.digest}
@@ -85,20 +87,6 @@ def sweep_fields(
         "priority": definition.priority,
         "launches": definition.launches,
     }
-
-
-def _check_names(definition: SweepDefinition) -> None:
-    """Names that people type must look like what they are."""
-    tags = definition.tags or {}
-    names = {
-        "experiment_name": definition.experiment_name,
-        "display_name": definition.display_name or "",
-        **{f"tags.{visible(name)}": f"{name} {text}" for name, text in tags.items()},
-    }
-    found = {path: unseen_problem(name) for path, name in names.items()}
-    problems = [Problem(path, words) for path, words in found.items() if words]
-    if problems:
-        raise DefinitionError(problems)
 
 
 def sweep_document(sweep: Sweep) -> dict[str, Any]:
@@ -202,15 +190,29 @@ def _pool(team: Team, name: str) -> Pool:
     return pool
 
 
+def check_for_team(team: Team, definition: SweepDefinition) -> None:
+    """Raise DefinitionError where `create_sweep` would for this team's pools and
+    uploads. Nothing is stored."""
+    with_shared_code(definition, _pool(team, definition.compute))
+    _check_code(team, definition.trial.code)
+
+
 def _code(
     team: Team, definition: SweepDefinition, user: User | None
 ) -> CodeSnapshot | None:
     """The snapshot of the document's ``code``. Paths on the server are refused."""
     code: Any = definition.trial.code
-    if code is None:
-        return None
-    if isinstance(code, dict) and ("git" in code or "folder" in code):
-        return None
+    if not isinstance(code, dict) or "files" not in code:
+        return _check_code(team, code)
+    files = {name: text.encode() for name, text in code["files"].items()}
+    try:
+        return snapshots.store_files(team, files, user=user)
+    except snapshots.SnapshotError as error:
+        raise DefinitionError((Problem("trial.code.files", str(error)),)) from error
+
+
+def _check_code(team: Team, code: Any) -> CodeSnapshot | None:
+    """The team's snapshot that ``code`` names, if it names one."""
     if isinstance(code, str):
         raise DefinitionError(
             (
@@ -222,13 +224,8 @@ def _code(
                 ),
             )
         )
-    try:
-        if "files" in code:
-            files = {name: text.encode() for name, text in code["files"].items()}
-            return snapshots.store_files(team, files, user=user)
-    except snapshots.SnapshotError as error:
-        raise DefinitionError((Problem("trial.code.files", str(error)),)) from error
-    return _uploaded(team, str(code.get("upload", "")))
+    is_upload = isinstance(code, dict) and "upload" in code
+    return _uploaded(team, str(code["upload"])) if is_upload else None
 
 
 def _uploaded(team: Team, upload: str) -> CodeSnapshot:

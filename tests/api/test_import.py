@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,13 +12,15 @@ from tests.api.conftest import Api
 from tests.pages.importing import import_samples as samples
 
 YAML = "application/yaml"
+# With code and a pool that the site has.
+HERE = samples.AZURE.replace("  code: ./src\n", "").replace("gpu-cluster", "default")
 
 
 @pytest.mark.parametrize(
     ("text", "kind", "name"),
     [
         (samples.WANDB, YAML, "wandb"),
-        (samples.AZURE, YAML, "azure"),
+        (HERE, YAML, "azure"),
         (samples.ARTICLE, "text/plain", "azure"),
         (samples.KATIB, "text/plain", "katib"),
         (samples.NNI, YAML, "nni"),
@@ -91,3 +94,52 @@ def test_the_same_key_makes_one_sweep_with_its_trials(api: Api) -> None:
     }
     assert len(ids) == 1
     assert Sweep.objects.get().trials.count() == 2
+
+
+def test_check_refuses_what_create_refuses_and_the_other_way_round(api: Api) -> None:
+    refused = {
+        "trial.code": ["./src", {"upload": "0" * 64}],
+        "compute": ["nowhere"],
+        "experiment_name": ["../x", "a\tb"],
+        "objective.primary_metric": ["loss\t", "lo\nss"],
+        "trial.requirements": [["!!! not a package"]],
+        "trial.python": ["../../nope"],
+    }
+    taken = {
+        "trial.requirements": [
+            ["numpy==2.1", "torch @ https://x.example/t.whl", "-r own.txt", "./pkg"],
+            ["a[b,c] >= 1 ; python_version > '3'", "git+https://x.example/y", "# no"],
+        ],
+        "trial.python": [".venv/bin/python", "python3.12", "/opt/x/bin/python", "~/p"],
+        "experiment_name": ["vision/digits", "a..b", "Größe"],
+        "early_termination": [{"type": "median_stopping", "evaluation_interval": 0}],
+    }
+    for path, values in refused.items():
+        for value in values:
+            document = with_value(path, value)
+            check = api.post("/sweeps/check", document).json()
+            made = api.post("/sweeps", document)
+            named = [problem["path"] for problem in check["problems"]]
+            assert not check["valid"] and made.status_code == 422, (path, value)
+            assert all(name.startswith(path) for name in named) and named
+    for path, values in taken.items():
+        for value in values:
+            document = with_value(path, value)
+            assert api.post("/sweeps/check", document).json()["valid"], value
+            assert api.post("/sweeps", document).status_code == 201, value
+
+
+def with_value(path: str, value: object) -> dict[str, Any]:
+    """A good document with one other value."""
+    document: dict[str, Any] = {
+        "trial": {"command": "python train.py"},
+        "objective": {"primary_metric": "loss", "goal": "minimize"},
+        "search_space": {"x": {"type": "uniform", "min_value": 0, "max_value": 1}},
+        "limits": {"max_total_trials": 2},
+    }
+    *outer, last = path.split(".")
+    place = document
+    for name in outer:
+        place = place.setdefault(name, {})
+    place[last] = value
+    return document

@@ -49,6 +49,7 @@ from experiments.management.sweep_actions import (
 from experiments.models import Pool, Sweep
 from experiments.models.sweeps import SweepState
 from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.document.entry import read_entry
 from experiments.search.document.yaml import yaml_text
 from experiments.search.fields import DefinitionError, Problem, listed, shown
 from experiments.search.formats import (
@@ -182,7 +183,7 @@ class Command(BaseCommand):
         if isinstance(definition.trial.code, str):
             folder = Path(options["file"]).parent / definition.trial.code
             document = folders.with_stored_code(document, folder, team, user=user)
-            definition = parse_document(document)
+            definition = read_entry(document)
         with transaction.atomic():
             sweep = create_sweep(team, definition, user=user)
             space = definition.search_space

@@ -19,7 +19,8 @@ from django.http import HttpRequest
 from experiments import access
 from experiments.models import Experiment, Team
 from experiments.search.document.code import is_address
-from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.document.definition import SweepDefinition
+from experiments.search.document.entry import read_entry
 from experiments.search.document.yaml import lines_of
 from experiments.search.fields import DefinitionError, Problem, listed, shown
 from experiments.search.formats import FinishedTrial, Imported, InvalidImportError, Note
@@ -181,7 +182,7 @@ def read_content(
         notes = merged(imported.notes, fit_to_team(document, team, imported, content))
         if experiment is not None:
             document["experiment_name"] = experiment.name
-        definition = parse_document(document, new_seed=lambda: _seed(content))
+        definition = read_entry(document, new_seed=lambda: _seed(content))
     except DefinitionError as error:
         wrong = [problem.path for problem in error.problems]
         if not problems:

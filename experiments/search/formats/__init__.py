@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.document.entry import read_entry
 from experiments.search.document.loading import MAX_CHARACTERS, load_document
 from experiments.search.document.yaml import lines_of
 from experiments.search.fields import (
@@ -74,7 +75,7 @@ def definition_of(
     """
     given = imported.document if document is None else document
     try:
-        return parse_document(given, new_seed=new_seed)
+        return read_entry(given, new_seed=new_seed)
     except DefinitionError as error:
         raise DefinitionError(imported.source_map.translate(error.problems)) from error
 

@@ -141,7 +141,10 @@ class Policy(ABC):
         """Every declared setting, read from a document and checked against others."""
         settings = cls.declarations()
         values = {name: each.read(document, name) for name, each in settings.items()}
-        values["evaluation_interval"] = values["evaluation_interval"] or 1
+        if values["evaluation_interval"] == 0:
+            every = "0 means every report, as in Azure ML. Enter 1 for the same."
+            document.warn("evaluation_interval", every)
+            values["evaluation_interval"] = 1
         return values
 
     @abstractmethod
