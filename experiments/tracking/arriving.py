@@ -9,6 +9,7 @@ import math
 import struct
 import time
 from collections.abc import Iterator, Sequence
+from operator import itemgetter, lt
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -31,6 +32,9 @@ class Sent(NamedTuple):
     time: int | None = None
 
 
+STEP = itemgetter(Sent._fields.index("step"))
+
+
 class Entry(NamedTuple):
     """A stored point of some step. ``place`` counts from the start of the tail; below
     zero it is in a segment."""
@@ -50,10 +54,12 @@ class _ArrivalClock:
         self._last = 0
         self._lock = Lock()
 
-    def take(self) -> int:
+    def take(self, count: int) -> range:
+        """Times for some points that arrive together."""
         with self._lock:
-            self._last = max(self._last + 1, time.time_ns() // 1_000)
-            return self._last
+            first = max(self._last + 1, time.time_ns() // 1_000)
+            self._last = first + count - 1
+        return range(first, first + count)
 
 
 CLOCK = _ArrivalClock()
@@ -83,9 +89,12 @@ class ArrivingSeries:
     def has_segments(self) -> bool:
         return bool(self.count > self._in_tail)
 
-    def may_be_stored(self, point: Sent) -> bool:
-        """Whether a segment may have it; more than the tail has to be read then."""
-        return self.has_segments and not _is_later(point, *self._stored_last)
+    def steps_to_look_up(self, points: Sequence[Sent]) -> list[int]:
+        """Those of points that a segment may have; it has to be read then."""
+        last_step, _ = self._stored_last
+        if not self.has_segments or min(map(STEP, points)) > last_step:
+            return []
+        return [p.step for p in points if not _is_later(p, *self._stored_last)]
 
     def add_segment(self, data: bytes) -> None:
         """A segment that may have some of the points."""
@@ -95,8 +104,30 @@ class ArrivingSeries:
     def begin_batch(self) -> None:
         self._batch_start = self._in_tail
 
+    def take_all(self, points: Sequence[Sent]) -> bool:
+        """Add points that are in order and later than all others, so that none of them
+        can be known. False: each has to be looked at."""
+        _, steps, values, times = zip(*points, strict=True)
+        first_is_later = _is_later(points[0], self.last_step, self.last_time)
+        if self._known is not None or not first_is_later or not _rise(steps, times):
+            return False
+        arrived = CLOCK.take(len(points))
+        if None in times:
+            pairs = zip(times, arrived, strict=True)
+            times = tuple(now if moment is None else moment for moment, now in pairs)
+        self.tail += b"".join(map(RECORD.pack, steps, times, arrived, values))
+        self.count += len(points)
+        self.is_changed = True
+        self.last_step, self.last_time, self.last_value = (
+            steps[-1],
+            times[-1],
+            values[-1],
+        )
+        self._widen(values)
+        return True
+
     def take(self, point: Sent, *, keyed: bool) -> str | None:
-        """Add a point unless it is known; returns "added", "known", or a sentence about
+        """Add a point unless it is known: None. An empty text: it is known. A sentence:
         why it is dropped. In a batch with a key, a point without a time is new."""
         new = _is_later(point, self.last_step, self.last_time)
         if not new and not (keyed and point.time is None):
@@ -130,7 +161,7 @@ class ArrivingSeries:
         return self._known
 
     def _add(self, point: Sent) -> None:
-        arrived = CLOCK.take()
+        (arrived,) = CLOCK.take(1)
         _, step, value, moment = point
         if moment is None:
             moment = arrived
@@ -142,11 +173,15 @@ class ArrivingSeries:
         self.is_changed = True
         if self.last_step is None or (step, moment) >= (self.last_step, self.last_time):
             self.last_step, self.last_time, self.last_value = step, moment, value
-        if math.isfinite(value):
-            if self.low is None or value < self.low:
-                self.low = value
-            if self.high is None or value > self.high:
-                self.high = value
+        self._widen((value,))
+
+    def _widen(self, values: Sequence[float]) -> None:
+        """The range of the finite values."""
+        finite = [*filter(math.isfinite, values)]
+        if finite:
+            low, high = min(finite), max(finite)
+            self.low = low if self.low is None or low < self.low else self.low
+            self.high = high if self.high is None or high > self.high else self.high
 
     def clear(self) -> None:
         """Forget all points; their segments have to be deleted."""
@@ -183,3 +218,13 @@ def _is_later(point: Sent, step: int | None, moment: int | None) -> bool:
     if point.time is None or moment is None:
         return False
     return point.step == step and point.time > moment
+
+
+def _rise(steps: Sequence[int], times: Sequence[int | None]) -> bool:
+    """Whether each point is later than the one before."""
+    if all(map(lt, steps, steps[1:])):
+        return True
+    if None in times:
+        return False
+    moments = [*zip(steps, times, strict=True)]
+    return all(map(lt, moments, moments[1:]))

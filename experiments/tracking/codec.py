@@ -51,15 +51,18 @@ def from_tail(tail: bytes | memoryview) -> Records:
 def encode(points: Records) -> bytes:
     """A segment's data."""
     same = bool((points["time"] == points["arrived"]).all())
-    columns = [
-        # The first one from 0. Differences beyond 64 bits wrap, and so do their sums.
-        np.diff(points[name], prepend=np.int64(0)).astype("<i8", copy=False)
-        for name in (WHOLE[:2] if same else WHOLE)
-    ]
+    columns = [_differences(points[name]) for name in (WHOLE[:2] if same else WHOLE)]
     parts = [_shuffled(column) for column in (*columns, points["value"])]
     kind = ARRIVED_IS_TIME if same else ALL
     level = FULL_LEVEL if len(points) == MAX_SEGMENT else LEVEL
     return kind + zlib.compress(b"".join(parts), level)
+
+
+def _differences(column: NDArray[Any]) -> NDArray[Any]:
+    """The first one from 0. Those beyond 64 bits wrap, and so do their sums."""
+    found = column.copy()
+    found[1:] -= column[:-1]
+    return found
 
 
 def decode(data: bytes | memoryview) -> Records:

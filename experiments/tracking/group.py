@@ -7,89 +7,21 @@ the group stores what its requests would have stored one after another.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 
 from experiments import lifecycle
-from experiments.models import Attempt, Metric
-from experiments.models.metrics import SYSTEM
-from experiments.models.missing import (
-    MissingData,
-    RefusedName,
-    RefusedPoint,
-    by_name,
-)
+from experiments.models import Attempt
+from experiments.models.missing import MissingData, RefusedPoint, by_name
 from experiments.runner.failpoints import failpoint
 from experiments.tracking import resuming, sql
 from experiments.tracking.arriving import ArrivingSeries, Sent
-from experiments.tracking.held import (
-    TOO_MANY_NAMES,
-    HeldAttempt,
-    HeldTrial,
-    rooms_for_names,
-)
+from experiments.tracking.group_series import GroupSeries
+from experiments.tracking.held import TOO_MANY_NAMES, HeldAttempt, HeldTrial
 from experiments.tracking.judging import Judging, OutOfStep
-from experiments.tracking.memory import MEMORIES, JudgedSweep
-
-
-class AttemptNotRunning(Exception):
-    """The attempt has ended, or another one has taken over."""
-
-
-def not_running(attempt_id: int) -> AttemptNotRunning:
-    return AttemptNotRunning(
-        f"Attempt {attempt_id} has ended, or another one has taken over."
-    )
-
-
-@dataclass(frozen=True)
-class Reply:
-    """Whether the training process has to stop, and why; and what was not stored.
-
-    ``reported`` are the names of collected points that were not stored, as the script
-    reports these metrics itself.
-    """
-
-    stop: bool
-    reason: str = ""
-    refused: Sequence[RefusedName] = ()
-    reported: Sequence[str] = ()
-
-
-@dataclass(slots=True, eq=False)
-class ReportBatch:
-    """A request with points, and the reply once it is written.
-
-    `refused` are points that are not valid. `digest` is of the token that it came with,
-    if that is still to be checked. `cold` is a sweep whose reports have to be read
-    before.
-    """
-
-    attempt: int
-    points: Sequence[Sent]
-    refused: Sequence[RefusedPoint] = ()
-    is_heartbeat: bool = False
-    key: str = ""
-    collected: bool = False
-    digest: str = ""
-    dropped: list[RefusedPoint] = field(default_factory=list)
-    reported: set[str] = field(default_factory=set)
-    cold: JudgedSweep | None = None
-    reply: Reply | None = None
-
-    def __str__(self) -> str:
-        """For logs: without the points themselves."""
-        return f"{len(self.points)} points of attempt {self.attempt}"
-
-    def begin(self) -> None:
-        """Forget what came of it in a transaction that failed."""
-        self.dropped.clear()
-        self.reported.clear()
-        self.reply = None
+from experiments.tracking.memory import MEMORIES
+from experiments.tracking.report_batch import Reply, ReportBatch, not_running
 
 
 def write_together(batches: Sequence[ReportBatch]) -> list[bool]:
@@ -139,8 +71,7 @@ class ReportGroup:
         self._waits = waits
         self._attempts: dict[int, HeldAttempt] = {}
         self._trials: dict[int, HeldTrial] = {}
-        # By attempt and name.
-        self._series: dict[int, dict[str, ArrivingSeries]] = defaultdict(dict)
+        self._series = GroupSeries(lambda pk: self._trial_of(pk).primary_metric)
         self.judging = Judging(anew=anew)
 
     def write(self, batches: Sequence[ReportBatch]) -> list[bool]:
@@ -149,7 +80,7 @@ class ReportGroup:
         can = [self._can_write(batch) for batch in batches]
         held = [batch for batch, writable in zip(batches, can, strict=True) if writable]
         new = [batch for batch in held if self._is_new(batch)]
-        self._open(new)
+        self._series.open(new)
         for batch in new:
             self._take(batch)
         self.judging.judge()
@@ -174,11 +105,12 @@ class ReportGroup:
         if self._waits:
             return True
         sweep = self._trials[attempt.trial].judged_sweep
-        if sweep is not None and MEMORIES.get(sweep) is None:
-            primary = sweep.primary_metric
-            if any(point.name == primary for point in batch.points):
-                batch.cold = sweep
+        if sweep is not None and sweep.primary_metric in batch.by_name:
+            batch.cold = None if MEMORIES.get(sweep) else sweep
         return batch.cold is None
+
+    def _trial_of(self, attempt: int) -> HeldTrial:
+        return self._trials[self._attempts[attempt].trial]
 
     def _is_new(self, batch: ReportBatch) -> bool:
         """Whether its key is unknown. From now on it is known."""
@@ -189,71 +121,10 @@ class ReportGroup:
             attempt.see(batch.key)
         return True
 
-    # --- series -----------------------------------------------------------------------
-
-    def _open(self, batches: Sequence[ReportBatch]) -> None:
-        """Read the series of all points, and make those that are missing."""
-        wanted: dict[tuple[int, str], bool] = {}
-        for batch in batches:
-            for point in batch.points:
-                wanted.setdefault((batch.attempt, point.name), batch.collected)
-        self._read([pair for pair in wanted if not self._has(*pair)])
-        missing = {p: collected for p, collected in wanted.items() if not self._has(*p)}
-        if missing:
-            self._make(missing)
-        self._look(batches)
-
-    def _has(self, attempt: int, name: str) -> bool:
-        return name in self._series[attempt]
-
-    def _read(self, pairs: Sequence[tuple[int, str]]) -> None:
-        for start in range(0, len(pairs), sql.MAX_ROWS):
-            some = sql.columns(pairs[start : start + sql.MAX_ROWS])
-            for row in sql.METRICS.rows(*some):
-                self._add_series(row)
-
-    def _add_series(self, row: Sequence[Any]) -> None:
-        series = ArrivingSeries(row)
-        self._series[series.attempt][series.name] = series
-
-    def _make(self, missing: dict[tuple[int, str], bool]) -> None:
-        """New series, as far as each attempt has room for more names."""
-        rooms = rooms_for_names({attempt for attempt, _ in missing})
-        made: list[Metric] = []
-        for (attempt, name), collected in missing.items():
-            if name != self._trial_of(attempt).primary_metric:
-                kind = name.startswith(SYSTEM)
-                rooms[attempt][kind] -= 1
-                if rooms[attempt][kind] < 0:
-                    continue
-            made.append(Metric(attempt_id=attempt, name=name, collected=collected))
-        for metric in Metric.objects.bulk_create(made):
-            row = (metric.pk, metric.attempt_id, metric.name, 0, *[None] * 5)
-            self._add_series((*row, b"", metric.collected))
-
-    def _trial_of(self, attempt: int) -> HeldTrial:
-        return self._trials[self._attempts[attempt].trial]
-
-    def _look(self, batches: Iterable[ReportBatch]) -> None:
-        """Read the segments that may have some of the points already."""
-        found: dict[int, tuple[ArrivingSeries, list[int]]] = {}
-        for batch in batches:
-            own = self._series[batch.attempt]
-            for point in batch.points:
-                series = own.get(point.name)
-                if series is not None and series.may_be_stored(point):
-                    _, steps = found.setdefault(series.pk, (series, []))
-                    steps.append(point.step)
-        if not found:
-            return
-        rows = [(pk, min(steps), max(steps)) for pk, (_, steps) in found.items()]
-        for pk, data in sql.SEGMENTS.rows(*sql.columns(rows)):
-            found[pk][0].add_segment(bytes(data))
-
     # --- points -----------------------------------------------------------------------
 
     def _take(self, batch: ReportBatch) -> None:
-        attempt, own = self._attempts[batch.attempt], self._series[batch.attempt]
+        attempt, own = self._attempts[batch.attempt], self._series.of(batch.attempt)
         trial = self._trials[attempt.trial]
         for series in own.values():
             series.begin_batch()
@@ -264,15 +135,19 @@ class ReportGroup:
     def _add_all(
         self, batch: ReportBatch, trial: HeldTrial, *, carried: bool = False
     ) -> None:
-        own, keyed = self._series[batch.attempt], bool(batch.key)
-        for point in batch.points:
-            found = own.get(point.name)
-            if found is None:
-                batch.dropped.append(_refused(point, "names", TOO_MANY_NAMES))
-            elif self._is_for(found, batch, trial):
-                dropped = self._add(found, point, trial, keyed=keyed, carried=carried)
-                if dropped:
-                    batch.dropped.append(_refused(point, "time", dropped))
+        """Those of a series at once, where none of them can be known."""
+        own, rest = self._series.of(batch.attempt), set()
+        for name, points in batch.by_name.items():
+            if name not in own:
+                rest.add(name)
+            elif self._is_for(own[name], batch, trial):
+                if own[name].take_all(points):
+                    self._count(own[name], points, trial, carried=carried)
+                else:
+                    rest.add(name)
+        for point in batch.points if rest else ():
+            if point.name in rest:
+                self._add(point, batch, trial, carried=carried)
 
     def _is_for(
         self, series: ArrivingSeries, batch: ReportBatch, trial: HeldTrial
@@ -289,40 +164,53 @@ class ReportGroup:
         return True
 
     def _add(
+        self, point: Sent, batch: ReportBatch, trial: HeldTrial, *, carried: bool
+    ) -> None:
+        """Add a point unless it is known or dropped."""
+        series = self._series.of(batch.attempt).get(point.name)
+        if series is None:
+            batch.dropped.append(_refused(point, "names", TOO_MANY_NAMES))
+            return
+        problem = series.take(point, keyed=bool(batch.key))
+        if problem is None:
+            self._count(series, [point], trial, carried=carried)
+        elif problem:
+            batch.dropped.append(_refused(point, "time", problem))
+
+    def _count(
         self,
         series: ArrivingSeries,
-        point: Sent,
+        points: Sequence[Sent],
         trial: HeldTrial,
         *,
-        keyed: bool,
         carried: bool,
-    ) -> str:
-        """Add a point unless it is known; returns why it was dropped."""
-        problem = series.take(point, keyed=keyed)
-        if problem is None and point.name == trial.primary_metric:
+    ) -> None:
+        """Count new points of the primary metric as reports."""
+        if series.name == trial.primary_metric:
             attempt = self._attempts[series.attempt]
-            self.judging.add(trial, attempt, point.value, carried=carried)
-        return problem or ""
+            for point in points:
+                self.judging.add(trial, attempt, point.value, carried=carried)
 
     def _carry(
         self, attempt: HeldAttempt, trial: HeldTrial, batch: ReportBatch
     ) -> None:
         """At the first report of a resumed training: take over what was reported before
         its step."""
-        name = trial.primary_metric
-        steps = [point.step for point in batch.points if point.name == name]
-        if not steps:
+        name = trial.primary_metric or ""
+        points = batch.by_name.get(name)
+        if not points:
             return
-        primary = self._series[attempt.pk].get(name or "")
+        primary = self._series.of(attempt.pk).get(name)
         if primary is not None:
             # The reports may start over.
             self._is_for(primary, batch, trial)
         if trial.reports:
             return
-        found = resuming.points_before(attempt, step=min(steps), primary=name)
+        first = min(point.step for point in points)
+        found = resuming.points_before(attempt, step=first, primary=name)
         for part in found.parts:
             earlier = ReportBatch(attempt.pk, part.points, collected=part.collected)
-            self._open([earlier])
+            self._series.open([earlier])
             self._add_all(earlier, trial, carried=True)
         batch.dropped += found.left_out
         if trial.reports:
@@ -331,7 +219,7 @@ class ReportGroup:
     # --- the end ----------------------------------------------------------------------
 
     def _store(self, batches: Sequence[ReportBatch]) -> None:
-        changed = [each for each in self._all_series() if each.is_changed]
+        changed = self._series.changed()
         full = [(each.attempt, row) for each in changed for row in each.full_segments()]
         sql.INSERT_SEGMENT.run([row for _, row in full])
         # What comes after a run's end is not left in small segments.
@@ -353,10 +241,6 @@ class ReportGroup:
         lifecycle.ask_heartbeats(
             [pk for pk in sorted(beats) if not self._attempts[pk].runner_token_digest]
         )
-
-    def _all_series(self) -> Iterator[ArrivingSeries]:
-        for own in self._series.values():
-            yield from own.values()
 
     def _reply(self, batch: ReportBatch) -> Reply:
         attempt = self._attempts[batch.attempt]

@@ -17,15 +17,14 @@ from experiments.models.trials import AttemptState
 from experiments.tracking import series, sql
 from experiments.tracking.arriving import Sent
 from experiments.tracking.codec import microseconds
-from experiments.tracking.group import (
+from experiments.tracking.group import write_alone, write_together
+from experiments.tracking.held import MAX_NAMES, MAX_SYSTEM_NAMES, HeldTrial
+from experiments.tracking.report_batch import (
     AttemptNotRunning,
     Reply,
     ReportBatch,
     not_running,
-    write_alone,
-    write_together,
 )
-from experiments.tracking.held import MAX_NAMES, MAX_SYSTEM_NAMES, HeldTrial
 from experiments.tracking.turn import Turn
 
 __all__ = [
