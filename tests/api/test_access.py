@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from experiments import lifecycle, storage
 from experiments.api.native import api as native_api
@@ -209,17 +210,17 @@ def _body(route: str, ids: dict[str, int]) -> tuple[Any, str]:
     return body, "application/octet-stream" if raw else "application/json"
 
 
-@pytest.mark.parametrize("caller", [*CALLERS, *TOKENS])
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_caller_gets_what_the_table_says(
-    world: World, caller: str, route: str
-) -> None:
-    answer = call(world, caller, route)
-    expected = ROUTES[route].get(caller, UNKNOWN)
-    assert answer.status_code in expected
-    if answer.status_code >= 400:
-        error = answer.json()["error"]
-        assert error["code"] and error["message"] and "fields" in error
+def test_a_caller_gets_what_the_table_says(world: World, route: str) -> None:
+    for caller in (*CALLERS, *TOKENS):
+        before = transaction.savepoint()
+        answer = call(world, caller, route)
+        transaction.savepoint_rollback(before)
+        expected = ROUTES[route].get(caller, UNKNOWN)
+        assert answer.status_code in expected, caller
+        if answer.status_code >= 400:
+            error = answer.json()["error"]
+            assert error["code"] and error["message"] and "fields" in error, caller
 
 
 def test_a_stranger_sees_an_empty_listing(world: World) -> None:

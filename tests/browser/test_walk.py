@@ -24,7 +24,7 @@ SPACE = """RandomParameterSampling( {
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     path = required_chromium()
     with (
-        running_site(tmp_path_factory.mktemp("walk") / "home") as site,
+        running_site(tmp_path_factory.mktemp("walk") / "home", fresh=True) as site,
         chromium(path) as browser,
     ):
         page = browser.new_page(viewport={"width": 1440, "height": 900})

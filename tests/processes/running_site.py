@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +86,8 @@ def command_of(process: Path) -> list[str]:
     return (process / "cmdline").read_bytes().decode().split("\0")
 
 
-def new_database(server: str) -> str:
-    """The URL of an empty database on a PostgreSQL server."""
+def new_database(server: str, *, like: str = "template1") -> str:
+    """The URL of a database on a PostgreSQL server: empty, or a copy of another."""
     import psycopg
     from django.db import connection
 
@@ -91,16 +96,46 @@ def new_database(server: str) -> str:
     with psycopg.connect(
         host=facts["HOST"], user=facts["USER"], dbname="postgres", autocommit=True
     ) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"')
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"')
     return server.rpartition("/")[0] + f"/{name}"
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A data folder that was set up, with the environment that its commands need."""
+
+    environment: dict[str, str]
+    token: str
+
+    @property
+    def home(self) -> Path:
+        return Path(self.environment["SWEEPSITE_HOME"])
+
+    @property
+    def database(self) -> str:
+        return self.environment["DATABASE_URL"].rpartition("/")[2]
+
+
+@cache
+def prepared() -> Prepared:
+    """What most sites begin as a copy of: static files and tables take longer than
+    the start itself."""
+    folder = tempfile.mkdtemp(prefix="sweepsite-prepared-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    site = RunningSite(Path(folder) / "home", fresh=True)
+    site.manage("setup")
+    return Prepared(site.environment, site.admin_token())
+
+
 class RunningSite:
-    """One data folder, and the ``up`` that runs on it (if it runs)."""
+    """One data folder, and the ``up`` that runs on it (if it runs). ``fresh``: it
+    begins without a folder, as an installation does."""
 
     timeout = TIMEOUT
 
-    def __init__(self, home: Path, *, slots: int = 2, **settings: str) -> None:
+    def __init__(
+        self, home: Path, *, slots: int = 2, fresh: bool = False, **settings: str
+    ) -> None:
         self.home, self.slots, self.port = home, slots, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.output = home.parent / f"{home.name}-up.log"
@@ -117,9 +152,14 @@ class RunningSite:
         for name in ("REDIS_URL", "SWEEPSITE_URL", "SWEEPSITE_SECRET_KEY"):
             if name not in settings:
                 self.environment.pop(name, None)
-        if server := os.environ.get("TEST_DATABASE_URL"):
-            self.environment["DATABASE_URL"] = new_database(server)
         self.token = ""
+        server = os.environ.get("TEST_DATABASE_URL")
+        if not fresh:
+            shutil.copytree(prepared().home, home)
+            self.token = prepared().token
+        if server:
+            like = {} if fresh else {"like": prepared().database}
+            self.environment["DATABASE_URL"] = new_database(server, **like)
 
     # --- the processes ------------------------------------------------------------
 
@@ -137,10 +177,11 @@ class RunningSite:
                 start_new_session=True,
             )
         wait_for(self._ready, "up to be ready", self.said, self.timeout)
-        if not self.token:
-            self.token = self.manage(
-                "token", "create", "--user", "admin", "--scope", "admin"
-            ).split()[-1]
+        self.token = self.token or self.admin_token()
+
+    def admin_token(self) -> str:
+        words = ("token", "create", "--user", "admin", "--scope", "admin")
+        return self.manage(*words).split()[-1]
 
     def _ready(self) -> bool:
         assert self.up.poll() is None, f"up has ended:\n{self.said()}"
@@ -318,11 +359,15 @@ def wait_for(
     story: Callable[[], str] = str,
     timeout: float = TIMEOUT,
 ) -> None:
-    """Look again and again until it is true; fail with the story when it takes long."""
-    deadline = time.monotonic() + timeout
+    """Look again and again until it is true; fail with the story when it takes long.
+
+    The longer it takes, the rarer it looks: looking costs the site processor time.
+    """
+    began = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, f"waited for {what}\n{story()}"
-        time.sleep(0.05)
+        waited = time.monotonic() - began
+        assert waited < timeout, f"waited for {what}\n{story()}"
+        time.sleep(min(0.05 + waited / 20, 0.3))
 
 
 @contextmanager
