@@ -10,6 +10,7 @@ from experiments.models.teams import User
 from experiments.models.trials import Trial
 
 MAX_RUN_NAME = 250
+MLFLOW_PREFIX = "mlflow."
 
 
 class Run(Created, models.Model):
@@ -40,6 +41,8 @@ class Run(Created, models.Model):
     environment = models.JSONField(default=dict, blank=True)
     # Since then it is in the trash, and hidden.
     deleted_at = models.DateTimeField(null=True, blank=True)
+    # Since then lists leave it out.
+    archived_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = (
@@ -49,6 +52,11 @@ class Run(Created, models.Model):
                 name="run_in_trash",
             ),
         )
+
+    @property
+    def visible_tags(self) -> dict[str, str]:
+        """What programs and people tagged. MLflow's own tags have other places."""
+        return {k: v for k, v in self.tags.items() if not k.startswith(MLFLOW_PREFIX)}
 
     def __str__(self) -> str:
         return self.name

@@ -1,15 +1,18 @@
-"""Start, pause, resume, cancel and extend a sweep. Its settings are in editing.py."""
+"""Start, pause, resume, cancel, extend and archive a sweep; archive a run. A sweep's
+settings are in editing.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from django.db import transaction
+from django.db.models.functions import Now
 
 from experiments import lifecycle, queues
-from experiments.models import Sweep, User
-from experiments.models.sweeps import SweepState
+from experiments.models import Event, Run, Sweep, Trial, User
+from experiments.models.sweeps import SWEEP_ENDS, SweepState
+from experiments.models.trials import TRIAL_ENDS
 from experiments.search.document.limits import MAX_TRIALS
 from experiments.search.fields import DefinitionError, Problem, shown
 
@@ -123,3 +126,39 @@ def extension_refusal(sweep: Sweep, more: int = 1) -> str:
     if more + sweep.next_number() > MAX_TRIALS:
         return f"A sweep has at most {MAX_TRIALS:,} trials, and {sweep} has no room."
     return ""
+
+
+def archive_or_restore(found: Sweep | Trial, *, actor: User) -> str:
+    """Hide a draft, an ended sweep or an ended run from lists, or show it again.
+
+    Returns what was done, in a sentence. Raises NotPossible for one that is active.
+    """
+    is_sweep = isinstance(found, Sweep)
+    kind = "sweep" if is_sweep else "run"
+    away = (found if isinstance(found, Sweep) else found.run).archived_at is None
+    with transaction.atomic():
+        if not _archived(found, away=away):
+            which = "drafts and ended sweeps" if is_sweep else "ended runs"
+            way = "Cancel it first." if is_sweep else "Mark it as ended first."
+            raise NotPossible(
+                f"{found} is {found.state}. Only {which} can be archived. {way}"
+            )
+        verb = f"{kind} archived" if away else f"{kind} restored"
+        of: Any = {"sweep" if is_sweep else "trial": found}
+        Event.log(verb, actor=actor, **of)
+    where = "archived and hidden from lists" if away else "in the lists again"
+    return f"{found} is {where}."
+
+
+def _archived(found: Sweep | Trial, *, away: bool) -> bool:
+    when = Now() if away else None
+    if isinstance(found, Sweep):
+        ends = {*SWEEP_ENDS, SweepState.DRAFT} if away else set(SweepState)
+        rows = Sweep.objects.filter(pk=found.pk, state__in=ends)
+        return bool(rows.update(archived_at=when, updated_at=Now()))
+    runs = Run.objects.filter(trial=found)
+    over = runs.filter(trial__state__in=TRIAL_ENDS) if away else runs
+    if won := over.update(archived_at=when):
+        # The pages that list it look at this.
+        Trial.objects.filter(pk=found.pk).update(updated_at=Now())
+    return bool(won)

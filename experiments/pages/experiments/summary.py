@@ -142,12 +142,10 @@ class SweepLead:
 
 @dataclass(frozen=True)
 class ExperimentSummary:
-    """``rows``: the experiment's sweeps, the newest first; with ``archived`` only the
-    archived ones. ``best`` and ``lead`` compare sweeps with the newest one's metric."""
+    """``rows``: the experiment's sweeps that are not archived, the newest first.
+    ``best`` and ``lead`` compare sweeps with the newest one's metric."""
 
     rows: Sequence[SweepRow]
-    sweep_count: int
-    archived_count: int
     best: SweepRow | None
     lead: SweepLead | None
     chart: dict[str, Any] | None
@@ -170,9 +168,9 @@ class ExperimentSummary:
         return sum(row.planned - row.counts["left"] for row in self.rows)
 
 
-def experiment_summary(experiment: Experiment, *, archived: bool) -> ExperimentSummary:
+def experiment_summary(experiment: Experiment) -> ExperimentSummary:
     sweeps = experiment.sweeps.select_related("experiment", "created_by")
-    shown = sweeps.filter(archived_at__isnull=not archived).order_by("-number")
+    shown = sweeps.filter(archived_at=None).order_by("-number")
     rows = sweep_rows(list(shown[:MAX_SWEEPS]), one_scale=True)
     valued = [row for row in rows if row.best]
     comparable = [row for row in valued if _measure(row) == _measure(valued[0])]
@@ -181,8 +179,6 @@ def experiment_summary(experiment: Experiment, *, archived: bool) -> ExperimentS
     best = ranking[0] if ranking else None
     return ExperimentSummary(
         rows=rows,
-        sweep_count=shown.count(),
-        archived_count=experiment.sweeps.filter(archived_at__isnull=False).count(),
         best=best,
         lead=_lead(ranking),
         chart=chart_model(comparable, best=best, runs=_best_runs(comparable)),
@@ -201,6 +197,7 @@ def _best_runs(comparable: Sequence[SweepRow]) -> list[tuple[str, float]]:
         attempt__trial__sweep=None,
         attempt__trial__state=TrialState.COMPLETED,
         attempt__trial__run__deleted_at=None,
+        attempt__trial__run__archived_at=None,
         attempt__trial__run__parent=None,
         name=sweep.primary_metric,
         **{f"{best}__isnull": False},

@@ -21,7 +21,8 @@ from experiments.lifecycle import TRASH_DAYS
 from experiments.models import Event, Experiment, Team, Trial, User
 from experiments.models.fields import VisibleTextForm
 from experiments.models.sweeps import SweepState
-from experiments.pages.experiments.run_table import run_table, runs_of
+from experiments.pages.experiments.entries import entry_table
+from experiments.pages.experiments.run_table import runs_of
 from experiments.pages.experiments.summary import experiment_summary, version
 from experiments.pages.frame import (
     current_team,
@@ -108,7 +109,7 @@ class NotesForm(forms.ModelForm):  # type: ignore[type-arg]
 
 PAGE_SIZE = 50
 # The parts of the page that its feed may replace, each with its own template.
-PARTS = ("facts", "answer", "chart", "sweeps", "runs")
+PARTS = ("facts", "answer", "chart", "table")
 # What logs a run, as an experiment without runs shows it.
 RUN_LINES = """import mlflow
 mlflow.set_experiment({name})
@@ -162,7 +163,7 @@ def _with_counts(experiments: Any) -> Any:
     kept = Q(sweeps__deletion_requested_at=None)
     runs = Trial.objects.kept().filter(experiment=OuterRef("pk"), sweep=None)
     grouped = runs.order_by().values("experiment")
-    listed = grouped.filter(run__parent=None)
+    listed = grouped.filter(run__parent=None, run__archived_at=None)
     return experiments.annotate(
         run_count=Subquery(listed.annotate(n=Count("pk")).values("n")),
         sweep_count=Count("sweeps", filter=kept),
@@ -186,18 +187,15 @@ def experiment_detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
-    archived = "archived" in request.GET
-    summary = experiment_summary(experiment, archived=archived)
-    primary = [row.sweep.primary_metric for row in summary.rows]
+    summary = experiment_summary(experiment)
     return {
         "experiment": experiment,
         "summary": summary,
-        "runs": run_table(experiment, request.GET, primary=primary),
+        "table": entry_table(experiment, request.GET, sweeps=summary.rows),
         "run_lines": RUN_LINES.format(
             name=json.dumps(experiment.name, ensure_ascii=False)
         ),
         "trash_days": TRASH_DAYS,
-        "archived": archived,
         "can_steer": access.can_steer(access.viewer(request), experiment.team),
     }
 
@@ -210,7 +208,7 @@ def experiment_feed(request: HttpRequest, pk: int) -> JsonResponse:
     def read() -> tuple[dict[str, str], dict[str, Any]]:
         context = _detail(request, experiment)
         summary = context["summary"]
-        live = summary.running_count or context["runs"].running
+        live = summary.running_count or context["table"].running
         more = {"final": not live, "charts": {"best": summary.chart}}
         return render_parts("experiments", PARTS, context), more
 
@@ -264,9 +262,12 @@ def experiment_archive(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def experiment_runs_csv(request: HttpRequest, pk: int) -> HttpResponse:
-    """All runs of the experiment, nested ones included, for spreadsheets."""
+    """All runs of the experiment, nested ones included, for spreadsheets; with
+    ``archived`` the archived ones."""
     experiment = readable(request, pk)
-    runs = runs_of(experiment).kept().select_related("run", "current_attempt")
+    away = "archived" in request.GET
+    kept = runs_of(experiment).kept().filter(run__archived_at__isnull=not away)
+    runs = kept.select_related("run", "current_attempt")
     text = StringIO()
     write_runs_csv(runs.order_by("number"), text)
     name = f"{experiment.slug}-runs.csv"

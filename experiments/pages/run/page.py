@@ -28,7 +28,6 @@ from experiments.pages.outputs.files import outputs_context
 from experiments.pages.trial.page import (
     children_context,
     missing_words,
-    visible_tags,
 )
 from experiments.tracking.spaces import trial_params
 from experiments.tracking.training_time import attempt_seconds
@@ -192,7 +191,7 @@ def run_context(
         ],
         "wanted": wanted,
         "parameters": parameter_rows(run, standing.best if standing else None),
-        "tags": visible_tags(run),
+        "tags": run.run.visible_tags.items(),
         "sources": source_rows(run),
         **children_context(run),
         "compare_url": compare_url(run, standing),

@@ -17,6 +17,7 @@ from experiments.models import Event, Trial
 from experiments.models.trials import TrialState
 from experiments.pages.frame import (
     Confirmation,
+    act,
     ask,
     form_page,
     get,
@@ -34,7 +35,7 @@ from experiments.pages.run.page import (
     run_context,
 )
 from experiments.pages.trial.detail import mark_of
-from experiments.pages.trial.page import visible_tags
+from experiments.sweeps.control import archive_or_restore
 from experiments.tracking import run_log
 
 
@@ -89,7 +90,7 @@ def run_feed(request: HttpRequest, pk: int) -> JsonResponse:
 
 def run_edit(request: HttpRequest, pk: int) -> HttpResponse:
     run = _steered(request, pk)
-    shown = dict(visible_tags(run))
+    shown = run.run.visible_tags
     before = {"name": run.run.name, "note": run.run.note, "tags": shown}
     form = RunForm(request.POST or None, initial=before)
     if request.method != "POST" or not form.is_valid():
@@ -144,6 +145,12 @@ def delete_question(run: Trial) -> Confirmation:
     )
 
 
+def run_archive(request: HttpRequest, pk: int) -> HttpResponse:
+    """Hide the run from lists, or show it again."""
+    run, actor = _steered(request, pk), access.viewer(request)
+    return act(request, run, lambda: archive_or_restore(run, actor=actor))
+
+
 def run_restore(request: HttpRequest, pk: int) -> HttpResponse:
     run = _steered(request, pk, trashed=True)
     if lifecycle.restore_run(run, actor=access.viewer(request)):
@@ -157,5 +164,6 @@ urlpatterns = [
     get_or_post("runs/<int:pk>/edit/", run_edit, "run_edit"),
     get_or_post("runs/<int:pk>/end/", run_end, "run_end"),
     get_or_post("runs/<int:pk>/delete/", run_delete, "run_delete"),
+    post("runs/<int:pk>/archive/", run_archive, "run_archive"),
     post("runs/<int:pk>/restore/", run_restore, "run_restore"),
 ]

@@ -8,7 +8,6 @@ from collections.abc import Collection
 from typing import Any, cast
 
 from django.contrib import messages
-from django.db.models.functions import Now
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
@@ -17,8 +16,7 @@ from experiments.db.clock import database_now
 from experiments.failures.groups import failure_groups
 from experiments.failures.known_errors import known_error
 from experiments.failures.preflight import Preflight
-from experiments.models import Event, Sweep, User
-from experiments.models.sweeps import SWEEP_ENDS, SweepState
+from experiments.models import Sweep, User
 from experiments.pages.frame import (
     act,
     get,
@@ -227,24 +225,8 @@ def _extended(request: HttpRequest, sweep: Sweep) -> str:
 def archive(request: HttpRequest, pk: int) -> HttpResponse:
     """Hide the sweep from lists, or show it again; an active sweep stays in them."""
     sweep = sweep_to_steer(request, pk)
-    return act(request, sweep, lambda: _archived(request, sweep))
-
-
-def _archived(request: HttpRequest, sweep: Sweep) -> str:
-    rows, away = Sweep.objects.filter(pk=sweep.pk), sweep.archived_at is None
-    if not away:
-        rows.update(archived_at=None, updated_at=Now())
-    elif not rows.filter(state__in={*SWEEP_ENDS, SweepState.DRAFT}).update(
-        archived_at=Now(), updated_at=Now()
-    ):
-        raise control.NotPossible(
-            f"{sweep} is {sweep.state}. Only drafts and ended sweeps can be archived."
-            " Cancel it first."
-        )
-    verb = "sweep archived" if away else "sweep restored"
-    Event.log(verb, actor=access.viewer(request), sweep=sweep)
-    where = "archived and hidden from lists" if away else "in the lists again"
-    return f"{sweep} is {where}."
+    actor = access.viewer(request)
+    return act(request, sweep, lambda: control.archive_or_restore(sweep, actor=actor))
 
 
 urlpatterns = [

@@ -120,7 +120,6 @@ PARTS = (
     "outputs",
 )
 MAX_CHILDREN = 50
-OWN_PREFIX = "mlflow."
 FAILURE_LINES = 6
 
 
@@ -149,7 +148,7 @@ def page_context(
         **outputs_context(trial, detail.shown_attempt, query),
         "missing": missing_words(attempt),
         **children_context(trial),
-        "tags": visible_tags(trial),
+        "tags": trial.run.visible_tags.items() if hasattr(trial, "run") else (),
         **(_actions(detail) if steers else {}),
         **decisions_context(detail, query),
         **parameters_context(detail),
@@ -161,13 +160,6 @@ def page_context(
 def children_context(trial: Trial) -> dict[str, Any]:
     names, children = child_table(trial, most=MAX_CHILDREN)
     return {"children": children, "child_metrics": names}
-
-
-def visible_tags(trial: Trial) -> list[tuple[str, str]]:
-    """What programs and people tagged. MLflow's own tags have other places."""
-    run = getattr(trial, "run", None)
-    tags: Mapping[str, str] = run.tags if run else {}
-    return [(k, v) for k, v in tags.items() if not k.startswith(OWN_PREFIX)]
 
 
 def missing_words(attempt: Attempt | None) -> list[str]:

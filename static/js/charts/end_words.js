@@ -7,6 +7,9 @@ import { haloText, star } from "./marks.js";
 // Between a line's end and its words, and for a star before them.
 const AWAY = 8;
 const STAR = 15;
+// On a phone words at a line's end would cover lines that are longer: there all are at
+// the right, each with a thin line to its end.
+const NARROW = 560;
 
 // The text, or as much of its beginning and its end as fits into `room` with an ellipsis
 // between: long names often differ at their ends. measure(text) gives pixels. Pure.
@@ -24,7 +27,7 @@ export function shortened(text, room, measure) {
 // The place that whole words take beside lines: no more than a quarter of the chart on
 // phones, and a fifth elsewhere. Pure but for `measure`.
 export function columnFor(texts, width, measure) {
-  const most = width < 560 ? width * 0.25 : width * 0.2;
+  const most = width < NARROW ? width * 0.25 : width * 0.2;
   const longest = Math.max(24, ...texts.map(measure));
   return Math.ceil(Math.min(longest, most)) + AWAY + 4;
 }
@@ -60,18 +63,30 @@ function placedLabel(chart, { index, lines, color, weight, starred = false }) {
   if (!end) return [];
   ctx.font = font(11.5, weight);
   const measure = (text) => ctx.measureText(text).width;
-  const left = Math.max(end.x, chartArea.left) + AWAY;
+  const left = (width < NARROW ? chartArea.right : Math.max(end.x, chartArea.left)) + AWAY;
   const x = left + (starred ? STAR : 0);
   const texts = lines.map((text) => shortened(text, width - x, measure));
   const right = x + Math.max(...texts.map(measure));
-  return [{ left, right, x, y: end.y, texts, color, weight, starred }];
+  return [{ left, right, x, y: end.y, end: end.x, texts, color, weight, starred }];
+}
+
+function lead(ctx, from, to, color) {
+  ctx.save();
+  ctx.strokeStyle = color;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  ctx.moveTo(...from);
+  ctx.lineTo(...to);
+  ctx.stroke();
+  ctx.restore();
 }
 
 function drawColumn({ ctx, chartArea }, column, colors) {
   const tall = Math.max(15, ...column.map(({ texts }) => texts.length * 14 + 1));
   const centers = spread(column.map(({ y }) => y), tall, 8, chartArea.bottom - 6);
-  column.forEach(({ left, x, texts, color, weight, starred }, k) => {
+  column.forEach(({ left, x, y, end, texts, color, weight, starred }, k) => {
     const top = centers[k] - ((texts.length - 1) * 14) / 2;
+    if (left - end > AWAY + 1) lead(ctx, [end, y], [left - 2, centers[k]], colors.line2);
     if (starred) star(ctx, left + 6, top, 6, color, colors.surface);
     texts.forEach((text, row) => {
       const style = { color, halo: colors.surface, font: font(11.5, weight) };

@@ -79,7 +79,7 @@ def test_the_feed_follows_runs(ada: Client) -> None:
     factories.report(run, [0.5])
     lifecycle.ask_heartbeat(run.attempts.get())
     second = ada.get(f"{feed}?since={first['since']}").json()
-    assert "0.5000" in second["parts"]["runs"]
+    assert "0.5000" in second["parts"]["table"]
     lifecycle.finish_run(run, TrialState.COMPLETED)
     assert ada.get(feed).json()["final"] is True
 
@@ -119,7 +119,7 @@ def test_runs_are_sorted_by_a_metric(ada: Client) -> None:
         return re.findall(r'class="value" href="/runs/\d+/">(\w+)<', html)
 
     assert names("") == ["none", "middle", "high", "low"]
-    assert "?sort=-accuracy#runs" in page(ada, url())
+    assert "?sort=-accuracy#entries" in page(ada, url())
     assert names("?sort=-accuracy") == ["high", "middle", "low", "none"]
     assert names("?sort=accuracy") == ["low", "middle", "high", "none"]
 
