@@ -12,8 +12,9 @@ import pwd
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -182,7 +183,7 @@ def visible(folders: Iterable[str], hidden: frozenset[str]) -> Iterator[str]:
 
     Links are left out: what they lead to has its own rule, if any.
     """
-    above = {part for each in hidden for part in _parents(each)}
+    above = _above(hidden)
     waiting = [each for each in folders if not _inside(each, hidden)]
     while waiting:
         path = waiting.pop()
@@ -192,6 +193,12 @@ def visible(folders: Iterable[str], hidden: frozenset[str]) -> Iterator[str]:
         with contextlib.suppress(OSError), os.scandir(path) as entries:
             found = (entry.path for entry in entries if not entry.is_symlink())
             waiting += [path for path in found if path not in hidden]
+
+
+@lru_cache(maxsize=4)
+def _above(hidden: frozenset[str]) -> frozenset[str]:
+    """The folders on the way to these paths."""
+    return frozenset(part for each in hidden for part in _parents(each))
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -297,24 +304,34 @@ def _writable(closed: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
     found: dict[str, list[str]] = {}
     # A folder for temporary files has thousands of entries, so each is counted once.
     opened: Counter[str] = Counter()
+    above = cache(_real_above)
     for path in sorted(closed, key=len):
-        if not _is_in_reach(path, opened):
+        if not _is_in_reach(path, opened, above):
             found[path] = list(visible([os.path.realpath(path)], closed[path]))
             opened.update(found[path])
     # The longer path may be a link to a folder above the shorter one.
     for path, own in list(found.items()):
         opened.subtract(own)
-        if _is_in_reach(path, opened):
+        if _is_in_reach(path, opened, above):
             del found[path]
         else:
             opened.update(own)
     return tuple(chain(*found.values()))
 
 
-def _is_in_reach(path: str, opened: Counter[str]) -> bool:
+def _real_above(folder: str) -> frozenset[str]:
+    """A folder and those above it, without links, and those above these."""
+    real = map(os.path.realpath, (folder, *_parents(folder)))
+    return frozenset(each for part in real for each in (part, *_parents(part)))
+
+
+def _is_in_reach(
+    path: str,
+    opened: Counter[str],
+    above: Callable[[str], frozenset[str]] = _real_above,
+) -> bool:
     """Whether who writes these folders can put a link into this path."""
-    real = map(os.path.realpath, _parents(path))
-    return any(opened[each] > 0 for part in real for each in (part, *_parents(part)))
+    return any(opened[each] > 0 for each in above(os.path.dirname(path)))
 
 
 def _no_links(paths: Iterable[str]) -> Iterator[str]:

@@ -190,3 +190,20 @@ def test_temporary_files_have_a_short_path_and_go_with_the_attempt(
     folder.remove()
     assert not folder.scratch.exists()
     os.rmdir(folder.scratch.parent)
+
+
+def test_what_is_above_thousands_of_entries_is_looked_up_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = tuple(f"{tmp_path}/{n}" for n in range(200))
+    hidden = frozenset({f"{tmp_path}/hidden"})
+    own = Walls(hidden=hidden, secret=hidden, writable=entries)
+    looked: list[str] = []
+
+    def real(path: str) -> str:
+        looked.append(path)
+        return path
+
+    monkeypatch.setattr(os.path, "realpath", real)
+    assert set(own.for_pip({}).writable) == set(entries)
+    assert len(looked) < 250

@@ -259,6 +259,8 @@ def decisions_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
         "resumed": resumed_words(detail),
         "has_policy": detail.policy is not None or count > 0,
         "checks": count,
+        "shown_checks": fitting(count, SOME),
+        "shown_on_phones": fitting(count, FEW),
         "more_decisions": 0 if whole or fitting(count, FEW) == count else count,
         "more_on_phones_only": fitting(count, SOME) == count,
         "decisions_url": f"?{changed.urlencode()}",

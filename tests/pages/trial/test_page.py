@@ -381,6 +381,9 @@ def test_a_link_shows_at_least_three_more_checks(
     assert ranks.count("1") + hidden == hidden_on_phones
     assert (f"Show all {checks} checks" in text) == (hidden_on_phones > 0)
     assert ("show-all phones-only" in text) == (hidden_on_phones > hidden == 0)
+    for left_out in filter(None, (hidden, hidden_on_phones)):
+        assert f"{checks - left_out} of {checks} checks are shown: the first" in text
+    assert text.count("checks are shown") == bool(hidden) + bool(hidden_on_phones)
 
 
 def test_all_decisions_are_shown_when_asked_for(ada: Client) -> None:
@@ -392,6 +395,7 @@ def test_all_decisions_are_shown_when_asked_for(ada: Client) -> None:
     assert "Show all 29 checks" in short and len(rows_of(short)) == 12
     whole = page(ada, f"{trial.get_absolute_url()}?decisions=all")
     assert "Show all" not in whole and len(rows_of(whole)) == 29
+    assert "checks are shown" not in whole
 
 
 def rows_of(html: str) -> list[str]:
