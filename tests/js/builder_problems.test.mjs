@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { barModel, byBox, shownProblems, stepState } from "../../static/js/builder/problems.js";
+import { barModel, byField, shownProblems, stepState } from "../../static/js/builder/problems.js";
 
 const problems = ["seed", "command", "row-1-low", "row-1-high", "timeout"].map((field, index) => ({
   field,
-  box: field.startsWith("row-") ? "row-1" : field,
   anchor: `#${field}`,
   label: field,
   section: index + 1,
@@ -16,8 +15,9 @@ test("before the form was sent only touched fields show their problems", () => {
   assert.equal(shownProblems(problems, new Set(), true).length, 5);
 });
 
-test("a row's problems share a box", () => {
-  assert.deepEqual(byBox(problems).get("row-1"), [problems[2], problems[3]]);
+test("the problems of one field are together", () => {
+  const twice = [...problems, problems[2]];
+  assert.deepEqual(byField(twice).get("row-1-low"), [problems[2], problems[2]]);
 });
 
 test("the bar counts all and links to the first four", () => {

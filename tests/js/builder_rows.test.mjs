@@ -2,16 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { chosen, innerPath, isNoise } from "../../static/js/builder/files.js";
-import { followRows, movedIndex, renumbered, fieldStates } from "../../static/js/builder/rows.js";
+import { fieldStates, movedIndex, numbered } from "../../static/js/builder/rows.js";
 
-test("a row's attributes get its new number, other texts stay", () => {
-  assert.equal(renumbered("row-3-low", 12), "row-12-low");
-  assert.equal(renumbered("row-__row__-problems", 0), "row-0-problems");
-  assert.equal(renumbered("row-3", 1), "row-1");
-  assert.equal(renumbered("up:3", 2), "up:2");
-  assert.equal(renumbered("plain:3", 2), "plain:2");
-  assert.equal(renumbered("row-3-problems help-3", 1), "row-1-problems help-3");
-  assert.equal(renumbered("narrow-3-x", 1), "narrow-3-x");
+test("a new row has the next number everywhere", () => {
+  assert.equal(numbered('<input name="row-__prefix__-low" id="row-__prefix__-low">', 12), '<input name="row-12-low" id="row-12-low">');
 });
 
 test("a kind shows its fields; hidden ones that hold a text are still sent", () => {
@@ -33,12 +27,6 @@ test("rows move within the list only", () => {
   assert.equal(movedIndex(0, -1, 3), null);
   assert.equal(movedIndex(2, 1, 3), null);
   assert.equal(movedIndex(1, 1, 3), 2);
-});
-
-test("touched fields follow their row, those of a removed row are forgotten", () => {
-  const touched = new Set(["seed", "row-0-low", "row-1-high", "row-2-name"]);
-  const moved = followRows(touched, [2, 0]);
-  assert.deepEqual([...moved].sort(), ["row-0-name", "row-1-low", "seed"]);
 });
 
 test("of a folder the code is sent, with paths inside the folder", () => {

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from experiments.models import Pool, Team
-from experiments.pages.builder.fields import PROPOSED
 from experiments.pages.builder.policy_fields import NO_POLICY
+from experiments.pages.builder.settings import PROPOSED
 from experiments.scheduling.occupancy import PoolSlots, team_slots
 from experiments.search.fields import listed
 from experiments.search.samplers import SAMPLERS

@@ -10,22 +10,21 @@ from functools import cached_property
 from typing import Any
 
 from django.db.models import Q
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, QueryDict
 
 from experiments import access
 from experiments.code import snapshots
 from experiments.code.folders import shared_code_problem
 from experiments.models import CodeSnapshot, Experiment, Pool, Sweep, Team, Trial, User
-from experiments.pages.builder.check import Check, check_entries
 from experiments.pages.builder.code_fields import (
     FILES,
     FOLDER,
     kept_files,
     missing_script,
 )
-from experiments.pages.builder.document import SHORT_DIGEST, compose
-from experiments.pages.builder.fields import Entries
-from experiments.pages.builder.filling import entries_of
+from experiments.pages.builder.document import SHORT_DIGEST
+from experiments.pages.builder.filling import form_of, fresh_form
+from experiments.pages.builder.form import Findings, SweepForm
 from experiments.pages.frame import current_team
 from experiments.search.document.definition import parse_document
 from experiments.search.fields import DefinitionError, Problem, listed, shown
@@ -33,6 +32,10 @@ from experiments.search.records import Goal, Objective
 from experiments.search.termination import make_policy
 from experiments.sweeps.creation import sweep_document
 from experiments.sweeps.warnings import gpu_warnings, slack_warnings
+
+# The column of an experiment's name; documents allow longer ones.
+MAX_EXPERIMENT = 100
+MAX_REFUSAL = 1000
 
 
 @dataclass(frozen=True)
@@ -56,18 +59,21 @@ class FormContext:
     def may_create(self) -> bool:
         return access.can_steer(self.user, self.team)
 
-    def first_entries(self) -> Entries:
-        """The entries of a form that is opened."""
+    def form(self, data: QueryDict) -> SweepForm:
+        """The form with a POST's data."""
+        return SweepForm(data, judge=self.judge)
+
+    def first_form(self) -> SweepForm:
+        """The form as it is opened."""
         sweep = self.draft or self.source
         if sweep is None:
             name = self.experiment.name if self.experiment else "default"
             pool = self.pools[0].name if self.pools else ""
-            return Entries.fresh(experiment_name=name, compute=pool)
-        definition = parse_document(self._document(sweep))
-        entries = entries_of(definition)
+            return self.form(fresh_form(experiment_name=name, compute=pool).data)
+        filled = form_of(parse_document(self._document(sweep)))
         code = sweep.code.digest if sweep.code else ""
-        name = "" if self.source else entries.text("display_name")
-        return entries.with_texts(code=code, display_name=name)
+        name = "" if self.source else filled.text("display_name")
+        return self.form(filled.with_data(code=code, display_name=name).data)
 
     def _document(self, sweep: Sweep) -> Mapping[str, Any]:
         document = sweep_document(sweep)
@@ -105,78 +111,82 @@ class FormContext:
         found = kept_files(self.team, self.user, str(code.get("upload", "")))
         return found.digest if found else None
 
-    def check(self, entries: Entries, *, file_problem: str = "") -> Check:
-        """The whole check, with what only the database knows.
-
-        `file_problem` says why the files that were chosen last are not stored.
-        """
-        composed = compose(entries)
-        pool = _pool(entries, self.pools)
-        kept = kept_files(self.team, self.user, entries.text("code"))
-        has_files = entries.code_kind == FILES
-        more = (
-            [Problem("trial.code", file_problem)] if file_problem and has_files else []
-        )
-        more += _pool_problems(entries, self.team, self.pools)
-        more += _code_problems(entries, composed.document, self.team, pool, kept)
-        resources = composed.document.get("resources")
+    def judge(self, form: SweepForm) -> Findings:
+        """What only the database knows."""
+        pool = _pool(form, self.pools)
+        kept = kept_files(self.team, self.user, form.text("code"))
+        refused = form.text("refused")[:MAX_REFUSAL]
+        problems: list[Problem] = []
+        if refused and form.picks["code_kind"] == FILES:
+            problems.append(Problem("trial.code", refused))
+        problems += _name_problems(form)
+        problems += _pool_problems(form, self.team, self.pools)
+        problems += _code_problems(form, self.team, pool, kept)
+        resources = form.document.get("resources")
         gpus = resources.get("gpus") if isinstance(resources, Mapping) else 0
         warnings = [
-            *([] if file_problem else _script_warnings(entries, kept)),
+            *([] if refused else _script_warnings(form, kept)),
             *gpu_warnings(pool, gpus),
-            *self._slack_warnings(entries, composed.document),
+            *self._slack_warnings(form),
         ]
-        return check_entries(entries, composed, more=more, warnings=warnings, kept=kept)
+        return Findings(problems, warnings, kept)
 
-    def _slack_warnings(
-        self, entries: Entries, document: Mapping[str, Any]
-    ) -> list[Problem]:
+    def _slack_warnings(self, form: SweepForm) -> list[Problem]:
         """Judged by trials of the same experiment and of the copied sweep."""
-        objective = _objective(entries)
-        settings = document.get("early_termination")
+        objective = _objective(form)
+        settings = form.document.get("early_termination")
         if objective is None or settings is None:
             return []
-        name = entries.text("experiment_name").strip()
+        name = form.text("experiment_name").strip()
         earlier = Q(experiment__team=self.team, experiment__name=name)
         if self.source is not None:
             earlier |= Q(sweep=self.source)
         return slack_warnings(settings, objective, Trial.objects.kept().filter(earlier))
 
 
-def _pool(entries: Entries, pools: Sequence[Pool]) -> Pool | None:
+def _name_problems(form: SweepForm) -> Iterator[Problem]:
+    name = form.text("experiment_name").strip()
+    if len(name) > MAX_EXPERIMENT:
+        yield Problem(
+            "experiment_name",
+            f"An experiment's name can have {MAX_EXPERIMENT} characters; this one has"
+            f" {len(name)}.",
+        )
+
+
+def _pool(form: SweepForm, pools: Sequence[Pool]) -> Pool | None:
     # Compared here: PostgreSQL takes no NUL, not even to compare with.
-    name = entries.text("compute").strip().removeprefix("azureml:")
+    name = form.text("compute").strip().removeprefix("azureml:")
     return next((pool for pool in pools if pool.name == name), None)
 
 
 def _pool_problems(
-    entries: Entries, team: Team, pools: Sequence[Pool]
+    form: SweepForm, team: Team, pools: Sequence[Pool]
 ) -> Iterator[Problem]:
-    if _pool(entries, pools) is None:
+    if _pool(form, pools) is None:
         names = [pool.name for pool in pools]
         allowed = listed(names, last="or") if names else "none yet"
         yield Problem(
             "compute",
             f"The pool must be one of team {team.name}: {allowed}, not "
-            f"{shown(entries.text('compute').strip())}.",
+            f"{shown(form.text('compute').strip())}.",
         )
 
 
 def _code_problems(
-    entries: Entries,
-    document: Mapping[str, Any],
+    form: SweepForm,
     team: Team,
     pool: Pool | None,
     kept: CodeSnapshot | None,
 ) -> Iterator[Problem]:
-    kind, code = entries.code_kind, entries.text("code").strip()
+    kind, code = form.picks["code_kind"], form.text("code").strip()
     if kind == FILES and code and kept is None:
         yield Problem(
             "trial.code",
             f"Team {team.name} has no upload {code[:SHORT_DIGEST]}. Choose the files"
             " again.",
         )
-    folder = entries.text("folder").strip()
+    folder = form.text("folder").strip()
     if kind == FOLDER and folder and not folder.startswith("/"):
         yield Problem(
             "trial.code.folder",
@@ -184,27 +194,28 @@ def _code_problems(
             " here, or enter an absolute path on the workers, such as"
             " /srv/code/digits.",
         )
-    problem = pool and shared_code_problem(document.get("trial", {}).get("code"), pool)
+    code_document = form.document.get("trial", {}).get("code")
+    problem = pool and shared_code_problem(code_document, pool)
     if problem:
         yield problem
 
 
-def _script_warnings(entries: Entries, kept: CodeSnapshot | None) -> Iterator[Problem]:
+def _script_warnings(form: SweepForm, kept: CodeSnapshot | None) -> Iterator[Problem]:
     """A warning if the command's script is not among the files."""
-    is_known = kept is not None or not entries.text("code").strip()
-    if entries.code_kind != FILES or not is_known:
+    is_known = kept is not None or not form.text("code").strip()
+    if form.picks["code_kind"] != FILES or not is_known:
         return
     paths = {str(file["path"]) for file in kept.files} if kept else ()
-    words = missing_script(entries.text("command"), paths)
+    words = missing_script(form.text("command"), paths)
     if words:
         yield Problem("trial.code", words)
 
 
-def _objective(entries: Entries) -> Objective | None:
+def _objective(form: SweepForm) -> Objective | None:
     """The entered objective, once it has a metric and a goal."""
-    metric = entries.text("primary_metric").strip()
+    metric = form.text("primary_metric").strip()
     goals: Mapping[str, Goal] = {"maximize": "maximize", "minimize": "minimize"}
-    goal = goals.get(entries.text("goal"))
+    goal = goals.get(form.text("goal"))
     return Objective(metric, goal) if metric and goal else None
 
 

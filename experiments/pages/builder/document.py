@@ -1,29 +1,26 @@
-"""From the entries to a sweep document, valid or not."""
+"""From the form to a sweep document, valid or not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from experiments.pages.builder.code_fields import FOLDER, GIT
 from experiments.pages.builder.collector_fields import collector_document
-from experiments.pages.builder.fields import FIELDS, PAIRS, Entries
-from experiments.pages.builder.policy_fields import policies_fault
-from experiments.pages.form_fields import (
-    read_mapping,
-    read_plain,
-    read_quoted,
-    write_mapping,
-)
+from experiments.pages.builder.parameters import ConstraintForm, ParameterForm
+from experiments.pages.builder.settings import SettingsForm
+from experiments.pages.form_fields import read_mapping, write_mapping
 from experiments.search.document.collector import FIELD
-from experiments.search.fields import Problem, join, shown
+from experiments.search.fields import Problem, join
+from experiments.search.space.document import FIELD as CONSTRAINTS
 
 DIGEST_LENGTH = 64
 # Long enough to tell snapshots apart, short enough to read.
 SHORT_DIGEST = 12
+SPACE_PATH = "search_space"
 # Mappings with free names, which the form has completely.
-FREE = frozenset({"search_space", "inputs", "tags", FIELD})
+FREE = frozenset({SPACE_PATH, "inputs", "tags", FIELD})
 ORDER = (
     "experiment_name",
     "display_name",
@@ -33,7 +30,8 @@ ORDER = (
     "inputs",
     "objective",
     FIELD,
-    "search_space",
+    SPACE_PATH,
+    CONSTRAINTS,
     "sampling_algorithm",
     "early_termination",
     "limits",
@@ -46,49 +44,49 @@ ORDER = (
 class RowPath:
     """The names under which a row's problems are reported."""
 
-    index: int
+    row: ParameterForm
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Composed:
-    """A document, the problems of texts that cannot be written into it, and the rows'
-    paths. A problem here replaces that of the document's own check with the same path.
+    """A document, and the problems of texts that cannot be written into it. A problem
+    here replaces that of the document's own check with the same path.
+
+    `constraints` has the forms in the document's order.
     """
 
     document: Mapping[str, Any]
     problems: tuple[Problem, ...]
     row_paths: tuple[RowPath, ...]
+    constraints: tuple[ConstraintForm, ...]
 
 
-def compose(entries: Entries) -> Composed:
-    """The document of the entries."""
-    document: dict[str, Any] = {"trial": _code(entries)}
-    texts, picks = entries.texts, entries.picks
-    collector = collector_document(texts, picks["collector"])
-    if collector is not None:
-        document[FIELD] = collector
+def compose(
+    form: SettingsForm,
+    rows: Sequence[ParameterForm],
+    constraints: Sequence[ConstraintForm],
+) -> Composed:
+    """The document of cleaned forms."""
+    collector = collector_document(form.texts, form.picks["collector"])
+    document: dict[str, Any] = {"trial": _code(form)}
+    document |= {FIELD: collector} if collector is not None else {}
     problems: list[Problem] = []
-    for single in FIELDS.values():
-        text = texts.get(single.name, "")
-        if not text or (single.picked and picks[single.picked] not in single.values):
-            continue
-        value = single.read(text)
-        if value is not None:
-            _put(document, single.path, value)
-        fault = policies_fault(text) if single.name == "policies" else ""
-        if fault:
-            problems.append(Problem(single.dotted, fault))
-    for name, pair in PAIRS.items():
-        pairs, faults = read_pairs(texts.get(name, ""), plain=name == "inputs")
-        problems += [Problem(pair.dotted, fault) for fault in faults]
-        if pairs:
-            _put(document, pair.path, pairs)
-    space, row_paths, row_problems = _space(entries)
-    document["search_space"] = space
+    for name, field in form.document_fields.items():
+        if field.applies(form.picks) and form.text(name):
+            value = form.cleaned_data.get(name)
+            if value is not None:
+                _put(document, field.path.split("."), value)
+            faults = field.faults(form.text(name))
+            problems += [Problem(field.path, fault) for fault in faults]
+    space, row_paths, row_problems = _space(rows)
+    document[SPACE_PATH] = space
+    used = [rule for rule in constraints if rule.is_used]
+    if used:
+        document[CONSTRAINTS] = [rule.text("rule").strip() for rule in used]
     ordered = {key: document[key] for key in ORDER if key in document}
-    _carry(ordered, read_mapping(texts.get("extra", "")))
-    return Composed(ordered, (*problems, *row_problems), row_paths)
+    _carry(ordered, read_mapping(form.text("extra")))
+    return Composed(ordered, (*problems, *row_problems), row_paths, tuple(used))
 
 
 def left_over(document: Mapping[str, Any], composed: Mapping[str, Any]) -> str:
@@ -125,40 +123,15 @@ def _is_rest_of(own: Any, rest: Any) -> bool:
     return bool(rest.get("type", own.get("type")) == own.get("type"))
 
 
-def read_pairs(text: str, *, plain: bool) -> tuple[dict[str, Any], list[str]]:
-    """The pairs of lines `name=value`, and a sentence for every other line.
-
-    `plain` values may be numbers, true and false; others are text.
-    """
-    read: Callable[[str], Any] = read_plain if plain else read_quoted
-    pairs: dict[str, Any] = {}
-    faults: list[str] = []
-    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
-        name, sign, value = line.partition("=")
-        name = name.strip()
-        if not line.strip():
-            continue
-        if not sign or not name:
-            faults.append(
-                f"Line {number} must be name=value, such as epochs=30, "
-                f"not {shown(line.strip())}."
-            )
-        elif name in pairs:
-            faults.append(f"Line {number} repeats {name}.")
-        else:
-            pairs[name] = read(value)
-    return pairs, faults
-
-
-def _put(document: dict[str, Any], path: tuple[str, ...], value: object) -> None:
+def _put(document: dict[str, Any], path: Sequence[str], value: object) -> None:
     for key in path[:-1]:
         document = document.setdefault(key, {})
     document[path[-1]] = value
 
 
-def _code(entries: Entries) -> dict[str, Any]:
-    texts, kind = entries.texts, entries.picks["code_kind"]
-    code, folder = (texts.get(name, "").strip() for name in ("code", "folder"))
+def _code(form: SettingsForm) -> dict[str, Any]:
+    kind = form.picks["code_kind"]
+    code, folder = (form.text(name).strip() for name in ("code", "folder"))
     if kind == GIT:
         return {"code": {"git": {}}}
     if kind == FOLDER:
@@ -171,24 +144,23 @@ def _code(entries: Entries) -> dict[str, Any]:
 
 
 def _space(
-    entries: Entries,
+    rows: Sequence[ParameterForm],
 ) -> tuple[dict[str, Any], tuple[RowPath, ...], list[Problem]]:
     space: dict[str, Any] = {}
     paths: list[RowPath] = []
     problems: list[Problem] = []
-    for index, row in enumerate(entries.rows):
-        parsed = row.parsed(entries.log_base)
-        if parsed is None:
+    for row in rows:
+        if not row.is_used:
             continue
-        key = _free_key(parsed.key, space)
-        names = {key, parsed.name} if key == parsed.key else {key}
-        if key != parsed.key:
-            message = f"There is another parameter named {parsed.key}."
-            problems.append(Problem(join("search_space", key), message))
-        space[key] = parsed.mapping
-        paths.append(RowPath(index, (key, *(names - {key}))))
-        for field, message in parsed.faults.items():
-            problems.append(Problem(f"search_space.{key}.{field}", message))
+        key = _free_key(row.key, space)
+        path = join(SPACE_PATH, key)
+        if key != row.key:
+            message = f"There is another parameter named {row.key}."
+            problems.append(Problem(path, message))
+        space[key], faults = row.document()
+        problems += [Problem(f"{path}.{fault.path}", fault.message) for fault in faults]
+        names = (key, row.name_as_read) if key == row.key else (key,)
+        paths.append(RowPath(row, names))
     return space, tuple(paths), problems
 
 

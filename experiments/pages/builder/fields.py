@@ -1,58 +1,29 @@
-"""The builder's fields: their place in the document, how texts become values and back;
-and all entries of a form, as text.
+"""Form fields of the sweep document: their place in it, and how texts become values and
+back. What a value means is left to `search`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from django.http import QueryDict
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.functional import cached_property
 
-from experiments.pages.builder.code_fields import (
-    GIT,
-    code_kind,
-    read_requirements,
-    write_requirements,
-)
-from experiments.pages.builder.collector_fields import read_names, write_names
-from experiments.pages.builder.policy_fields import (
-    CAUTIOUS,
-    CONTROLS,
-    NO_POLICY,
-    PolicyField,
-    Reader,
-    Writer,
-    common_fields,
-    own_fields,
-    read_line,
-)
-from experiments.pages.builder.space_rows import SpaceRow
+from experiments.pages.builder.policy_fields import Reader, Writer, read_line
 from experiments.pages.form_fields import (
-    read_duration,
-    read_number,
-    write_duration,
+    read_plain,
+    read_quoted,
+    write_plain,
+    write_quoted,
     write_scalar,
 )
-from experiments.search.document.collector import (
-    AUTOMATIC,
-    FIELD,
-    FILE,
-    FORMATS,
-    REGEX,
-    STDOUT,
-    TENSORBOARD,
-)
-from experiments.search.fields import is_number
+from experiments.search.fields import Problem, shown
 from experiments.search.records import JSONValue
 
-# More than a sweep may have, so that the document's own limit is reported.
-MAX_ROWS = 1000
-# The sampler of a new form, which the page proposes.
-PROPOSED = "auto"
-RUN, OBJECTIVE, SPACE, SAMPLER, TERMINATION, LIMITS = 1, 2, 3, 4, 5, 6
+DOCUMENT, RUN, OBJECTIVE, SPACE, SAMPLER, TERMINATION, LIMITS = range(7)
 SECTIONS: Mapping[int, str] = {
     RUN: "What to run",
     OBJECTIVE: "Objective",
@@ -61,248 +32,188 @@ SECTIONS: Mapping[int, str] = {
     TERMINATION: "Early termination",
     LIMITS: "Limits and resources",
 }
-
-
-def read_text(text: str) -> JSONValue:
-    """Text of several lines; None for an empty one."""
-    return text.replace("\r\n", "\n") if text.strip() else None
-
-
-def read_policy_kind(text: str) -> JSONValue:
-    """A policy's type; None for no policy."""
-    kind = text.strip()
-    return None if kind == NO_POLICY else kind or None
+Faults = Callable[[str], Sequence[str]]
 
 
 @dataclass(frozen=True)
-class DocumentField:
-    """A field of the form for one field of the document.
+class FieldProblem:
+    """One sentence beside a field of the form, about a path of the document.
 
-    It applies only while the field `picked` has one of `values`.
+    `anchor` is the control's id, and `label` what the sticky bar calls the field.
     """
 
-    name: str
-    path: tuple[str, ...]
+    field: str
+    anchor: str
     label: str
     section: int
-    read: Reader = read_number
-    write: Writer = write_scalar
-    picked: str = ""
-    values: frozenset[str] = frozenset()
+    path: str
+    message: str
+
+
+class ShownField(forms.BoundField):
+    """Shows errors once the form was sent, and warnings. The place of the sentences is
+    always there, since scripts fill it."""
+
+    form: PartForm
 
     @property
-    def dotted(self) -> str:
-        """The path as problems have it."""
-        return ".".join(self.path)
+    def errors(self) -> Any:
+        return super().errors if self.form.shows else self.form.error_class()
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        return self.form.warnings.get(self.name, ())
+
+    @property
+    def aria_describedby(self) -> str:
+        ids = [f"{self.auto_id}_error"]
+        return " ".join([f"{self.auto_id}_helptext", *ids] if self.help_text else ids)
+
+
+class PartForm(forms.Form):
+    """A form whose errors and warnings are about paths of the document.
+
+    An error's code is its path. `shows` is whether errors are shown.
+    """
+
+    bound_field_class = ShownField
+    section = DOCUMENT
+
+    def __init__(self, *args: Any, shows: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.shows = shows
+        self.warnings: dict[str, list[str]] = {}
+
+    @property
+    def number(self) -> str:
+        """The form's number in its formset, or the placeholder of a new one."""
+        return str(self.prefix).rpartition("-")[2]
+
+    def text(self, name: str) -> str:
+        """What was typed."""
+        return str(self.data.get(self.add_prefix(name), ""))
+
+    def note(self, field: str | None, problem: Problem) -> None:
+        self.add_error(field, ValidationError(problem.message, code=problem.path))
+
+    def warn(self, field: str, problem: Problem) -> FieldProblem:
+        self.warnings.setdefault(field, []).append(problem.message)
+        return self._field_problem(field, problem)
+
+    @cached_property
+    def found(self) -> Sequence[FieldProblem]:
+        """All errors in the order of the fields."""
+        errors = self.errors.as_data()
+        return [
+            self._field_problem(name, Problem(error.code or "", str(error.message)))
+            for name in self.fields
+            for error in errors.get(name, ())
+        ]
+
+    def label_of(self, name: str) -> str:
+        return str(self.fields[name].label)
+
+    def _field_problem(self, name: str, problem: Problem) -> FieldProblem:
+        bound, field = self[name], self.fields[name]
+        section = getattr(field, "section", self.section)
+        return FieldProblem(
+            bound.html_name, bound.auto_id, self.label_of(name), section, *problem
+        )
+
+
+def line(placeholder: str = "", mode: str = "", **attrs: Any) -> forms.TextInput:
+    """One line of text. `mode` is the keyboard of a phone."""
+    plain = {"autocomplete": "off", "placeholder": placeholder, "inputmode": mode}
+    return forms.TextInput({name: v for name, v in plain.items() if v} | attrs)
+
+
+def lines(rows: int, placeholder: str = "", *, mono: bool = True) -> forms.Textarea:
+    """Several lines, of code if `mono`."""
+    attrs = {"rows": rows, "cols": False, "spellcheck": "false", "autocomplete": "off"}
+    more = {"placeholder": placeholder or False, "data-mono": mono}
+    return forms.Textarea({**attrs, **more})
+
+
+class DocumentField(forms.Field):
+    """The field at `path` of the document; one without a path is composed elsewhere.
+
+    It applies only while the field `picked` has one of `values`. `faults` are sentences
+    about a text that cannot be read whole.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        section: int,
+        label: str,
+        *,
+        read: Reader = read_line,
+        write: Writer = write_scalar,
+        faults: Faults = lambda text: (),
+        picked: str = "",
+        values: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
+        options.setdefault("widget", line())
+        super().__init__(required=False, label=label, **options)
+        self.path, self.section = path, section
+        self.read, self.write, self.faults = read, write, faults
+        self.picked, self.values = picked, tuple(values)
+
+    def to_python(self, value: Any) -> JSONValue:
+        return self.read("on" if value is True else value or "")
+
+    def prepare_value(self, value: Any) -> Any:
+        return value if isinstance(value, str) else self.write(value)
 
     def applies(self, picks: Mapping[str, str]) -> bool:
         return not self.picked or picks[self.picked] in self.values
 
 
-def _policy(field: PolicyField) -> DocumentField:
-    return DocumentField(
-        field.name,
-        ("early_termination", field.name),
-        field.name.replace("_", " "),
-        TERMINATION,
-        *CONTROLS[field.setting.control],
-        picked="policy",
-        values=frozenset(field.kinds),
-    )
+class PairsField(DocumentField):
+    """Lines of `name=value`. `plain` values may be numbers, true and false; others are
+    text."""
 
-
-def _sampling(name: str, label: str, read: Reader) -> DocumentField:
-    """A setting of the random sampler."""
-    path, only = ("sampling_algorithm", name), frozenset({"random"})
-    return DocumentField(
-        name, path, label, SAMPLER, read, picked="sampler", values=only
-    )
-
-
-def _limit(name: str, label: str) -> DocumentField:
-    return DocumentField(name, ("limits", name), label, LIMITS)
-
-
-def _time_limit(name: str, label: str) -> DocumentField:
-    path = ("limits", name)
-    return DocumentField(name, path, label, LIMITS, read_duration, write_duration)
-
-
-def _repository(name: str, label: str) -> DocumentField:
-    path, only = ("trial", "code", "git", name), frozenset({GIT})
-    return DocumentField(
-        f"git_{name}", path, label, RUN, read_line, picked="code_kind", values=only
-    )
-
-
-def _collector(
-    name: str,
-    path: tuple[str, str],
-    kinds: Iterable[str],
-    read: Reader = read_line,
-    write: Writer = write_scalar,
-) -> DocumentField:
-    """A setting of what the worker collects."""
-    return DocumentField(
-        f"collector_{name}",
-        (FIELD, *path),
-        name,
-        OBJECTIVE,
-        read,
-        write,
-        picked="collector",
-        values=frozenset(kinds),
-    )
-
-
-FIELDS: Mapping[str, DocumentField] = {
-    single.name: single
-    for single in (
-        DocumentField(
-            "experiment_name", ("experiment_name",), "experiment", LIMITS, read_line
-        ),
-        DocumentField(
-            "display_name", ("display_name",), "display name", LIMITS, read_line
-        ),
-        DocumentField(
-            "description", ("description",), "description", LIMITS, read_text
-        ),
-        DocumentField("command", ("trial", "command"), "command", RUN, read_text),
-        _repository("url", "repository"),
-        _repository("ref", "branch, tag or commit"),
-        _repository("path", "folder in the repository"),
-        DocumentField("python", ("trial", "python"), "Python", RUN, read_line),
-        DocumentField(
-            "requirements",
-            ("trial", "requirements"),
-            "requirements",
-            RUN,
-            read_requirements,
-            write_requirements,
-        ),
-        DocumentField(
-            "primary_metric",
-            ("objective", "primary_metric"),
-            "primary metric",
-            OBJECTIVE,
-            read_line,
-        ),
-        DocumentField("goal", ("objective", "goal"), "goal", OBJECTIVE, read_line),
-        DocumentField("target", ("objective", "target"), "target", OBJECTIVE),
-        _collector("pattern", (STDOUT, "pattern"), [REGEX], read_text),
-        _collector("metrics", (STDOUT, "metrics"), FORMATS, read_names, write_names),
-        _collector("folder", (TENSORBOARD, "path"), [TENSORBOARD]),
-        _collector("file", (FILE, "path"), [FILE]),
-        DocumentField(
-            "sampler", ("sampling_algorithm", "type"), "sampler", SAMPLER, read_line
-        ),
-        DocumentField("seed", ("sampling_algorithm", "seed"), "seed", SAMPLER),
-        _sampling("rule", "rule", read_line),
-        _sampling("logbase", "log base", read_number),
-        DocumentField(
-            "policy",
-            ("early_termination", "type"),
-            "policy",
-            TERMINATION,
-            read_policy_kind,
-        ),
-        *map(_policy, (*own_fields(), *common_fields())),
-        _limit("max_total_trials", "trials"),
-        _limit("max_concurrent_trials", "at a time"),
-        _time_limit("timeout", "whole sweep"),
-        _time_limit("trial_timeout", "one trial"),
-        _limit("max_failed_trials", "failed trials"),
-        DocumentField("compute", ("compute",), "pool", LIMITS, read_line),
-        DocumentField("max_attempts", ("retries", "max_attempts"), "attempts", LIMITS),
-    )
-}
-# Fields of several lines, `name=value` each.
-PAIRS: Mapping[str, DocumentField] = {
-    each.name: each
-    for each in (
-        DocumentField("inputs", ("inputs",), "inputs", RUN),
-        DocumentField(
-            "environment", ("trial", "environment_variables"), "environment", RUN
-        ),
-        DocumentField("tags", ("tags",), "tags", LIMITS),
-    )
-}
-# Fields that the page folds away under "More".
-RARE_FIELDS = frozenset(
-    {"display_name", "description", "tags", "max_attempts", "max_failed_trials"}
-)
-# Fields that are read in their own way.
-CARRIED = ("code_kind", "code", "folder", "collector", "collector_sample", "extra")
-TEXTS = (*FIELDS, *PAIRS, *CARRIED)
-FRESH: Mapping[str, str] = {
-    "command": "python train.py",
-    "goal": "maximize",
-    "sampler": PROPOSED,
-    "policy": CAUTIOUS,
-    "max_total_trials": "40",
-    "max_concurrent_trials": "4",
-}
-
-
-@dataclass(frozen=True)
-class Entries:
-    """The texts by field, and the search space's rows in order."""
-
-    texts: Mapping[str, str] = field(default_factory=dict)
-    rows: Sequence[SpaceRow] = ()
-
-    @classmethod
-    def fresh(cls, **texts: str) -> Entries:
-        """A new form: usual settings and an empty parameter."""
-        return cls({**FRESH, **texts}, (SpaceRow(),))
-
-    @classmethod
-    def from_post(cls, data: QueryDict) -> Entries:
-        indices = data.getlist("row")[:MAX_ROWS]
-        return cls(
-            {name: data.get(name, "") for name in TEXTS},
-            tuple(SpaceRow.from_post(data, index) for index in indices),
+    def __init__(
+        self, path: str, section: int, label: str, *, plain: bool, **options: Any
+    ) -> None:
+        super().__init__(
+            path,
+            section,
+            label,
+            read=self.read_pairs,
+            write=self.write_pairs,
+            faults=lambda text: self.pairs(text)[1],
+            **options,
         )
+        self.plain = plain
 
-    def text(self, name: str) -> str:
-        return self.texts.get(name, "")
+    def read_pairs(self, text: str) -> JSONValue:
+        return self.pairs(text)[0] or None
 
-    @cached_property
-    def picks(self) -> Mapping[str, str]:
-        """The picked values that other fields depend on."""
-        return {
-            "sampler": self.text("sampler") or "random",
-            "policy": self.text("policy") or NO_POLICY,
-            "code_kind": code_kind(self.texts),
-            "collector": self.text("collector") or AUTOMATIC,
-        }
+    def pairs(self, text: str) -> tuple[dict[str, JSONValue], list[str]]:
+        """The pairs, and a sentence for every other line."""
+        read: Reader = read_plain if self.plain else read_quoted
+        pairs: dict[str, JSONValue] = {}
+        faults: list[str] = []
+        for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+            name, sign, value = line.partition("=")
+            name = name.strip()
+            if not line.strip():
+                continue
+            if not sign or not name:
+                faults.append(
+                    f"Line {number} must be name=value, such as epochs=30, "
+                    f"not {shown(line.strip())}."
+                )
+            elif name in pairs:
+                faults.append(f"Line {number} repeats {name}.")
+            else:
+                pairs[name] = read(value)
+        return pairs, faults
 
-    @property
-    def sampler(self) -> str:
-        return self.picks["sampler"]
-
-    @property
-    def policy(self) -> str:
-        return self.picks["policy"]
-
-    @property
-    def code_kind(self) -> str:
-        """The code's source: files, git or folder."""
-        return self.picks["code_kind"]
-
-    @cached_property
-    def log_base(self) -> float:
-        """The base of the logarithms of bounds of log types."""
-        base = read_number(self.text("logbase")) if self.sampler == "random" else None
-        return float(base) if is_number(base) and 1 < base <= 1e6 else math.e
-
-    def with_texts(self, **texts: str) -> Entries:
-        return replace(self, texts={**self.texts, **texts})
-
-    def with_rows(self, rows: Sequence[SpaceRow]) -> Entries:
-        return replace(self, rows=tuple(rows))
-
-    def with_row(self, index: int, row: SpaceRow) -> Entries:
-        return self.with_rows(
-            [row if place == index else old for place, old in enumerate(self.rows)]
-        )
+    def write_pairs(self, pairs: object) -> str:
+        if not isinstance(pairs, Mapping):
+            return ""
+        write: Callable[[Any], str] = write_plain if self.plain else write_quoted
+        return "\n".join(f"{name}={write(value)}" for name, value in pairs.items())

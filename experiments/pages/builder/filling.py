@@ -1,19 +1,29 @@
-"""From a sweep document to the entries of the form."""
+"""From a sweep document to the form."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.pages.builder.check import has_field
+from django.http import QueryDict
+
 from experiments.pages.builder.code_fields import GIT, code_texts, repository_of
 from experiments.pages.builder.collector_fields import collector_kind
-from experiments.pages.builder.document import compose, left_over
-from experiments.pages.builder.fields import FIELDS, PAIRS, Entries
-from experiments.pages.builder.policy_fields import NO_POLICY, is_default
-from experiments.pages.builder.space_rows import SpaceRow, row_from
-from experiments.pages.form_fields import write_plain, write_quoted
+from experiments.pages.builder.document import left_over
+from experiments.pages.builder.form import SweepForm
+from experiments.pages.builder.kinds import (
+    KINDS,
+    LISTS,
+    LN,
+    KindSpec,
+    kind_key,
+    natural_text,
+)
+from experiments.pages.builder.parameters import CONDITIONS, RowTexts, row_data
+from experiments.pages.builder.policy_fields import CAUTIOUS, NO_POLICY, is_default
+from experiments.pages.builder.settings import PROPOSED
+from experiments.pages.form_fields import write_mapping, write_scalar, write_values
 from experiments.search.document.collector import FIELD
 from experiments.search.document.definition import (
     DEFAULT_NAME,
@@ -21,34 +31,59 @@ from experiments.search.document.definition import (
     parse_document,
 )
 from experiments.search.fields import DefinitionError, Problem, is_number
-from experiments.search.space.expressions import parse_space
+from experiments.search.space.document import FIELD as CONSTRAINTS
+from experiments.search.space.expressions import Call, parse_call, parse_space
+from experiments.search.space.notation import DISTRIBUTIONS
 from experiments.search.space.source import ExpressionError
 from experiments.search.termination import POLICIES
 
 # The default rule of random draws.
 USUAL_RULE = (("sampling_algorithm", "rule"), "random")
+FRESH: Mapping[str, str] = {
+    "command": "python train.py",
+    "goal": "maximize",
+    "sampler": PROPOSED,
+    "policy": CAUTIOUS,
+    "max_total_trials": "40",
+    "max_concurrent_trials": "4",
+}
 
 
-def entries_of(definition: SweepDefinition) -> Entries:
-    """The entries for a valid document."""
+def form_data(
+    texts: Mapping[str, str], rows: Sequence[RowTexts], rules: Sequence[str] = ()
+) -> QueryDict:
+    """The POST of a form with these texts."""
+    data = QueryDict(mutable=True)
+    constraints = row_data("constraint", [{"rule": rule} for rule in rules])
+    data.update({**texts, **row_data("row", rows), **constraints})
+    return data
+
+
+def fresh_form(**texts: str) -> SweepForm:
+    """A new form: usual settings and an empty parameter."""
+    return SweepForm(form_data({**FRESH, **texts}, [{}]))
+
+
+def form_of(definition: SweepDefinition) -> SweepForm:
+    """The form for a valid document."""
     document = definition.dump()
     return _with_left_over(_fill(document, exact=False), document)
 
 
-def entries_of_faulty(document: Mapping[str, Any]) -> Entries | None:
-    """The entries for a document with problems; None if the form would hide some."""
+def form_of_faulty(document: Mapping[str, Any]) -> SweepForm | None:
+    """The form for a document with problems; None if it would hide some."""
     filled = _with_left_over(_fill(document, exact=True), document)
-    composed, problems = compose(filled), problems_of(document)
-    same = problems_of(composed.document) == problems
-    reachable = all(has_field(problem.path, composed, filled) for problem in problems)
+    problems = problems_of(document)
+    same = problems_of(filled.document) == problems
+    reachable = all(filled.has_field(problem.path) for problem in problems)
     return filled if same and reachable else None
 
 
-def _with_left_over(entries: Entries, document: Mapping[str, Any]) -> Entries:
-    """The entries, with what the form has no field for."""
+def _with_left_over(form: SweepForm, document: Mapping[str, Any]) -> SweepForm:
+    """The form, with what it has no field for."""
     needed = {key: _needed(key, value) for key, value in document.items()}
-    needed = {key: value for key, value in needed.items() if value not in (None, {})}
-    return entries.with_texts(extra=left_over(needed, compose(entries).document))
+    needed = {k: value for k, value in needed.items() if value not in (None, {}, [])}
+    return form.with_data(extra=left_over(needed, form.document))
 
 
 def _needed(key: str, value: Any) -> Any:
@@ -70,20 +105,18 @@ def problems_of(document: Mapping[str, Any]) -> set[Problem]:
     return set()
 
 
-def _fill(document: Mapping[str, Any], *, exact: bool) -> Entries:
+def _fill(document: Mapping[str, Any], *, exact: bool) -> SweepForm:
     whole = {**document, **_by_name(document, "sampling_algorithm", "random")}
     whole.update(_by_name(document, "early_termination", NO_POLICY))
     whole.update(_space_of(document))
     whole.update(_code_of(document))
     whole.setdefault("experiment_name", DEFAULT_NAME)
     whole.setdefault("compute", DEFAULT_NAME)
+    empty = SweepForm(QueryDict())
     texts = {
-        name: single.write(_shown(whole, single.path))
-        for name, single in FIELDS.items()
+        name: field.write(_shown(whole, tuple(field.path.split("."))))
+        for name, field in empty.document_fields.items()
     }
-    for name, pair in PAIRS.items():
-        write = write_plain if name == "inputs" else write_quoted
-        texts[name] = pairs_text(_at(whole, pair.path), write)
     base = _at(whole, ("sampling_algorithm", "logbase"))
     rows = space_rows(
         whole.get("search_space"),
@@ -91,25 +124,28 @@ def _fill(document: Mapping[str, Any], *, exact: bool) -> Entries:
         as_logs=exact,
     )
     texts["collector"] = collector_kind(whole.get(FIELD))
-    return Entries({**texts, **code_texts(_at(whole, ("trial", "code")))}, rows)
+    texts |= code_texts(_at(whole, ("trial", "code")))
+    return SweepForm(form_data(texts, rows, rules_of(whole.get(CONSTRAINTS))))
 
 
-def space_rows(space: object, *, base: float, as_logs: bool) -> tuple[SpaceRow, ...]:
+def rules_of(constraints: object) -> list[str]:
+    """Constraints as texts; a single one may be a text."""
+    if isinstance(constraints, str):
+        return [constraints]
+    if not isinstance(constraints, list):
+        return []
+    return [text for text in constraints if isinstance(text, str)]
+
+
+def space_rows(space: object, *, base: float, as_logs: bool) -> list[RowTexts]:
     """A row for every parameter that fits one."""
     if not isinstance(space, Mapping):
-        return ()
+        return []
     rows = (
         row_from(str(name), value, base=base, as_logs=as_logs)
         for name, value in space.items()
     )
-    return tuple(row for row in rows if row is not None)
-
-
-def pairs_text(pairs: object, write: Callable[[Any], str]) -> str:
-    """Lines `name=value`."""
-    if not isinstance(pairs, Mapping):
-        return ""
-    return "\n".join(f"{name}={write(value)}" for name, value in pairs.items())
+    return [row for row in rows if row is not None]
 
 
 def _shown(document: Mapping[str, Any], path: tuple[str, ...]) -> object:
@@ -165,3 +201,82 @@ def _code_of(document: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(trial, Mapping) or code_texts(code)["code_kind"] != GIT:
         return {}
     return {"trial": {**trial, "code": {"git": repository_of(code)}}}
+
+
+def row_from(
+    name: str, value: object, *, base: float, as_logs: bool
+) -> RowTexts | None:
+    """The texts of a row for a distribution of a document; None if no row fits.
+
+    `as_logs` keeps the bounds of logarithmic kinds as logarithms. Otherwise they
+    are shown in natural units if those are exact and short.
+    """
+    mapping = _mapping(value)
+    type_name = str((mapping or {}).get("type", "")).lower()
+    if mapping is None or type_name not in DISTRIBUTIONS:
+        return None
+    key = kind_key(type_name, log=mapping.get("log") is True)
+    kind = KINDS.get(key) or KindSpec(key, key, ())
+    texts = {own.name: _written(own.name, mapping.get(own.key)) for own in kind.fields}
+    condition, rest = _condition_texts(mapping.get("when"))
+    own = {"type", "log", "when", *(field.key for field in kind.fields)}
+    extra = {key: given for key, given in mapping.items() if key not in own}
+    if rest is not None:
+        extra["when"] = rest
+    row = {"name": name, "kind": key, **texts, **condition}
+    if kind.in_logs:
+        natural = None if as_logs else _natural_bounds(mapping, base)
+        row |= natural or {"unit": LN}
+    return row | {"extra": write_mapping(extra)}
+
+
+def _condition_texts(when: object) -> tuple[RowTexts, object]:
+    """The texts of a condition, and what has no field."""
+    if not isinstance(when, Mapping) or not when:
+        return {}, when
+    texts: RowTexts = {}
+    rest = dict(when)
+    for (name, values), other in zip(CONDITIONS, when, strict=False):
+        given = rest.pop(other)
+        texts[name] = str(other)
+        texts[values] = write_values(given if isinstance(given, list) else [given])
+    return texts, rest or None
+
+
+def _natural_bounds(mapping: Mapping[str, object], base: float) -> RowTexts | None:
+    low = natural_text(mapping.get("min_value"), base)
+    high = natural_text(mapping.get("max_value"), base)
+    return None if low is None or high is None else {"low": low, "high": high}
+
+
+def _mapping(value: object) -> Mapping[str, object] | None:
+    """A distribution as a mapping, in whichever form it is written."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, str):
+        try:
+            value = parse_call(value)
+        except ExpressionError:
+            return None
+    match value:
+        case [str(name), [*args]]:
+            value = Call(name, tuple(args))
+    if not isinstance(value, Call) or value.name.lower() not in DISTRIBUTIONS:
+        return None
+    kind = DISTRIBUTIONS[value.name.lower()]
+    given = value.args
+    if kind.kind == "choice" and given:
+        only_list = len(given) == 1 and isinstance(given[0], list)
+        given = (given[0] if only_list else list(given),)
+    names = (item.name for item in kind.documented_fields())
+    return {
+        "type": kind.kind,
+        **dict(zip(names, given, strict=False)),
+        **value.keywords,
+    }
+
+
+def _written(name: str, value: object) -> str:
+    if name in LISTS and isinstance(value, list):
+        return write_values(value)
+    return write_scalar(value)

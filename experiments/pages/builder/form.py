@@ -1,234 +1,266 @@
-"""A state of the builder's form, and what its buttons change without storing."""
+"""The builder's form: its settings and formsets, checked as one document."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
 
-from django.core.files.uploadedfile import UploadedFile
+from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
-from experiments.code import snapshots
-from experiments.pages.builder.check import Check
-from experiments.pages.builder.code_fields import FILES, keep_files
-from experiments.pages.builder.context import FormContext
-from experiments.pages.builder.document import compose
-from experiments.pages.builder.fields import MAX_ROWS, Entries
-from experiments.pages.builder.filling import entries_of, entries_of_faulty
-from experiments.pages.builder.space_paste import PasteError, read_pasted
-from experiments.pages.builder.space_rows import NATURAL, SpaceRow
-from experiments.search.document.definition import parse_document
-from experiments.search.document.loading import load_document
-from experiments.search.document.yaml import line_of, lines_by_path, yaml_text
+from experiments.models import CodeSnapshot
+from experiments.pages.builder.document import SPACE_PATH, Composed, compose
+from experiments.pages.builder.fields import SPACE, FieldProblem, PartForm
+from experiments.pages.builder.parameters import (
+    BaseRows,
+    ConstraintForm,
+    ConstraintFormSet,
+    ParameterForm,
+    ParameterFormSet,
+    RowTexts,
+    row_data,
+)
+from experiments.pages.builder.settings import SettingsForm
+from experiments.search.document.collector import FIELD
+from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.fields import DefinitionError, Problem
+from experiments.search.space.document import FIELD as CONSTRAINTS
 
-MAX_REFUSAL = 1000
-# The lower bound with which a repair replaces 0.
-SMALLEST = "0.000001"
-LINE = re.compile(r"Line (\d{1,7}), column")
+POLICIES_PATH = "early_termination.policies"
+# Parts of the document, and the field of the form that stands for the whole part.
+PARTS: Mapping[str, str] = {
+    "inputs": "inputs",
+    "trial.environment_variables": "environment",
+    "tags": "tags",
+    "trial.code.folder": "folder",
+    "trial.code.git": "git_url",
+    "trial.code": "files",
+    "trial": "command",
+    "objective": "primary_metric",
+    FIELD: "collector",
+    "limits": "max_total_trials",
+    "sampling_algorithm": "sampler",
+    POLICIES_PATH: "policies",
+    "early_termination": "policy",
+    "retries": "max_attempts",
+}
+# Fields whose texts have paths inside.
+FREE_PARTS = ("inputs", "trial.environment_variables", "tags")
+# What a problem without a field belongs to, and what a problem of all rows does.
+WHOLE, ROWS, RULES = "document", "space", "constraints"
+EMPTY_SPACE = "Add at least one parameter to the search space."
 
 
 @dataclass(frozen=True)
-class TextProblem:
-    """A problem of a document's text; `line` counts from 1, None if unknown."""
+class Findings:
+    """What only the database knows of a form; `kept` is the stored code."""
 
-    line: int | None
-    path: str
-    message: str
-
-    def dump(self) -> dict[str, Any]:
-        """The problem as JSON for the page's scripts."""
-        return {"line": self.line, "path": self.path, "message": self.message}
+    problems: Sequence[Problem] = ()
+    warnings: Sequence[Problem] = ()
+    kept: CodeSnapshot | None = None
 
 
-@dataclass(frozen=True)
-class BuilderForm:
-    """`shows`: whether problems are shown, which they are once the form was sent.
+class SweepForm(SettingsForm):
+    """A sweep as entered.
 
-    `yaml` is the document's text while the user edits it, otherwise None.
-    `file_problem` says why the files that were chosen last are not stored, until the
-    user chooses others or removes them.
+    It is always bound: a form that is opened has the texts of a document as its data.
+    `clean` composes the document, and its problems become errors of fields and rows.
+    `judge` finds what only the database knows.
     """
 
-    context: FormContext
-    entries: Entries
-    shows: bool = False
-    focus: str = ""
-    paste: str = ""
-    paste_problems: Sequence[str] = ()
-    yaml: str | None = None
-    yaml_problems: Sequence[TextProblem] = ()
-    file_problem: str = ""
-    warnings: Sequence[str] = ()
+    data: QueryDict
 
-    def checked(self) -> Check:
-        """The check of the entries."""
-        return self.context.check(self.entries, file_problem=self.file_problem)
-
-    def asked(self) -> BuilderForm:
-        """The form on its way to a sweep, with all problems shown."""
-        return replace(self, shows=True)
-
-    def with_files(
-        self, files: Sequence[UploadedFile[bytes]], paths: str
-    ) -> BuilderForm:
-        """Store files that were sent, whatever else is wrong."""
-        if not files:
-            return self
-        try:
-            kept = keep_files(
-                self.context.team, files, paths=paths, user=self.context.user
-            )
-        except snapshots.SnapshotError as error:
-            return replace(self, file_problem=str(error), shows=True)
-        entries = self.entries.with_texts(code=kept.digest, code_kind=FILES)
-        return replace(self, entries=entries, file_problem="")
-
-    def after(self, do: str) -> BuilderForm:
-        """The form after a button that stores nothing."""
-        if do == "paste":
-            return self._pasted()
-        if do == "collector":
-            return replace(self, focus="field-collector_sample")
-        if do == "yaml":
-            text = yaml_text(compose(self.entries).document)
-            return replace(self, yaml=text, focus="field-yaml")
-        if do == "discard-yaml":
-            return replace(self, yaml=None)
-        if do == "apply-yaml":
-            return self.with_yaml_applied()
-        stepped = step(self.entries, do)
-        shows = self.shows or do == "update"
-        return replace(
-            self,
-            entries=stepped.entries,
-            focus=stepped.focus,
-            shows=shows,
-            file_problem="" if do == "nofiles" else self.file_problem,
+    def __init__(
+        self,
+        data: QueryDict,
+        *,
+        judge: Judge | None = None,
+        focus: str = "",
+    ) -> None:
+        shows = data.get("shows") == "1"
+        super().__init__(data, auto_id="field-%s", shows=shows)
+        self.judge, self.focus = judge, focus
+        kwargs = {"shows": shows, "log_base": self.log_base}
+        self.parameters: BaseRows = ParameterFormSet(
+            data, prefix="row", auto_id="%s", form_kwargs=kwargs
         )
+        self.constraints: BaseRows = ConstraintFormSet(
+            data, prefix="constraint", auto_id="%s", form_kwargs={"shows": shows}
+        )
+        self.findings = Findings()
+        self._warned: list[FieldProblem] = []
 
-    def with_yaml_applied(self) -> BuilderForm:
-        """Fill the form from the text, unless the text has a problem without a field in
-        the form."""
-        if self.yaml is None:
-            return self
-        try:
-            filled, warnings = _filled(
-                self.context.adopt_code(load_document(self.yaml))
-            )
-        except DefinitionError as error:
-            found = text_problems(self.yaml, error.problems)
-            return replace(self, yaml_problems=found, shows=True)
-        return replace(self, yaml=None, entries=filled, shows=True, warnings=warnings)
+    @cached_property
+    def rows(self) -> list[ParameterForm]:
+        return self.parameters.rows
 
-    def _pasted(self) -> BuilderForm:
-        try:
-            pasted = read_pasted(self.paste, base=self.entries.log_base)
-        except PasteError as error:
-            return replace(self, paste_problems=error.sentences, focus="field-paste")
-        entries = pasted.put_into(self.entries)
-        return replace(self, entries=entries, paste="", focus="field-space", shows=True)
+    @cached_property
+    def rules(self) -> list[ConstraintForm]:
+        return self.constraints.rows
+
+    def is_valid(self) -> bool:
+        formsets = (self.parameters, self.constraints)
+        return super().is_valid() and all(each.is_valid() for each in formsets)
+
+    @property
+    def checked(self) -> Composed:
+        """The document and its paths, after the check."""
+        self.errors  # noqa: B018 - Django's way to run `clean`
+        return self._composed
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        return self.checked.document
+
+    @property
+    def definition(self) -> SweepDefinition | None:
+        """The sweep; None while there are problems."""
+        return self._definition if self.is_valid() else None
+
+    def clean(self) -> None:
+        """Compose and check the document.
+
+        Of several problems with one path the first source counts: what cannot be
+        written into a document, the document's own check, then what the database knows.
+        """
+        self.parameters.is_valid()
+        self.constraints.is_valid()
+        composed = self._composed = compose(self, self.rows, self.rules)
+        problems, warnings, self._definition = _parsed(composed.document)
+        if self.judge is not None:
+            self.findings = self.judge(self)
+        taken: set[str] = set()
+        for source in (composed.problems, problems, self.findings.problems):
+            for problem in source:
+                if problem.path not in taken:
+                    self._put_error(problem)
+            taken |= {problem.path for problem in source}
+        for warning in (*warnings, *self.findings.warnings):
+            form, field = self._place(warning.path)
+            self._warned.append(form.warn(field or "command", warning))
+
+    @cached_property
+    def problems(self) -> Sequence[FieldProblem]:
+        """All errors in the order of the page."""
+        self.errors  # noqa: B018
+        whole = [_whole(WHOLE, 0, error) for error in self.non_field_errors().as_data()]
+        return [*whole, *sorted((*self.found, *self._space_problems()), key=_section)]
+
+    def _space_problems(self) -> Iterator[FieldProblem]:
+        for name, formset in ((ROWS, self.parameters), (RULES, self.constraints)):
+            for error in formset.non_form_errors().as_data():
+                yield _whole(name, SPACE, error)
+            for form in formset.rows:
+                yield from form.found
+
+    @property
+    def warned(self) -> Sequence[FieldProblem]:
+        """All warnings."""
+        self.errors  # noqa: B018
+        return self._warned
+
+    def has_field(self, path: str) -> bool:
+        """Whether a problem at a path of the document can be corrected in the form."""
+        for row, inner in self._rows_with(path):
+            return row.field_at(inner) is not None
+        if inside(path, CONSTRAINTS):
+            return True
+        fields = self.document_fields.values()
+        applying = {field.path for field in fields if field.applies(self.picks)}
+        free = [*FREE_PARTS, *({POLICIES_PATH} & applying)]
+        whole = applying | {*PARTS, SPACE_PATH} - {POLICIES_PATH}
+        return path in whole or any(inside(path, prefix) for prefix in free)
+
+    def with_data(self, *, focus: str = "", **texts: str) -> SweepForm:
+        """The form with other texts."""
+        data = self.data.copy()
+        for name, text in texts.items():
+            data[name] = text
+        return SweepForm(data, judge=self.judge, focus=focus)
+
+    def with_rows(
+        self, rows: Sequence[RowTexts], *, focus: str = "", prefix: str = "row"
+    ) -> SweepForm:
+        """The form with other rows, numbered anew."""
+        data = self.data.copy()
+        for name in [name for name in data if name.startswith(f"{prefix}-")]:
+            del data[name]
+        data.update(row_data(prefix, rows))
+        return SweepForm(data, judge=self.judge, focus=focus)
+
+    def _put_error(self, problem: Problem) -> None:
+        form, field = self._place(problem.path)
+        if field is not None:
+            form.note(field, problem)
+            return
+        error = ValidationError(problem.message, code=problem.path)
+        if problem.path == SPACE_PATH:
+            if not self.document.get(SPACE_PATH):
+                error = ValidationError(EMPTY_SPACE, code=problem.path)
+            self.parameters.non_form_errors().append(error)
+        elif inside(problem.path, CONSTRAINTS):
+            self.constraints.non_form_errors().append(error)
+        else:
+            self.add_error(None, error)
+
+    def _place(self, path: str) -> tuple[PartForm, str | None]:
+        """The form and field for a path of the document."""
+        for row, inner in self._rows_with(path):
+            return row, row.field_at(inner) or "kind"
+        if inside(path, CONSTRAINTS):
+            return self._rule_at(path)
+        for name, field in self.document_fields.items():
+            if field.path == path:
+                return self, name
+        found = (name for prefix, name in PARTS.items() if inside(path, prefix))
+        return self, next(found, None)
+
+    def _rule_at(self, path: str) -> tuple[PartForm, str | None]:
+        number = path.removeprefix(f"{CONSTRAINTS}.")
+        rules = self._composed.constraints
+        if number.isdigit() and int(number) < len(rules):
+            return rules[int(number)], "rule"
+        return self, None
+
+    def _rows_with(self, path: str) -> Iterator[tuple[ParameterForm, str]]:
+        """The rows that a path may belong to, the longest name first, and the rest of
+        the path."""
+        found = [
+            (len(name), each.row, path.removeprefix(f"{SPACE_PATH}.{name}").lstrip("."))
+            for each in self._composed.row_paths
+            for name in each.names
+            if inside(path, f"{SPACE_PATH}.{name}")
+        ]
+        for _, row, inner in sorted(found, key=lambda item: -item[0]):
+            yield row, inner
 
 
-def _filled(document: Mapping[str, Any]) -> tuple[Entries, Sequence[str]]:
-    """The entries for a document, and the warnings of its check."""
+Judge: TypeAlias = Callable[[SweepForm], Findings]
+
+
+def _whole(name: str, section: int, error: ValidationError) -> FieldProblem:
+    """A problem of the whole document, or of all rows."""
+    label = {ROWS: "search space", RULES: "constraints"}.get(name, "")
+    path = error.code or ""
+    label = label or path or "the document"
+    return FieldProblem(name, f"field-{name}", label, section, path, str(error.message))
+
+
+def _section(problem: FieldProblem) -> int:
+    return problem.section
+
+
+def inside(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}.")
+
+
+def _parsed(
+    document: Mapping[str, Any],
+) -> tuple[Sequence[Problem], Sequence[Problem], SweepDefinition | None]:
     try:
         definition = parse_document(document)
-    except DefinitionError:
-        faulty = entries_of_faulty(document)
-        if faulty is None:
-            raise
-        return faulty, ()
-    return entries_of(definition), [str(warning) for warning in definition.warnings]
-
-
-def posted_form(context: FormContext, data: QueryDict) -> BuilderForm:
-    """The form that was sent."""
-    in_yaml = data.get("yaml_mode") == "1"
-    return BuilderForm(
-        context,
-        Entries.from_post(data),
-        shows=data.get("shows") == "1",
-        paste=data.get("paste", ""),
-        yaml=data.get("yaml", "").replace("\r\n", "\n") if in_yaml else None,
-        file_problem=data.get("refused", "")[:MAX_REFUSAL],
-    )
-
-
-def text_problems(text: str, problems: Sequence[Problem]) -> list[TextProblem]:
-    """The problems of a document's text with their lines."""
-    # Unreadable text has problems without a path, and must not be walked: its
-    # aliases may expand to any number of lines.
-    lines = lines_by_path(text) if any(problem.path for problem in problems) else {}
-    return [
-        TextProblem(
-            _named_line(problem.message) or line_of(problem.path, lines),
-            problem.path,
-            problem.message,
-        )
-        for problem in problems
-    ]
-
-
-def _named_line(message: str) -> int | None:
-    """The line at the start of a sentence about unreadable text."""
-    named = LINE.match(message)
-    return int(named[1]) if named else None
-
-
-@dataclass(frozen=True)
-class Stepped:
-    """The entries after a step, and the id of the field that gets the focus."""
-
-    entries: Entries
-    focus: str = ""
-
-
-def step(entries: Entries, do: str) -> Stepped:
-    """Do `add`, `up:2`, `down:2`, `remove:2` or a repair; others do nothing."""
-    verb, _, rest = do.partition(":")
-    if verb == "add" and len(entries.rows) < MAX_ROWS:
-        rows = [*entries.rows, SpaceRow()]
-        return Stepped(entries.with_rows(rows), f"row-{len(rows) - 1}-name")
-    if verb == "nofiles":
-        return Stepped(entries.with_texts(code=""), "field-files")
-    index = _index(rest, entries)
-    if index is None:
-        return Stepped(entries)
-    if verb in ("up", "down"):
-        return _moved(entries, index, -1 if verb == "up" else 1)
-    if verb == "remove":
-        rows = [row for place, row in enumerate(entries.rows) if place != index]
-        return Stepped(entries.with_rows(rows), "field-space")
-    if verb in ("natural", "above0", "plain"):
-        return _repaired(entries, index, verb)
-    return Stepped(entries)
-
-
-def _index(text: str, entries: Entries) -> int | None:
-    """The index of a row; None for anything else."""
-    if not text.isascii() or not text.isdigit() or len(text) > 4:
-        return None
-    return int(text) if int(text) < len(entries.rows) else None
-
-
-def _moved(entries: Entries, index: int, by: int) -> Stepped:
-    rows, place = list(entries.rows), index + by
-    if not 0 <= place < len(rows):
-        return Stepped(entries)
-    rows[index], rows[place] = rows[place], rows[index]
-    return Stepped(entries.with_rows(rows), f"row-{place}-name")
-
-
-def _repaired(entries: Entries, index: int, verb: str) -> Stepped:
-    row = entries.rows[index]
-    if verb == "natural":
-        row = replace(row, unit=NATURAL)
-    elif verb == "plain":
-        row = replace(row, extra="")
-    else:
-        row = row.with_text("low", SMALLEST)
-    focus = "name" if verb == "plain" else "low"
-    return Stepped(entries.with_row(index, row), f"row-{index}-{focus}")
+    except DefinitionError as error:
+        return error.problems, (), None
+    return (), definition.warnings, definition

@@ -6,37 +6,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.utils.html import escape
 
 from experiments.models import Experiment, Team
+from experiments.pages.builder.buttons import Builder, TextProblem, text_problems
 from experiments.pages.builder.cards import (
     folder_words,
     policy_cards,
     pool_choices,
     sampler_cards,
 )
-from experiments.pages.builder.check import Check, FieldProblem
 from experiments.pages.builder.code_fields import KeptFiles
-from experiments.pages.builder.collector_fields import CHOICES, try_collector
-from experiments.pages.builder.fields import RARE_FIELDS, SECTIONS, Entries
-from experiments.pages.builder.form import BuilderForm, TextProblem, text_problems
+from experiments.pages.builder.collector_fields import try_collector
+from experiments.pages.builder.fields import SECTIONS
+from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.policy_fields import (
     CAUTIOUS,
     THRIFTY,
-    common_fields,
-    option_choices,
     own_fields,
     proposal,
     settings_of,
 )
 from experiments.pages.builder.preview import Preview, preview_of
-from experiments.pages.builder.space_rows import KINDS, SpaceRow
-from experiments.pages.builder.space_views import (
-    RowView,
-    by_box,
-    kind_table,
-    row_view,
-    row_views,
-)
+from experiments.pages.builder.space_views import RowView, kind_table, row_views
 from experiments.pages.form_fields import read_mapping
 from experiments.search.document.collector import AUTOMATIC
 from experiments.search.document.definition import SweepDefinition, parse_document
@@ -48,84 +40,83 @@ from experiments.search.wording import counted
 MAX_EXPERIMENTS = 200
 
 
-def page_context(form: BuilderForm, check: Check, *, token: str) -> dict[str, Any]:
+def page_context(page: Builder, *, token: str) -> dict[str, Any]:
     """The whole page."""
-    team, entries = form.context.team, check.entries
-    shown = check.problems if form.shows else ()
-    preview = preview_of(check)
+    team, form = page.context.team, page.form
+    shown = form.problems if form.shows else ()
+    preview = preview_of(form)
+    form["command"].help_text = _unused_words(form)
+    form["folder"].help_text = escape(folder_words(page.context.pools))
+    pools = pool_choices(team, form.text("compute"))
+    form.fields["compute"].widget.choices = [
+        (name, ", ".join(filter(None, (name, words)))) for name, words in pools
+    ]
+    kept = form.findings.kept
     return {
-        "context": form.context,
+        "page": page,
+        "context": page.context,
         "team": team,
         "form": form,
         "token": token,
-        "texts": entries.texts,
-        "kept": KeptFiles.of(check.kept) if check.kept else None,
-        "wrong": {problem.field for problem in shown},
+        "kept": KeptFiles.of(kept) if kept else None,
         "problems": shown,
-        "boxes": by_box(shown),
-        "warned": by_box(check.warnings),
-        "left_out": _left_out(form, check),
-        "sections": {str(n): n in check.wrong_sections for n in SECTIONS},
-        "rows": row_views(form, check, preview),
-        "carried": list(read_mapping(entries.text("extra"))),
-        "template_row": row_view("__row__", SpaceRow(), frozenset()),
-        "kinds": list(KINDS.values()),
+        "left_out": _left_out(page),
+        "sections": {str(n): n in _wrong_sections(form) for n in SECTIONS},
+        "rows": row_views(form, preview),
+        "carried": list(read_mapping(form.text("extra"))),
+        "template_row": RowView(form.parameters.empty_form),
         "kind_table": kind_table(),
-        **_policy_context(entries),
-        "collector": _collector_context(entries, shown),
-        "tried": try_collector(check.document, entries.text("collector_sample")),
-        "folder_help": folder_words(form.context.pools),
-        "python_hint": "the pool's, or the worker's own",
-        "pools": pool_choices(team, entries.text("compute")),
+        **_policy_context(form),
+        "collector_open": _collector_open(form),
+        "tried": try_collector(form.document, form.text("collector_sample")),
         "experiments": _experiment_names(team),
-        "rare_open": any(problem.field in RARE_FIELDS for problem in shown),
-        **_preview_context(form, check, preview),
+        "rare_open": any(form.text(n) or form.has_error(n) for n in form.rare),
+        **_preview_context(form, preview),
     }
 
 
-def preview_answer(form: BuilderForm) -> dict[str, Any]:
+def preview_answer(page: Builder) -> dict[str, Any]:
     """The check and the preview for the page's scripts, while the user types."""
-    if form.yaml is not None:
-        return {"yaml_problems": [p.dump() for p in _text_check(form.yaml)]}
-    check = form.checked()
-    preview = preview_of(check)
-    context = _preview_context(form, check, preview)
+    if page.yaml is not None:
+        return {"yaml_problems": [vars(found) for found in _text_check(page.yaml)]}
+    form = page.form
+    preview = preview_of(form)
+    context = _preview_context(form, preview)
     policies, samplers = context["policies"], context["samplers"]
     return {
         "yaml": preview.yaml,
         "problems": [
-            {**problem.dump(), "line": line}
-            for problem, line in zip(check.problems, preview.wrong_lines, strict=True)
+            {**vars(problem), "line": line}
+            for problem, line in zip(form.problems, preview.wrong_lines, strict=True)
         ],
-        "warnings": [warning.dump() for warning in check.warnings],
+        "warnings": [vars(warning) for warning in form.warned],
         "combinations": preview.combinations,
         "trials": context["trials"],
-        "unused": context["unused"],
+        "unused": _unused_words(form),
         "samplers": [[card.value, card.why, card.fit] for card in samplers],
         "policies": [[card.value, card.note, card.why] for card in policies],
         "space": context["space_words"],
-        "collected": _collected(check),
+        "collected": _collected(form),
         "twin": render_to_string("experiments/builder/lines.html", context),
         "draws": render_to_string("experiments/builder/draws.html", context),
-        "rows": [_row_answer(view) for view in row_views(form, check, preview)],
+        "rows": [_row_answer(view) for view in row_views(form, preview)],
     }
 
 
-def _collected(check: Check) -> str:
-    sample = check.entries.text("collector_sample")
-    context = {"tried": try_collector(check.document, sample)}
-    return render_to_string("experiments/builder/collected.html", context)
+def _wrong_sections(form: SweepForm) -> set[int]:
+    return {problem.section for problem in form.problems}
 
 
-def _collector_context(
-    entries: Entries, shown: Sequence[FieldProblem]
-) -> dict[str, Any]:
-    """The choices, and whether they are in view."""
-    kind = entries.picks["collector"]
-    own = {} if kind in CHOICES else {kind: "As in the YAML"}
-    wrong = any(problem.field.startswith("collector") for problem in shown)
-    is_used = kind != AUTOMATIC or bool(entries.text("collector_sample"))
-    return {"choices": [*{**CHOICES, **own}.items()], "is_open": is_used or wrong}
+def _collected(form: SweepForm) -> str:
+    tried = try_collector(form.document, form.text("collector_sample"))
+    return render_to_string("experiments/builder/collected.html", {"tried": tried})
+
+
+def _collector_open(form: SweepForm) -> bool:
+    """Whether the choices of how the metric arrives are in view."""
+    is_used = form.picks["collector"] != AUTOMATIC or form.text("collector_sample")
+    wrong = (name for name in form.errors if name.startswith("collector"))
+    return bool(is_used) or (form.shows and any(wrong))
 
 
 def _row_answer(view: RowView) -> dict[str, Any]:
@@ -140,43 +131,34 @@ def _row_answer(view: RowView) -> dict[str, Any]:
     }
 
 
-def _policy_context(entries: Entries) -> dict[str, Any]:
+def _policy_context(form: SweepForm) -> dict[str, Any]:
     """The settings of early termination as fields."""
-    common = {field.name: field for field in common_fields()}
-    own = settings_of(entries.policy).get("min_rivals")
+    own = settings_of(form.picks["policy"]).get("min_rivals")
+    usual = str(own.default if own else 1)
+    form.fields["min_rivals"].widget.attrs["placeholder"] = usual
     return {
         "advice": {
             "trials": POLICIES[CAUTIOUS].title,
             "time": POLICIES[THRIFTY].title,
         },
-        "policy_fields": own_fields(),
-        "common_fields": common,
-        "usual_rivals": own.default if own else 1,
-        "missing_choices": option_choices(
-            common["on_missing"].setting, entries.text("on_missing")
-        ),
+        "policy_fields": [form[field.name] for field in own_fields()],
     }
 
 
-def _preview_context(
-    form: BuilderForm, check: Check, preview: Preview
-) -> dict[str, Any]:
-    entries = check.entries
-    proposed, why = proposal(entries.text("timeout"))
+def _preview_context(form: SweepForm, preview: Preview) -> dict[str, Any]:
+    proposed, why = proposal(form.text("timeout"))
     return {
         "preview": preview,
         "lines": preview.yaml_lines(marked=form.shows),
         "draws_note": _left_out_words(preview),
-        "trials": _trials_words(check),
-        "unused": _unused_words(entries),
-        "space_words": _space_words(entries, preview),
-        "entries": entries,
+        "trials": _trials_words(form),
+        "space_words": _space_words(form, preview),
         "samplers": sampler_cards(
-            entries.sampler,
+            form.picks["sampler"],
             proposal=preview.proposal,
             sampler_problems=preview.sampler_problems,
         ),
-        "policies": policy_cards(entries.policy, proposed=proposed, why=why),
+        "policies": policy_cards(form.picks["policy"], proposed=proposed, why=why),
     }
 
 
@@ -196,12 +178,12 @@ def _text_check(text: str) -> Sequence[TextProblem]:
     return ()
 
 
-def _left_out(form: BuilderForm, check: Check) -> list[str]:
+def _left_out(page: Builder) -> list[str]:
     """Warnings about the pasted document without a field in the form."""
-    placed = {warning.message for warning in check.warnings}
+    placed = {warning.message for warning in page.form.warned}
     return [
         sentence
-        for sentence in form.warnings
+        for sentence in page.warnings
         if not any(sentence.endswith(message) for message in placed)
     ]
 
@@ -211,15 +193,15 @@ def _experiment_names(team: Team) -> list[str]:
     return list(names.values_list("name", flat=True)[:MAX_EXPERIMENTS])
 
 
-def _trials_words(check: Check) -> str:
+def _trials_words(form: SweepForm) -> str:
     """`40, 4 at a time`."""
-    limits = check.document.get("limits", {})
+    limits = form.document.get("limits", {})
     total, at_once = (
         limits.get(name) for name in ("max_total_trials", "max_concurrent_trials")
     )
-    if check.definition is not None:
-        total = _will_run(check.definition)
-        at_once = check.definition.limits.max_concurrent_trials
+    if form.definition is not None:
+        total = _will_run(form.definition)
+        at_once = form.definition.limits.max_concurrent_trials
     words = f"{total:,}" if isinstance(total, int) else "not set"
     return f"{words}, {at_once} at a time" if isinstance(at_once, int) else words
 
@@ -232,10 +214,10 @@ def _will_run(definition: SweepDefinition) -> int:
     return min(limit, count) if is_grid and count is not None else limit
 
 
-def _unused_words(entries: Entries) -> str:
+def _unused_words(form: SweepForm) -> str:
     """How the command gets the parameters."""
-    command = entries.text("command")
-    number = sum(not row.is_blank for row in entries.rows)
+    command = form.text("command")
+    number = sum(row.is_used for row in form.rows)
     if not number or "${{search_space." in command.replace(" ", ""):
         return (
             "${{search_space.name}} is replaced by a parameter, ${{inputs.name}} by"
@@ -245,9 +227,9 @@ def _unused_words(entries: Entries) -> str:
     return f"The {parameters} appended as --name value."
 
 
-def _space_words(entries: Entries, preview: Preview) -> str:
+def _space_words(form: SweepForm, preview: Preview) -> str:
     """`6 parameters, 3 of them continuous`."""
-    rows = [row for row in entries.rows if not row.is_blank]
+    rows = [row for row in form.rows if row.is_used]
     if not rows:
         return "Which values to try"
     axes = preview.space.axes.values()

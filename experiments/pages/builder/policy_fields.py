@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
@@ -61,14 +61,14 @@ def write_policies(value: object) -> str:
     return "\n".join(f"- {line_text(trimmed(policy))}" for policy in value)
 
 
-def policies_fault(text: str) -> str:
+def policies_faults(text: str) -> Sequence[str]:
     """Why a text cannot be read; empty if it can."""
     try:
         if text.strip():
             _load(text)
     except DefinitionError as error:
-        return PLACE.sub(_moved, error.problems[0].message)
-    return ""
+        return [PLACE.sub(_moved, error.problems[0].message)]
+    return ()
 
 
 # By control: how a text becomes a value, and back.

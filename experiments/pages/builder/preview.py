@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.formatting import exact_text, parameter_text
-from experiments.pages.builder.check import Check
+from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.space_pictures import (
     HistogramPicture,
     hint_of,
@@ -62,7 +62,7 @@ NO_PREVIEW = RowPreview()
 
 @dataclass(frozen=True)
 class Preview:
-    """What the entries would try, valid or not.
+    """What the form would try, valid or not.
 
     `space` has the parameters that are right already; `left_out` names the others.
     `sampler_problems`: by sampler, why it cannot search the space. `are_first`: the
@@ -89,29 +89,28 @@ class Preview:
         return [(text, number in wrong) for number, text in enumerate(lines, 1)]
 
 
-def preview_of(check: Check) -> Preview:
-    entries, base = check.entries, check.entries.log_base
-    distributions = _distributions(check)
-    pairs = list(zip(entries.rows, distributions, strict=True))
-    space, is_known = _space(check, distributions)
+def preview_of(form: SweepForm) -> Preview:
+    distributions = _distributions(form)
+    pairs = list(zip(form.rows, distributions, strict=True))
+    space, is_known = _space(form, distributions)
     left_out = [
-        row.key or f"parameter {index + 1}"
-        for index, (row, known) in enumerate(pairs)
-        if not row.is_blank and not known
+        row.key or row.label_of("name")
+        for row, known in pairs
+        if row.is_used and not known
     ]
     is_complete = bool(space) and is_known and not left_out
-    limit = check.document.get("limits", {}).get("max_total_trials")
+    limit = form.document.get("limits", {}).get("max_total_trials")
     budget = limit if isinstance(limit, int) and limit > 0 else None
-    sampler = _sampler(check, space, budget)
-    yaml = yaml_text(check.document)
-    lines = lines_by_path(yaml) if check.problems else {}
-    has_seed = entries.sampler == "grid" or bool(entries.text("seed").strip())
+    sampler = _sampler(form, space, budget)
+    yaml = yaml_text(form.document)
+    lines = lines_by_path(yaml) if form.problems else {}
+    has_seed = form.picks["sampler"] == "grid" or bool(form.text("seed").strip())
     return Preview(
         space=space,
         rows=[
             RowPreview(
                 picture_of(known) if known and index < MAX_PICTURES else None,
-                hint_of(row, known, base),
+                hint_of(row, known),
                 summary_of(row),
             )
             for index, (row, known) in enumerate(pairs)
@@ -122,52 +121,49 @@ def preview_of(check: Check) -> Preview:
         draws=draw_table(space, sampled_configurations(sampler, DRAWS))
         if sampler
         else None,
-        are_first=check.definition is not None and has_seed,
+        are_first=form.definition is not None and has_seed,
         are_design=sampler is not None and sampler.needs_history,
         left_out=left_out,
         yaml=yaml,
-        wrong_lines=[line_of(problem.path, lines) for problem in check.problems],
+        wrong_lines=[line_of(problem.path, lines) for problem in form.problems],
     )
 
 
-def _distributions(check: Check) -> Sequence[Distribution | None]:
+def _distributions(form: SweepForm) -> Sequence[Distribution | None]:
     """The distribution of every row; None while the row is blank or wrong.
 
     A wrong row may still have one: perhaps only the grid cannot use it. Of rows with
     one name the last counts.
     """
-    rows = check.entries.rows
-    last = {row.name_as_read: index for index, row in enumerate(rows)}
+    last = {row.name_as_read: row for row in form.rows if row.is_used}
     return [
-        law_of(row, check.entries.log_base)
+        law_of(row)
         if not row.is_blank
-        and (
-            index not in check.wrong_rows
-            or (row.key and last[row.name_as_read] == index)
-        )
+        and (not row.errors or (row.key and last.get(row.name_as_read) is row))
         else None
-        for index, row in enumerate(rows)
+        for row in form.rows
     ]
 
 
 def _space(
-    check: Check, distributions: Sequence[Distribution | None]
+    form: SweepForm, distributions: Sequence[Distribution | None]
 ) -> tuple[SearchSpace, bool]:
     """The space of the rows that are right, and whether their conditions and
     constraints can be used."""
-    if check.definition is not None:
-        return check.definition.search_space, True
-    document, diagnostics = check.document, Diagnostics()
+    if form.definition is not None:
+        return form.definition.search_space, True
+    document, diagnostics = form.document, Diagnostics()
+    known = [row for row, law in zip(form.rows, distributions, strict=True) if law]
     right = {
         path.names[0]: document["search_space"][path.names[0]]
-        for path in check.composed.row_paths
-        if distributions[path.index]
+        for path in form.checked.row_paths
+        if path.row in known
     }
     space = read_space(
         right,
         diagnostics,
         path="search_space",
-        log_base=check.entries.log_base,
+        log_base=form.log_base,
         constraints=document.get("constraints"),
     )
     if diagnostics.problems:
@@ -206,8 +202,8 @@ def _proposal(space: SearchSpace, budget: int | None) -> str:
     return f"Here: {SAMPLERS[method].title}, as {reason}."
 
 
-def _sampler(check: Check, space: SearchSpace, budget: int | None) -> Sampler | None:
-    settings: Mapping[str, Any] = check.document.get("sampling_algorithm", {})
+def _sampler(form: SweepForm, space: SearchSpace, budget: int | None) -> Sampler | None:
+    settings: Mapping[str, Any] = form.document.get("sampling_algorithm", {})
     diagnostics = Diagnostics()
     known = read_sampling(settings, diagnostics, path="", new_seed=lambda: ANY_SEED)
     if known is None or not space:

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.pages.builder.fields import Entries
-from experiments.pages.builder.filling import space_rows
-from experiments.pages.builder.space_rows import SpaceRow
-from experiments.pages.form_fields import read_mapping, write_mapping
+from experiments.pages.builder.filling import rules_of, space_rows
+from experiments.pages.builder.form import SweepForm
+from experiments.pages.builder.parameters import RowTexts
 from experiments.search.document.loading import load_document
 from experiments.search.document.plan import read_plan
 from experiments.search.fields import DefinitionError, Diagnostics
@@ -31,27 +30,27 @@ class PasteError(ValueError):
 class Pasted:
     """The rows of a text, and the sampler and constraints that it names."""
 
-    rows: Sequence[SpaceRow]
+    rows: Sequence[RowTexts]
     sampler: str | None
     constraints: Sequence[str] = ()
 
-    def put_into(self, entries: Entries) -> Entries:
+    def put_into(self, form: SweepForm) -> SweepForm:
         """Replaces rows of the same name in their place, and appends the others.
         Constraints are added to those of the form.
         """
-        new = {row.name_as_read: row for row in self.rows}
-        kept = [
-            new.pop(row.name_as_read, row) for row in entries.rows if not row.is_blank
+        new = {converted_name(row["name"]): row for row in self.rows}
+        old = [row for row in form.rows if not row.is_blank]
+        kept = [new.pop(row.name_as_read, row.texts) for row in old]
+        rules = [rule.text("rule") for rule in form.rules if rule.is_used]
+        both: Sequence[RowTexts] = [
+            {"rule": rule} for rule in dict.fromkeys([*rules, *self.constraints])
         ]
-        filled = entries.with_rows([*kept, *new.values()])
-        if self.constraints:
-            extra = read_mapping(filled.text("extra"))
-            both = dict.fromkeys([*_texts(extra.get("constraints")), *self.constraints])
-            whole = write_mapping({**extra, "constraints": list(both)})
-            filled = filled.with_texts(extra=whole)
-        if self.sampler is None:
-            return filled
-        return filled.with_texts(sampler=self.sampler)
+        filled = form.with_rows([*kept, *new.values()])
+        filled = filled.with_rows(both, prefix="constraint")
+        sampler = self.sampler or form.text("sampler")
+        return filled.with_data(
+            focus="field-space", sampler=sampler, paste="", shows="1"
+        )
 
 
 def read_pasted(text: str, *, base: float) -> Pasted:
@@ -78,7 +77,7 @@ def read_pasted(text: str, *, base: float) -> Pasted:
     ]
     if wrong:
         raise PasteError([str(problem) for problem in wrong])
-    return Pasted(rows, _sampler_name(sampling), _texts(constraints))
+    return Pasted(rows, _sampler_name(sampling), rules_of(constraints))
 
 
 def _with_condition(entry: object, given: object) -> object:
@@ -93,15 +92,6 @@ def _sampler_name(sampling: object) -> str | None:
     if isinstance(sampling, Mapping):
         sampling = sampling.get("type")
     return sampling.lower() if isinstance(sampling, str) else None
-
-
-def _texts(constraints: object) -> list[str]:
-    """Constraints as a list; a single one may be a text."""
-    if isinstance(constraints, str):
-        return [constraints]
-    if not isinstance(constraints, list):
-        return []
-    return [text for text in constraints if isinstance(text, str)]
 
 
 def _parts(text: str) -> tuple[Any, Any, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from experiments.formatting import number_text
-from experiments.pages.builder.space_rows import SpaceRow
+from experiments.pages.builder.parameters import ParameterForm
 from experiments.pages.form_fields import (
     ValuesError,
     read_number,
@@ -56,12 +56,12 @@ class HistogramPicture:
     words: str
 
 
-def law_of(row: SpaceRow, base: float) -> Distribution | None:
+def law_of(row: ParameterForm) -> Distribution | None:
     """The row's distribution; None while the row has problems."""
-    mapping, problems = row.document(base)
+    mapping, faults = row.distribution()
     diagnostics = Diagnostics()
-    law = read_distribution(mapping, "", diagnostics, log_base=base)
-    return None if problems else law
+    law = read_distribution(mapping, "", diagnostics, log_base=row.log_base)
+    return None if faults else law
 
 
 def picture_of(law: Distribution) -> HistogramPicture:
@@ -103,7 +103,7 @@ def _bounds(law: Distribution) -> tuple[str, str] | None:
     return significant(low), significant(high)
 
 
-def hint_of(row: SpaceRow, law: Distribution | None, base: float) -> str:
+def hint_of(row: ParameterForm, law: Distribution | None) -> str:
     """Bounds in the other unit: logarithms for natural ones, values for logarithms."""
     if law is None or not isinstance(law, Logarithmic):
         return ""
@@ -114,21 +114,22 @@ def hint_of(row: SpaceRow, law: Distribution | None, base: float) -> str:
     low, high = (read_number(row.text(end)) for end in ("low", "high"))
     if not is_number(low) or not is_number(high):
         return ""
+    base = row.log_base
     name = "ln" if base == math.e else f"log base {number_text(base)}"
     bounds = [number_text(math.log(n) / math.log(base), 3) for n in (low, high)]
     return f"{name} {bounds[0]} to {bounds[1]}"
 
 
-def summary_of(row: SpaceRow) -> str:
+def summary_of(row: ParameterForm) -> str:
     """The row's values in a few words, for a closed row on a phone."""
-    if row.kind == "choice":
+    if row.spec.key == "choice":
         try:
             return write_values(read_values(row.text("values"))) or "no values"
         except ValuesError:
             return row.text("values")
     parts = [row.text(field.name).strip() for field in row.spec.fields]
     bounds = " to ".join(part or "?" for part in parts[:2])
-    if row.kind == "randint":
+    if row.spec.key == "randint":
         return f"0 to below {bounds}"
     step = f", {row.spec.fields[2].label} {parts[2]}" if parts[2:] and parts[2] else ""
     unit = "" if row.in_natural_units or not row.spec.in_logs else "ln "

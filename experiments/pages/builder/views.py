@@ -14,11 +14,10 @@ from experiments import access
 from experiments.code import snapshots
 from experiments.models import Sweep, Team
 from experiments.models.sweeps import SweepState
-from experiments.pages.builder.check import Check
+from experiments.pages.builder.buttons import Builder
 from experiments.pages.builder.code_fields import KeptFiles, keep_files
 from experiments.pages.builder.context import FormContext, context_for_new, new_token
 from experiments.pages.builder.drafts import submit_once
-from experiments.pages.builder.form import BuilderForm, posted_form
 from experiments.pages.builder.page import page_context, preview_answer
 from experiments.pages.frame import may_steer, sweep_to_read
 from experiments.search.document.definition import SweepDefinition
@@ -56,7 +55,7 @@ def sweep_preview(request: HttpRequest) -> HttpResponse:
     context = context_for_new(request)
     if not context.may_create:
         return JsonResponse({"error": "Only members may create sweeps."}, status=403)
-    return JsonResponse(preview_answer(posted_form(context, request.POST)))
+    return JsonResponse(preview_answer(Builder.from_post(context, request.POST)))
 
 
 @require_POST
@@ -79,29 +78,23 @@ def sweep_files(request: HttpRequest) -> HttpResponse:
 
 def _work(request: HttpRequest, context: FormContext) -> HttpResponse:
     if request.method == "GET":
-        return _page(request, BuilderForm(context, context.first_entries()))
-    form = posted_form(context, request.POST)
+        return _shown(request, Builder(context, context.first_form()))
     files, paths = request.FILES.getlist("files"), request.POST.get("paths", "")
-    form = form.with_files(files, paths)
+    page = Builder.from_post(context, request.POST).with_files(files, paths=paths)
     do = request.POST.get("do", "update")
     if do not in (START, SAVE):
-        return _page(request, form.after(do))
-    form = form.with_yaml_applied().asked()
-    check = form.checked()
-    if form.yaml is not None or check.definition is None:
-        return _page(request, form, check, status=422)
-    return _submitted(request, form, check, check.definition, start=do == START)
+        return _shown(request, page.after(do))
+    page = page.asked()
+    definition = page.form.definition
+    if page.yaml is not None or definition is None:
+        return _shown(request, page, status=422)
+    return _submitted(request, page, definition, start=do == START)
 
 
 def _submitted(
-    request: HttpRequest,
-    form: BuilderForm,
-    check: Check,
-    definition: SweepDefinition,
-    *,
-    start: bool,
+    request: HttpRequest, page: Builder, definition: SweepDefinition, *, start: bool
 ) -> HttpResponse:
-    context = form.context
+    context = page.context
     try:
         sweep = submit_once(
             context.team,
@@ -119,7 +112,7 @@ def _submitted(
         # Somebody else's change, or a pool or files that went away since the check.
         messages.error(request, str(error))
         status = 409 if isinstance(error, Conflict) else 422
-        return _page(request, form, check, status=status)
+        return _shown(request, page, status=status)
     if start:
         first = " with one configuration. The others follow when it has reported."
         how = first if tries_first(request) else "."
@@ -129,15 +122,9 @@ def _submitted(
     return redirect("sweep_edit", pk=sweep.pk)
 
 
-def _page(
-    request: HttpRequest,
-    form: BuilderForm,
-    check: Check | None = None,
-    *,
-    status: int = 200,
-) -> HttpResponse:
-    values = page_context(form, check or form.checked(), token=_token(request))
-    values["seen"] = _seen(request, form.context, anew=status == 409)
+def _shown(request: HttpRequest, page: Builder, *, status: int = 200) -> HttpResponse:
+    values = page_context(page.tidied(), token=_token(request))
+    values["seen"] = _seen(request, page.context, anew=status == 409)
     values["try_first"] = request.method == "GET" or tries_first(request)
     return render(request, "experiments/builder/page.html", values, status=status)
 

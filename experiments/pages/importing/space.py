@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.pages.builder.filling import row_from
+from experiments.pages.builder.parameters import ParameterForm
 from experiments.pages.builder.preview import (
     MAX_COLUMNS,
     MAX_PICTURES,
@@ -20,7 +22,6 @@ from experiments.pages.builder.space_pictures import (
     pictures_of,
     summary_of,
 )
-from experiments.pages.builder.space_rows import row_from
 from experiments.pages.builder.space_views import carried_words
 from experiments.search.document.definition import SweepDefinition
 from experiments.search.fields import shown
@@ -73,14 +74,15 @@ def _view(
     if axis.branches:
         labels = ", ".join(map(_text, axis_values(axis)))
         return ParameterView(name, "choice, nested", labels, words, picture)
-    row = row_from(name, document, base=base, as_logs=False)
-    if row is None:
+    texts = row_from(name, document, base=base, as_logs=False)
+    if texts is None:
         return ParameterView(name, law.kind, shown(document), words, picture)
     weights = document.get("probabilities")
     if isinstance(weights, list):
         values = _weighted(document["values"], weights)
         return ParameterView(name, "choice, weighted", values, words, picture)
-    parts = [summary_of(row), hint_of(row, law, base)]
+    row = ParameterForm(texts, log_base=base)
+    parts = [summary_of(row), hint_of(row, law)]
     values = "; ".join(filter(None, parts))
     return ParameterView(name, row.spec.name, values, words, picture)
 

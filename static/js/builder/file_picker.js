@@ -51,8 +51,8 @@ function body(form, picked) {
 }
 
 function showKept(form, { digest, names, size }) {
-  form.querySelector("[data-code]").value = digest;
-  form.querySelector("[data-refused]").value = "";
+  form.elements.code.value = digest;
+  form.elements.refused.value = "";
   form.querySelector("[data-kept]").hidden = !digest;
   form.querySelector("[data-kept-names]").textContent = names;
   form.querySelector("[data-kept-size]").textContent = size;
@@ -64,7 +64,7 @@ function showKept(form, { digest, names, size }) {
 // The sentence goes with the form from now on, so that every answer of the server repeats
 // it until other files are chosen or all are removed.
 function complain(form, preview, sentence) {
-  form.querySelector("[data-refused]").value = sentence;
+  form.elements.refused.value = sentence;
   form.querySelector("[data-drop-files]").hidden = false;
   preview.touch("files");
   const part = form.querySelector('template[data-template="problem"]').content.cloneNode(true);

@@ -1,7 +1,6 @@
 // The server's look at the form while somebody types: problems, pictures, YAML.
 
-import { barModel, byBox, shownProblems, stepState } from "./problems.js";
-import { followRows } from "./rows.js";
+import { barModel, byField, shownProblems, stepState } from "./problems.js";
 import { paintLines } from "./twin.js";
 
 const WAIT = 350;
@@ -44,19 +43,13 @@ export function wirePreview(form) {
   return {
     ask,
     touch: (field) => touched.add(field),
-    rowsMoved(order) {
-      const moved = followRows(touched, order);
-      touched.clear();
-      for (const field of moved) touched.add(field);
-      ask();
-    },
   };
 }
 
 function show(form, answer, touched, all) {
   if (answer.yaml_problems) return showTextProblems(form, answer.yaml_problems);
   const shown = shownProblems(answer.problems, touched, all);
-  showSentences(form, byBox(shown), byBox(answer.warnings));
+  showSentences(form, byField(shown), byField(answer.warnings));
   markFields(form, new Set(shown.map((problem) => problem.field)));
   showBar(form, barModel(all ? answer.problems : shown));
   showRows(form, answer.rows);
@@ -98,7 +91,7 @@ function markFields(form, wrong) {
 }
 
 function showRows(form, rows) {
-  const elements = form.querySelectorAll("[data-rows] > [data-row]");
+  const elements = form.querySelectorAll("[data-rows] > [data-row]:not([hidden])");
   if (elements.length !== rows.length) return; // another answer is on its way
   elements.forEach((element, index) => {
     const row = rows[index];
@@ -123,7 +116,7 @@ function showWords(form, answer) {
   };
   set("[data-trials]", answer.trials);
   set("[data-combinations]", answer.combinations);
-  set("[data-unused]", answer.unused);
+  set("#field-command_helptext", answer.unused);
   set('[data-question="3"]', answer.space);
   for (const [name, why, fit] of answer.samplers) {
     const card = cardOf(form, "sampler", name);

@@ -7,14 +7,14 @@ export function shownProblems(problems, touched, all) {
   return all ? problems : problems.filter((problem) => touched.has(problem.field));
 }
 
-// Problems by the box that holds their sentences.
-export function byBox(problems) {
-  const boxes = new Map();
+// Problems by their field.
+export function byField(problems) {
+  const fields = new Map();
   for (const problem of problems) {
-    if (!boxes.has(problem.box)) boxes.set(problem.box, []);
-    boxes.get(problem.box).push(problem);
+    if (!fields.has(problem.field)) fields.set(problem.field, []);
+    fields.get(problem.field).push(problem);
   }
-  return boxes;
+  return fields;
 }
 
 // The sticky bar: how many, the links, and how many more there are.

@@ -1,35 +1,36 @@
 // Rows of the search space in the page: add, remove, move, another kind, open on phones.
+// A row keeps its number in the formset. Its ORDER and DELETE say the rest, as in Django.
 
-import { movedIndex, namedAttributes, renumbered, fieldStates } from "./rows.js";
+import { fieldStates, movedIndex, numbered } from "./rows.js";
 
 export function wireRows(form, preview) {
   const list = form.querySelector("[data-rows]");
   const kinds = JSON.parse(document.getElementById("kind-table").textContent);
-  const all = () => [...list.querySelectorAll(":scope > [data-row]")];
+  const all = () => [...list.querySelectorAll(":scope > [data-row]:not([hidden])")];
 
-  const renumber = () => {
-    const order = all().map((row) => Number(row.dataset.row));
-    all().forEach((row, index) => number(row, index));
-    preview.rowsMoved(order);
+  const reorder = () => {
+    all().forEach((row, index) => {
+      row.querySelector("[name$='-ORDER']").value = index + 1;
+    });
+    preview.ask();
   };
   const open = (row) => {
     for (const other of all()) setOpen(other, other === row);
   };
   const actions = {
     add() {
-      const template = form.querySelector('template[data-template="row"]');
-      const row = template.content.firstElementChild.cloneNode(true);
-      list.append(row);
-      row.dataset.row = "-1"; // none of the old ones
-      renumber();
+      const row = addForm(form, "row", list);
+      reorder();
       showKind(row, kinds);
       open(row);
       row.querySelector("[name$='-name']").focus();
     },
     remove(row) {
-      const next = row.nextElementSibling ?? row.previousElementSibling;
-      row.remove();
-      renumber();
+      const rows = all();
+      const place = rows.indexOf(row);
+      const next = rows[place + 1] ?? rows[place - 1];
+      removeForm(row);
+      reorder();
       (next?.querySelector("[name$='-name']") ?? form.querySelector("[data-add]")).focus();
     },
     move(row, by) {
@@ -37,7 +38,7 @@ export function wireRows(form, preview) {
       const place = movedIndex(rows.indexOf(row), by, rows.length);
       if (place === null) return;
       rows[place][by > 0 ? "after" : "before"](row);
-      renumber();
+      reorder();
       row.querySelector("summary").focus();
     },
   };
@@ -47,7 +48,7 @@ export function wireRows(form, preview) {
     if (event.target.matches("[data-kind]")) showKind(event.target.closest("[data-row]"), kinds);
   });
   list.addEventListener("input", (event) => mirrorName(event.target));
-  wireDrag(list, all, renumber);
+  wireDrag(list, all, reorder);
   for (const row of all()) showKind(row, kinds);
   return { open };
 }
@@ -77,17 +78,33 @@ function setOpen(row, isOpen) {
   row.querySelector("[data-toggle]").setAttribute("aria-expanded", String(isOpen));
 }
 
-function number(row, index) {
-  row.dataset.row = index;
-  row.querySelector('[name="row"]').value = index;
-  for (const element of row.querySelectorAll("*")) {
-    for (const name of namedAttributes()) {
-      // The texts that somebody typed are properties, not attributes.
-      if (element.hasAttribute(name) && !(name === "value" && element.matches("input, option"))) {
-        element.setAttribute(name, renumbered(element.getAttribute(name), index));
-      }
+// One more form of a formset, from Django's empty form.
+function addForm(form, prefix, list) {
+  const total = form.elements[`${prefix}-TOTAL_FORMS`];
+  const template = form.querySelector(`template[data-template="${prefix}"]`);
+  list.insertAdjacentHTML("beforeend", numbered(template.innerHTML.trim(), total.value));
+  total.value = Number(total.value) + 1;
+  return list.lastElementChild;
+}
+
+function removeForm(element) {
+  element.querySelector("[name$='-DELETE']").value = "on";
+  element.hidden = true;
+}
+
+export function wireConstraints(form, preview) {
+  const list = form.querySelector("[data-constraints]");
+  form.addEventListener("click", (event) => {
+    const rule = event.target.closest("[data-constraint]");
+    if (event.target.closest("[data-add-constraint]")) {
+      event.preventDefault();
+      addForm(form, "constraint", list).querySelector("input:not([type=hidden])").focus();
+    } else if (rule && event.target.closest("[data-remove-constraint]")) {
+      event.preventDefault();
+      removeForm(rule);
+      preview.ask();
     }
-  }
+  });
 }
 
 function showKind(row, kinds) {
@@ -111,7 +128,7 @@ function mirrorName(input) {
   shown.textContent = input.value || "new parameter";
 }
 
-function wireDrag(list, all, renumber) {
+function wireDrag(list, all, reorder) {
   let dragged = null;
   const clear = () => {
     for (const row of all()) row.classList.remove("is-target", "is-dragged");
@@ -137,7 +154,7 @@ function wireDrag(list, all, renumber) {
     if (row !== dragged) {
       const rows = all();
       row[rows.indexOf(dragged) < rows.indexOf(row) ? "after" : "before"](dragged);
-      renumber();
+      reorder();
     }
   });
   list.addEventListener("dragend", () => {

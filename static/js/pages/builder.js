@@ -4,7 +4,7 @@
 
 import { wireFiles } from "../builder/file_picker.js";
 import { wirePreview } from "../builder/preview.js";
-import { wireRows } from "../builder/space_rows.js";
+import { wireConstraints, wireRows } from "../builder/space_rows.js";
 import { wireTwin } from "../builder/twin.js";
 
 const form = document.querySelector("[data-builder]");
@@ -81,6 +81,7 @@ function wireOnce() {
 if (form) {
   const preview = wirePreview(form);
   const rows = wireRows(form, preview);
+  wireConstraints(form, preview);
   const showView = wireViews();
   wirePicked("sampler");
   wirePicked("policy");

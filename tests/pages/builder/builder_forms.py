@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from experiments.models import Team
+from experiments.pages.builder.parameters import row_data
 from tests import factories
 
 RowTexts = Mapping[str, str]
@@ -60,12 +61,9 @@ def form(rows: Sequence[RowTexts] = (X,), **texts: str) -> dict[str, Any]:
         "compute": "default",
         "do": "save",
         **texts,
-        "row": [str(index) for index in range(len(rows))],
+        **row_data("row", [dict(row) for row in rows]),
     }
-    for index, row in enumerate(rows):
-        for name, text in row.items():
-            fields[f"row-{index}-{name}"] = text
-    return fields
+    return {**row_data("constraint", []), **fields}
 
 
 def send(client: Client, fields: Mapping[str, Any], query: str = "") -> Any:
@@ -82,3 +80,19 @@ def problems(client: Client, fields: Mapping[str, Any]) -> dict[str, str]:
     """Field to sentence."""
     found = preview(client, fields)["problems"]
     return {problem["field"]: problem["message"] for problem in found}
+
+
+def wrong_fields(response: Any) -> set[str]:
+    """The fields whose problems the page shows."""
+    return {problem.field for problem in response.context["problems"]}
+
+
+def texts_of(response: Any) -> Mapping[str, str]:
+    """What the page's form has in its fields."""
+    found: Mapping[str, str] = response.context["form"].texts
+    return found
+
+
+def rows_of(response: Any) -> list[dict[str, str]]:
+    """What the page's form has in its rows, without empty texts."""
+    return [row.texts for row in response.context["form"].rows]

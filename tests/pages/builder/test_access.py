@@ -10,9 +10,16 @@ from django.urls import reverse
 
 from experiments.code import snapshots
 from experiments.models import Sweep, Team
-from experiments.pages.builder.fields import TEXTS
+from experiments.pages.builder.filling import fresh_form
 from tests import factories
-from tests.pages.builder.builder_forms import X, form, page, preview, send
+from tests.pages.builder.builder_forms import (
+    X,
+    form,
+    page,
+    preview,
+    send,
+    wrong_fields,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +64,7 @@ def test_code_of_another_team_is_refused(ada: Client) -> None:
     other = factories.team("Chemistry", eve="member")
     code = snapshots.store_files(other, {"secret.py": b"1"}, user=None)
     response = send(ada, form(code=code.digest))
-    assert response.context["wrong"] == {"files"}
+    assert wrong_fields(response) == {"files"}
     assert "secret.py" not in page(response)
 
 
@@ -101,7 +108,7 @@ ODD = ["\0", "\u202e", "\u2028", "9" * 5000, "[" * 5000, '"\\ud800"', '"\\u0000"
 @pytest.mark.parametrize("text", ODD)
 def test_odd_text_gives_problems_and_never_an_error(ada: Client, text: str) -> None:
     row = {"name": text, "kind": "choice", "values": text}
-    names = [name for name in TEXTS if name not in ("sampler", "policy")]
+    names = [name for name in fresh_form().fields if name not in ("sampler", "policy")]
     fields = form([row, {**X, "low": text}], **dict.fromkeys(names, text), paste=text)
     fields |= {"inputs": f"a={text}", "tags": f"a={text}", "form_token": text}
     for do in ("save", "paste", "yaml"):

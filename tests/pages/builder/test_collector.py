@@ -14,7 +14,7 @@ from experiments.pages.builder.collector_fields import (
     collector_kind,
     try_collector,
 )
-from experiments.pages.builder.filling import entries_of
+from experiments.pages.builder.filling import form_of
 from experiments.search.document.definition import parse_document
 from tests.pages.builder.builder_forms import (
     form,
@@ -92,14 +92,12 @@ def test_a_bad_pattern_is_said_beside_its_field_with_the_place(ada: Client) -> N
     ],
 )
 def test_every_document_survives_the_form(collector: object) -> None:
-    from experiments.pages.builder.document import compose
-
     definition = parse_document({**DOCUMENT, "metrics_collector": collector})
-    entries = entries_of(definition)
-    again = parse_document(compose(entries).document)
+    filled = form_of(definition)
+    again = parse_document(filled.document)
     assert again.metrics_collector == definition.metrics_collector
     kind = "name_value"
-    changed = compose(entries.with_texts(collector=kind)).document
+    changed = filled.with_data(collector=kind).document
     assert list(changed["metrics_collector"]) == ["stdout"]
 
 

@@ -10,7 +10,16 @@ from django.urls import reverse
 
 from experiments.models import Sweep
 from experiments.search.document.definition import parse_document
-from tests.pages.builder.builder_forms import X, form, page, preview, problems, send
+from tests.pages.builder.builder_forms import (
+    X,
+    form,
+    page,
+    preview,
+    problems,
+    send,
+    texts_of,
+    wrong_fields,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -97,7 +106,7 @@ def test_every_distribution_gets_from_the_form_to_a_sweep_and_back(
     # The draft's own form says the same again.
     url = reverse("sweep_edit", args=(sweep.pk,))
     context = ada.get(url).context
-    assert context["form"].checked().definition == parse_document(sweep.definition)
+    assert context["form"].definition == parse_document(sweep.definition)
 
 
 def test_all_of_the_form_gets_into_the_sweep(ada: Client) -> None:
@@ -208,11 +217,11 @@ def test_every_error_lands_beside_its_field_and_nothing_is_lost(
     response = send(ada, fields)
     assert response.status_code == 422
     assert not Sweep.objects.exists()
-    assert response.context["wrong"] == {field}
+    assert wrong_fields(response) == {field}
     assert f'href="#field-{field}"' in page(response)
     assert f'id="field-{field}"' in page(response)
     for name, text in texts.items():
-        assert response.context["texts"][name] == text
+        assert texts_of(response)[name] == text
 
 
 ROWS_WRONG = [
@@ -257,8 +266,8 @@ def test_an_error_of_a_row_lands_in_its_slot_and_the_text_stays(
     response = send(ada, fields)
     assert response.status_code == 422
     assert f'href="#row-1-{slot}"' in page(response)
-    kept = response.context["form"].entries.rows[1]
-    assert kept.name == row["name"]
+    kept = response.context["form"].rows[1]
+    assert kept.text("name") == row["name"]
     for name, text in texts.items():
         if name not in ("name", "kind", "unit"):
             assert kept.text(name) == text
@@ -299,7 +308,7 @@ def test_bounds_that_look_natural_are_warned_about_and_can_be_repaired(
     assert answer["warnings"][0]["field"] == "row-0-low"
     assert answer["rows"][0]["repairs"] == [["natural:0", "Read them as natural units"]]
     response = send(ada, form([row], do="natural:0"))
-    assert response.context["form"].entries.rows[0].unit == "natural"
+    assert response.context["form"].rows[0].text("unit") == "natural"
     assert (
         response.context["rows"][0].preview.hint
         == "ln \N{MINUS SIGN}9.21 to \N{MINUS SIGN}2.30"
@@ -310,8 +319,8 @@ def test_a_lower_bound_of_zero_is_repaired_by_a_button(ada: Client) -> None:
     row = {"name": "wd", "kind": "float-log", "low": "0", "high": "0.01"}
     assert preview(ada, form([row]))["rows"][0]["repairs"][0][0] == "above0:0"
     repaired = send(ada, form([row], do="above0:0")).context["form"]
-    assert repaired.entries.rows[0].text("low") == "0.000001"
-    assert not repaired.checked().problems
+    assert repaired.rows[0].text("low") == "0.000001"
+    assert not repaired.problems
 
 
 def test_rows_are_added_moved_and_removed_with_everything_kept(ada: Client) -> None:
@@ -320,10 +329,10 @@ def test_rows_are_added_moved_and_removed_with_everything_kept(ada: Client) -> N
     def names(do: str) -> list[str]:
         response = send(ada, form(rows, do=do, max_total_trials="many"))
         assert response.status_code == 200
-        entries = response.context["form"].entries
-        assert entries.text("max_total_trials") == "many"
-        assert all(row.text("low") in ("oops", "") for row in entries.rows)
-        return [row.name for row in entries.rows]
+        sent = response.context["form"]
+        assert sent.text("max_total_trials") == "many"
+        assert all(row.text("low") in ("oops", "") for row in sent.rows)
+        return [row.key for row in sent.rows]
 
     assert names("add") == ["a", "b", "c", ""]
     assert names("up:1") == ["b", "a", "c"]
@@ -337,6 +346,6 @@ def test_changing_the_kind_keeps_the_texts_of_the_other_kind(ada: Client) -> Non
     row = {"name": "p", "kind": "uniform", "low": "0", "high": "1", "values": "a, b"}
     response = send(ada, form([row], do="update"))
     kept = response.context["rows"][0]
-    boxes = {box.name: (box.text, box.used) for box in kept.boxes}
+    boxes = {box.name: (box.value(), used) for box, used in kept.boxes}
     assert boxes["values"] == ("a, b", False)
     assert boxes["low"] == ("0", True)

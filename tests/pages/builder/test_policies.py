@@ -9,15 +9,13 @@ from django.test import Client
 
 from experiments.models import Sweep
 from experiments.pages.builder.cards import policy_cards
-from experiments.pages.builder.document import compose
-from experiments.pages.builder.fields import FIELDS, Entries
-from experiments.pages.builder.filling import entries_of, entries_of_faulty
+from experiments.pages.builder.filling import form_of, form_of_faulty, fresh_form
 from experiments.pages.builder.policy_fields import (
     CAUTIOUS,
     NO_POLICY,
     common_fields,
     own_fields,
-    policies_fault,
+    policies_faults,
     proposal,
     read_policies,
     write_policies,
@@ -25,7 +23,14 @@ from experiments.pages.builder.policy_fields import (
 from experiments.search.document.definition import parse_document
 from experiments.search.termination import POLICIES
 from tests import factories
-from tests.pages.builder.builder_forms import X, form, page, preview, problems, send
+from tests.pages.builder.builder_forms import (
+    X,
+    form,
+    page,
+    preview,
+    problems,
+    send,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -73,8 +78,9 @@ def test_every_policy_has_a_card_and_a_sentence_on_when_to_use_it() -> None:
 def test_every_setting_of_every_policy_is_a_field_with_a_name_of_its_own() -> None:
     names = [field.name for field in (*own_fields(), *common_fields())]
     assert {"patience", "policies", "reduction_factor", "by_report"} <= set(names)
+    fields = fresh_form().document_fields
     for name in names:
-        assert FIELDS[name].path == ("early_termination", name)
+        assert fields[name].path == f"early_termination.{name}"
 
 
 def test_a_time_for_the_whole_sweep_changes_what_is_proposed(ada: Client) -> None:
@@ -102,7 +108,7 @@ def test_a_policy_gets_from_a_sweep_to_the_form_and_back_without_loss(
     policy: dict[str, Any],
 ) -> None:
     definition = parse_document(factories.definition_document(early_termination=policy))
-    again = parse_document(compose(entries_of(definition)).document)
+    again = parse_document(form_of(definition).document)
     assert again.early_termination == definition.early_termination
 
 
@@ -114,8 +120,8 @@ def test_a_copy_of_a_sweep_with_a_policy_judges_alike(
     first = factories.sweep(factories.team("Physics"), document=document)
     html = page(ada.get(f"/sweeps/new/?clone={first.pk}"))
     assert f'value="{policy["type"]}" id="field-policy" checked' in html
-    entries = entries_of(parse_document(document))
-    texts = {name: entries.text(name) for name in (*FIELDS, "extra")}
+    filled = form_of(parse_document(document))
+    texts = {name: filled.text(name) for name in (*filled.document_fields, "extra")}
     send(ada, form([X], **{**texts, "do": "save", "sampler": "random", "seed": "7"}))
     assert Sweep.objects.latest("pk").early_termination == first.early_termination
 
@@ -123,7 +129,7 @@ def test_a_copy_of_a_sweep_with_a_policy_judges_alike(
 def test_the_form_holds_every_setting_by_itself_except_a_delay_before_rungs() -> None:
     for policy in POLICY_DOCUMENTS:
         document = factories.definition_document(early_termination=policy)
-        extra = entries_of(parse_document(document)).text("extra")
+        extra = form_of(parse_document(document)).text("extra")
         delays_rungs = policy == {"type": "asha", "delay_evaluation": 9}
         assert ("early_termination" in extra) == delays_rungs, (policy, extra)
 
@@ -132,10 +138,10 @@ def test_settings_that_are_as_usual_need_no_text() -> None:
     document = factories.definition_document(
         early_termination={"type": "patience", "patience": 7}
     )
-    entries = entries_of(parse_document(document))
-    assert entries.text("patience") == "7"
+    filled = form_of(parse_document(document))
+    assert filled.text("patience") == "7"
     for name in ("min_rivals", "on_missing", "min_delta", "value"):
-        assert entries.text(name) == ""
+        assert filled.text(name) == ""
 
 
 def test_a_delay_that_was_meant_for_another_policy_does_not_move_the_rungs(
@@ -196,7 +202,9 @@ def test_a_combination_that_cannot_be_stands_beside_its_field(
 
 
 def test_the_place_of_a_fault_is_counted_in_the_field_itself() -> None:
-    assert policies_fault("- {type: asha}\n- {type: [}").startswith("Line 2, column ")
+    assert policies_faults("- {type: asha}\n- {type: [}")[0].startswith(
+        "Line 2, column "
+    )
     assert read_policies("- {type: [}") == "- {type: [}"
 
 
@@ -232,10 +240,10 @@ def test_nonsense_in_a_setting_is_told_beside_it(
 def test_a_fault_that_the_form_would_hide_stays_in_the_text() -> None:
     hidden = {"type": "asha", "delay_evaluation": -2}
     document = factories.definition_document(early_termination=hidden)
-    assert entries_of_faulty(document) is None
+    assert form_of_faulty(document) is None
     shown = {"type": "any_of", "policies": [{"type": "asha"}, {"type": "patienc"}]}
-    entries = entries_of_faulty(factories.definition_document(early_termination=shown))
-    assert entries is not None and "patienc" in entries.text("policies")
+    filled = form_of_faulty(factories.definition_document(early_termination=shown))
+    assert filled is not None and "patienc" in filled.text("policies")
 
 
 def test_without_scripts_the_settings_of_the_picked_policy_are_shown(
@@ -246,4 +254,4 @@ def test_without_scripts_the_settings_of_the_picked_policy_are_shown(
     assert 'data-for-policy="bandit" hidden>' in html
     assert "Show the settings of the picked policy" in html
     assert not Sweep.objects.exists()
-    assert Entries.fresh().policy == CAUTIOUS
+    assert fresh_form().picks["policy"] == CAUTIOUS

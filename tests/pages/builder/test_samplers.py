@@ -9,9 +9,17 @@ from django.test import Client
 
 from experiments.models import Sweep
 from experiments.pages.builder.cards import sampler_cards
-from experiments.pages.builder.fields import PROPOSED, Entries
+from experiments.pages.builder.filling import fresh_form
+from experiments.pages.builder.settings import PROPOSED
 from experiments.search.samplers import SAMPLERS
-from tests.pages.builder.builder_forms import BATCH, X, form, page, preview, send
+from tests.pages.builder.builder_forms import (
+    BATCH,
+    X,
+    form,
+    page,
+    preview,
+    send,
+)
 
 pytestmark = pytest.mark.django_db
 WIDE = {"name": "width", "kind": "choice", "values": "16, 32"}
@@ -30,7 +38,7 @@ def test_every_sampler_has_a_card_and_the_proposed_one_comes_first() -> None:
 
 
 def test_a_new_form_proposes_a_sampler_and_says_why(ada: Client) -> None:
-    assert Entries.fresh().sampler == PROPOSED
+    assert fresh_form().picks["sampler"] == PROPOSED
     html = page(ada.get("/sweeps/new/"))
     assert f'value="{PROPOSED}" id="field-sampler" checked' in html
     assert '<span class="pick-note">proposed</span>' in html

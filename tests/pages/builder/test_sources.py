@@ -15,6 +15,8 @@ from tests.pages.builder.builder_forms import (
     preview,
     problems,
     send,
+    texts_of,
+    wrong_fields,
 )
 
 GIT = {
@@ -47,14 +49,14 @@ def test_a_repository_is_stored_in_its_parts(ada: Client) -> None:
     }
     assert stored(ada, **GIT)["code"] == {"git": code}
     assert Sweep.objects.get().code is None
-    again = ada.get(f"/sweeps/{Sweep.objects.get().pk}/edit/").context["texts"]
+    again = texts_of(ada.get(f"/sweeps/{Sweep.objects.get().pk}/edit/"))
     assert {name: again[name] for name in GIT} == GIT
 
 
 def test_a_folder_of_the_pool_is_stored(ada: Client) -> None:
     texts = {"code_kind": "folder", "folder": "/srv/code/digits"}
     assert stored(ada, **texts)["code"] == {"folder": "/srv/code/digits"}
-    again = ada.get(f"/sweeps/{Sweep.objects.get().pk}/edit/").context["texts"]
+    again = texts_of(ada.get(f"/sweeps/{Sweep.objects.get().pk}/edit/"))
     assert {name: again[name] for name in texts} == texts
 
 
@@ -68,7 +70,7 @@ def test_python_and_requirements_are_stored_and_come_back(ada: Client) -> None:
     trial = stored(ada, **texts)
     assert trial["python"] == "/opt/torch/bin/python"
     assert trial["requirements"] == ["numpy==2.1", "scipy"]
-    again = ada.get(f"/sweeps/{Sweep.objects.get().pk}/edit/").context["texts"]
+    again = texts_of(ada.get(f"/sweeps/{Sweep.objects.get().pk}/edit/"))
     assert {name: again[name] for name in texts} == texts
 
 
@@ -77,7 +79,7 @@ def test_what_another_source_was_given_stays_in_the_form(ada: Client) -> None:
     response = send(ada, form(**texts))
     assert response.status_code == 422
     for name, text in texts.items():
-        assert response.context["texts"][name] == text
+        assert texts_of(response)[name] == text
     assert 'value="folder" checked' in page(response)
 
 
@@ -96,7 +98,7 @@ def test_a_misspelt_source_is_files(ada: Client) -> None:
 def test_yaml_fills_the_repository_s_fields(ada: Client, code: str) -> None:
     text = yaml_of(ada, f"  code: {code}\n  requirements: requirements.txt\n")
     response = send(ada, {**form(), "do": "apply-yaml", "yaml_mode": "1", "yaml": text})
-    texts = response.context["texts"]
+    texts = texts_of(response)
     assert texts["code_kind"] == "git"
     assert texts["git_url"] == "https://h.org/r.git"
     assert (texts["git_ref"], texts["git_path"]) == ("main", "a/b")
@@ -110,8 +112,8 @@ def test_yaml_fills_the_repository_s_fields(ada: Client, code: str) -> None:
 def test_a_wrong_repository_in_yaml_is_told_beside_its_field(ada: Client) -> None:
     text = yaml_of(ada, "  code: 'https://h.org/r.git@a..b'\n")
     response = send(ada, {**form(), "do": "apply-yaml", "yaml_mode": "1", "yaml": text})
-    assert response.context["wrong"] == {"git_ref"}
-    assert response.context["texts"]["git_ref"] == "a..b"
+    assert wrong_fields(response) == {"git_ref"}
+    assert texts_of(response)["git_ref"] == "a..b"
 
 
 def test_an_environment_without_packages_survives_the_form(ada: Client) -> None:

@@ -6,7 +6,17 @@ import pytest
 from django.test import Client
 
 from experiments.models import Sweep
-from tests.pages.builder.builder_forms import BATCH, KEEP, RATE, X, form, preview, send
+from tests.pages.builder.builder_forms import (
+    BATCH,
+    KEEP,
+    RATE,
+    X,
+    form,
+    preview,
+    rows_of,
+    send,
+    wrong_fields,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -35,8 +45,8 @@ def test_the_articles_spaces_are_entered_as_rows_and_as_text(
     assert send(ada, form(rows)).status_code == 302
     typed = Sweep.objects.get()
     pasted = send(ada, form([], do="paste", paste=text)).context["form"]
-    assert pasted.checked().definition is not None
-    assert pasted.checked().document["search_space"] == typed.definition["search_space"]
+    assert pasted.definition is not None
+    assert pasted.document["search_space"] == typed.definition["search_space"]
 
 
 def test_the_articles_grid_has_six_combinations(ada: Client) -> None:
@@ -47,7 +57,7 @@ def test_the_articles_grid_has_six_combinations(ada: Client) -> None:
     )
     response = send(ada, form([], do="paste", paste=text))
     sent = response.context["form"]
-    assert sent.entries.sampler == "grid"
+    assert sent.picks["sampler"] == "grid"
     assert response.context["preview"].combinations == "6"
     rows = [
         {"name": "num_hidden_layers", "kind": "choice", "values": "1, 2, 3"},
@@ -79,12 +89,12 @@ sampling_algorithm: grid
 
 def test_azures_yaml_is_pasted_as_a_document_or_as_a_space(ada: Client) -> None:
     whole = send(ada, form([], do="paste", paste=AZURE)).context["form"]
-    assert whole.entries.sampler == "grid"
+    assert whole.picks["sampler"] == "grid"
     inner = "batch_size: {type: choice, values: [16, 32]}\nlr: uniform(0, 1)\n"
     only = send(ada, form([X], do="paste", paste=inner)).context["form"]
-    assert [row.name for row in only.entries.rows] == ["x", "batch_size", "lr"]
+    assert [row.key for row in only.rows] == ["x", "batch_size", "lr"]
     dashed = send(ada, form([], do="paste", paste="--lr: uniform(0, 1)"))
-    assert [row.name for row in dashed.context["form"].entries.rows] == ["lr"]
+    assert [row["name"] for row in rows_of(dashed)] == ["lr"]
 
 
 CONSTRAINED = """
@@ -97,13 +107,12 @@ constraints: ["a + b <= 9", "a != b"]
 
 def test_pasted_constraints_are_taken_along(ada: Client) -> None:
     sent = send(ada, form([], do="paste", paste=CONSTRAINED)).context["form"]
-    check = sent.checked()
-    assert check.definition is not None
-    assert check.document["constraints"] == ["a + b <= 9", "a != b"]
-    extra = sent.entries.text("extra")
+    assert sent.definition is not None
+    assert sent.document["constraints"] == ["a + b <= 9", "a != b"]
+    rules = {name: sent.data[name] for name in sent.data if "constraint" in name}
     more = CONSTRAINED.replace('["a + b <= 9", "a != b"]', "a + b <= 9")
-    again = send(ada, form([], do="paste", paste=more, extra=extra)).context["form"]
-    assert again.checked().document["constraints"] == ["a + b <= 9", "a != b"]
+    again = send(ada, form([], do="paste", paste=more, **rules)).context["form"]
+    assert again.document["constraints"] == ["a + b <= 9", "a != b"]
 
 
 @pytest.mark.parametrize(
@@ -119,16 +128,17 @@ def test_pasted_constraints_with_a_mistake_are_refused(
     ada: Client, rules: str, words: str
 ) -> None:
     text = CONSTRAINED.replace('["a + b <= 9", "a != b"]', rules)
-    sent = send(ada, form([X], do="paste", paste=text)).context["form"]
-    assert words in " ".join(sent.paste_problems)
-    assert [row.name for row in sent.entries.rows] == ["x"] and sent.paste == text
+    response = send(ada, form([X], do="paste", paste=text))
+    assert words in " ".join(response.context["page"].paste_problems)
+    assert [row["name"] for row in rows_of(response)] == ["x"]
+    assert response.context["form"].data["paste"] == text
 
 
 def test_pasted_parameters_replace_those_of_the_same_name_in_place(ada: Client) -> None:
     text = '{"b": choice(1), "c": choice(2)}'
     rows = [{**X, "name": name} for name in "ab"]
     sent = send(ada, form(rows, do="paste", paste=text)).context["form"]
-    found = [(row.name, row.kind) for row in sent.entries.rows]
+    found = [(row.key, row.spec.key) for row in sent.rows]
     assert found == [("a", "uniform"), ("b", "choice"), ("c", "choice")]
 
 
@@ -145,10 +155,9 @@ def test_pasted_parameters_replace_those_of_the_same_name_in_place(ada: Client) 
 )
 def test_a_text_that_is_no_space_is_refused_and_kept(ada: Client, text: str) -> None:
     response = send(ada, form(do="paste", paste=text))
-    sent = response.context["form"]
-    assert sent.paste == text
-    assert sent.paste_problems
-    assert [row.name for row in sent.entries.rows] == ["x"]
+    assert response.context["form"].data["paste"] == text
+    assert response.context["page"].paste_problems
+    assert [row["name"] for row in rows_of(response)] == ["x"]
     assert not Sweep.objects.exists()
 
 
@@ -156,4 +165,4 @@ def test_a_pasted_parameter_with_a_wrong_value_becomes_a_row_with_its_problem(
     ada: Client,
 ) -> None:
     response = send(ada, form([], do="paste", paste='{"x": uniform(1, 0)}'))
-    assert response.context["wrong"] == {"row-0-high"}
+    assert wrong_fields(response) == {"row-0-high"}

@@ -22,7 +22,10 @@ from tests.pages.builder.builder_forms import (
     page,
     physics_team,
     preview,
+    rows_of,
     send,
+    texts_of,
+    wrong_fields,
 )
 
 pytestmark = pytest.mark.django_db
@@ -139,12 +142,8 @@ def test_a_copy_says_where_it_is_from_and_makes_an_equal_sweep(
         opened
     )
     assert opened.context["kept"].names == "train.py"
-    entries = opened.context["form"].entries
-    rows = [
-        {"name": row.name, "kind": row.kind, "unit": row.unit, **row.texts}
-        for row in entries.rows
-    ]
-    fields = {**form(rows, **entries.texts), "display_name": "first look"}
+    filled = opened.context["form"]
+    fields = {**form(rows_of(opened), **filled.texts), "display_name": "first look"}
     assert send(ada, fields, query).status_code == 302
     copy = Sweep.objects.latest("pk")
     assert copy.label == "digits-2"
@@ -156,7 +155,7 @@ def test_an_experiment_in_the_address_is_filled_in(ada: Client, physics: Team) -
     experiment = factories.experiment(physics, "Night shift")
     response = ada.get(reverse("sweep_create") + f"?experiment={experiment.pk}")
     assert "New sweep in Night shift" in page(response)
-    assert response.context["texts"]["experiment_name"] == "Night shift"
+    assert texts_of(response)["experiment_name"] == "Night shift"
 
 
 def upload(name: str, content: bytes) -> SimpleUploadedFile:
@@ -167,7 +166,7 @@ def test_files_are_kept_even_when_the_rest_of_the_form_is_wrong(ada: Client) -> 
     files = [upload("train.py", b"print(1)"), upload("data.csv", b"1,2")]
     response = send(ada, {**form(command=""), "files": files})
     assert response.status_code == 422
-    digest = response.context["texts"]["code"]
+    digest = texts_of(response)["code"]
     assert CodeSnapshot.objects.get().digest == digest
     assert "data.csv, train.py" in page(response)
     assert "2 files, 11 B" in page(response)
@@ -213,7 +212,7 @@ def test_files_that_cannot_be_kept_are_refused_with_a_sentence(
     assert words in response.json()["error"]
     if data["files"]:
         form_response = send(ada, {**form(), **data})
-        assert form_response.context["wrong"] == {"files"}
+        assert wrong_fields(form_response) == {"files"}
     assert not Sweep.objects.exists()
 
 
@@ -230,7 +229,7 @@ def test_a_refusal_stays_until_other_files_are_chosen_or_removed(ada: Client) ->
     assert preview(ada, refused)["problems"][0]["section"] == 1
     response = send(ada, refused)
     assert response.status_code == 422
-    assert response.context["wrong"] == {"files"}
+    assert wrong_fields(response) == {"files"}
     assert page(response).count("code.zip is neither a zip nor a tar.") >= 2
     assert "Remove files" in page(response)
     removed = send(ada, {**refused, "do": "nofiles"})

@@ -9,9 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from experiments.models import Sweep
-from experiments.pages.builder.check import check_entries
-from experiments.pages.builder.document import compose
-from experiments.pages.builder.filling import entries_of
+from experiments.pages.builder.filling import form_of
 from experiments.pages.builder.preview import NOT_SET
 from experiments.pages.importing.space import first_draws, parameter_views
 from experiments.search.document.definition import parse_document
@@ -47,9 +45,7 @@ DOCUMENT: dict[str, Any] = factories.definition_document(
 
 def test_the_form_holds_the_whole_document() -> None:
     definition = parse_document(DOCUMENT)
-    entries = entries_of(definition)
-    check = check_entries(entries, compose(entries))
-    assert check.definition == definition
+    assert form_of(definition).definition == definition
 
 
 def test_parameters_inside_a_choice_are_drawn_on_the_import_page() -> None:

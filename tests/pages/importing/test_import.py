@@ -17,7 +17,7 @@ from experiments.models import Event, Experiment, Sweep, Trial
 from experiments.search.document.definition import parse_document
 from experiments.search.document.loading import load_document
 from tests import factories
-from tests.pages.builder.builder_forms import member, page
+from tests.pages.builder.builder_forms import member, page, wrong_fields
 from tests.pages.importing import import_samples as samples
 
 pytestmark = pytest.mark.django_db
@@ -216,7 +216,7 @@ def test_problems_have_paths_and_lead_to_the_form(ada: Client) -> None:
             "do": "apply-yaml",
         },
     )
-    assert mended.context["wrong"] == {"max_total_trials"}
+    assert wrong_fields(mended) == {"max_total_trials"}
 
 
 def test_problems_of_the_file_and_of_its_ranges_are_numbered_together(

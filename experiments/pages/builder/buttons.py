@@ -1,0 +1,210 @@
+"""What the form's buttons change without storing anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
+
+from experiments.code import snapshots
+from experiments.pages.builder.code_fields import FILES, keep_files
+from experiments.pages.builder.context import FormContext
+from experiments.pages.builder.filling import form_of, form_of_faulty
+from experiments.pages.builder.form import SweepForm
+from experiments.pages.builder.kinds import NATURAL
+from experiments.pages.builder.parameters import MAX_ROWS, RowTexts
+from experiments.pages.builder.space_paste import PasteError, read_pasted
+from experiments.search.document.definition import parse_document
+from experiments.search.document.loading import load_document
+from experiments.search.document.yaml import line_of, lines_by_path, yaml_text
+from experiments.search.fields import DefinitionError, Problem
+
+# The lower bound with which a repair replaces 0.
+SMALLEST = "0.000001"
+LINE = re.compile(r"Line (\d{1,7}), column")
+
+
+@dataclass(frozen=True)
+class TextProblem:
+    """A problem of a document's text; `line` counts from 1, None if unknown."""
+
+    line: int | None
+    path: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Builder:
+    """The page's state: a form, and what the last button said.
+
+    `yaml` is the document's text while the user edits it, otherwise None.
+    """
+
+    context: FormContext
+    form: SweepForm
+    yaml: str | None = None
+    paste_problems: Sequence[str] = ()
+    yaml_problems: Sequence[TextProblem] = ()
+    warnings: Sequence[str] = ()
+
+    @classmethod
+    def from_post(cls, context: FormContext, data: QueryDict) -> Builder:
+        in_yaml = data.get("yaml_mode") == "1"
+        text = str(data.get("yaml", "")).replace("\r\n", "\n")
+        return cls(context, context.form(data), yaml=text if in_yaml else None)
+
+    def with_texts(self, *, focus: str = "", **texts: str) -> Builder:
+        return replace(self, form=self.form.with_data(focus=focus, **texts))
+
+    def asked(self) -> Builder:
+        """The form on its way to a sweep: with the text applied, and all problems."""
+        return self._with_yaml_applied().with_texts(shows="1")
+
+    def with_files(
+        self, files: Sequence[UploadedFile[bytes]], *, paths: str
+    ) -> Builder:
+        """Store files that were sent, whatever else is wrong."""
+        if not files:
+            return self
+        team, user = self.context.team, self.context.user
+        try:
+            kept = keep_files(team, files, paths=paths, user=user)
+        except snapshots.SnapshotError as error:
+            return self.with_texts(refused=str(error), shows="1")
+        return self.with_texts(code=kept.digest, code_kind=FILES, refused="")
+
+    def tidied(self) -> Builder:
+        """The page with its rows numbered in their order."""
+        form = self.form
+        for formset in (form.parameters, form.constraints):
+            is_whole = formset.management_form.is_valid()
+            if formset.rows != formset.forms or not is_whole:
+                texts = [row.texts for row in formset.rows]
+                prefix = str(formset.prefix)
+                form = form.with_rows(texts, prefix=prefix, focus=form.focus)
+        return replace(self, form=form)
+
+    def after(self, do: str) -> Builder:
+        """The page after a button; an unknown one does nothing."""
+        verb, _, number = do.partition(":")
+        if verb in ROW_STEPS:
+            return replace(self, form=_row_step(self.form, verb, number))
+        step = STEPS.get(verb)
+        return step(self) if step else self
+
+    def _pasted(self) -> Builder:
+        try:
+            pasted = read_pasted(self.form.text("paste"), base=self.form.log_base)
+        except PasteError as error:
+            form = self.form.with_data(focus="field-paste")
+            return replace(self, form=form, paste_problems=error.sentences)
+        return replace(self, form=pasted.put_into(self.form))
+
+    def _in_yaml(self) -> Builder:
+        text = yaml_text(self.form.document)
+        return replace(self.with_texts(focus="field-yaml"), yaml=text)
+
+    def _with_yaml_applied(self) -> Builder:
+        """Fill the form from the text, unless the text has a problem without a field in
+        the form."""
+        if self.yaml is None:
+            return self
+        try:
+            document = self.context.adopt_code(load_document(self.yaml))
+            filled, warnings = _filled(document)
+        except DefinitionError as error:
+            found = text_problems(self.yaml, error.problems)
+            return replace(self.with_texts(shows="1"), yaml_problems=found)
+        data = filled.with_data(shows="1").data
+        return Builder(self.context, self.context.form(data), warnings=warnings)
+
+
+STEPS: Mapping[str, Callable[[Builder], Builder]] = {
+    "update": lambda page: page.with_texts(shows="1"),
+    "paste": lambda page: page._pasted(),
+    "collector": lambda page: page.with_texts(focus="field-collector_sample"),
+    "yaml": lambda page: page._in_yaml(),
+    "discard-yaml": lambda page: replace(page, yaml=None),
+    "apply-yaml": lambda page: page._with_yaml_applied(),
+    "nofiles": lambda page: page.with_texts(focus="field-files", code="", refused=""),
+}
+ROW_STEPS = frozenset(
+    {"add", "up", "down", "remove", "natural", "above0", "plain"}
+    | {"add-constraint", "remove-constraint"}
+)
+
+
+def _row_step(form: SweepForm, verb: str, number: str) -> SweepForm:
+    """`add`, `up:2`, `remove-constraint:2` and repairs; `number` is that of the form in
+    its formset."""
+    verb, _, of_rules = verb.partition("-")
+    formset = form.constraints if of_rules else form.parameters
+    prefix = str(formset.prefix)
+    places = {row.prefix: place for place, row in enumerate(formset.rows)}
+    place = places.get(f"{prefix}-{number}")
+    texts: list[RowTexts] = [row.texts for row in formset.rows]
+    focus = ""
+    if verb == "add" and len(texts) < MAX_ROWS:
+        focus = f"{prefix}-{len(texts)}-{'rule' if of_rules else 'name'}"
+        texts.append({})
+    elif place is not None:
+        focus = _changed(texts, place, verb)
+    return form.with_rows(texts, prefix=prefix, focus=focus)
+
+
+def _changed(texts: list[RowTexts], place: int, verb: str) -> str:
+    """Change the row at a place; the id of the field that gets the focus."""
+    if verb == "remove":
+        del texts[place]
+        return "field-space"
+    if verb in ("up", "down"):
+        other = place + (-1 if verb == "up" else 1)
+        if not 0 <= other < len(texts):
+            return ""
+        texts[place], texts[other] = texts[other], texts[place]
+        return f"row-{other}-name"
+    repair = {
+        "natural": ("unit", NATURAL),
+        "above0": ("low", SMALLEST),
+        "plain": ("extra", ""),
+    }
+    name, text = repair[verb]
+    texts[place][name] = text
+    return f"row-{place}-{'name' if verb == 'plain' else 'low'}"
+
+
+def _filled(document: Mapping[str, Any]) -> tuple[SweepForm, Sequence[str]]:
+    """The form for a document, and the warnings of its check."""
+    try:
+        definition = parse_document(document)
+    except DefinitionError:
+        faulty = form_of_faulty(document)
+        if faulty is None:
+            raise
+        return faulty, ()
+    return form_of(definition), [str(warning) for warning in definition.warnings]
+
+
+def text_problems(text: str, problems: Sequence[Problem]) -> list[TextProblem]:
+    """The problems of a document's text with their lines."""
+    # Unreadable text has problems without a path, and must not be walked: its
+    # aliases may expand to any number of lines.
+    lines = lines_by_path(text) if any(problem.path for problem in problems) else {}
+    return [
+        TextProblem(
+            _named_line(problem.message) or line_of(problem.path, lines),
+            problem.path,
+            problem.message,
+        )
+        for problem in problems
+    ]
+
+
+def _named_line(message: str) -> int | None:
+    """The line at the start of a sentence about unreadable text."""
+    named = LINE.match(message)
+    return int(named[1]) if named else None
