@@ -22,9 +22,11 @@ CONFIG = """
 "path.sweep_id" = 1
 "path.trial_id" = 2
 "path.attempt_id" = {attempt}
+"path.run_id" = {run}
 """
 MAKE_TOKENS = """
 import json
+from experiments import lifecycle
 from experiments.api.worker import api
 from experiments.models import *
 from experiments.tokens import new_token
@@ -44,13 +46,19 @@ for role, kind in (("trial", "trl"), ("runner", "run")):
     secrets[role] = token.secret
     field = {f"{role}_token_digest": token.digest}
     Attempt.objects.filter(pk=attempt.pk).update(**field)
+# One for each role, as some delete it.
+experiment = attempt.trial.experiment
+runs = [lifecycle.start_run(experiment, name=name) for name in "abcdefghi"]
+secrets["run"] = runs[-1].token.secret
 print(json.dumps({"secrets": secrets, "attempt": attempt.pk,
+    "runs": [each.attempt.trial_id for each in runs],
     "schema": api.get_openapi_schema(path_prefix="/api/worker/v1/")}))
 """
 # The API's description that each role's requests follow.
 ROLES = {
     **dict.fromkeys(("anonymous", "viewer", "member", "admin", "trial"), "people"),
     **{"administrator": "people", "worker": "workers", "runner": "workers"},
+    "run": "people",
 }
 
 
@@ -82,7 +90,8 @@ def test_no_request_of_the_role_ends_in_an_error_of_the_server(
         description = str(tmp_path / "workers.json")
         Path(description).write_text(json.dumps(made["schema"]))
     config = tmp_path / "schemathesis.toml"
-    config.write_text(CONFIG.format(attempt=made["attempt"]))
+    run = made["runs"][[*ROLES].index(role)]
+    config.write_text(CONFIG.format(attempt=made["attempt"], run=run))
     done = subprocess.run(
         [
             *(program(), "--config-file", str(config), "run", description),
