@@ -51,7 +51,7 @@ def start_run(
     """A single run, which runs from now on, or since ``started_at``.
 
     ``client`` is its program's name, and ``fields`` are further columns of Run, such as
-    parent, params and tags. Without a name it gets one with its number. ``key`` goes
+    parent, params and tags. Without a name it gets one with its id. ``key`` goes
     into its event, to recognize a request that is sent twice.
     """
     start = started_at or Now()
@@ -68,7 +68,7 @@ def start_run(
         )
         Run.objects.create(
             trial=trial,
-            name=name.strip()[:MAX_RUN_NAME] or f"run-{number}",
+            name=name.strip()[:MAX_RUN_NAME] or f"run-{trial.pk}",
             created_by=created_by,
             **fields,
         )

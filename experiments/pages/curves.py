@@ -61,7 +61,6 @@ SPLIT = re.compile(
     r"|[_/.-](train|training|val|valid|validation|test|eval)$",
     re.IGNORECASE,
 )
-LOWER_IS_BETTER = re.compile(r"loss|err|mae|mse|rmse|nll|perplexity|wer|cer|time|fid")
 
 
 @dataclass(frozen=True)
@@ -162,11 +161,6 @@ def lines_model(group: Group | None) -> dict[str, Any]:
             for metric in group.metrics
         ],
     }
-
-
-def goal_of(name: str) -> str:
-    """A guess by the metric's name."""
-    return "minimize" if LOWER_IS_BETTER.search(name.lower()) else "maximize"
 
 
 WIDTH, HEIGHT = 96, 24

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -15,6 +16,18 @@ Params: TypeAlias = Mapping[str, JSONValue]
 Goal: TypeAlias = Literal["minimize", "maximize"]
 
 FINAL_STATES = ("completed", "terminated", "cancelled", "failed")
+
+# In the names of metrics of which less is better: parts of words, then whole ones.
+LOWER_IS_BETTER = re.compile(
+    r"loss|error|perplexity|(?<![a-z])(err|mae|mape|mse|rmse|rmsle|nll|ppl|wer|cer|fid"
+    r"|latency|memory|bytes|seconds|(run|wall)?time)(?![a-z])"
+)
+
+
+def goal_of(name: str) -> Goal:
+    """A guess by the metric's name."""
+    is_lower = LOWER_IS_BETTER.search(name.lower()) is not None
+    return "minimize" if is_lower else "maximize"
 
 
 @dataclass(frozen=True)

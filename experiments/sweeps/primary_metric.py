@@ -15,6 +15,7 @@ from experiments import lifecycle
 from experiments.lifecycle.sweeps import lock_sweep
 from experiments.models import Attempt, Event, Metric, Sweep, User
 from experiments.search.document.definition import parse_document
+from experiments.search.records import goal_of
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.creation import sweep_document
 from experiments.tracking import ingest
@@ -32,10 +33,17 @@ def refusal_of(sweep: Sweep) -> str:
     return ""
 
 
+def goal_with(sweep: Sweep, name: str) -> str:
+    """The sweep's goal, turned round where the names say so: one that maximizes
+    accuracy would minimize val_loss."""
+    if goal_of(name) == goal_of(sweep.primary_metric):
+        return sweep.goal
+    return goal_of(name)
+
+
 def use_metric(sweep: Sweep, name: str, *, actor: User | None) -> None:
     """Compare the sweep's trials by this metric from now on. Raises NotPossible, and
     DefinitionError for an invalid name."""
-    before = sweep.primary_metric
     with transaction.atomic():
         lock_sweep(sweep)
         # Running attempts cannot report meanwhile.
@@ -43,24 +51,23 @@ def use_metric(sweep: Sweep, name: str, *, actor: User | None) -> None:
         refusal = refusal_of(sweep)
         if refusal:
             raise NotPossible(refusal)
+        before = {"primary_metric": sweep.primary_metric, "goal": sweep.goal}
+        after = {"primary_metric": name, "goal": goal_with(sweep, name)}
         document = sweep_document(sweep)
-        document["objective"] = {**document["objective"], "primary_metric": name}
+        document["objective"] = {**document["objective"], **after}
         parse_document(document)
-        objective = {**sweep.definition["objective"], "primary_metric": name}
+        objective = {**sweep.definition["objective"], **after}
         Sweep.objects.filter(pk=sweep.pk).update(
-            primary_metric=name,
+            **after,
             definition={**sweep.definition, "objective": objective},
             updated_at=Now(),
         )
         Event.log(
             "sweep changed",
-            f"The primary metric is {name} instead of {before}.",
+            f"The sweep {after['goal']}s {name} instead of {before['primary_metric']}.",
             actor=actor,
             sweep=sweep,
-            data={
-                "before": {"primary_metric": before},
-                "after": {"primary_metric": name},
-            },
+            data={"before": before, "after": after},
         )
         for attempt in attempts:
             ingest.count_reported(attempt)

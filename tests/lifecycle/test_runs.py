@@ -40,7 +40,7 @@ def test_runs_are_numbered_beside_sweeps_of_their_experiment() -> None:
     first, second = factories.run(team), factories.run(team)
     assert first.experiment_id == sweep.experiment_id
     assert [first.number, second.number] == [1, 2]
-    assert [first.label, second.label] == ["run-1", "run-2"]
+    assert [first.label, second.label] == [f"run-{run.pk}" for run in (first, second)]
 
 
 @pytest.mark.parametrize("state", sorted(lifecycle.RUN_ENDS))

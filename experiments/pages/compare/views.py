@@ -18,10 +18,11 @@ from experiments.models import Trial
 from experiments.pages.compare.comparison import Comparison, Entrant, chart_trials
 from experiments.pages.compare.lead import all_words, lead_of
 from experiments.pages.compare.table import as_text, equal_rows, sections
-from experiments.pages.curves import Points, goal_of, points_of
+from experiments.pages.curves import Points, points_of
 from experiments.pages.frame import get, whole_number
 from experiments.pages.log_text import last_lines, parse_log
 from experiments.pages.trial_rows import report_curves
+from experiments.search.records import goal_of
 
 MIN_TRIALS, MAX_TRIALS = 2, 8
 LOG_LINES = 6
@@ -204,7 +205,9 @@ def _by_name(
         return _run_by_name(request, trials, wanted)
     found = _trials(request).filter(number=number)
     if not label:
-        return found.filter(sweep=trials[0].sweep_id).first() if trials else None
+        among = found.filter(sweep=trials[0].sweep_id) if trials else found.none()
+        is_run = bool(trials) and trials[0].sweep_id is None
+        return _run_by_name(request, trials, wanted) if is_run else among.first()
     slug, _, sweep = label.rpartition("-")
     if whole_number(sweep) is None:
         return _run_by_name(request, trials, wanted)
@@ -217,12 +220,17 @@ def _by_name(
 def _run_by_name(
     request: HttpRequest, trials: Sequence[Trial], wanted: str
 ) -> Trial | None:
-    """The newest run of that name in the team, if possible in the experiment."""
+    """The run with that id, as in ``run 31``; else the newest one of that name in the
+    team, if possible in the experiment."""
     if not trials:
         return None
     first = trials[0]
-    runs = _trials(request).filter(sweep=None, run__name=wanted)
+    runs = _trials(request).filter(sweep=None)
     own = runs.filter(experiment__team=first.experiment.team_id).order_by("-pk")
+    number = whole_number(wanted.removeprefix("run "), most_digits=18)
+    if number is not None and (found := own.filter(pk=number).first()):
+        return found
+    own = own.filter(run__name=wanted)
     return own.filter(experiment=first.experiment_id).first() or own.first()
 
 

@@ -18,7 +18,6 @@ from experiments.models.trials import IS_RANKED, TrialState
 from experiments.pages.curves import (
     Group,
     Points,
-    goal_of,
     groups_of,
     is_series,
     matching,
@@ -29,6 +28,7 @@ from experiments.pages.trial.page import (
     children_context,
     missing_words,
 )
+from experiments.search.records import goal_of
 from experiments.tracking.spaces import trial_params
 from experiments.tracking.training_time import attempt_seconds
 

@@ -109,7 +109,7 @@ def _continue(sweep: Sweep, picked: str, known: Collection[str], user: User) -> 
     if picked.startswith(USE):
         name = picked.removeprefix(USE)
         primary_metric.use_metric(sweep, name, actor=user)
-        message = f"{sweep} now compares {name}. {message}"
+        message = f"{sweep} now {sweep.goal}s {name}. {message}"
     if not lifecycle.repeat_preflight(sweep, actor=user):
         raise control.NotPossible(f"The sweep {sweep} is {sweep.state}, not paused.")
     queues.wake_scheduler()

@@ -128,8 +128,8 @@ def _use(name: str, sweep: Sweep) -> Remedy:
     return Remedy(
         f"{USE}{name}",
         f"Use {name} as the primary metric",
-        f"The sweep compares {name} instead of {sweep.primary_metric}, after one more"
-        " test.",
+        f"The sweep {primary_metric.goal_with(sweep, name)}s {name} instead of"
+        f" {sweep.primary_metric}, after one more test.",
     )
 
 

@@ -48,6 +48,9 @@ def test_a_run_is_added_by_its_name(ada: Client) -> None:
     first, second = run("a", 0.5), run("two words", 0.75)
     answer = ada.get(f"/compare/add/?trials={first.pk}&number=two+words")
     assert answer.url == url(first, second)
+    for number in (second.pk, f"run {second.pk}"):
+        answer = ada.get(f"/compare/add/?trials={first.pk}&number={number}")
+        assert answer.url == url(first, second)
     answer = ada.get(f"/compare/add/?trials={first.pk}&number=b", follow=True)
     assert "no trial or run &#x27;b&#x27;" in answer.content.decode()
 

@@ -45,7 +45,7 @@ def test_the_page_shows_what_was_logged(ada: Client, run: Trial) -> None:
     html = shown(ada, run)
     for text in ("svm-rbf", "svm.ipynb", "mlflow 3.17", "kernel", "rbf", "gpu: no"):
         assert text in html
-    assert "mlflow.source.name" not in html
+    assert "mlflow.source.name" not in html and f"run {run.pk} in" in html
     series = model(html, "run-chart-0-model")["series"]
     assert series == [{"name": "accuracy", "points": [[0, 0.5], [1, 0.75]]}]
 

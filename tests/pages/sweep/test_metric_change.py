@@ -7,8 +7,9 @@ from django.test import Client
 
 from experiments import lifecycle
 from experiments.failures import groups
-from experiments.models import Sweep, Trial
+from experiments.models import Event, Sweep, Trial
 from experiments.scheduling import rounds
+from experiments.sweeps import primary_metric
 from tests import factories
 
 pytestmark = [
@@ -17,7 +18,9 @@ pytestmark = [
 ]
 
 
-def ended_without_the_metric(exit_code: int = 0) -> tuple[Sweep, Trial]:
+def ended_without_the_metric(
+    exit_code: int = 0, *, metric: str = "acc"
+) -> tuple[Sweep, Trial]:
     """A draft whose probe reported acc alone, and has ended."""
     made = factories.sweep(factories.team("Physics", ada="member"), state="draft")
     lifecycle.start_preflight(made, hold=True)
@@ -25,7 +28,7 @@ def ended_without_the_metric(exit_code: int = 0) -> tuple[Sweep, Trial]:
     rounds.advance_all()
     trial = made.trials.get()
     attempt = factories.claim(trial).attempt
-    factories.report(trial, [0.3, 0.4], name="acc")
+    factories.report(trial, [0.3, 0.4], name=metric)
     outcome = lifecycle.Outcome(cause="exited", exit_code=exit_code, elapsed=1.0)
     groups.store_signature(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
@@ -58,3 +61,13 @@ def test_another_failure_stays_one_and_has_its_chart(ada: Client) -> None:
     assert (trial.state, trial.reason) == ("failed", "exit_code")
     assert (trial.reports, trial.value) == (2, 0.4)
     assert len(groups.failure_groups(made)) == 1
+
+
+def test_a_metric_of_which_less_is_better_turns_the_goal_round() -> None:
+    made, trial = ended_without_the_metric(metric="val_loss")
+    primary_metric.use_metric(made, "val_loss", actor=None)
+    trial.refresh_from_db()
+    assert (made.goal, made.definition["objective"]["goal"]) == ("minimize",) * 2
+    assert trial.value == 0.3
+    event = Event.objects.get(sweep=made, verb="sweep changed")
+    assert event.message == "The sweep minimizes val_loss instead of accuracy."
