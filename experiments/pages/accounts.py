@@ -23,6 +23,7 @@ from experiments.models import BrowserSession, Event, User
 from experiments.models.fields import VisibleTextForm
 from experiments.pages import login_limits
 from experiments.pages.frame import form_page, get_or_post, post
+from experiments.pages.sent_forms import SENT, keep_sent
 from experiments.pages.sessions import note_login
 from experiments.pages.teams import tokens
 from experiments.pages.teams.tokens import TokenForm, token_questions
@@ -70,8 +71,13 @@ class LoginView(PasswordView, views.LoginView):
     redirect_authenticated_user = True
     form_class = LoginForm
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        sent = self.request.POST.get(SENT, "")
+        return super().get_context_data(**kwargs, sent=sent)
+
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         response = super().form_valid(form)
+        keep_sent(self.request)
         user = form.get_user()
         if isinstance(user, User):
             address = access.address_of(self.request)

@@ -1,5 +1,5 @@
-"""Deleting whole sweeps, the files of trials, and runs that were long in the trash.
-Never sweeps and trials that still run.
+"""Deleting whole sweeps, the files of trials, runs that were long in the trash, and old
+saved forms. Never sweeps and trials that still run.
 
 A request only marks rows. A job on the site's queue deletes what is marked; the
 scheduler enqueues it again while marks are left, so that a lost job only delays.
@@ -27,8 +27,10 @@ from experiments.models import (
     Decision,
     Event,
     Metric,
+    SavedForm,
     Segment,
     Sweep,
+    SweepTemplate,
     Trial,
     User,
 )
@@ -102,10 +104,11 @@ def _attempt_ids(trials: QuerySet[Trial]) -> list[int]:
 
 
 def _own_code(sweep_ids: Sequence[int]) -> list[CodeSnapshot]:
-    """Snapshots that only these sweeps use."""
+    """Snapshots that only these sweeps use, and no template."""
     others = Sweep.all_objects.filter(code=OuterRef("pk")).exclude(pk__in=sweep_ids)
+    templates = SweepTemplate.objects.filter(code=OuterRef("pk"))
     used = CodeSnapshot.all_objects.filter(sweeps__in=sweep_ids).distinct()
-    return list(used.exclude(Exists(others)))
+    return list(used.exclude(Exists(others) | Exists(templates)))
 
 
 def _code_bytes(snapshots: Sequence[CodeSnapshot]) -> int:
@@ -184,7 +187,7 @@ def start_deletion() -> None:
 
 def resume_deletion() -> None:
     """Enqueue the job if marks are left; the scheduler calls this regularly."""
-    marked = (_marked_sweeps(), _marked_trials(), _old_trash())
+    marked = (_marked_sweeps(), _marked_trials(), _old_trash(), SavedForm.old())
     if any(rows.exists() for rows in marked):
         start_deletion()
 
@@ -234,6 +237,7 @@ def delete_requested() -> None:
         except Exception:
             logger.exception("a deletion failed; it is tried again")
     delete_unused_parts()
+    SavedForm.old().delete()
 
 
 def _delete_sweep(sweep: Sweep) -> Iterator[None]:

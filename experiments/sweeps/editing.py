@@ -196,9 +196,9 @@ def draft_mark(sweep: Sweep) -> str:
 
 
 def replace_draft(
-    sweep: Sweep, definition: SweepDefinition, *, actor: User, seen: str
+    sweep: Sweep, definition: SweepDefinition, *, actor: User, seen: str, token: str
 ) -> Sweep:
-    """Replace a draft's document.
+    """Replace a draft's document; `token` is that of the form.
 
     Raises AlreadyStarted, DefinitionError as `create_sweep` does, and Conflict if
     somebody else has changed the draft since it had the mark ``seen``.
@@ -206,10 +206,11 @@ def replace_draft(
     sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update(no_key=True))
     before = sweep_document(sweep)
     last = sweep.events.filter(verb=CHANGED).first()
-    # One's own form may arrive twice.
-    is_own = last is not None and last.actor_id == actor.pk
-    if seen and seen != draft_mark(sweep) and not is_own:
-        raise Conflict(_draft_conflict(sweep, last))
+    # One form may arrive twice.
+    sent = last and (last.actor_id, last.data.get("form_token"))
+    is_same = sent == (actor.pk, token)
+    if seen and seen != draft_mark(sweep) and not is_same:
+        raise Conflict(_draft_conflict(sweep, last, actor))
     team = sweep.experiment.team
     columns = sweep_columns(team, definition, user=actor)
     drafts = Sweep.objects.filter(pk=sweep.pk, state=SweepState.DRAFT)
@@ -223,16 +224,20 @@ def replace_draft(
     after = sweep_document(sweep)
     names = [n for n in {**before, **after} if before.get(n) != after.get(n)]
     changed = f"Changed {listed(names)}." if names else ""
-    Event.log(CHANGED, changed, actor=actor, sweep=sweep)
+    data = {"form_token": token}
+    Event.log(CHANGED, changed, actor=actor, sweep=sweep, data=data)
     return sweep
 
 
-def _draft_conflict(sweep: Sweep, last: Event | None) -> str:
+def _draft_conflict(sweep: Sweep, last: Event | None, actor: User) -> str:
     who = last.actor.display_name if last and last.actor else "Somebody else"
+    if last and last.actor_id == actor.pk:
+        who = "In another tab you"
+    changed = f"{who} {'have' if who.endswith('you') else 'has'} changed {sweep}"
     return (
-        f"{who} has changed {sweep} since you opened this form, so your changes were"
-        f" not stored. {last.message if last else ''} Your entries are still here."
-        " Save again to replace the other changes."
+        f"{changed} since you opened this form, so your changes were not stored."
+        f" {last.message if last else ''} Your entries are still here. Save again to"
+        " replace the other changes."
     )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from experiments import access, lifecycle, queues
 from experiments.models import Event, Sweep, Team, User
 from experiments.search.document.definition import SweepDefinition
 from experiments.sweeps.creation import create_sweep
-from experiments.sweeps.editing import replace_draft
+from experiments.sweeps.editing import CHANGED, replace_draft
 
+SUBMITTED = "sweep submitted"
 TOKENS_LAST = timedelta(days=7)
 
 
@@ -26,23 +29,27 @@ def submit_once(
     draft: Sweep | None = None,
     seen: str = "",
     try_first: bool = False,
+    end_form: Callable[[], None] | None = None,
 ) -> Sweep:
     """Create the form's sweep, or replace the draft that it made; maybe start it.
 
     A form has a one-time token. The user's row is locked, so of two requests with one
     token the second finds what the first has made. With ``try_first`` one trial starts
-    alone. Raises DefinitionError, and AlreadyStarted and Conflict as `replace_draft`
-    does.
+    alone. ``end_form`` ends the saved form, or raises. Raises DefinitionError, and
+    AlreadyStarted and Conflict as `replace_draft` does.
     """
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
-        draft = draft or _sweep_of(token, user)
+        sent_before = _sent_with(token, user)
+        if end_form is not None and not sent_before.exists():
+            end_form()
+        draft = draft or _sweep_of(sent_before, user)
         if draft is None:
             sweep = create_sweep(team, definition, user=user)
             data = {"form_token": token}
-            Event.log("sweep submitted", actor=user, sweep=sweep, data=data)
+            Event.log(SUBMITTED, actor=user, sweep=sweep, data=data)
         else:
-            sweep = replace_draft(draft, definition, actor=user, seen=seen)
+            sweep = replace_draft(draft, definition, actor=user, seen=seen, token=token)
         if start:
             _start(sweep, user, try_first=try_first)
             transaction.on_commit(queues.wake_scheduler)
@@ -56,12 +63,17 @@ def _start(sweep: Sweep, user: User, *, try_first: bool) -> None:
         lifecycle.start_sweep(sweep, actor=user)
 
 
-def _sweep_of(token: str, user: User) -> Sweep | None:
-    """The sweep that a form with this token has made already."""
-    made = Event.objects.filter(
+def _sent_with(token: str, user: User) -> QuerySet[Event]:
+    """What the user's form with this token has done already."""
+    return Event.objects.filter(
         actor=user,
-        verb="sweep submitted",
+        verb__in=(SUBMITTED, CHANGED),
         created_at__gt=timezone.now() - TOKENS_LAST,
         data__form_token=token,
     )
+
+
+def _sweep_of(sent_before: QuerySet[Event], user: User) -> Sweep | None:
+    """The sweep that the form has made already."""
+    made = sent_before.filter(verb=SUBMITTED)
     return access.sweeps_for(user).filter(pk__in=made.values("sweep")).first()

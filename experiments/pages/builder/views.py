@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+    QueryDict,
+)
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_POST
@@ -14,12 +20,20 @@ from experiments import access
 from experiments.code import snapshots
 from experiments.models import Sweep, Team
 from experiments.models.sweeps import SweepState
+from experiments.pages.builder import saved_views
 from experiments.pages.builder.buttons import Builder
 from experiments.pages.builder.code_fields import KeptFiles, keep_files
 from experiments.pages.builder.context import FormContext, context_for_new, new_token
 from experiments.pages.builder.drafts import submit_once
 from experiments.pages.builder.page import page_context, preview_answer
+from experiments.pages.builder.saved_forms import (
+    ChangedElsewhere,
+    OpenedForm,
+    form_key,
+    opened_form,
+)
 from experiments.pages.frame import may_steer, sweep_to_read
+from experiments.pages.sent_forms import sent_again_after_login
 from experiments.search.document.definition import SweepDefinition
 from experiments.search.fields import DefinitionError
 from experiments.sweeps.editing import AlreadyStarted, Conflict, draft_mark
@@ -28,6 +42,7 @@ START, SAVE = "start", "save"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
+@sent_again_after_login
 @require_http_methods(["GET", "POST"])
 def sweep_create(request: HttpRequest) -> HttpResponse:
     """A new sweep: empty, in an experiment, or a copy of another one."""
@@ -37,6 +52,7 @@ def sweep_create(request: HttpRequest) -> HttpResponse:
     return _work(request, context)
 
 
+@sent_again_after_login
 @require_http_methods(["GET", "POST"])
 def sweep_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change or start a draft."""
@@ -78,7 +94,7 @@ def sweep_files(request: HttpRequest) -> HttpResponse:
 
 def _work(request: HttpRequest, context: FormContext) -> HttpResponse:
     if request.method == "GET":
-        return _shown(request, Builder(context, context.first_form()))
+        return _opened(request, context)
     files, paths = request.FILES.getlist("files"), request.POST.get("paths", "")
     page = Builder.from_post(context, request.POST).with_files(files, paths=paths)
     do = request.POST.get("do", "update")
@@ -89,6 +105,16 @@ def _work(request: HttpRequest, context: FormContext) -> HttpResponse:
     if page.yaml is not None or definition is None:
         return _shown(request, page, status=422)
     return _submitted(request, page, definition, start=do == START)
+
+
+def _opened(request: HttpRequest, context: FormContext) -> HttpResponse:
+    """The page with what was entered before, if anything was."""
+    opened = opened_form(request, context)
+    if opened.data is not None:
+        page = Builder.from_post(context, opened.data)
+    else:
+        page = Builder(context, context.first_form())
+    return _shown(request, page, opened=opened)
 
 
 def _submitted(
@@ -104,10 +130,13 @@ def _submitted(
             start=start,
             draft=context.draft,
             seen=request.POST.get("seen", ""),
-            try_first=tries_first(request),
+            try_first=tries_first(request.POST),
+            end_form=lambda: form_key(context).end(request.POST),
         )
     except AlreadyStarted as error:
         return _already_started(request, error.sweep)
+    except ChangedElsewhere:
+        return _shown(request, page)
     except (Conflict, DefinitionError) as error:
         # Somebody else's change, or a pool or files that went away since the check.
         messages.error(request, str(error))
@@ -115,17 +144,29 @@ def _submitted(
         return _shown(request, page, status=status)
     if start:
         first = " with one configuration. The others follow when it has reported."
-        how = first if tries_first(request) else "."
+        how = first if tries_first(request.POST) else "."
         messages.success(request, f"{sweep} started{how}")
         return redirect(sweep)
     messages.success(request, f"Saved draft {sweep}.")
     return redirect("sweep_edit", pk=sweep.pk)
 
 
-def _shown(request: HttpRequest, page: Builder, *, status: int = 200) -> HttpResponse:
+def _shown(
+    request: HttpRequest,
+    page: Builder,
+    *,
+    status: int = 200,
+    opened: OpenedForm | None = None,
+) -> HttpResponse:
+    context, opened = page.context, opened or opened_form(request, page.context)
     values = page_context(page.tidied(), token=_token(request))
-    values["seen"] = _seen(request, page.context, anew=status == 409)
-    values["try_first"] = request.method == "GET" or tries_first(request)
+    values["seen"] = _seen(request, context, anew=status == 409)
+    entered = opened.data if request.method == "GET" else request.POST
+    values["try_first"] = entered is None or tries_first(entered)
+    stored = context.first_form().document if status == 409 else None
+    document = page.form.document
+    values |= saved_views.page_values(request, opened, document, stored=stored)
+    status = 409 if opened.conflict else status
     return render(request, "experiments/builder/page.html", values, status=status)
 
 
@@ -137,9 +178,9 @@ def _seen(request: HttpRequest, context: FormContext, *, anew: bool) -> str:
     return posted or draft_mark(context.draft)
 
 
-def tries_first(request: HttpRequest) -> bool:
+def tries_first(data: QueryDict) -> bool:
     """Whether one configuration is tested before all others."""
-    return "try_first" in request.POST
+    return "try_first" in data
 
 
 def _token(request: HttpRequest) -> str:
@@ -167,4 +208,5 @@ urlpatterns = [
     path("sweeps/new/preview/", sweep_preview, name="sweep_preview"),
     path("sweeps/new/files/", sweep_files, name="sweep_files"),
     path("sweeps/<int:pk>/edit/", sweep_edit, name="sweep_edit"),
+    *saved_views.urlpatterns,
 ]

@@ -2,6 +2,7 @@
 // change the server checks the form and draws from it. Without scripts all of it works by
 // sending the form.
 
+import { wireAutosave } from "../builder/autosave.js";
 import { wireFiles } from "../builder/file_picker.js";
 import { wirePreview } from "../builder/preview.js";
 import { wireConstraints, wireRows } from "../builder/space_rows.js";
@@ -88,6 +89,7 @@ if (form) {
   wireFiles(form, preview);
   wireTwin(form);
   wireLinks(showView, rows.open);
+  wireAutosave(form);
   wireOnce();
   firstFocus(showView, rows.open);
 }

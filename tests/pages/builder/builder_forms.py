@@ -8,7 +8,7 @@ from typing import Any
 from django.test import Client
 from django.urls import reverse
 
-from experiments.models import Team
+from experiments.models import SavedForm, Team
 from experiments.pages.builder.parameters import row_data
 from tests import factories
 
@@ -67,7 +67,11 @@ def form(rows: Sequence[RowTexts] = (X,), **texts: str) -> dict[str, Any]:
 
 
 def send(client: Client, fields: Mapping[str, Any], query: str = "") -> Any:
-    return client.post(reverse("sweep_create") + query, fields)
+    """Send the form; unless said otherwise, after what was saved last."""
+    saved = SavedForm.objects.filter(discarded_at=None).last()
+    version = saved.mark if saved else ""
+    address = reverse("sweep_create") + query
+    return client.post(address, {"saved_version": version, **fields})
 
 
 def preview(client: Client, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""A form that is sent after the session has ended: it is sent again after the login.
+
+Until then its data is in the login page, not in the database: nobody who is not logged
+in can store anything.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.shortcuts import render
+
+SENT = "sent_form"
+MAX_SENT = 2 << 20
+# Which page's form it is, and whether files came with it.
+ADDRESS, HAD_FILES = "sent_to", "sent_files"
+SECRET = "csrfmiddlewaretoken"  # noqa: S105
+FILES_GONE = (
+    "The files that you chose were not kept while you logged in. Choose them again."
+)
+OTHER_PERSON = (
+    "The form was of another account, so it was not sent. Log in as that person to"
+    " send it."
+)
+
+View = Callable[..., HttpResponseBase]
+
+
+def sent_again_after_login(view: View) -> View:
+    """For the view of a form: a POST without a session is done after the login."""
+
+    @login_not_required
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            _take_up(request)
+            return view(request, *args, **kwargs)
+        if request.method == "POST":
+            return _login_page(request)
+        return redirect_to_login(request.get_full_path())
+
+    return wrapped
+
+
+def plain_data(data: QueryDict) -> QueryDict:
+    """A copy without the token that protects the form."""
+    plain = data.copy()
+    plain.pop(SECRET, None)
+    return plain
+
+
+def _login_page(request: HttpRequest) -> HttpResponse:
+    data = plain_data(request.POST)
+    data[ADDRESS] = request.get_full_path()
+    if any(request.FILES.values()):
+        data[HAD_FILES] = "1"
+    sent = data.urlencode()
+    is_too_large = len(sent) > MAX_SENT
+    context = {
+        "form": AuthenticationForm(),
+        "next": request.get_full_path(),
+        "sent": "" if is_too_large else sent,
+        "is_too_large": is_too_large,
+    }
+    return render(request, "registration/login.html", context, status=401)
+
+
+def keep_sent(request: HttpRequest) -> None:
+    """After a login: keep what the login page carried for the next request."""
+    sent = request.POST.get(SENT, "")
+    if 0 < len(sent) <= MAX_SENT:
+        request.session[SENT] = sent
+
+
+def _take_up(request: HttpRequest) -> None:
+    """Make the request the one that met the login page, once."""
+    if request.method != "GET" or SENT not in request.session:
+        return
+    data = QueryDict(request.session[SENT], mutable=True)
+    if data.get(ADDRESS) != request.get_full_path():
+        return
+    del request.session[SENT]
+    if data.get("person") != str(request.user.pk):
+        messages.error(request, OTHER_PERSON)
+        return
+    if data.get(HAD_FILES):
+        messages.warning(request, FILES_GONE)
+        data["do"] = "update"
+    request.FILES  # noqa: B018 - read while this is a GET: it has none.
+    request.POST, request.method = data, "POST"  # type: ignore[assignment]
