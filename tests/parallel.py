@@ -13,12 +13,14 @@ from functools import cache
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-# Whatever starts whole installations keeps to two lanes, which are taken first: no more
-# than two of them are at work at once, and they do not come last.
+# Whatever starts whole installations keeps to two lanes of about the same length, which
+# are taken first: no more than two of them are at work at once, and they do not come
+# last.
 LANES = {
     "tests/processes": "installations",
-    "tests/browser": "installations seen from outside",
-    "tests/chaos": "installations seen from outside",
+    "tests/processes/test_kills.py": "installations killed or seen from outside",
+    "tests/browser": "installations killed or seen from outside",
+    "tests/chaos": "installations killed or seen from outside",
 }
 MOST = 4
 
@@ -37,8 +39,8 @@ def part_homes() -> None:
     os.environ.pop("SWEEPSITE_HOME", None)
 
 
-def lane(nodeid: str) -> str | None:
-    return LANES.get(nodeid.rpartition("/")[0])
+def lane(file: str) -> str | None:
+    return LANES.get(file, LANES.get(file.rpartition("/")[0]))
 
 
 class Lanes(LoadFileScheduling):

@@ -1,13 +1,16 @@
-"""The suite is spread over processes only where none of its tests measures."""
+"""How the suite is spread over processes: not where its tests measure, and by lanes."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests import parallel
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,14 @@ def test_slow_tests_and_named_ones_run_in_one_process(
         getini=lambda name: ["tests"],
     )
     assert (parallel.how_many(config) > 1) is spread
+
+
+def test_two_lanes_hold_whatever_starts_installations() -> None:
+    assert all((ROOT / place).exists() for place in parallel.LANES)
+    kills, ends, walk = (
+        parallel.lane(f"tests/{file}.py")
+        for file in ("processes/test_kills", "processes/test_ends", "browser/test_walk")
+    )
+    assert kills == walk != ends
+    assert len({*parallel.LANES.values()}) == 2
+    assert parallel.lane("tests/test_parallel.py") is None

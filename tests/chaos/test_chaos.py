@@ -14,8 +14,9 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 DATABASE = "postgres" if os.environ.get("TEST_DATABASE_URL") else "sqlite"
 # Scenario -> size, for every run of the suite; the seed is always the same one.
-SMOKE = {"chaos": 8, "nasty-scripts": 5}
+SMOKE = {"chaos": 8}
 SMALL = {
+    "nasty-scripts": 5,
     **{"failpoints": 12, "queue-amnesia": 10, "queue-outage": 15, "db-restart": 4},
     **{"web-down": 15, "site-away": 15, "split-brain": 22, "split-ride-out": 22},
     **{"freeze": 22, "clock-chaos": 8},

@@ -15,6 +15,7 @@ from tests.search.samplers.sampler_contract import (
     LOSS,
     SQUARE,
     SamplerContract,
+    random_rows,
     told,
 )
 
@@ -102,7 +103,7 @@ class LearningContract(SamplerContract):
 
     def test_whether_a_metric_is_to_rise_or_fall_makes_no_difference(self) -> None:
         sampler = self.make(BRANCHING)
-        rows = self.random_rows(sampler.space, 30)
+        rows = random_rows(sampler.space, 30)
         negative = [
             [number, params, state, None if value is None else -value]
             for number, params, state, value in rows

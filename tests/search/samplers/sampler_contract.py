@@ -108,6 +108,24 @@ def told(space: SearchSpace, rows: list[list[object]]) -> History:
     return History.of(space, LOSS, (TrialRecord(*row) for row in rows))  # type: ignore[arg-type]
 
 
+def random_rows(space: SearchSpace, number: int) -> list[list[object]]:
+    """Records of random configurations in every state."""
+    rng = np.random.default_rng(3)
+    states = ["completed"] * 6 + ["terminated", "cancelled", "failed", "running"]
+    rows: list[list[object]] = []
+    for index in range(number):
+        value = None if index % 7 == 6 else float(rng.random())
+        state = states[int(rng.integers(len(states)))]
+        rows.append([index, space.sample(rng), state, value])
+    return rows
+
+
+@cache
+def thousands(space: str) -> list[list[object]]:
+    """The same for every sampler: drawing them takes longer than a suggestion."""
+    return random_rows(SearchSpace.parse(json.loads(space)), 3000)
+
+
 class SamplerContract:
     """Subclasses name their sampler, and whether it searches infinite spaces."""
 
@@ -142,17 +160,6 @@ class SamplerContract:
             history.start(index, suggestion.params)
             history.update(index, state="completed", value=float(index % 5))
         return found
-
-    def random_rows(self, space: SearchSpace, number: int) -> list[list[object]]:
-        """Records of random configurations in every state."""
-        rng = np.random.default_rng(3)
-        states = ["completed"] * 6 + ["terminated", "cancelled", "failed", "running"]
-        rows: list[list[object]] = []
-        for index in range(number):
-            value = None if index % 7 == 6 else float(rng.random())
-            state = states[int(rng.integers(len(states)))]
-            rows.append([index, space.sample(rng), state, value])
-        return rows
 
     def test_every_configuration_lies_in_the_space(self) -> None:
         for space in self.spaces():
@@ -294,7 +301,7 @@ class SamplerContract:
             sampler = self.make(space)
             if sampler.space.is_finite and not sampler.needs_history:
                 continue
-            history = told(sampler.space, self.random_rows(sampler.space, 40))
+            history = told(sampler.space, random_rows(sampler.space, 40))
             suggestion = sampler.suggest(40, history)
             if suggestion is not None:
                 assert sampler.space.contains(suggestion.params)
@@ -311,7 +318,7 @@ class SamplerContract:
     def test_the_order_in_which_trials_end_does_not_matter(self) -> None:
         for space in self.spaces():
             sampler = self.make(space)
-            rows = self.random_rows(sampler.space, 15)
+            rows = random_rows(sampler.space, 15)
             forwards = sampler.suggest(15, told(sampler.space, rows))
             backwards = sampler.suggest(15, told(sampler.space, rows[::-1]))
             assert forwards == backwards
@@ -319,7 +326,7 @@ class SamplerContract:
     def test_thousands_of_trials_stay_fast(self) -> None:
         for space in (WIDE, BRANCHING) if self.infinite else ():
             sampler = self.make(space)
-            history = told(sampler.space, self.random_rows(sampler.space, 3000))
+            history = told(sampler.space, thousands(json.dumps(space)))
             # Some 0.1 s where nothing else runs; whatever grows with the square of the
             # trials takes minutes. Speed itself is measured in tests/benchmarks.
             suggestion = in_time(20, partial(sampler.suggest, 3000, history))
@@ -331,7 +338,7 @@ class SamplerContract:
         space = BRANCHING if BRANCHING in spaces else FINITE
         settings = {"type": self.kind, "seed": 11}
         sampler = sampler_of(settings, space)
-        rows = self.random_rows(sampler.space, 20)
+        rows = random_rows(sampler.space, 20)
         here = sampler.suggest(20, told(sampler.space, rows))
         assert here is not None
         given = {"settings": settings, "space": space, "number": 20, "values": rows}

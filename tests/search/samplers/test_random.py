@@ -76,10 +76,10 @@ def test_a_finite_space_keeps_its_own_law(number: int) -> None:
         for name, share in first.items()
     }
     counts: Counter[str] = Counter()
-    for seed in range(4000):
+    for seed in range(1500):
         params = params_of(sampler(space, seed), number)
         counts[f"{params['x']}{params['y']}"] += 1
-    expected = [4000 * (first, second)[number][name] for name in sorted(first)]
+    expected = [1500 * (first, second)[number][name] for name in sorted(first)]
     observed = [counts[name] for name in sorted(first)]
     assert stats.chisquare(observed, expected).pvalue > FALSE_ALARM
 
