@@ -81,11 +81,10 @@ def test_every_table_has_a_list(root: Client) -> None:
         assert root.get(changelist(model)).status_code == 200, model
 
 
-@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
-def test_lists_ask_no_more_for_thirty_rows(root: Client, model: type) -> None:
+def test_lists_ask_no_more_for_thirty_rows(root: Client) -> None:
     sweep = fill(1)
     factories.run(sweep.experiment.team, created_by=factories.user("ada"))
-    few = queries(root, changelist(model))
+    few = {model: queries(root, changelist(model)) for model in OURS}
     fill(29)
     for index in range(28):
         person = factories.user(f"person-{index}")
@@ -97,7 +96,8 @@ def test_lists_ask_no_more_for_thirty_rows(root: Client, model: type) -> None:
         factories.worker(factories.pool(other, f"pool-{index}"), f"host-{index}")
         factories.experiment(other, created_by=person)
         factories.sweep(other, user=person)
-    assert queries(root, changelist(model)) <= few + 1
+    many = {model: queries(root, changelist(model)) for model in OURS}
+    assert [model for model in OURS if many[model] > few[model] + 1] == []
 
 
 @pytest.mark.parametrize("model", READ_ONLY, ids=lambda model: model.__name__)
