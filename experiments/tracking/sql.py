@@ -11,9 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db import connection
-
-from experiments.db.prepared import planned_cursor
+from experiments.db.prepared import planned_cursor, vendor
 
 # Pairs in one statement.
 MAX_ROWS = 5_000
@@ -38,7 +36,7 @@ class Statement:
 
     def rows(self, *values: Any) -> list[tuple[Any, ...]]:
         with planned_cursor() as cursor:
-            cursor.execute(self._texts[connection.vendor], values)
+            cursor.execute(self._texts[vendor()], values)
             found: list[tuple[Any, ...]] = cursor.fetchall()
             return found
 
@@ -46,7 +44,7 @@ class Statement:
         """For each row of values."""
         if rows:
             with planned_cursor() as cursor:
-                text = self._texts[connection.vendor]
+                text = self._texts[vendor()]
                 if len(rows) == 1:
                     cursor.execute(text, rows[0])
                 else:
@@ -55,7 +53,7 @@ class Statement:
 
 def columns(rows: Sequence[Sequence[Any]]) -> Sequence[Any]:
     """Some rows as the parameters of a statement that joins them."""
-    if connection.vendor == "sqlite":
+    if vendor() == "sqlite":
         return [json.dumps(rows)]
     return [list(column) for column in zip(*rows, strict=True)]
 
@@ -63,7 +61,7 @@ def columns(rows: Sequence[Sequence[Any]]) -> Sequence[Any]:
 def ids(numbers: Iterable[int]) -> Any:
     """Some numbers as the parameter of a statement with ``IN``."""
     wanted = list(numbers)
-    return json.dumps(wanted) if connection.vendor == "sqlite" else wanted
+    return json.dumps(wanted) if vendor() == "sqlite" else wanted
 
 
 def _of_ids(text: str, *, locks: str = "") -> Statement:
