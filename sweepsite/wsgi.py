@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -13,3 +14,6 @@ application = get_wsgi_application()
 from experiments.db.wal import start_checkpoints  # noqa: E402
 
 start_checkpoints()
+# What is loaded stays: a collection need not look at it each time.
+gc.collect()
+gc.freeze()

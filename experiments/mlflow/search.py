@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -107,8 +106,8 @@ def _matching(
 def _value(row: RunRow, wanted: FilterClause | OrderKey, metrics: Metrics) -> Any:
     if wanted.kind == "metric":
         for each in metrics.get(row.attempt or 0, ()):
-            if each.name == wanted.key:
-                return math.nan if each.value is None else each.value
+            if each.key == wanted.key:
+                return float(each.value)
         return None
     if wanted.kind == "param":
         return row.params.get(wanted.key)
@@ -120,7 +119,7 @@ def _value(row: RunRow, wanted: FilterClause | OrderKey, metrics: Metrics) -> An
 
 
 def _dataset_values(row: RunRow, key: str) -> Iterator[str]:
-    for each in row.inputs or []:
+    for each in row.inputs:
         if "dataset" not in each:
             continue
         if key != "context":
