@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.models import Metric
-from experiments.tracking.codec import Records, in_order
+from experiments.tracking.codec import Records, in_order, moment
 from experiments.tracking.excerpts import STRETCHES, excerpts, telling
 
 # Longer curves are thinned.
@@ -117,14 +118,20 @@ def matching(groups: Sequence[Group], wanted: str) -> list[Group]:
     return [group for group in groups if text in group.title.lower()]
 
 
-def points_of(metrics: Sequence[Metric]) -> dict[int, Points]:
-    """Points by metric id; long curves are thinned. In two queries, at most four."""
+def points_of(
+    metrics: Sequence[Metric], *, since: datetime | None = None
+) -> dict[int, Points]:
+    """Points by metric id; long curves are thinned. With ``since`` each has the seconds
+    from then, too. In two queries, at most four."""
     found = excerpts([metric.pk for metric in metrics], telling)
     curves = {pk: _one_each_step(each.points) for pk, each in found.items()}
     long = [curve for curve in curves.values() if len(curve) > MANY_POINTS]
     steps = [int(curve["step"][end]) for curve in long for end in (0, -1)]
     span = max(steps) - min(steps) + 1 if steps else 0
-    return {metric.pk: _points(curves.get(metric.pk), span) for metric in metrics}
+    return {
+        metric.pk: _points(curves.get(metric.pk), span, since=since)
+        for metric in metrics
+    }
 
 
 def _one_each_step(points: Records) -> Records:
@@ -135,14 +142,16 @@ def _one_each_step(points: Records) -> Records:
     return firsts
 
 
-def _points(curve: Records | None, span: int) -> Points:
+def _points(curve: Records | None, span: int, *, since: datetime | None) -> Points:
     if curve is None:
         return []
-    steps, values = curve["step"], curve["value"]
     if len(curve) > MANY_POINTS:
-        kept = envelope(steps, values, span=span)
-        steps, values = steps[kept], values[kept]
-    return drawn(steps, values)
+        curve = curve[envelope(curve["step"], curve["value"], span=span)]
+    points = drawn(curve["step"], curve["value"])
+    if since is not None:
+        for point, time in zip(points, curve["time"].tolist(), strict=True):
+            point.append(round((moment(time) - since).total_seconds(), 1))
+    return points
 
 
 def finite(value: float | None) -> float | None:

@@ -6,7 +6,7 @@ import { test } from "node:test";
 globalThis.Chart = { DatasetController: class {}, register() {} };
 const { columnFor, columnsOf, shortened } = await import("../../static/js/charts/end_words.js");
 const { nearestPlace, span } = await import("../../static/js/charts/line_frame.js");
-const { linesTable, valueAt } = await import("../../static/js/charts/lines.js");
+const { chosen, linesTable, smoothed, valueAt } = await import("../../static/js/charts/lines.js");
 const { valuesAt } = await import("../../static/js/charts/threshold.js");
 
 const measure = (text) => text.length * 7;
@@ -63,4 +63,19 @@ test("at a report stand only those values that there are", () => {
 test("the table of lines has a row for each place", () => {
   const table = linesTable({ xLabel: "step", series: [{ name: "loss", points: [[2, 0.5], [1, 1]] }] });
   assert.deepEqual(table.rows, [["1", "1.000"], ["2", "0.5000"]]);
+});
+
+test("smoothing keeps a constant, follows a step and leaves out what is not finite", () => {
+  assert.deepEqual(smoothed([[0, 2], [1, 2], [2, 2]], 0.9).map(([, y]) => Math.round(y * 1e6) / 1e6), [2, 2, 2]);
+  const [first, second, third] = smoothed([[0, 0], [1, NaN], [2, 1]], 0.5);
+  assert.deepEqual([first[1], second[1]], [0, NaN]);
+  assert.ok(third[1] > 0.5 && third[1] < 1);
+});
+
+test("points are drawn by step or by seconds, and smoothed ones keep the raw line", () => {
+  const model = { series: [{ name: "loss", points: [[0, 4, 1.5], [1, 2, 3]] }] };
+  assert.deepEqual(chosen({ model })[0].points, model.series[0].points);
+  const [timed] = chosen({ model, x: "relative", smooth: "0.5" });
+  assert.deepEqual(timed.raw, [[1.5, 4], [3, 2]]);
+  assert.deepEqual(timed.points.map(([x]) => x), [1.5, 3]);
 });

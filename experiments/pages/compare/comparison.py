@@ -13,6 +13,7 @@ from experiments.models.trials import TrialState
 from experiments.pages.space import axes_of
 from experiments.search.records import Objective, goal_of
 from experiments.sweeps.progress import progress_of, saved_by, usual_times
+from experiments.sweeps.warm_start import sources_of
 from experiments.tracking.spaces import trial_params
 from experiments.tracking.training_time import seconds_by_trial
 
@@ -57,7 +58,8 @@ class Comparison:
 
     def __init__(self, trials: Sequence[Trial], now: datetime) -> None:
         self.objective = shared_objective([t for t in trials if t.sweep is not None])
-        self.metrics = _metrics(trials)
+        self.sources = sources_of(trials)
+        self.metrics = _metrics([*trials, *self.sources.values()])
         if self.objective is not None:
             self._measure_runs(trials, self.objective)
         self.now = now
@@ -122,7 +124,9 @@ class Comparison:
                     and (len(self.sweeps) == 1 or trial == first),
                     elapsed=elapsed,
                     saved=saved_by(trial, elapsed, usual.get(trial.sweep_id or 0)),
-                    metrics=self.metrics.get(trial.current_attempt_id or 0, {}),
+                    metrics=self.metrics.get(
+                        self.sources.get(trial.pk, trial).current_attempt_id or 0, {}
+                    ),
                 )
             )
         return entrants

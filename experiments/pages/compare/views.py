@@ -150,12 +150,20 @@ def _charts(comparison: Comparison, wanted: str) -> dict[str, Any]:
 
 
 def _run_curves(comparison: Comparison) -> dict[int, Any]:
-    """Runs' curves of the primary metric, by report."""
+    """Curves of the primary metric, by report: those of runs, and for imported trials
+    those of what they were made from."""
     objective = comparison.objective
-    runs = [e for e in comparison.entrants if e.trial.sweep_id is None]
-    curves = _curves(runs, objective.primary_metric) if objective else {}
-    reports = {entrant.trial.pk: entrant.trial.reports for entrant in runs}
-    return {pk: by_report(points, reports[pk]) for pk, points in curves.items()}
+    logged = [
+        entrant
+        for entrant in comparison.entrants
+        if entrant.trial.sweep_id is None or entrant.trial.pk in comparison.sources
+    ]
+    if objective is None:
+        return {}
+    name = objective.primary_metric
+    counts = {e.trial.pk: e.metrics[name].count for e in logged if name in e.metrics}
+    curves = _curves(logged, name)
+    return {pk: by_report(points, counts[pk]) for pk, points in curves.items()}
 
 
 def by_report(points: Points, count: int) -> Points:

@@ -5,14 +5,15 @@ of what each sweep found for the compute it used.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db.models import Count, Max, RowRange, Sum, Value, Window
 from django.db.models.functions import Coalesce
 
-from experiments.formatting import metric_text, number_text
+from experiments.formatting import metric_text, named_metric_text, number_text
 from experiments.models import Experiment, Metric, Sweep, Trial
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import TRIAL_ENDS, TrialState
@@ -42,10 +43,11 @@ def chart_model(
         return None
     goal = drawn[0].sweep.goal
     found = best_by_compute([row.sweep.pk for row in drawn], goal=goal)
+    text = partial(named_metric_text, name=drawn[0].sweep.primary_metric)
     unit, seconds = _unit(max(row.compute.used for row in drawn))
     series = [
         {
-            "name": f"{row.sweep.label} {metric_text(found[row.sweep.pk][-1][1])}",
+            "name": f"{row.sweep.label} {text(found[row.sweep.pk][-1][1])}",
             "points": _stairs(found[row.sweep.pk], row.compute.used, seconds),
             "best": row is best,
         }
@@ -54,7 +56,7 @@ def chart_model(
     ]
     end = max(row.compute.used for row in drawn) / seconds
     reached = [value for steps in found.values() for _, value in steps]
-    series += _levels(runs, reached, end, highest=goal == "maximize")
+    series += _levels(runs, reached, end, text, highest=goal == "maximize")
     return {
         "xLabel": f"compute used by the sweep, {unit}",
         "xMin": 0,
@@ -67,6 +69,7 @@ def _levels(
     runs: Sequence[tuple[str, float]],
     reached: Sequence[float],
     end: float,
+    text: Callable[[float], str],
     *,
     highest: bool,
 ) -> list[dict[str, Any]]:
@@ -74,7 +77,7 @@ def _levels(
     worst = min(reached, default=0.0) if highest else max(reached, default=0.0)
     return [
         {
-            "name": f"{name} {metric_text(value)}",
+            "name": f"{name} {text(value)}",
             "points": [[0, value], [end, value]],
             "best": False,
         }

@@ -169,7 +169,7 @@ def run_context(
     groups = groups_of(list(filter(is_series, metrics)))
     singles = [metric for metric in metrics if not is_series(metric)]
     shown = (matching(groups, wanted) if wanted else groups)[:MAX_CHARTS]
-    models = chart_models(shown)
+    models = chart_models(shown, run.started_at or run.created_at)
     standing = standing_of(run, metrics)
     context = {
         "trial": run,
@@ -184,6 +184,7 @@ def run_context(
         "point_count": sum(metric.count for metric in metrics),
         "metric_count": len(metrics),
         "group_count": len(groups),
+        "chart_selects": CHART_SELECTS,
         "singles": [m for m in singles if wanted.lower() in m.name.lower()],
         "charts": [
             RunChart(name, group.title, group.metrics)
@@ -215,13 +216,31 @@ def main_metric(
     return {"metric": metric, "best": best_value(metric, goal)}
 
 
-def chart_models(groups: Sequence[Group]) -> dict[str, Any]:
+def chart_models(groups: Sequence[Group], start: datetime) -> dict[str, Any]:
     """Models of static/js/charts/lines.js by the chart's id."""
-    points = points_of([metric for group in groups for metric in group.metrics])
+    metrics = [metric for group in groups for metric in group.metrics]
+    points = points_of(metrics, since=start)
+    since = start.timestamp()
     return {
-        f"run-chart-{place}": {"xLabel": "step", "series": _series(group, points)}
+        f"run-chart-{place}": {
+            "xLabel": "step",
+            "since": since,
+            "series": _series(group, points),
+        }
         for place, group in enumerate(groups)
     }
+
+
+def _select(name: str, label: str, options: Mapping[str, str]) -> dict[str, Any]:
+    pairs = [{"value": value, "text": text} for value, text in options.items()]
+    return {"name": name, "label": label, "options": pairs}
+
+
+CHART_SELECTS = (
+    _select("x", "X axis", {"": "step", "relative": "since start", "time": "time"}),
+    _select("smooth", "Smoothing", {"": "raw", "0.6": "smooth", "0.9": "smoother"}),
+    _select("y", "Y axis", {"": "linear", "log": "log"}),
+)
 
 
 def _series(group: Group, points: Mapping[int, Points]) -> list[dict[str, Any]]:

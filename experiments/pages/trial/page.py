@@ -54,7 +54,7 @@ from experiments.pages.trial.why import resumed_words, why_of
 from experiments.pages.trial_rows import origin_words
 from experiments.search.space.params import outside
 from experiments.sweeps.requests import refusal_of, rerun_refusal
-from experiments.sweeps.warm_start import source_of
+from experiments.sweeps.warm_start import sources_of
 from experiments.tracking.spaces import search_space, trial_params, version_of
 
 
@@ -194,7 +194,7 @@ def parameters_context(detail: TrialDetail) -> dict[str, Any]:
     return {
         "origin": origin_words(trial),
         "repeated": source_trial(trial),
-        "source": source_of(trial),
+        "source": sources_of([trial]).get(trial.pk),
         "outside": outside_words(trial),
         "space_words": space_words(trial),
         "rival": rival,

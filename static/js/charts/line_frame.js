@@ -27,7 +27,7 @@ function xAxis(state, colors, title) {
   const scale = counted
     ? { forward: (value) => value, ticks: (pixels) => wholeTicks(min, max, pixels / 70), text: tickText }
     : makeScale("linear", [min, max]);
-  return axis(scale, { title, colors, horizontal: true, min, max });
+  return axis({ ...scale, text: state.xText ?? scale.text }, { title, colors, horizontal: true, min, max });
 }
 
 export function lineOptions(state, colors, title, right) {

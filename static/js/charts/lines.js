@@ -6,11 +6,14 @@
 //         without it the axis is a plain one (optional),
 //   musts: values that the y axis has to reach (optional),
 //   xMin: where the x axis starts, if not at the first point (optional),
-//   series: [{name, points: [[x, y], …], best (optional)}]
+//   since: the moment, in seconds since 1970, from which points have seconds (optional),
+//   series: [{name, points: [[x, y, seconds (optional)], …], best (optional)}]
 //         an x that comes twice makes a stair; the best series gets a star
 // }
+// Options, also for set(): y as in the model; x "" (the points') | "relative" | "time";
+// smooth: the weight of earlier values, from 0 to 1, as text.
 
-import { metric, number } from "../format.js";
+import { duration, metric, number } from "../format.js";
 import { domainOf, makeScale, preferredKind } from "../scales.js";
 import { font, palette } from "./defaults.js";
 import { columnFor, drawEndWords } from "./end_words.js";
@@ -20,10 +23,43 @@ import { createTooltip } from "./tooltip.js";
 
 const DASHES = [[], [4, 3], [1.5, 3], [8, 3], [8, 3, 2, 3], [2, 2]];
 
+// A running average without a bias to its start; values that are not finite stay. Pure.
+export function smoothed(points, weight) {
+  let sum = 0;
+  let count = 0;
+  return points.map(([x, y]) => {
+    if (!Number.isFinite(y)) return [x, y];
+    sum = sum * weight + y * (1 - weight);
+    count += 1;
+    return [x, sum / (1 - weight ** count)];
+  });
+}
+
+// The series by the chosen x, each with its smoothed points and the raw ones. Pure.
+export function chosen({ model, x, smooth }) {
+  return model.series.map((series) => {
+    const raw = x ? series.points.map(([, y, seconds]) => [seconds, y]) : series.points;
+    return smooth ? { ...series, points: smoothed(raw, Number(smooth)), raw } : { ...series, points: raw };
+  });
+}
+
+const X_WORDS = { relative: "since the start", time: "time" };
+
+// Ticks are seconds from the start, written as durations or as a clock's time.
+function textOf({ x, model }) {
+  if (x === "relative") return (seconds) => duration(seconds);
+  const clock = (seconds) => new Date((model.since + seconds) * 1000).toLocaleTimeString([], { timeStyle: "medium" });
+  return x === "time" ? clock : undefined;
+}
+
 function measure(state) {
-  const { series, goal, y, musts = [], xMin = null } = state.model;
+  state.series = chosen(state);
+  state.xText = textOf(state);
+  state.xLabel = X_WORDS[state.x] ?? state.model.xLabel;
+  const { series } = state;
+  const { goal, y, musts = [], xMin = null } = state.model;
   const lists = series.map(({ points }) => points);
-  const values = numbers(lists, 1);
+  const values = numbers([...lists, ...series.map(({ raw = [] }) => raw)], 1);
   const kind = state.y || y || (goal ? preferredKind(values, goal) : "linear");
   state.hovered = null;
   state.empty = emptyWords(lists, series.map(({ name }) => name));
@@ -42,15 +78,20 @@ function colorOf({ best }, k, colors) {
   return k % 2 === 0 ? colors.ink3 : colors.ink;
 }
 
-function datasets({ model, scale }, colors) {
-  return model.series.map((series, k) => ({
-    data: onScale(series.points, scale),
-    borderColor: colorOf(series, k, colors),
-    borderDash: series.best ? [] : DASHES[k % DASHES.length],
-    borderWidth: series.best ? 2.5 : 1.75,
-    cubicInterpolationMode: hasStairs(series.points) ? "default" : "monotone",
-    order: series.best ? 0 : k + 1,
+function datasets({ series, scale }, colors) {
+  const lines = series.map((each, k) => ({
+    data: onScale(each.points, scale),
+    borderColor: colorOf(each, k, colors),
+    borderDash: each.best ? [] : DASHES[k % DASHES.length],
+    borderWidth: each.best ? 2.5 : 1.75,
+    cubicInterpolationMode: hasStairs(each.points) ? "default" : "monotone",
+    order: each.best ? 0 : k + 1,
   }));
+  // Behind what is smoothed.
+  const raw = series.flatMap((each) =>
+    each.raw ? [{ data: onScale(each.raw, scale), borderColor: colors.line2, borderWidth: 1, order: 99 }] : [],
+  );
+  return [...lines, ...raw];
 }
 
 function namesPlugin(state) {
@@ -80,13 +121,13 @@ export function valueAt(points, x) {
   return points.filter((point) => point[0] < x).at(-1)?.[1] ?? null;
 }
 
-function contentAt({ model, scale }, x) {
+function contentAt({ series: all, scale, xLabel, xText = number }, x) {
   const colors = palette();
-  const found = model.series
+  const found = all
     .map((series, k) => ({ name: series.name, value: valueAt(series.points, x), color: colorOf(series, k, colors) }))
     .filter(({ value }) => Number.isFinite(value));
   return {
-    title: `${model.xLabel}: ${number(x)}`,
+    title: `${xLabel}: ${xText(x)}`,
     rows: found.map(({ name, value }) => ({ name, text: metric(value) })),
     marks: found.map(({ value, color }) => ({ y: scale.forward(value), color })),
   };
@@ -96,7 +137,7 @@ function contentAt({ model, scale }, x) {
 export function drawLines(canvas, model) {
   const tip = createTooltip(canvas);
   const state = { model, hovered: null };
-  const places = () => numbers(state.model.series.map(({ points }) => points), 0);
+  const places = () => numbers(state.series.map(({ points }) => points), 0);
   state.hover = placeHover(state, tip, places, (x) => contentAt(state, x));
   const room = () => {
     const ctx = canvas.getContext("2d");
@@ -110,7 +151,7 @@ export function drawLines(canvas, model) {
     tip,
     measure,
     datasets,
-    options: (now, colors) => lineOptions(now, colors, now.model.xLabel, room()),
+    options: (now, colors) => lineOptions(now, colors, now.xLabel, room()),
     plugins: [namesPlugin(state)],
   });
 }

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from experiments import lifecycle
 from experiments.models import Trial
+from experiments.models.trials import TrialState
 from experiments.pages.compare.views import by_report
+from experiments.sweeps.warm_start import warm_start
 from tests import factories
 from tests.pages.clients import count_queries, model, page
 
@@ -68,3 +71,16 @@ def test_a_thinned_curve_keeps_its_length_in_reports() -> None:
     assert by_report(thinned, 100) == [[1, 1.0], [51, 2.0], [100, 3.0]]
     assert by_report([[7, 1.0], [9, None]], 2) == [[1, 1.0], [2, None]]
     assert by_report([], 0) == []
+
+
+def test_an_imported_trial_has_the_curves_of_what_it_was_made_from(ada: Client) -> None:
+    source = run("svm", 0.25, 0.75, params={"x": "0.5"})
+    factories.report(source, [2.0, 1.0], name="other")
+    lifecycle.finish_run(source, TrialState.COMPLETED)
+    draft = factories.sweep(factories.team(), state="draft")
+    warm_start(draft, [source])
+    imported, other = draft.trials.get(), run("knn", 0.5)
+    html = page(ada, url(imported, other))
+    for name, values in (("primary-model", [0.25, 0.75]), ("other-model", [2.0, 1.0])):
+        curves = {each["id"]: each["curve"] for each in model(html, name)["trials"]}
+        assert [value for _, value in curves[imported.pk]] == values

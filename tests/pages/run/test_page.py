@@ -47,7 +47,12 @@ def test_the_page_shows_what_was_logged(ada: Client, run: Trial) -> None:
         assert text in html
     assert "mlflow.source.name" not in html and f"run {run.pk} in" in html
     series = model(html, "run-chart-0-model")["series"]
-    assert series == [{"name": "accuracy", "points": [[0, 0.5], [1, 0.75]]}]
+    (line,) = series
+    assert line["name"] == "accuracy"
+    assert [point[:2] for point in line["points"]] == [[0, 0.5], [1, 0.75]]
+    assert all(0 <= point[2] < 60 for point in line["points"])
+    for name in ("x", "smooth", "y"):
+        assert f'data-chart-select="{name}"' in html
 
 
 def test_single_values_are_rows_and_charts_are_for_series(
@@ -180,7 +185,7 @@ def test_the_feed_sends_what_changed(ada: Client, run: Trial) -> None:
     second = ada.get(f"{url}?since={first['since']}").json()
     assert "parameters" not in second["parts"] and "tiles" in second["parts"]
     points = second["charts"]["run-chart-0"]["series"][0]["points"]
-    assert points == [[0, 0.5], [1, 0.75]]
+    assert [point[:2] for point in points] == [[0, 0.5], [1, 0.75]]
     lifecycle.finish_run(run, TrialState.COMPLETED)
     assert ada.get(url).json()["final"] is True
 
