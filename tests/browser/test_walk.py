@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -27,7 +29,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         running_site(tmp_path_factory.mktemp("walk") / "home", fresh=True) as site,
         chromium(path) as browser,
     ):
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        page = context.new_page()
         page.set_default_timeout(30_000)
         page.site = site  # type: ignore[attr-defined]
         yield page
@@ -158,6 +161,74 @@ def test_wrong_entries_stay_and_are_explained(page: Page, site: RunningSite) -> 
     expect(page.locator("[name=max_total_trials]")).to_have_value("many")
     expect(page.locator("[name=command]")).to_have_value("python train.py")
     expect(page.locator(".field-error").first).to_be_visible()
+
+
+SAVED = re.compile(r"^Draft saved \d+ s ago, also kept if you close the page$")
+
+
+def test_nothing_that_was_entered_is_lost(page: Page, site: RunningSite) -> None:
+    """A reload, two tabs, a killed server, and a session that ends before Start."""
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{site.url}/sweeps/new/?experiment=1")
+    mark, command = page.locator("[data-saved-text]"), page.locator("[name=command]")
+    command.fill("python first.py")
+    expect(mark).to_have_text(SAVED, timeout=30_000)
+    page.reload()
+    expect(command).to_have_value("python first.py")
+    expect(page.get_by_text("Your entries are back")).to_be_visible()
+    choose_between_two_tabs(page)
+    kill_the_server(page, site)
+    page.context.clear_cookies(name="sessionid")
+    page.fill("[name=max_total_trials]", "1")
+    expect(mark).to_contain_text("You are logged out", timeout=30_000)
+    page.fill("[name=primary_metric]", "accuracy")
+    page.locator("summary", has_text="Paste a space").click()
+    page.fill("[name=paste]", SPACE)
+    page.locator("[name=do][value=paste]").click()
+    log_in_again(page)
+    expect(page.locator("[name$='-name']").first).to_have_value("height")
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_role("button", name="Start sweep").click()
+    log_in_again(page)
+    page.wait_for_url("**/sweeps/*/")
+    expect(page.get_by_text(re.compile("started with one"))).to_be_visible()
+    page.goto(f"{site.url}/sweeps/new/?experiment=1")
+    expect(command).to_have_value("")
+
+
+def log_in_again(page: Page) -> None:
+    expect(page.get_by_text("Log in, and your form is sent.")).to_be_visible()
+    page.fill("[name=username]", "admin")
+    page.fill("[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+
+
+def choose_between_two_tabs(page: Page) -> None:
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.fill("[name=command]", "python other.py")
+    expect(other.locator("[data-saved-text]")).to_have_text(SAVED, timeout=30_000)
+    page.fill("[name=command]", "python mine.py")
+    panel = page.locator("[data-conflict]")
+    expect(panel).to_contain_text("trial.command", timeout=30_000)
+    expect(panel).to_contain_text("python other.py")
+    panel.get_by_role("button", name="Keep this").click()
+    expect(page.locator("[data-saved-text]")).to_have_text(SAVED)
+    other.fill("[name=command]", "python other.py 2")
+    other.get_by_role("link", name="Take that").click()
+    expect(other.locator("[name=command]")).to_have_value("python mine.py")
+    other.close()
+
+
+def kill_the_server(page: Page, site: RunningSite) -> None:
+    """In mid-edit; it is started again, and the page saves what was typed meanwhile."""
+    for pid in site.pids("gunicorn"):
+        os.kill(pid, signal.SIGKILL)
+    page.fill("[name=command]", "python train_ok.py")
+    mark = page.locator("[data-saved-text]")
+    expect(mark).to_have_text(SAVED, timeout=60_000)
+    page.reload()
+    expect(page.locator("[name=command]")).to_have_value("python train_ok.py")
 
 
 PAGES = ("/", "/experiments/", "/experiments/1/", "/sweeps/1/", "/sweeps/1/trials/")
