@@ -21,6 +21,7 @@ from experiments.models import (
     Membership,
     Pool,
     Sweep,
+    SweepTemplate,
     Team,
     Trial,
     User,
@@ -110,6 +111,11 @@ def artifacts_for(user: User) -> QuerySet[Artifact]:
         attempt__trial__run__deleted_at__isnull=True,
     )
     return _within(kept, "attempt__trial__experiment__team", user)
+
+
+def templates_for(user: User) -> QuerySet[SweepTemplate]:
+    rows = SweepTemplate.objects.select_related("team", "created_by")
+    return _within(rows, "team", user)
 
 
 def code_for(user: User) -> QuerySet[CodeSnapshot]:

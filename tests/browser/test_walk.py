@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 from tests.browser_launch import chromium, complaints, log_in, required_chromium
 from tests.processes.running_site import PASSWORD, SCRIPTS, RunningSite, running_site
@@ -224,11 +224,14 @@ def kill_the_server(page: Page, site: RunningSite) -> None:
     """In mid-edit; it is started again, and the page saves what was typed meanwhile."""
     for pid in site.pids("gunicorn"):
         os.kill(pid, signal.SIGKILL)
-    page.fill("[name=command]", "python train_ok.py")
-    mark = page.locator("[data-saved-text]")
-    expect(mark).to_have_text(SAVED, timeout=60_000)
+    with page.expect_response(_is_saved, timeout=120_000):
+        page.fill("[name=command]", "python train_ok.py")
     page.reload()
     expect(page.locator("[name=command]")).to_have_value("python train_ok.py")
+
+
+def _is_saved(answer: Response) -> bool:
+    return answer.request.method == "PATCH" and answer.ok
 
 
 PAGES = ("/", "/experiments/", "/experiments/1/", "/sweeps/1/", "/sweeps/1/trials/")

@@ -15,7 +15,16 @@ from django.http import Http404, HttpRequest, QueryDict
 from experiments import access
 from experiments.code import snapshots
 from experiments.code.folders import shared_code_problem
-from experiments.models import CodeSnapshot, Experiment, Pool, Sweep, Team, Trial, User
+from experiments.models import (
+    CodeSnapshot,
+    Experiment,
+    Pool,
+    Sweep,
+    SweepTemplate,
+    Team,
+    Trial,
+    User,
+)
 from experiments.pages.builder.code_fields import (
     FILES,
     FOLDER,
@@ -23,7 +32,7 @@ from experiments.pages.builder.code_fields import (
     missing_script,
 )
 from experiments.pages.builder.document import SHORT_DIGEST
-from experiments.pages.builder.filling import form_of, fresh_form
+from experiments.pages.builder.filling import form_of, form_of_any, fresh_form
 from experiments.pages.builder.form import Findings, SweepForm
 from experiments.pages.frame import current_team
 from experiments.search.document.definition import parse_document
@@ -41,7 +50,7 @@ MAX_REFUSAL = 1000
 @dataclass(frozen=True)
 class FormContext:
     """The team and user of a form. It edits `draft`, or copies `source`, perhaps with
-    another `early_termination`.
+    another `early_termination`, or starts from `template`.
     """
 
     team: Team
@@ -50,6 +59,7 @@ class FormContext:
     source: Sweep | None = None
     experiment: Experiment | None = None
     early_termination: Mapping[str, Any] | None = None
+    template: SweepTemplate | None = None
 
     @cached_property
     def pools(self) -> Sequence[Pool]:
@@ -65,6 +75,8 @@ class FormContext:
 
     def first_form(self) -> SweepForm:
         """The form as it is opened."""
+        if self.template is not None:
+            return self.form(self._of_template(self.template).data)
         sweep = self.draft or self.source
         if sweep is None:
             name = self.experiment.name if self.experiment else "default"
@@ -74,6 +86,15 @@ class FormContext:
         code = sweep.code.digest if sweep.code else ""
         name = "" if self.source else filled.text("display_name")
         return self.form(filled.with_data(code=code, display_name=name).data)
+
+    def _of_template(self, template: SweepTemplate) -> SweepForm:
+        document = dict(template.document)
+        if self.experiment is not None:
+            document["experiment_name"] = self.experiment.name
+        filled = form_of_any(document)
+        if filled is None:
+            raise Http404(f"The form cannot show template {template.name}.")
+        return filled
 
     def _document(self, sweep: Sweep) -> Mapping[str, Any]:
         document = sweep_document(sweep)
@@ -233,21 +254,26 @@ def context_for_new(request: HttpRequest) -> FormContext:
     source = _chosen(access.sweeps_for(user).select_related("code"), request, "clone")
     experiments = access.experiments_for(user).select_related("team")
     experiment = _chosen(experiments, request, "experiment")
+    template = _chosen(access.templates_for(user), request, "template")
     team = _posted_team(request, user)
     if team is None and source is not None:
         team = source.experiment.team
+    if team is None and template is not None:
+        team = template.team
     if team is None:
         team = experiment.team if experiment else current_team(request)
     if team is None:
         raise Http404("You are in no team yet.")
     homes = [source.experiment.team_id] if source else []
-    homes += [experiment.team_id] if experiment else []
+    homes += [row.team_id for row in (experiment, template) if row is not None]
     if any(home != team.pk for home in homes):
-        raise Http404("The sweep or experiment belongs to another team.")
+        raise Http404("The sweep, experiment or template belongs to another team.")
     request.team = team  # type: ignore[attr-defined]
     policy = _policy(request, source) if source is not None else None
     return FormContext(
-        team, user, source=source, experiment=experiment, early_termination=policy
+        *(team, user, None, source, experiment),
+        early_termination=policy,
+        template=template,
     )
 
 

@@ -70,6 +70,14 @@ def form_of(definition: SweepDefinition) -> SweepForm:
     return _with_left_over(_fill(document, exact=False), document)
 
 
+def form_of_any(document: Mapping[str, Any]) -> SweepForm | None:
+    """The form for a document, valid or not; None if it would hide a problem."""
+    try:
+        return form_of(parse_document(document))
+    except DefinitionError:
+        return form_of_faulty(document)
+
+
 def form_of_faulty(document: Mapping[str, Any]) -> SweepForm | None:
     """The form for a document with problems; None if it would hide some."""
     filled = _with_left_over(_fill(document, exact=True), document)

@@ -180,8 +180,10 @@ def form_key(context: FormContext) -> FormKey:
         if context.early_termination is not None:
             asked = json.dumps(context.early_termination, sort_keys=True)
             key += f":{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
-    elif context.experiment is not None:
-        key = f"new:experiment:{context.experiment.pk}"
+    elif context.experiment is not None or context.template is not None:
+        for name in ("template", "experiment"):
+            row = getattr(context, name)
+            key += f":{name}:{row.pk}" if row else ""
     return FormKey(context.user, context.team, key)
 
 

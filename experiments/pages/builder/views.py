@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from django.contrib import messages
 from django.http import (
@@ -20,7 +21,7 @@ from experiments import access
 from experiments.code import snapshots
 from experiments.models import Sweep, Team
 from experiments.models.sweeps import SweepState
-from experiments.pages.builder import saved_views
+from experiments.pages.builder import saved_views, template_views
 from experiments.pages.builder.buttons import Builder
 from experiments.pages.builder.code_fields import KeptFiles, keep_files
 from experiments.pages.builder.context import FormContext, context_for_new, new_token
@@ -98,6 +99,9 @@ def _work(request: HttpRequest, context: FormContext) -> HttpResponse:
     files, paths = request.FILES.getlist("files"), request.POST.get("paths", "")
     page = Builder.from_post(context, request.POST).with_files(files, paths=paths)
     do = request.POST.get("do", "update")
+    if do in (template_views.SAVE_TEMPLATE, template_views.REPLACE_TEMPLATE):
+        asked = template_views.save_from_form(request, page, do=do)
+        return _shown(request, page, **asked)
     if do not in (START, SAVE):
         return _shown(request, page.after(do))
     page = page.asked()
@@ -157,6 +161,7 @@ def _shown(
     *,
     status: int = 200,
     opened: OpenedForm | None = None,
+    **more: Any,
 ) -> HttpResponse:
     context, opened = page.context, opened or opened_form(request, page.context)
     values = page_context(page.tidied(), token=_token(request))
@@ -166,6 +171,7 @@ def _shown(
     stored = context.first_form().document if status == 409 else None
     document = page.form.document
     values |= saved_views.page_values(request, opened, document, stored=stored)
+    values |= {**template_views.menu_values(context), **more}
     status = 409 if opened.conflict else status
     return render(request, "experiments/builder/page.html", values, status=status)
 
@@ -209,4 +215,5 @@ urlpatterns = [
     path("sweeps/new/files/", sweep_files, name="sweep_files"),
     path("sweeps/<int:pk>/edit/", sweep_edit, name="sweep_edit"),
     *saved_views.urlpatterns,
+    *template_views.urlpatterns,
 ]

@@ -79,6 +79,15 @@ function wireOnce() {
   });
 }
 
+// Enter in the name of a template saves it; elsewhere it checks the form.
+function wireTemplateName() {
+  document.querySelector("[data-template-name]").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    document.querySelector("[data-save-template]").click();
+  });
+}
+
 if (form) {
   const preview = wirePreview(form);
   const rows = wireRows(form, preview);
@@ -91,5 +100,6 @@ if (form) {
   wireLinks(showView, rows.open);
   wireAutosave(form);
   wireOnce();
+  wireTemplateName();
   firstFocus(showView, rows.open);
 }
