@@ -193,7 +193,7 @@ def test_nothing_that_was_entered_is_lost(page: Page, site: RunningSite) -> None
     page.wait_for_url("**/sweeps/*/")
     expect(page.get_by_text(re.compile("started with one"))).to_be_visible()
     page.goto(f"{site.url}/sweeps/new/?experiment=1")
-    expect(command).to_have_value("")
+    expect(command).to_have_value("python train.py")
 
 
 def log_in_again(page: Page) -> None:
