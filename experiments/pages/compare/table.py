@@ -52,7 +52,7 @@ class ComparedRow:
 NOTABLE = 1.1
 # Packages that are named in a cell.
 MAX_PACKAGES = 3
-BAR_WIDTH = 200.0
+BAR_WIDTH = 130.0
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def cost_bars(comparison: Comparison) -> list[CostBar]:
     ]
 
 
-MAX_METRICS = 8
+MAX_METRICS, MAX_PARAMETERS = 8, 40
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,12 @@ class ComparedSection:
 def sections(
     comparison: Comparison, *, only_differences: bool
 ) -> list[ComparedSection]:
-    """Parameters, metrics, cost and setup, all rows or only those that differ."""
+    """Parameters, metrics, cost and setup: all rows, those that differ first, or only
+    those. Of very many parameters that differ the first ones are enough then."""
     parameters, setup = parameter_rows(comparison), setup_rows(comparison)
+    parameters.sort(key=lambda row: not row.differs)
     if only_differences:
-        parameters = [row for row in parameters if row.differs]
+        parameters = [row for row in parameters if row.differs][:MAX_PARAMETERS]
         setup = [row for row in setup if row.differs]
     found = [
         ComparedSection("Parameters", parameters),
@@ -143,6 +145,12 @@ def sections(
         ComparedSection("Setup", setup),
     ]
     return [section for section in found if section.rows]
+
+
+def hidden_differences(comparison: Comparison) -> int:
+    """How many parameters differ beyond those that are shown at first."""
+    differ = sum(row.differs for row in parameter_rows(comparison))
+    return max(0, differ - MAX_PARAMETERS)
 
 
 def equal_rows(comparison: Comparison) -> list[str]:

@@ -17,7 +17,12 @@ from experiments import access, storage
 from experiments.models import Trial
 from experiments.pages.compare.comparison import Comparison, Entrant, chart_trials
 from experiments.pages.compare.lead import all_words, lead_of
-from experiments.pages.compare.table import as_text, equal_rows, sections
+from experiments.pages.compare.table import (
+    as_text,
+    equal_rows,
+    hidden_differences,
+    sections,
+)
 from experiments.pages.curves import Points, points_of
 from experiments.pages.frame import get, whole_number
 from experiments.pages.log_text import last_lines, parse_log
@@ -108,6 +113,7 @@ def _page(
         "sections": found,
         "as_text": as_text(comparison, found),
         "equal": [] if everything else equal_rows(comparison),
+        "hidden": 0 if everything else hidden_differences(comparison),
         "all_words": all_words(len(ids)),
         "everything": everything,
         "switch_url": compare_url(ids, **({} if everything else {"all": "1"})),

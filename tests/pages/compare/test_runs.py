@@ -84,3 +84,14 @@ def test_an_imported_trial_has_the_curves_of_what_it_was_made_from(ada: Client) 
     for name, values in (("primary-model", [0.25, 0.75]), ("other-model", [2.0, 1.0])):
         curves = {each["id"]: each["curve"] for each in model(html, name)["trials"]}
         assert [value for _, value in curves[imported.pk]] == values
+
+
+def test_of_many_parameters_those_that_differ_come_first(ada: Client) -> None:
+    same = {f"p{n:03}": "1" for n in range(50)}
+    first = run("a", 0.5, params=same | {f"z{n:03}": "1" for n in range(60)})
+    second = run("b", 0.75, params=same | {f"z{n:03}": "2" for n in range(60)})
+    html = page(ada, url(first, second))
+    assert "z039</th>" in html and "z040</th>" not in html and "p000</th>" not in html
+    assert "20 more parameters differ." in html
+    whole = page(ada, f"{url(first, second)}&all=1")
+    assert whole.index("z059</th>") < whole.index("p000</th>")
