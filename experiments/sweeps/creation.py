@@ -12,7 +12,17 @@ from django.utils.text import slugify
 from experiments import access
 from experiments.code import snapshots
 from experiments.code.folders import with_shared_code
-from experiments.models import CodeSnapshot, Event, Experiment, Pool, Sweep, Team, User
+from experiments.models import (
+    CodeSnapshot,
+    Event,
+    Experiment,
+    Pool,
+    Sweep,
+    Team,
+    TrialRequest,
+    User,
+)
+from experiments.models.trials import Origin
 from experiments.search.document.definition import SweepDefinition
 from experiments.search.document.durations import as_written
 from experiments.search.document.entry import name_problems
@@ -111,6 +121,19 @@ def sweep_document(sweep: Sweep) -> dict[str, Any]:
         "priority": sweep.priority or None,
     }
     return {name: value for name, value in document.items() if value or value == 0}
+
+
+def copy_document(sweep: Sweep) -> dict[str, Any]:
+    """The document of a copy: with a new seed, and as many trials as the sweep was to
+    draw itself, without those that came from elsewhere or were requested."""
+    document = sweep_document(sweep)
+    imported = sweep.trials.filter(origin=Origin.IMPORTED).count()
+    requested = TrialRequest.objects.filter(sweep=sweep, withdrawn_at=None).count()
+    own = max(1, sweep.max_total_trials - imported - requested)
+    document["limits"] = {**document["limits"], "max_total_trials": own}
+    sampling = dict(document["sampling_algorithm"])
+    sampling.pop("seed", None)
+    return {**document, "sampling_algorithm": sampling}
 
 
 class TeamNotChosen(Exception):
