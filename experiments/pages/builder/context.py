@@ -35,22 +35,21 @@ from experiments.pages.builder.document import SHORT_DIGEST
 from experiments.pages.builder.filling import form_of, form_of_any, fresh_form
 from experiments.pages.builder.form import Findings, SweepForm
 from experiments.pages.frame import current_team
+from experiments.search.document.changes import document_changes
 from experiments.search.document.definition import parse_document
 from experiments.search.fields import DefinitionError, Problem, listed, shown
 from experiments.search.records import Goal, Objective
 from experiments.search.termination import make_policy
-from experiments.sweeps.creation import sweep_document
+from experiments.sweeps.creation import copy_document, sweep_document
 from experiments.sweeps.warnings import gpu_warnings, slack_warnings
 
-# The column of an experiment's name; documents allow longer ones.
-MAX_EXPERIMENT = 100
 MAX_REFUSAL = 1000
 
 
 @dataclass(frozen=True)
 class FormContext:
     """The team and user of a form. It edits `draft`, or copies `source`, perhaps with
-    another `early_termination`, or starts from `template`.
+    another `early_termination` or the same seed, or starts from `template`.
     """
 
     team: Team
@@ -60,6 +59,7 @@ class FormContext:
     experiment: Experiment | None = None
     early_termination: Mapping[str, Any] | None = None
     template: SweepTemplate | None = None
+    keeps_seed: bool = False
 
     @cached_property
     def pools(self) -> Sequence[Pool]:
@@ -97,12 +97,23 @@ class FormContext:
         return filled
 
     def _document(self, sweep: Sweep) -> Mapping[str, Any]:
-        document = sweep_document(sweep)
+        document = (
+            copy_document(sweep) if sweep == self.source else sweep_document(sweep)
+        )
+        if self.keeps_seed:
+            document["sampling_algorithm"] = sweep.definition["sampling_algorithm"]
         if self.experiment is not None and self.draft is None:
             document["experiment_name"] = self.experiment.name
         if self.early_termination is not None:
             document["early_termination"] = self.early_termination
         return document
+
+    def changes(self, form: SweepForm) -> list[str]:
+        """What differs from the sweep that is copied, once the form is valid."""
+        if self.source is None or form.definition is None:
+            return []
+        copied = parse_document(copy_document(self.source))
+        return document_changes(copied, form.definition)
 
     def adopt_code(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """The document with its files stored, and the full names of uploads. Raises
@@ -140,7 +151,6 @@ class FormContext:
         problems: list[Problem] = []
         if refused and form.picks["code_kind"] == FILES:
             problems.append(Problem("trial.code", refused))
-        problems += _name_problems(form)
         problems += _pool_problems(form, self.team, self.pools)
         problems += _code_problems(form, self.team, pool, kept)
         resources = form.document.get("resources")
@@ -163,16 +173,6 @@ class FormContext:
         if self.source is not None:
             earlier |= Q(sweep=self.source)
         return slack_warnings(settings, objective, Trial.objects.kept().filter(earlier))
-
-
-def _name_problems(form: SweepForm) -> Iterator[Problem]:
-    name = form.text("experiment_name").strip()
-    if len(name) > MAX_EXPERIMENT:
-        yield Problem(
-            "experiment_name",
-            f"An experiment's name can have {MAX_EXPERIMENT} characters; this one has"
-            f" {len(name)}.",
-        )
 
 
 def _pool(form: SweepForm, pools: Sequence[Pool]) -> Pool | None:
@@ -274,6 +274,7 @@ def context_for_new(request: HttpRequest) -> FormContext:
         *(team, user, None, source, experiment),
         early_termination=policy,
         template=template,
+        keeps_seed=source is not None and request.GET.get("seed") == "same",
     )
 
 

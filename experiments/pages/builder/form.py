@@ -24,7 +24,8 @@ from experiments.pages.builder.parameters import (
 )
 from experiments.pages.builder.settings import SettingsForm
 from experiments.search.document.collector import FIELD
-from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.document.definition import SweepDefinition
+from experiments.search.document.entry import read_entry
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.space.document import FIELD as CONSTRAINTS
 
@@ -260,7 +261,7 @@ def _parsed(
     document: Mapping[str, Any],
 ) -> tuple[Sequence[Problem], Sequence[Problem], SweepDefinition | None]:
     try:
-        definition = parse_document(document)
+        definition = read_entry(document)
     except DefinitionError as error:
         return error.problems, (), None
     return (), definition.warnings, definition

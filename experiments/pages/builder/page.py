@@ -63,6 +63,7 @@ def page_context(page: Builder, *, token: str) -> dict[str, Any]:
         "left_out": _left_out(page),
         "sections": {str(n): n in _wrong_sections(form) for n in SECTIONS},
         "rows": row_views(form, preview),
+        "changes": page.context.changes(form),
         "carried": list(read_mapping(form.text("extra"))),
         "template_row": RowView(form.parameters.empty_form),
         "kind_table": kind_table(),
@@ -100,6 +101,9 @@ def preview_answer(page: Builder) -> dict[str, Any]:
         "twin": render_to_string("experiments/builder/lines.html", context),
         "draws": render_to_string("experiments/builder/draws.html", context),
         "rows": [_row_answer(view) for view in row_views(form, preview)],
+        "changes": render_to_string(
+            "experiments/builder/changes.html", {"changes": page.context.changes(form)}
+        ),
     }
 
 

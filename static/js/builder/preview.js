@@ -55,12 +55,22 @@ function show(form, answer, touched, all) {
   showRows(form, answer.rows);
   showWords(form, answer);
   form.querySelector("[data-collected]").innerHTML = answer.collected;
+  showChanges(answer.changes);
   for (const step of form.querySelectorAll("[data-step]")) {
     const state = stepState(Number(step.dataset.step), answer.problems, shown);
     step.classList.toggle("step-wrong", state === "wrong");
     step.classList.toggle("step-done", state === "done");
   }
   paintLines(form, answer, shown);
+}
+
+// Of a copy; the list stays open while somebody reads it.
+function showChanges(html) {
+  const place = document.querySelector("[data-changes]");
+  if (!place) return;
+  const open = Boolean(place.querySelector("details[open]"));
+  place.innerHTML = html;
+  if (open) place.querySelector("details")?.setAttribute("open", "");
 }
 
 function sentence(form, kind, text) {

@@ -14,7 +14,9 @@ from django.test import Client
 from django.urls import reverse
 
 from experiments.code import snapshots
-from experiments.models import CodeSnapshot, Event, Sweep, Team
+from experiments.lifecycle.requests import add_requests
+from experiments.models import CodeSnapshot, Event, Sweep, Team, TrialRequest
+from experiments.models.trials import Origin
 from experiments.sweeps.creation import sweep_document
 from tests import factories
 from tests.pages.builder.builder_forms import (
@@ -148,7 +150,32 @@ def test_a_copy_says_where_it_is_from_and_makes_an_equal_sweep(
     copy = Sweep.objects.latest("pk")
     assert copy.label == "digits-2"
     assert copy.code == code
-    assert sweep_document(copy) == sweep_document(source)
+    kept = sweep_document(copy)
+    assert kept.pop("sampling_algorithm") != source.definition["sampling_algorithm"]
+    assert kept.items() <= sweep_document(source).items()
+    again = ada.get(reverse("sweep_create") + query + "&seed=same")
+    seed = source.definition["sampling_algorithm"]["seed"]
+    assert texts_of(again)["seed"] == str(seed)
+
+
+def test_a_copy_says_what_differs_and_draws_its_own_number_of_trials(
+    ada: Client, physics: Team
+) -> None:
+    source = factories.sweep(physics)
+    own = source.max_total_trials
+    wanted = [TrialRequest(params={"x": 0.5}, origin=Origin.BY_HAND)]
+    add_requests(source, wanted, verb="trials requested", message="One more.")
+    source.refresh_from_db()
+    assert source.max_total_trials == own + 1
+    query = f"?clone={source.pk}"
+    opened = ada.get(reverse("sweep_create") + query)
+    assert texts_of(opened)["max_total_trials"] == str(own)
+    assert "No change yet" in page(opened)
+    texts = {**opened.context["form"].texts, "max_total_trials": "77"}
+    fields = {**form(rows_of(opened), **texts), "do": "update"}
+    changed = page(send(ada, fields, query))
+    assert "1 change of the copy" in changed
+    assert f"limits.max_total_trials: {own} → 77" in changed
 
 
 def test_an_experiment_in_the_address_is_filled_in(ada: Client, physics: Team) -> None:
