@@ -188,7 +188,7 @@ WRONG = [
     ({"max_failed_trials": "0"}, "max_failed_trials"),
     ({"max_attempts": "99"}, "max_attempts"),
     ({"compute": "elsewhere"}, "compute"),
-    ({"experiment_name": "n" * 101}, "experiment_name"),
+    ({"experiment_name": "n" * 201}, "experiment_name"),
     ({"display_name": "n" * 201}, "display_name"),
     ({"inputs": "epochs 30"}, "inputs"),
     ({"inputs": "1x=30"}, "inputs"),
