@@ -20,6 +20,7 @@ from experiments.api import (
     savings,
     simulations,
     sweeps,
+    templates,
     trials,
     uploads,
 )
@@ -49,6 +50,7 @@ add_error_handlers(api)
 ON_TRIALS_ROUTER = (metrics, requests)
 for module in (
     *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings),
+    templates,
 ):
     api.add_router("", module.router)
 others = Router()

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from experiments import lifecycle, storage
 from experiments.api.native import api as native_api
-from experiments.models import Artifact, Sweep, Team, TrialRequest
+from experiments.models import Artifact, Sweep, SweepTemplate, Team, TrialRequest
 from tests import factories
 from tests.api.conftest import Api
 
@@ -95,6 +95,9 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "PUT /runs/{run_id}/artifacts": WRITE | OWN_RUN,
     "POST /runs/{run_id}/finish": WRITE | OWN_RUN,
     "GET /savings": ANYBODY,
+    "GET /templates": ANYBODY,
+    "POST /templates": CREATE,
+    "DELETE /templates/{template_id}": WRITE,
     "POST /uploads": CREATE,
 }
 
@@ -132,6 +135,7 @@ def world(team: Team) -> World:
     trial_request = TrialRequest.objects.create(
         sweep=sweep, params=trial.params, origin="by_hand"
     )
+    template = SweepTemplate.objects.create(team=team, name="saved", document={})
     run, other_run = (
         lifecycle.start_run(sweep.experiment, name="by hand") for _ in range(2)
     )
@@ -142,6 +146,7 @@ def world(team: Team) -> World:
             "trial_id": trial.pk,
             "artifact_id": artifact.pk,
             "request_id": trial_request.pk,
+            "template_id": template.pk,
         },
         {
             "nobody": None,
@@ -166,7 +171,7 @@ def call(world: World, caller: str, route: str) -> Any:
     method, path = route.split(" ", 1)
     path = path.format(**world.ids)
     body, kind = _body(route, world.ids)
-    if route in {"POST /sweeps", "POST /uploads", "POST /runs"}:
+    if route in {"POST /sweeps", "POST /uploads", "POST /runs", "POST /templates"}:
         path += "?team=physics"
     if route == "PUT /runs/{run_id}/artifacts":
         path += "?path=model.bin"
@@ -193,6 +198,10 @@ def _body(route: str, ids: dict[str, int]) -> tuple[Any, str]:
             "policies": [{"type": "median_stopping"}]
         },
         "POST /trials/{trial_id}/finish": {"state": "failed"},
+        "POST /templates": {
+            "name": "digits",
+            "document": factories.definition_document(),
+        },
         "POST /runs": {"experiment": "digits"},
         "PATCH /runs/{run_id}": {"note": "seen"},
         "POST /runs/{run_id}/params": {"params": {"lr": 0.1}},

@@ -88,7 +88,7 @@ class FormContext:
         return self.form(filled.with_data(code=code, display_name=name).data)
 
     def _of_template(self, template: SweepTemplate) -> SweepForm:
-        document = dict(template.document)
+        document = dict(self.adopt_code(template.document))
         if self.experiment is not None:
             document["experiment_name"] = self.experiment.name
         filled = form_of_any(document)
