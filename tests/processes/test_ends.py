@@ -223,7 +223,7 @@ def test_cancelling_stops_running_trials_and_leaves_none(site: RunningSite) -> N
 def test_sweep_timeout(site: RunningSite) -> None:
     sweep = site.submit(
         command="python train_curve.py --reports 1000 --pause 0.1",
-        limits=limits(10, timeout=2.0),
+        limits=limits(10, timeout=4.0),
     )
     assert set(ends(site, sweep)) == {("cancelled", "sweep_timeout")}
     assert site.sweep(sweep)["reason"] == "sweep_timeout"

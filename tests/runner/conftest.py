@@ -133,6 +133,17 @@ class Runners:
     def wait_for_word(self, word: str, count: int = 1) -> None:
         until(lambda: self.words().count(word) >= count)
 
+    def insist(self) -> None:
+        """SIGTERM to the last runner until its training has ended: two that come
+        soon after each other may arrive as one."""
+
+        def ended() -> bool:
+            self.started[-1].terminate()
+            time.sleep(0.1)
+            return not self.alive()
+
+        until(ended)
+
     def clear_up(self) -> None:
         for runner in self.started:
             if runner.poll() is None:

@@ -106,10 +106,10 @@ def test_a_script_that_reports_seldom_hears_before_sigterm(
 ) -> None:
     limit = 4.0 if by == "timeout" else None
     script = SLOW.format(ask=ask)
-    runner = runners.start("python", "-c", script, trial_timeout=limit, grace=6)
-    site.wait_for(lambda: b"epoch 1" in site.log)
+    runner = runners.start("python", "-c", script, trial_timeout=limit, grace=20)
     if by == "stop":
-        site.stop = {"reason": "user", "message": "stopped by Ada", "grace": 6}
+        site.wait_for(lambda: b"epoch 1" in site.log)
+        site.stop = {"reason": "user", "message": "stopped by Ada", "grace": 20}
     assert runner.wait(timeout=30) == 0
     assert site.finish["exit_code"] == 0
     why = "stopped by Ada" if by == "stop" else "longer than its limit of 4 s"
@@ -162,20 +162,16 @@ def test_a_script_that_saves_for_ever_is_ended_all_the_same(
 
 
 def test_a_script_that_continues_to_report_gets_sigterm_at_once(
-    runners: Any, site: Any
+    runners: Any, site: Any, wait_until: Any
 ) -> None:
+    """Not after half of the grace, which is 300 s."""
     runner = runners.start("train_ignores_stop", grace=600)
     runners.wait_for_word("START")
     site.reply_stop = "worse than the median"
     site.stop = {**STOP, "grace": 600}
     site.wait_for(lambda: site.beats)
-    until = time.monotonic() + 5
-    while not runners.folder().stop.exists() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert runners.folder().stop.exists(), "SIGTERM waits for the whole grace"
-    for _ in range(2):
-        runner.terminate()
-        time.sleep(0.05)
+    wait_until(runners.folder().stop.exists)
+    runners.insist()
     assert runner.wait(timeout=30) == 0
 
 
@@ -238,9 +234,7 @@ def test_the_first_cause_of_an_end_is_the_one_reported(
     runners.wait_for_word("START")
     site.stop = {**STOP, "grace": 600}
     wait_until(runners.folder().stop.exists)
-    for _ in range(2):
-        runner.terminate()
-        time.sleep(0.05)
+    runners.insist()
     assert runner.wait(timeout=30) == 0
     assert site.finish["cause"] == "stopped"
 

@@ -160,7 +160,7 @@ def test_without_venv_the_error_says_what_to_install(
 
 
 def test_a_lock_of_another_process_is_waited_for_with_signs_of_life(
-    runners: Any, site: Any, home: Path, tmp_path: Path
+    runners: Any, site: Any, home: Path, tmp_path: Path, wait_until: Any
 ) -> None:
     """The environment exists, but another process has its lock, as during a build."""
     program = tmp_path / "python-fake"
@@ -170,9 +170,8 @@ def test_a_lock_of_another_process_is_waited_for_with_signs_of_life(
     fake = {"python": str(program), "requirements": []}
     runner = runners.start(*command, attempt=1, **fake)
     root = home / "environments"
-    deadline = time.monotonic() + 10
-    while not (locks := list(root.glob("*.lock"))) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: list(root.glob("*.lock")))
+    locks = list(root.glob("*.lock"))
     runner.terminate()
     runner.wait(timeout=30)
     environment = locks[0].with_suffix("")
