@@ -18,7 +18,7 @@ from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.kinds import NATURAL
 from experiments.pages.builder.parameters import MAX_ROWS, RowTexts
 from experiments.pages.builder.space_paste import PasteError, read_pasted
-from experiments.search.document.definition import parse_document
+from experiments.search.document.entry import read_entry
 from experiments.search.document.loading import load_document
 from experiments.search.document.yaml import line_of, lines_by_path, yaml_text
 from experiments.search.fields import DefinitionError, Problem
@@ -119,7 +119,9 @@ class Builder:
         except DefinitionError as error:
             found = text_problems(self.yaml, error.problems)
             return replace(self.with_texts(shows="1"), yaml_problems=found)
-        data = filled.with_data(shows="1").data
+        off = [row for row in self.form.rows if row.text("off")]
+        rows = [row.texts for row in (*filled.rows, *off)]
+        data = filled.with_rows(rows).with_data(shows="1").data
         return Builder(self.context, self.context.form(data), warnings=warnings)
 
 
@@ -180,7 +182,7 @@ def _changed(texts: list[RowTexts], place: int, verb: str) -> str:
 def _filled(document: Mapping[str, Any]) -> tuple[SweepForm, Sequence[str]]:
     """The form for a document, and the warnings of its check."""
     try:
-        definition = parse_document(document)
+        definition = read_entry(document)
     except DefinitionError:
         faulty = form_of_faulty(document)
         if faulty is None:

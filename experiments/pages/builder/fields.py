@@ -14,8 +14,11 @@ from django.utils.functional import cached_property
 
 from experiments.pages.builder.policy_fields import Reader, Writer, read_line
 from experiments.pages.form_fields import (
+    read_duration,
+    read_number,
     read_plain,
     read_quoted,
+    write_duration,
     write_plain,
     write_quoted,
     write_scalar,
@@ -134,11 +137,15 @@ def lines(rows: int, placeholder: str = "", *, mono: bool = True) -> forms.Texta
     return forms.Textarea({**attrs, **more})
 
 
+def no_faults(text: str) -> Sequence[str]:
+    return ()
+
+
 class DocumentField(forms.Field):
     """The field at `path` of the document; one without a path is composed elsewhere.
 
-    It applies only while the field `picked` has one of `values`. `faults` are sentences
-    about a text that cannot be read whole.
+    It applies only while the field `only[0]` has one of the values after it. `faults`
+    are sentences about a text that cannot be read whole.
     """
 
     def __init__(
@@ -146,19 +153,23 @@ class DocumentField(forms.Field):
         path: str,
         section: int,
         label: str,
+        hint: str = "",
         *,
         read: Reader = read_line,
         write: Writer = write_scalar,
-        faults: Faults = lambda text: (),
-        picked: str = "",
-        values: Sequence[str] = (),
-        **options: Any,
+        faults: Faults = no_faults,
+        only: Sequence[str] = (),
+        rows: int = 0,
+        mode: str = "",
+        widget: forms.Widget | type[forms.Widget] | None = None,
+        help_text: str = "",
     ) -> None:
-        options.setdefault("widget", line())
-        super().__init__(required=False, label=label, **options)
-        self.path, self.section = path, section
+        usual = lines(rows, hint) if rows else line(hint, mode)
+        super().__init__(
+            required=False, label=label, help_text=help_text, widget=widget or usual
+        )
+        self.path, self.section, self.only = path, section, only
         self.read, self.write, self.faults = read, write, faults
-        self.picked, self.values = picked, tuple(values)
 
     def to_python(self, value: Any) -> JSONValue:
         return self.read("on" if value is True else value or "")
@@ -167,7 +178,17 @@ class DocumentField(forms.Field):
         return value if isinstance(value, str) else self.write(value)
 
     def applies(self, picks: Mapping[str, str]) -> bool:
-        return not self.picked or picks[self.picked] in self.values
+        return not self.only or picks[self.only[0]] in self.only[1:]
+
+
+class NumberField(DocumentField):
+    def __init__(self, *args: Any, mode: str = "numeric", **options: Any) -> None:
+        super().__init__(*args, read=read_number, mode=mode, **options)
+
+
+class SecondsField(DocumentField):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, read=read_duration, write=write_duration, **options)
 
 
 class PairsField(DocumentField):
@@ -175,21 +196,16 @@ class PairsField(DocumentField):
     text."""
 
     def __init__(
-        self, path: str, section: int, label: str, *, plain: bool, **options: Any
+        self, *args: Any, plain: bool = False, rows: int = 2, **options: Any
     ) -> None:
+        options |= {"write": self.write_pairs, "rows": rows}
         super().__init__(
-            path,
-            section,
-            label,
-            read=self.read_pairs,
-            write=self.write_pairs,
+            *args,
+            read=lambda text: self.pairs(text)[0] or None,
             faults=lambda text: self.pairs(text)[1],
             **options,
         )
         self.plain = plain
-
-    def read_pairs(self, text: str) -> JSONValue:
-        return self.pairs(text)[0] or None
 
     def pairs(self, text: str) -> tuple[dict[str, JSONValue], list[str]]:
         """The pairs, and a sentence for every other line."""

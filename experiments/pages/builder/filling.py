@@ -25,11 +25,8 @@ from experiments.pages.builder.policy_fields import CAUTIOUS, NO_POLICY, is_defa
 from experiments.pages.builder.settings import PROPOSED
 from experiments.pages.form_fields import write_mapping, write_scalar, write_values
 from experiments.search.document.collector import FIELD
-from experiments.search.document.definition import (
-    DEFAULT_NAME,
-    SweepDefinition,
-    parse_document,
-)
+from experiments.search.document.definition import DEFAULT_NAME, SweepDefinition
+from experiments.search.document.entry import read_entry
 from experiments.search.fields import DefinitionError, Problem, is_number
 from experiments.search.space.document import FIELD as CONSTRAINTS
 from experiments.search.space.expressions import Call, parse_call, parse_space
@@ -73,7 +70,7 @@ def form_of(definition: SweepDefinition) -> SweepForm:
 def form_of_any(document: Mapping[str, Any]) -> SweepForm | None:
     """The form for a document, valid or not; None if it would hide a problem."""
     try:
-        return form_of(parse_document(document))
+        return form_of(read_entry(document))
     except DefinitionError:
         return form_of_faulty(document)
 
@@ -107,7 +104,7 @@ def _needed(key: str, value: Any) -> Any:
 def problems_of(document: Mapping[str, Any]) -> set[Problem]:
     """The problems of a document."""
     try:
-        parse_document(document)
+        read_entry(document)
     except DefinitionError as error:
         return set(error.problems)
     return set()

@@ -23,18 +23,19 @@ from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.policy_fields import (
     CAUTIOUS,
     THRIFTY,
-    own_fields,
     proposal,
     settings_of,
+    shown_settings,
 )
 from experiments.pages.builder.preview import Preview, preview_of
 from experiments.pages.builder.space_views import RowView, kind_table, row_views
 from experiments.pages.form_fields import read_mapping
 from experiments.search.document.collector import AUTOMATIC
-from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.document.definition import SweepDefinition
+from experiments.search.document.entry import read_entry
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError, listed
-from experiments.search.termination import POLICIES
+from experiments.search.termination import POLICIES, Policy
 from experiments.search.wording import counted
 
 MAX_EXPERIMENTS = 200
@@ -145,7 +146,9 @@ def _policy_context(form: SweepForm) -> dict[str, Any]:
             "trials": POLICIES[CAUTIOUS].title,
             "time": POLICIES[THRIFTY].title,
         },
-        "policy_fields": [form[field.name] for field in own_fields()],
+        "policy_fields": [
+            form[name] for name in shown_settings() if name not in Policy.declarations()
+        ],
     }
 
 
@@ -176,7 +179,7 @@ def _left_out_words(preview: Preview) -> str:
 def _text_check(text: str) -> Sequence[TextProblem]:
     """The problems of the YAML text while the user types."""
     try:
-        parse_document(load_document(text))
+        read_entry(load_document(text))
     except DefinitionError as error:
         return text_problems(text, error.problems)
     return ()

@@ -188,11 +188,18 @@ class ParameterForm(PartForm):
             if own.key == key:
                 return own.name
         if key == "when":
-            named = (values for name, values in CONDITIONS if self.text(name) == rest)
-            return next(named, None if self.carried.get("when") else "when")
+            return self._condition_field(rest)
         if not key and not NAME.fullmatch(self.name_as_read):
             return "name"
         return "kind" if key in ("", "type", "log") else None
+
+    def _condition_field(self, other: str) -> str | None:
+        """The field for a problem with one of the other parameters, or with none."""
+        for name, values in CONDITIONS:
+            is_filled = self.text(name).strip() or self.text(values).strip()
+            if is_filled and self.text(name).strip() == other:
+                return values if other else name
+        return None if self.carried.get("when") else "when"
 
     def _condition(self) -> tuple[dict[str, JSONValue], list[Fault]]:
         condition: dict[str, JSONValue] = {}

@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
@@ -80,15 +79,6 @@ CONTROLS: Mapping[str, tuple[Reader, Writer]] = {
 }
 
 
-@dataclass(frozen=True)
-class PolicyField:
-    """A setting, and the types of policies that show it."""
-
-    name: str
-    setting: Setting
-    kinds: tuple[str, ...]
-
-
 def settings_of(kind: str) -> Mapping[str, Setting]:
     """The declarations of a policy; empty for an unknown one."""
     policy = POLICIES.get(kind)
@@ -96,35 +86,19 @@ def settings_of(kind: str) -> Mapping[str, Setting]:
 
 
 @cache
-def own_fields() -> tuple[PolicyField, ...]:
-    """Settings that only some policies have, in the order of the registry."""
-    settings: dict[str, Setting] = {}
-    kinds: dict[str, tuple[str, ...]] = {}
-    for kind in POLICIES:
-        for name, setting in settings_of(kind).items():
-            if name not in Policy.declarations():
-                settings.setdefault(name, setting)
-                kinds[name] = (*kinds.get(name, ()), kind)
-    return tuple(PolicyField(name, settings[name], kinds[name]) for name in settings)
-
-
-@cache
-def common_fields() -> tuple[PolicyField, ...]:
-    """Settings that every policy has; policies with rungs do not show a schedule."""
-    scheduled = tuple(k for k, policy in POLICIES.items() if not policy.has_rungs)
+def shown_settings() -> Mapping[str, tuple[Setting, Sequence[str]]]:
+    """Every setting, those that only some policies have first, with the policies that
+    show it. Policies with rungs do not show a schedule."""
     common = Policy.declarations()
-    names = (
-        *Policy.SCHEDULE,
-        *(name for name in common if name not in Policy.SCHEDULE),
-    )
-    return tuple(
-        PolicyField(
-            name,
-            common[name],
-            scheduled if name in Policy.SCHEDULE else tuple(POLICIES),
-        )
-        for name in names
-    )
+    kinds: dict[str, list[str]] = {}
+    for kind, policy in POLICIES.items():
+        for name in settings_of(kind):
+            if name not in Policy.SCHEDULE or not policy.has_rungs:
+                kinds.setdefault(name, []).append(kind)
+    return {
+        name: (common.get(name) or settings_of(kinds[name][0])[name], kinds[name])
+        for name in sorted(kinds, key=lambda name: name in common)
+    }
 
 
 def is_default(kind: str, name: str, value: object) -> bool:

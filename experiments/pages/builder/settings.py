@@ -27,21 +27,22 @@ from experiments.pages.builder.fields import (
     SAMPLER,
     TERMINATION,
     DocumentField,
+    NumberField,
     PairsField,
     PartForm,
+    SecondsField,
     line,
     lines,
+    no_faults,
 )
 from experiments.pages.builder.policy_fields import (
     CONTROLS,
     NO_POLICY,
-    PolicyField,
-    common_fields,
     option_choices,
-    own_fields,
     policies_faults,
+    shown_settings,
 )
-from experiments.pages.form_fields import read_duration, read_number, write_duration
+from experiments.pages.form_fields import read_number
 from experiments.search.document.collector import (
     AUTOMATIC,
     FIELD,
@@ -53,11 +54,15 @@ from experiments.search.document.collector import (
 )
 from experiments.search.fields import is_number
 from experiments.search.records import JSONValue
+from experiments.search.termination.settings import Setting
 
 # The sampler of a new form, which the page proposes.
 PROPOSED = "auto"
-ONLY_RANDOM: Mapping[str, Any] = {"picked": "sampler", "values": ("random",)}
-ONLY_GIT: Mapping[str, Any] = {"picked": "code_kind", "values": (GIT,)}
+ONLY_RANDOM = ("sampler", "random")
+ONLY_GIT = ("code_kind", GIT)
+REPOSITORY = "https://git.example.org/team/project.git"
+COMMAND = "python train.py --lr ${{search_space.learning_rate}}"
+SAMPLE = "epoch 3: loss=0.31 accuracy=0.91"
 
 
 def read_text(text: str) -> JSONValue:
@@ -71,54 +76,27 @@ def read_policy_kind(text: str) -> JSONValue:
     return None if kind == NO_POLICY else kind or None
 
 
-def _number(
-    path: str,
-    section: int,
-    label: str,
-    hint: str = "",
-    mode: str = "numeric",
-    **more: Any,
-) -> DocumentField:
-    widget = line(hint, mode)
-    return DocumentField(path, section, label, read=read_number, widget=widget, **more)
-
-
-def _duration(path: str, label: str, hint: str, **more: Any) -> DocumentField:
-    read, write = read_duration, write_duration
-    return DocumentField(
-        path, LIMITS, label, read=read, write=write, widget=line(hint), **more
-    )
-
-
-def _collector(
-    path: str, label: str, kinds: Sequence[str], **more: Any
-) -> DocumentField:
-    """A setting of what the worker collects."""
-    return DocumentField(
-        f"{FIELD}.{path}", OBJECTIVE, label, picked="collector", values=kinds, **more
-    )
-
-
-def policy_setting(field: PolicyField) -> DocumentField:
+def policy_field(name: str, setting: Setting, kinds: Sequence[str]) -> DocumentField:
     """A setting of early termination, with the control that it declares."""
-    setting = field.setting
-    read, write = CONTROLS[setting.control]
-    widgets: Mapping[str, forms.Widget] = {
-        "check": forms.CheckboxInput(),
-        "choice": forms.Select(),
-        "lines": lines(4, setting.placeholder),
+    control = setting.control
+    read, write = CONTROLS[control]
+    widgets: Mapping[str, type[forms.Widget]] = {
+        "check": forms.CheckboxInput,
+        "choice": forms.Select,
     }
     return DocumentField(
-        f"early_termination.{field.name}",
+        f"early_termination.{name}",
         TERMINATION,
-        setting.label or field.name.replace("_", " "),
+        setting.label or name.replace("_", " "),
+        setting.placeholder,
         read=read,
         write=write,
-        faults=policies_faults if setting.control == "lines" else lambda text: (),
-        picked="policy",
-        values=field.kinds,
+        faults=policies_faults if control == "lines" else no_faults,
+        only=("policy", *kinds),
         help_text=setting.help,
-        widget=widgets.get(setting.control, line(setting.placeholder, "decimal")),
+        widget=widgets.get(control),
+        rows=4 if control == "lines" else 0,
+        mode="decimal",
     )
 
 
@@ -130,114 +108,104 @@ class SettingsForm(PartForm):
     refused = DocumentField("", RUN, "Files", widget=forms.HiddenInput)
     files = DocumentField("", RUN, "Files", widget=forms.FileInput)  # type: ignore[assignment]
     git_url = DocumentField(
-        "trial.code.git.url",
-        RUN,
-        "Repository",
-        widget=line("https://git.example.org/team/project.git", "url"),
-        **ONLY_GIT,
+        "trial.code.git.url", RUN, "Repository", REPOSITORY, mode="url", only=ONLY_GIT
     )
     git_ref = DocumentField(
         "trial.code.git.ref",
         RUN,
         "Branch, tag or commit",
-        widget=line("default branch"),
-        **ONLY_GIT,
+        "default branch",
+        only=ONLY_GIT,
     )
     git_path = DocumentField(
         "trial.code.git.path",
         RUN,
         "Folder in the repository",
-        widget=line("the whole repository"),
-        **ONLY_GIT,
+        "the whole repository",
+        only=ONLY_GIT,
     )
-    folder = DocumentField(
-        "", RUN, "Folder on the workers", widget=line("/srv/code/digits")
-    )
+    folder = DocumentField("", RUN, "Folder on the workers", "/srv/code/digits")
     command = DocumentField(
-        "trial.command",
-        RUN,
-        "Command",
-        read=read_text,
-        widget=lines(2, "python train.py --lr ${{search_space.learning_rate}}"),
+        "trial.command", RUN, "Command", COMMAND, read=read_text, rows=2
     )
     python = DocumentField(
-        "trial.python", RUN, "Python", widget=line("the pool's, or the worker's own")
+        "trial.python", RUN, "Python", "the pool's, or the worker's own"
     )
     requirements = DocumentField(
         "trial.requirements",
         RUN,
         "Requirements",
+        "requirements.txt, or one package per line",
         read=read_requirements,
         write=write_requirements,
-        widget=lines(1, "requirements.txt, or one package per line"),
+        rows=1,
     )
     inputs = PairsField(
-        "inputs",
-        RUN,
-        "Inputs, the same for every trial",
-        plain=True,
-        widget=lines(2, "epochs=30"),
+        "inputs", RUN, "Inputs, the same for every trial", "epochs=30", plain=True
     )
     environment = PairsField(
         "trial.environment_variables",
         RUN,
         "Environment variables",
-        plain=False,
-        widget=lines(2, "OMP_NUM_THREADS=1"),
+        "OMP_NUM_THREADS=1",
     )
     primary_metric = DocumentField(
-        "objective.primary_metric", OBJECTIVE, "Primary metric", widget=line("accuracy")
+        "objective.primary_metric", OBJECTIVE, "Primary metric", "accuracy"
     )
     goal = DocumentField("objective.goal", OBJECTIVE, "Goal")
-    target = _number("objective.target", OBJECTIVE, "Target", "no target", "decimal")
+    target = NumberField(
+        "objective.target", OBJECTIVE, "Target", "no target", mode="decimal"
+    )
     collector = DocumentField(
         "",
         OBJECTIVE,
         "The worker reads",
+        write=lambda value: AUTOMATIC,
         widget=forms.Select,
         help_text="What the script logs itself, with sweepsite_client or MLflow,"
         " always counts and comes first.",
     )
-    collector_pattern = _collector(
-        f"{STDOUT}.pattern",
+    collector_pattern = DocumentField(
+        f"{FIELD}.{STDOUT}.pattern",
+        OBJECTIVE,
         "Pattern, a regular expression",
-        [REGEX],
+        r"epoch (?P<epoch>\d+): acc (?P<accuracy>\S+)",
         read=read_text,
-        widget=line(r"epoch (?P<epoch>\d+): acc (?P<accuracy>\S+)"),
+        only=("collector", REGEX),
         help_text="Named groups: name and value, or the metric's own name; also step"
         " or epoch.",
     )
-    collector_metrics = _collector(
-        f"{STDOUT}.metrics",
+    collector_metrics = DocumentField(
+        f"{FIELD}.{STDOUT}.metrics",
+        OBJECTIVE,
         "Other metrics",
-        FORMATS,
+        "loss, f1",
         read=read_names,
         write=write_names,
-        widget=line("loss, f1"),
+        only=("collector", *FORMATS),
     )
-    collector_folder = _collector(
-        f"{TENSORBOARD}.path",
+    collector_folder = DocumentField(
+        f"{FIELD}.{TENSORBOARD}.path",
+        OBJECTIVE,
         "Folder",
-        [TENSORBOARD],
-        widget=line("outputs"),
+        "outputs",
+        only=("collector", TENSORBOARD),
         help_text="Below the trial's working folder.",
     )
-    collector_file = _collector(
-        f"{FILE}.path",
+    collector_file = DocumentField(
+        f"{FIELD}.{FILE}.path",
+        OBJECTIVE,
         "File",
-        [FILE],
-        widget=line("metrics.csv"),
+        "metrics.csv",
+        only=("collector", FILE),
         help_text="Below the trial's working folder. The name's ending says the"
         " format: csv, json or jsonl; others have name=value.",
     )
     collector_sample = DocumentField(
-        "",
-        OBJECTIVE,
-        "Try it: paste lines of your output",
-        widget=lines(4, "epoch 3: loss=0.31 accuracy=0.91"),
+        "", OBJECTIVE, "Try it: paste lines of your output", SAMPLE, rows=4
     )
     sampler = DocumentField("sampling_algorithm.type", SAMPLER, "Sampler")
-    seed = _number(
+    seed = NumberField(
         "sampling_algorithm.seed",
         SAMPLER,
         "Seed",
@@ -248,16 +216,16 @@ class SettingsForm(PartForm):
         "sampling_algorithm.rule",
         SAMPLER,
         "Rule",
+        only=ONLY_RANDOM,
         widget=forms.HiddenInput,
-        **ONLY_RANDOM,
     )
-    logbase = _number(
+    logbase = NumberField(
         "sampling_algorithm.logbase",
         SAMPLER,
         "Base of the log types",
         "e",
-        "decimal",
-        **ONLY_RANDOM,
+        only=ONLY_RANDOM,
+        mode="decimal",
     )
     policy = DocumentField(
         "early_termination.type",
@@ -265,17 +233,20 @@ class SettingsForm(PartForm):
         "Early termination",
         read=read_policy_kind,
     )
-    max_total_trials = _number("limits.max_total_trials", LIMITS, "Trials", "40")
-    max_concurrent_trials = _number(
+    max_total_trials = NumberField("limits.max_total_trials", LIMITS, "Trials", "40")
+    max_concurrent_trials = NumberField(
         "limits.max_concurrent_trials", LIMITS, "At a time", "4"
     )
-    timeout = _duration(
+    timeout = SecondsField(
         "limits.timeout",
+        LIMITS,
         "Whole sweep",
         "no limit, or 1 h",
         help_text="Limits the total time.",
     )
-    trial_timeout = _duration("limits.trial_timeout", "One trial", "no limit, or 10 m")
+    trial_timeout = SecondsField(
+        "limits.trial_timeout", LIMITS, "One trial", "no limit, or 10 m"
+    )
     compute = DocumentField("compute", LIMITS, "Pool", widget=forms.Select)
     experiment_name = DocumentField(
         "experiment_name",
@@ -284,17 +255,15 @@ class SettingsForm(PartForm):
         widget=line("digits", list="experiment-names"),
         help_text="One of the team\N{RIGHT SINGLE QUOTATION MARK}s, or a new name.",
     )
-    display_name = DocumentField(
-        "display_name", LIMITS, "Display name", widget=line("first look")
-    )
-    max_attempts = _number(
+    display_name = DocumentField("display_name", LIMITS, "Display name", "first look")
+    max_attempts = NumberField(
         "retries.max_attempts",
         LIMITS,
         "Attempts per trial",
         "2",
         help_text="A trial is retried only when its worker or host is lost.",
     )
-    max_failed_trials = _number(
+    max_failed_trials = NumberField(
         "limits.max_failed_trials",
         LIMITS,
         "Pause after this many failed trials",
@@ -307,9 +276,7 @@ class SettingsForm(PartForm):
         read=read_text,
         widget=lines(3, mono=False),
     )
-    tags = PairsField(
-        "tags", LIMITS, "Tags", plain=False, widget=lines(3, "data=optdigits")
-    )
+    tags = PairsField("tags", LIMITS, "Tags", "data=optdigits", rows=3)
     extra = DocumentField("", LIMITS, "Without a field", widget=forms.HiddenInput)
 
     # Fields that the page folds away under "More".
@@ -317,11 +284,11 @@ class SettingsForm(PartForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        for each in (*own_fields(), *common_fields()):
-            self.fields[each.name] = policy_setting(each)
-            if each.setting.control == "choice":
-                choices = option_choices(each.setting, self.text(each.name))
-                self.fields[each.name].widget.choices = choices
+        for name, (setting, kinds) in shown_settings().items():
+            self.fields[name] = policy_field(name, setting, kinds)
+            if setting.control == "choice":
+                choices = option_choices(setting, self.text(name))
+                self.fields[name].widget.choices = choices
         kind = self.picks["collector"]
         known = CHOICES if kind in CHOICES else {**CHOICES, kind: "As in the YAML"}
         self.fields["collector"].widget.choices = known.items()

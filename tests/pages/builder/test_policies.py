@@ -13,11 +13,10 @@ from experiments.pages.builder.filling import form_of, form_of_faulty, fresh_for
 from experiments.pages.builder.policy_fields import (
     CAUTIOUS,
     NO_POLICY,
-    common_fields,
-    own_fields,
     policies_faults,
     proposal,
     read_policies,
+    shown_settings,
     write_policies,
 )
 from experiments.search.document.definition import parse_document
@@ -76,7 +75,7 @@ def test_every_policy_has_a_card_and_a_sentence_on_when_to_use_it() -> None:
 
 
 def test_every_setting_of_every_policy_is_a_field_with_a_name_of_its_own() -> None:
-    names = [field.name for field in (*own_fields(), *common_fields())]
+    names = list(shown_settings())
     assert {"patience", "policies", "reduction_factor", "by_report"} <= set(names)
     fields = fresh_form().document_fields
     for name in names:
