@@ -65,6 +65,12 @@ def source_file(snapshot: CodeSnapshot, path: str) -> SourceFile | None:
     return SourceFile(path, shown, len(lines), note)
 
 
+def source_text(snapshot: CodeSnapshot, path: str) -> str:
+    """The whole text of a file of the snapshot; empty for what is not a text."""
+    with _archive(snapshot) as archive:
+        return "\n".join(_text(archive, path)[0])
+
+
 def differences(
     before: CodeSnapshot, after: CodeSnapshot
 ) -> tuple[list[FileDifference], int]:

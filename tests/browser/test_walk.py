@@ -234,6 +234,52 @@ def _is_saved(answer: Response) -> bool:
     return answer.request.method == "PATCH" and answer.ok
 
 
+DROP = """(text) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([text], "fit.py"));
+  for (const kind of ["dragover", "drop"]) {
+    const init = { dataTransfer, bubbles: true, cancelable: true };
+    document.body.dispatchEvent(new DragEvent(kind, init));
+  }
+}"""
+DROPPED = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=0.01)
+parser.add_argument("--batch-size", type=int, default=32)
+for epoch in range(3):
+    run.log("val_loss", 0.5)
+"""
+
+
+def test_a_dropped_script_s_arguments_are_a_click_away_from_rows(
+    page: Page, site: RunningSite
+) -> None:
+    found = complaints(page)
+    page.goto(f"{site.url}/sweeps/new/?experiment=1")
+    page.evaluate(DROP, DROPPED)
+    expect(page.get_by_text("2 arguments", exact=True)).to_be_visible()
+    expect(page.locator("[name=command]")).to_have_value("python fit.py")
+    expect(page.get_by_text("No file chosen")).to_have_count(0)
+    # Two clicks in a row: the second starts from what the first made.
+    page.locator('[value="search:lr"]').click()
+    page.locator('[value="search:batch_size"]').click()
+    page.locator('[value="metric:val_loss"]').click()
+    expect(page.locator("[name=primary_metric]")).to_have_value(
+        "val_loss", timeout=20_000
+    )
+    expect(page.locator("[name=goal][value=minimize]")).to_be_checked()
+    names = page.locator("[data-rows] [name$='-name']")
+    assert [each.input_value() for each in names.all()] == ["lr", "batch_size"]
+    expect(page.locator("[name=command]")).to_have_value(
+        "python fit.py --lr ${{search_space.lr}}"
+        " --batch-size ${{search_space.batch_size}}"
+    )
+    expect(page.locator(".space-offer")).to_have_count(0)
+    assert page.url == f"{site.url}/sweeps/new/?experiment=1"
+    assert found == []
+
+
 PAGES = ("/", "/experiments/", "/experiments/1/", "/sweeps/1/", "/sweeps/1/trials/")
 MORE_PAGES = ("/sweeps/1/settings/", "/sweeps/1/events/", "/trials/1/", "/settings/")
 ADMIN_PAGES = ("/pools/", "/pools/default/", "/pools/default/start/", "/health/")

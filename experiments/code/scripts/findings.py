@@ -37,6 +37,13 @@ class ScriptArgument:
         return self.template in ("", f"--{self.name} {{}}")
 
     @property
+    def fixed_value(self) -> JSONValue:
+        """The default as the command line takes it; None without one."""
+        if self.choices and isinstance(self.default, bool):
+            return self.choices[0 if self.default else 1]
+        return self.default
+
+    @property
     def is_searchable(self) -> bool:
         return self.kind != SWITCH or bool(self.choices)
 
@@ -75,8 +82,3 @@ class ScriptReading:
     metrics: Sequence[ScriptMetric] = ()
     unread: Sequence[UnreadArgument] = ()
     problem: str = ""
-
-    @property
-    def every(self) -> str:
-        """How often it reports: the word of its first metric in a loop."""
-        return next((metric.every for metric in self.metrics if metric.every), "")

@@ -16,6 +16,7 @@ from experiments.code.scripts.findings import (
     SWITCH,
     TEXT,
     ScriptArgument,
+    ScriptMetric,
 )
 from experiments.search.records import JSONValue
 
@@ -175,6 +176,32 @@ def propose(argument: ScriptArgument) -> Proposal:
     is_fixed = argument.kind in (TEXT, PATH, SWITCH)
     is_fixed = is_fixed or bool(FIXED.search(argument.name.lower()))
     return Proposal(_distribution(argument), is_fixed and not argument.choices)
+
+
+AIMS = _named(r"val\w* test eval\w* dev")
+SCORES = re.compile(
+    r"acc|auc|f1|score|reward|return|bleu|r2|map|iou|dice|recall|rmse|mae"
+)
+
+
+def proposed_metric(metrics: Sequence[ScriptMetric]) -> str:
+    """The metric that is most probably the objective; empty without metrics."""
+
+    def rank(metric: ScriptMetric) -> tuple[bool, ...]:
+        name = re.sub(r"\W", "_", metric.name.lower())
+        is_held_out, is_score = AIMS.search(name), SCORES.search(name)
+        is_training = name.startswith("train") or "time" in name
+        return (
+            bool(metric.every),
+            not is_training,
+            bool(is_held_out or is_score or "loss" in name),
+            bool(is_score),
+            bool(is_held_out),
+            not metric.is_printed,
+        )
+
+    # Of equals the first.
+    return max(metrics, key=rank).name if metrics else ""
 
 
 def _distribution(argument: ScriptArgument) -> Distribution:

@@ -11,11 +11,19 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import QueryDict
 
 from experiments.code import snapshots
-from experiments.pages.builder.code_fields import FILES, keep_files
+from experiments.models import CodeSnapshot
+from experiments.pages.builder.code_fields import (
+    FILES,
+    keep_files,
+    keep_pasted,
+    kept_files,
+)
 from experiments.pages.builder.context import FormContext
 from experiments.pages.builder.filling import form_of, form_of_faulty
 from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.kinds import NATURAL
+from experiments.pages.builder.offer_steps import OFFER_STEPS, after_offer
+from experiments.pages.builder.offers import proposed_command
 from experiments.pages.builder.parameters import MAX_ROWS, RowTexts
 from experiments.pages.builder.space_paste import PasteError, read_pasted
 from experiments.search.document.entry import read_entry
@@ -75,7 +83,31 @@ class Builder:
             kept = keep_files(team, files, paths=paths, user=user)
         except snapshots.SnapshotError as error:
             return self.with_texts(refused=str(error), shows="1")
-        return self.with_texts(code=kept.digest, code_kind=FILES, refused="")
+        return self._with_kept(kept)
+
+    def _with_kept(self, kept: CodeSnapshot) -> Builder:
+        """These files as the code, with their script in an untouched command."""
+        command = proposed_command(kept, self.form.text("command"))
+        return self.with_texts(
+            code=kept.digest,
+            code_kind=FILES,
+            refused="",
+            pasted_code="",
+            command=command,
+        )
+
+    def _with_pasted_code(self) -> Builder:
+        team, user = self.context.team, self.context.user
+        try:
+            return self._with_kept(
+                keep_pasted(team, self.form.text("pasted_code"), user=user)
+            )
+        except snapshots.SnapshotError as error:
+            return self.with_texts(refused=str(error), shows="1")
+
+    def _with_earlier_files(self, digest: str) -> Builder:
+        kept = kept_files(self.context.team, self.context.user, digest)
+        return self._with_kept(kept) if kept else self
 
     def tidied(self) -> Builder:
         """The page with its rows numbered in their order."""
@@ -93,6 +125,10 @@ class Builder:
         verb, _, number = do.partition(":")
         if verb in ROW_STEPS:
             return replace(self, form=_row_step(self.form, verb, number))
+        if verb in OFFER_STEPS:
+            return replace(self, form=after_offer(self.form, verb, number))
+        if verb == "files":
+            return self._with_earlier_files(number)
         step = STEPS.get(verb)
         return step(self) if step else self
 
@@ -127,6 +163,7 @@ class Builder:
 
 STEPS: Mapping[str, Callable[[Builder], Builder]] = {
     "update": lambda page: page.with_texts(shows="1"),
+    "code": lambda page: page._with_pasted_code(),
     "paste": lambda page: page._pasted(),
     "collector": lambda page: page.with_texts(focus="field-collector_sample"),
     "yaml": lambda page: page._in_yaml(),

@@ -11,11 +11,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import Count, Max
 
 from experiments import access
 from experiments.code import snapshots
 from experiments.formatting import bytes_text
-from experiments.models import CodeSnapshot, Team, User
+from experiments.models import CodeSnapshot, Sweep, Team, User
 from experiments.search.document.code import is_address, split_address
 from experiments.search.document.command import CommandError, split_command
 from experiments.search.fields import listed
@@ -30,6 +31,9 @@ FILE_NAME = re.compile(r"[^\s=<>~!@\[\];]+\.(?:txt|in|lock)")
 NOTHING = "# no packages"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_NAMES = 3
+# The file that pasted code becomes.
+PASTED_NAME = "train.py"
+MAX_EARLIER = 12
 DIGEST = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -100,6 +104,45 @@ class KeptFiles:
         names = listed(few) if len(paths) > MAX_NAMES else ", ".join(few)
         size = f"{counted(len(paths), 'file')}, {bytes_text(snapshot.size)}"
         return cls(snapshot.digest, names, size)
+
+
+@dataclass(frozen=True)
+class EarlierFiles(KeptFiles):
+    """Files that a team has, and what uses them."""
+
+    used_by: str = ""
+
+
+def earlier_files(team: Team, user: User) -> list[EarlierFiles]:
+    """The team's latest files, newest first."""
+    mine = access.code_for(user).filter(team=team).order_by("-created_at")
+    counted_users = mine.annotate(users=Count("sweeps"), newest=Max("sweeps"))
+    latest = list(counted_users[:MAX_EARLIER])
+    sweeps = Sweep.objects.select_related("experiment").in_bulk(
+        [each.newest for each in latest if each.newest]
+    )
+    return [
+        EarlierFiles(
+            **vars(KeptFiles.of(each)),
+            used_by=_users_words(sweeps.get(each.newest), each.users),
+        )
+        for each in latest
+    ]
+
+
+def _users_words(newest: Sweep | None, count: int) -> str:
+    """`digits-3 and 2 more`."""
+    if newest is None:
+        return ""
+    return f"{newest} and {count - 1} more" if count > 1 else str(newest)
+
+
+def keep_pasted(team: Team, code: str, *, user: User) -> CodeSnapshot:
+    """Store pasted code as the script of a trial. Raises SnapshotError."""
+    if not code.strip():
+        raise snapshots.SnapshotError("Paste the code of a script first.")
+    text = code.replace("\r\n", "\n").encode(errors="replace")
+    return snapshots.store_files(team, {PASTED_NAME: text}, user=user)
 
 
 def keep_files(

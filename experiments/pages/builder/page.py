@@ -16,10 +16,11 @@ from experiments.pages.builder.cards import (
     pool_choices,
     sampler_cards,
 )
-from experiments.pages.builder.code_fields import KeptFiles
+from experiments.pages.builder.code_fields import KeptFiles, earlier_files
 from experiments.pages.builder.collector_fields import try_collector
 from experiments.pages.builder.fields import SECTIONS
 from experiments.pages.builder.form import SweepForm
+from experiments.pages.builder.offer_steps import form_offers
 from experiments.pages.builder.policy_fields import (
     CAUTIOUS,
     THRIFTY,
@@ -39,6 +40,11 @@ from experiments.search.termination import POLICIES, Policy
 from experiments.search.wording import counted
 
 MAX_EXPERIMENTS = 200
+# What buttons that work in place may change besides the rows.
+CHANGED = (
+    *("command", "inputs", "primary_metric", "goal", "code", "refused", "pasted_code"),
+    "row-TOTAL_FORMS",
+)
 
 
 def page_context(page: Builder, *, token: str) -> dict[str, Any]:
@@ -60,6 +66,7 @@ def page_context(page: Builder, *, token: str) -> dict[str, Any]:
         "form": form,
         "token": token,
         "kept": KeptFiles.of(kept) if kept else None,
+        "earlier_files": earlier_files(team, page.context.user),
         "problems": shown,
         "left_out": _left_out(page),
         "sections": {str(n): n in _wrong_sections(form) for n in SECTIONS},
@@ -99,11 +106,33 @@ def preview_answer(page: Builder) -> dict[str, Any]:
         "policies": [[card.value, card.note, card.why] for card in policies],
         "space": context["space_words"],
         "collected": _collected(form),
+        **{
+            name: render_to_string(f"experiments/builder/{name}.html", context)
+            for name in ("read", "space_offers", "metric_offers")
+        },
         "twin": render_to_string("experiments/builder/lines.html", context),
         "draws": render_to_string("experiments/builder/draws.html", context),
         "rows": [_row_answer(view) for view in row_views(form, preview)],
         "changes": render_to_string(
             "experiments/builder/changes.html", {"changes": page.context.changes(form)}
+        ),
+    }
+
+
+def button_answer(page: Builder) -> dict[str, Any]:
+    """The same after a button that works in place, with what it may have changed."""
+    answer, form = preview_answer(page), page.form
+    if page.yaml is not None:
+        return answer
+    views = row_views(form, preview_of(form))
+    kept = form.findings.kept
+    return {
+        **answer,
+        "fields": {name: form.text(name) for name in CHANGED},
+        "kept": vars(KeptFiles.of(kept)) if kept else None,
+        "row_html": "".join(
+            render_to_string("experiments/builder/row.html", {"view": view})
+            for view in views
         ),
     }
 
@@ -156,6 +185,7 @@ def _preview_context(form: SweepForm, preview: Preview) -> dict[str, Any]:
     proposed, why = proposal(form.text("timeout"))
     return {
         "preview": preview,
+        "offers": form_offers(form),
         "lines": preview.yaml_lines(marked=form.shows),
         "draws_note": _left_out_words(preview),
         "trials": _trials_words(form),

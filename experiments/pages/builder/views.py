@@ -26,7 +26,8 @@ from experiments.pages.builder.buttons import Builder
 from experiments.pages.builder.code_fields import KeptFiles, keep_files
 from experiments.pages.builder.context import FormContext, context_for_new, new_token
 from experiments.pages.builder.drafts import submit_once
-from experiments.pages.builder.page import page_context, preview_answer
+from experiments.pages.builder.offers import proposed_command
+from experiments.pages.builder.page import button_answer, page_context, preview_answer
 from experiments.pages.builder.saved_forms import (
     ChangedElsewhere,
     OpenedForm,
@@ -68,11 +69,13 @@ def sweep_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def sweep_preview(request: HttpRequest) -> HttpResponse:
-    """A check and a preview of the form as JSON. Nothing is stored."""
+    """A check and a preview of the form as JSON, perhaps after a button. No sweep is
+    stored."""
     context = context_for_new(request)
     if not context.may_create:
         return JsonResponse({"error": "Only members may create sweeps."}, status=403)
-    return JsonResponse(preview_answer(Builder.from_post(context, request.POST)))
+    page, do = Builder.from_post(context, request.POST), request.POST.get("do", "")
+    return JsonResponse(button_answer(page.after(do)) if do else preview_answer(page))
 
 
 @require_POST
@@ -87,10 +90,8 @@ def sweep_files(request: HttpRequest) -> HttpResponse:
         kept = keep_files(context.team, files, paths=paths, user=context.user)
     except snapshots.SnapshotError as error:
         return JsonResponse({"error": str(error)}, status=422)
-    shown = KeptFiles.of(kept)
-    return JsonResponse(
-        {"digest": shown.digest, "names": shown.names, "size": shown.size}
-    )
+    command = proposed_command(kept, request.POST.get("command", ""))
+    return JsonResponse({**vars(KeptFiles.of(kept)), "command": command})
 
 
 def _work(request: HttpRequest, context: FormContext) -> HttpResponse:

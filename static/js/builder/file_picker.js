@@ -1,23 +1,25 @@
 // Files are sent as soon as they are chosen or dropped, and stay whatever happens next.
 
-import { MAX_FILES, chosen } from "./files.js";
+import { dropped } from "./dropped.js";
+import { MAX_FILES, chosen, isNoise } from "./files.js";
 
 export function wireFiles(form, preview) {
   const area = form.querySelector("[data-files]");
   const input = form.querySelector("#field-files");
   const folder = form.querySelector("[data-folder-input]");
 
-  const send = async (files) => {
-    const picked = chosen([...files]);
+  const send = async (picked) => {
     if (picked.length === 0) return;
     if (picked.length > MAX_FILES) {
       complain(form, preview, `There are ${picked.length} files; at most ${MAX_FILES} can be sent one by one. Pack them as one zip.`);
       return;
     }
     area.classList.add("is-busy");
+    const command = form.elements.command.value;
     try {
       const answer = await fetch(form.dataset.filesUrl, { method: "POST", body: body(form, picked) });
       const kept = await answer.json();
+      if (form.elements.command.value !== command) delete kept.command; // typed since
       if (answer.ok) showKept(form, kept);
       else complain(form, preview, kept.error);
     } catch {
@@ -29,36 +31,42 @@ export function wireFiles(form, preview) {
       preview.ask();
     }
   };
-  input.addEventListener("change", () => send(input.files));
+  input.addEventListener("change", () => send(chosen([...input.files])));
   // Chosen before this script was there.
-  if (input.files.length) send(input.files);
-  folder.addEventListener("change", () => send(folder.files));
+  if (input.files.length) send(chosen([...input.files]));
+  folder.addEventListener("change", () => send(chosen([...folder.files])));
   form.querySelector("[data-drop-files]").addEventListener("click", (event) => {
     event.preventDefault();
     showKept(form, { digest: "", names: "", size: "" });
     preview.ask();
   });
-  wireDrop(area, send);
+  wireDrop(form, send);
 }
 
 function body(form, picked) {
   const data = new FormData();
   data.append("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
   data.append("team", form.elements.team.value);
+  data.append("command", form.elements.command.value);
   data.append("paths", JSON.stringify(picked.map(({ path }) => path)));
   for (const { file } of picked) data.append("files", file, file.name);
   return data;
 }
 
-function showKept(form, { digest, names, size }) {
+export function showKept(form, { digest, names, size, command }) {
   form.elements.code.value = digest;
   form.elements.refused.value = "";
+  if (digest) form.querySelector('[name="code_kind"][value="files"]').checked = true;
+  if (command) form.elements.command.value = command;
   form.querySelector("[data-kept]").hidden = !digest;
   form.querySelector("[data-kept-names]").textContent = names;
   form.querySelector("[data-kept-size]").textContent = size;
-  form.querySelector("[data-choose-words]").textContent = digest ? "Replace" : "Choose the script and its files, or one zip";
+  form.querySelector("[data-choose-words]").textContent = digest ? "Replace" : "Choose files";
+  form.querySelector("[data-hint-drop]").hidden = Boolean(digest);
   form.querySelector("[data-drop-files]").hidden = !digest;
   form.querySelector('[data-problems="files"]').replaceChildren();
+  // What listens to the form, such as the autosave, learns of it.
+  form.elements.code.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
 // The sentence goes with the form from now on, so that every answer of the server repeats
@@ -73,17 +81,23 @@ function complain(form, preview, sentence) {
   preview.ask();
 }
 
-function wireDrop(area, send) {
-  area.addEventListener("dragover", (event) => {
-    if (!event.dataTransfer.types.includes("Files")) return;
+// The whole page takes files while they are dragged over it.
+function wireDrop(form, send) {
+  const has = (event) => event.dataTransfer?.types.includes("Files");
+  const over = (isOver) => form.classList.toggle("is-over", isOver);
+  addEventListener("dragover", (event) => {
+    if (!has(event)) return;
     event.preventDefault();
-    area.classList.add("is-over");
+    over(true);
   });
-  area.addEventListener("dragleave", () => area.classList.remove("is-over"));
-  area.addEventListener("drop", (event) => {
-    if (!event.dataTransfer.types.includes("Files")) return;
+  addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) over(false);
+  });
+  addEventListener("drop", async (event) => {
+    if (!has(event)) return;
     event.preventDefault();
-    area.classList.remove("is-over");
-    send(event.dataTransfer.files);
+    over(false);
+    const files = await dropped(event.dataTransfer);
+    send(files.filter(({ path }) => !isNoise(path)));
   });
 }

@@ -21,7 +21,7 @@ export function wirePreview(form) {
     request?.abort();
     request = new AbortController();
     const data = new FormData(form);
-    for (const name of ["files", "paste", "paths"]) data.delete(name);
+    for (const name of ["files", "paste", "paths", "pasted_code"]) data.delete(name);
     try {
       const address = form.dataset.previewUrl + location.search;
       const answer = await fetch(address, { method: "POST", body: data, signal: request.signal });
@@ -42,6 +42,7 @@ export function wirePreview(form) {
   form.addEventListener("change", touch);
   return {
     ask,
+    show: (answer) => show(form, answer, touched, all()),
     touch: (field) => touched.add(field),
   };
 }
@@ -56,6 +57,9 @@ function show(form, answer, touched, all) {
   showWords(form, answer);
   form.querySelector("[data-collected]").innerHTML = answer.collected;
   showChanges(answer.changes);
+  form.querySelector("[data-read]").innerHTML = answer.read;
+  form.querySelector("[data-offers]").innerHTML = answer.space_offers;
+  form.querySelector("[data-metrics]").innerHTML = answer.metric_offers;
   for (const step of form.querySelectorAll("[data-step]")) {
     const state = stepState(Number(step.dataset.step), answer.problems, shown);
     step.classList.toggle("step-wrong", state === "wrong");

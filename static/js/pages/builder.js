@@ -4,6 +4,7 @@
 
 import { wireAutosave } from "../builder/autosave.js";
 import { wireFiles } from "../builder/file_picker.js";
+import { wireInPlace } from "../builder/in_place.js";
 import { wirePreview } from "../builder/preview.js";
 import { wireConstraints, wireRows } from "../builder/space_rows.js";
 import { wireTwin } from "../builder/twin.js";
@@ -96,6 +97,7 @@ if (form) {
   wirePicked("sampler");
   wirePicked("policy");
   wireFiles(form, preview);
+  wireInPlace(form, preview);
   wireTwin(form);
   wireLinks(showView, rows.open);
   wireAutosave(form);
