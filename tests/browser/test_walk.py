@@ -170,7 +170,10 @@ def test_nothing_that_was_entered_is_lost(page: Page, site: RunningSite) -> None
     """A reload, two tabs, a killed server, and a session that ends before Start."""
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(f"{site.url}/sweeps/new/?experiment=1")
-    mark, command = page.locator("[data-saved-text]"), page.locator("[name=command]")
+    mark, command = (
+        page.locator(".live [data-saved-text]"),
+        page.locator("[name=command]"),
+    )
     command.fill("python first.py")
     expect(mark).to_have_text(SAVED, timeout=30_000)
     page.reload()
@@ -207,13 +210,13 @@ def choose_between_two_tabs(page: Page) -> None:
     other = page.context.new_page()
     other.goto(page.url)
     other.fill("[name=command]", "python other.py")
-    expect(other.locator("[data-saved-text]")).to_have_text(SAVED, timeout=30_000)
+    expect(other.locator(".live [data-saved-text]")).to_have_text(SAVED, timeout=30_000)
     page.fill("[name=command]", "python mine.py")
     panel = page.locator("[data-conflict]")
     expect(panel).to_contain_text("trial.command", timeout=30_000)
     expect(panel).to_contain_text("python other.py")
     panel.get_by_role("button", name="Keep this").click()
-    expect(page.locator("[data-saved-text]")).to_have_text(SAVED)
+    expect(page.locator(".live [data-saved-text]")).to_have_text(SAVED)
     other.fill("[name=command]", "python other.py 2")
     other.get_by_role("link", name="Take that").click()
     expect(other.locator("[name=command]")).to_have_value("python mine.py")

@@ -40,7 +40,7 @@ def submit_once(
     """
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
-        sent_before = _sent_with(token, user)
+        sent_before = sent_with(token, user)
         if end_form is not None and not sent_before.exists():
             end_form()
         draft = draft or _sweep_of(sent_before, user)
@@ -63,7 +63,7 @@ def _start(sweep: Sweep, user: User, *, try_first: bool) -> None:
         lifecycle.start_sweep(sweep, actor=user)
 
 
-def _sent_with(token: str, user: User) -> QuerySet[Event]:
+def sent_with(token: str, user: User) -> QuerySet[Event]:
     """What the user's form with this token has done already."""
     return Event.objects.filter(
         actor=user,

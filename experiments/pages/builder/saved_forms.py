@@ -17,7 +17,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, QueryDict
 
-from experiments.models import SavedForm, Team, User
+from experiments.models import SavedForm, Sweep, Team, User
 from experiments.pages.builder.context import FormContext
 from experiments.pages.sent_forms import SECRET
 from experiments.search.wording import counted
@@ -27,7 +27,7 @@ MAX_FORMS, MAX_DISCARDED = 50, 10
 VERSION = "saved_version"
 # What belongs to one opening of the page.
 NOT_SAVED = (
-    *(SECRET, VERSION, "do", "form_token", "seen", "person", "files", "paths"),
+    *(SECRET, VERSION, "do", "form_token", "person", "files", "paths"),
     *("sent_to", "sent_files", "template_name"),
 )
 
@@ -227,6 +227,18 @@ def opened_form(request: HttpRequest, context: FormContext) -> OpenedForm:
         return OpenedForm(key, conflict=error)
     except NotSaved as error:
         return OpenedForm(key, key.current(), problem=str(error))
+
+
+def keep_for_copy(data: QueryDict, draft: Sweep, user: User) -> bool:
+    """Keep what was entered for a draft that was started meanwhile as the entries of a
+    copy; False if there are such entries already."""
+    key = FormKey(user, draft.experiment.team, f"clone:{draft.pk}")
+    try:
+        key.save(data, after="")
+    except (ChangedElsewhere, NotSaved):
+        return False
+    FormKey(user, draft.experiment.team, f"draft:{draft.pk}").rows.delete()
+    return True
 
 
 # --- two versions -----------------------------------------------------------------

@@ -14,7 +14,7 @@ from django.http import (
     QueryDict,
 )
 from django.shortcuts import redirect, render
-from django.urls import path
+from django.urls import path, reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments import access
@@ -25,13 +25,14 @@ from experiments.pages.builder import saved_views, template_views
 from experiments.pages.builder.buttons import Builder
 from experiments.pages.builder.code_fields import KeptFiles, keep_files
 from experiments.pages.builder.context import FormContext, context_for_new, new_token
-from experiments.pages.builder.drafts import submit_once
+from experiments.pages.builder.drafts import sent_with, submit_once
 from experiments.pages.builder.offers import proposed_command
 from experiments.pages.builder.page import button_answer, page_context, preview_answer
 from experiments.pages.builder.saved_forms import (
     ChangedElsewhere,
     OpenedForm,
     form_key,
+    keep_for_copy,
     opened_form,
 )
 from experiments.pages.frame import may_steer, sweep_to_read
@@ -166,8 +167,8 @@ def _shown(
 ) -> HttpResponse:
     context, opened = page.context, opened or opened_form(request, page.context)
     values = page_context(page.tidied(), token=_token(request))
-    values["seen"] = _seen(request, context, anew=status == 409)
     entered = opened.data if request.method == "GET" else request.POST
+    values["seen"] = _seen(entered, context, anew=status == 409)
     values["try_first"] = entered is None or tries_first(entered)
     stored = context.first_form().document if status == 409 else None
     document = page.form.document
@@ -177,12 +178,12 @@ def _shown(
     return render(request, "experiments/builder/page.html", values, status=status)
 
 
-def _seen(request: HttpRequest, context: FormContext, *, anew: bool) -> str:
+def _seen(entered: QueryDict | None, context: FormContext, *, anew: bool) -> str:
     """The mark of the draft as the form was opened; ``anew``: as it is now."""
     if context.draft is None:
         return ""
-    posted = "" if anew else request.POST.get("seen", "")
-    return posted or draft_mark(context.draft)
+    seen = "" if anew or entered is None else str(entered.get("seen", ""))
+    return seen or draft_mark(context.draft)
 
 
 def tries_first(data: QueryDict) -> bool:
@@ -202,6 +203,12 @@ def _refused(request: HttpRequest, team: Team) -> HttpResponse:
 
 
 def _already_started(request: HttpRequest, sweep: Sweep) -> HttpResponseRedirect:
+    user = access.viewer(request)
+    is_new = request.method == "POST" and not sent_with(_token(request), user).exists()
+    if is_new and keep_for_copy(request.POST, sweep, user):
+        words = f"{sweep} was started meanwhile. This copy of it has your entries."
+        messages.warning(request, words)
+        return HttpResponseRedirect(f"{reverse('sweep_create')}?clone={sweep.pk}")
     messages.info(
         request,
         f"{sweep} is already {sweep.state}. Only drafts can be edited. You can make a"

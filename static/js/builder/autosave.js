@@ -7,7 +7,7 @@ export const MAX_WAIT = 5000;
 export const MAX_DELAY = 30000;
 // A page that closes can send no more than this.
 export const MAX_LAST = 60000;
-const OWN = ["csrfmiddlewaretoken", "form_token", "saved_version", "seen", "person", "files", "paths"];
+const OWN = ["csrfmiddlewaretoken", "form_token", "saved_version", "person", "files", "paths"];
 
 export function retryDelay(failures) {
   return Math.min(MAX_DELAY, 2000 * 2 ** (failures - 1));
@@ -136,15 +136,17 @@ async function renew(form) {
   return version;
 }
 
-function paint(form, state) {
-  const mark = document.querySelector("[data-saved-mark]");
+function paint(state) {
   const text = markText(state, Date.now());
   if (!text && state.condition === "idle") return; // the server's own words stay
   const isBad = state.condition !== "idle";
-  mark.classList.toggle("text-failed", isBad);
-  mark.querySelector("[data-saved-text]").textContent = text;
-  mark.querySelector("[data-saved-retry]").hidden = !["failed", "refused"].includes(state.condition);
-  mark.querySelector("[data-saved-login]").hidden = state.condition !== "out";
+  for (const mark of document.querySelectorAll("[data-saved-mark]")) {
+    mark.classList.toggle("text-failed", isBad);
+    mark.querySelector("[data-saved-glyph]").hidden = isBad;
+    mark.querySelector("[data-saved-text]").textContent = text;
+    mark.querySelector("[data-saved-retry]").hidden = !["failed", "refused"].includes(state.condition);
+    mark.querySelector("[data-saved-login]").hidden = state.condition !== "out";
+  }
 }
 
 function showConflict(form, state) {
@@ -165,7 +167,7 @@ export function wireAutosave(form) {
     condition: document.querySelector("[data-conflict]") ? "conflict" : "idle",
     show(state) {
       if (state.condition === "idle") version.value = state.version;
-      paint(form, state);
+      paint(state);
       showConflict(form, state);
     },
   });
@@ -183,10 +185,12 @@ export function wireAutosave(form) {
   setInterval(() => {
     if (stopped) return;
     autosave.tick();
-    paint(form, state);
+    paint(state);
   }, TICK);
   wireChoice(form, autosave, version);
-  document.querySelector("[data-saved-retry]").addEventListener("click", () => autosave.save());
+  for (const retry of document.querySelectorAll("[data-saved-retry]")) {
+    retry.addEventListener("click", () => autosave.save());
+  }
   addEventListener("visibilitychange", () => {
     if (!document.hidden && !stopped) wake();
     else if (!stopped && autosave.isDirty() && state.condition !== "conflict") autosave.save();

@@ -61,10 +61,10 @@ def test_what_was_typed_is_there_after_a_reload_and_ends_with_the_sweep(
 
 
 def test_no_token_is_stored(ada: Client) -> None:
-    patch(ada, csrfmiddlewaretoken="c" * 20, seen="s" * 20, form_token="f" * 20)
+    patch(ada, csrfmiddlewaretoken="c" * 20, form_token="f" * 20)
     data = QueryDict(SavedForm.objects.get().data)
     assert data["command"] == "python train.py"
-    assert not {"csrfmiddlewaretoken", "seen", "form_token", "do"} & set(data)
+    assert not {"csrfmiddlewaretoken", "form_token", "do"} & set(data)
 
 
 def test_each_form_is_its_own_and_each_persons_too(ada: Client, physics: Team) -> None:
@@ -144,7 +144,7 @@ def test_the_same_entries_are_no_conflict(ada: Client) -> None:
 def test_two_tabs_of_one_person_on_one_draft(ada: Client) -> None:
     draft = factories.sweep(Team.objects.get(slug="physics"), state="draft")
     url = reverse("sweep_edit", args=(draft.pk,))
-    seen = page(ada.get(url)).partition('name="seen" value="')[2].partition('"')[0]
+    seen = seen_in(ada.get(url))
     one = form(seen=seen, form_token="token-of-tab-one", max_total_trials="9")
     assert ada.post(url, one).status_code == 302
     assert ada.post(url, one).status_code == 302, "sent twice, it is no conflict"
@@ -154,6 +154,38 @@ def test_two_tabs_of_one_person_on_one_draft(ada: Client) -> None:
     assert (late.status_code, draft.max_total_trials) == (409, 9)
     assert "In another tab you have changed" in page(late)
     assert "limits.max_total_trials" in page(late)
+
+
+def seen_in(response: Any) -> str:
+    return page(response).partition('name="seen" value="')[2].partition('"')[0]
+
+
+def test_recovered_entries_are_of_the_draft_as_it_was(ada: Client) -> None:
+    draft = factories.sweep(Team.objects.get(slug="physics"), state="draft")
+    url, key = reverse("sweep_edit", args=(draft.pk,)), f"draft:{draft.pk}"
+    seen = seen_in(ada.get(url))
+    saved = version(patch(ada, key=key, seen=seen, max_total_trials="7"))
+    Sweep.objects.filter(pk=draft.pk).update(max_total_trials=99)
+    again = ada.get(url)
+    assert seen_in(again) == seen
+    sent = form(seen=seen, max_total_trials="7", saved_version=saved)
+    assert ada.post(url, sent).status_code == 409
+
+
+def test_what_was_entered_for_a_draft_that_was_started_is_in_a_copy(
+    ada: Client,
+) -> None:
+    draft = factories.sweep(Team.objects.get(slug="physics"), state="draft")
+    url = reverse("sweep_edit", args=(draft.pk,))
+    seen = seen_in(ada.get(url))
+    first = form(do="start", seen=seen, form_token="token-of-tab-one")
+    assert ada.post(url, first).url == draft.get_absolute_url()
+    assert ada.post(url, first).url == draft.get_absolute_url(), "sent twice"
+    late = form(seen=seen, form_token="token-of-tab-two", command="python late.py")
+    copy = ada.post(url, late, follow=True)
+    assert "was started meanwhile" in page(copy)
+    assert "python late.py" in page(copy)
+    assert Sweep.objects.count() == 1
 
 
 def test_discarding_can_be_undone(ada: Client) -> None:

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from experiments.code import snapshots
 from experiments.lifecycle.requests import add_requests
-from experiments.models import CodeSnapshot, Event, Sweep, Team, TrialRequest
+from experiments.models import CodeSnapshot, Event, SavedForm, Sweep, Team, TrialRequest
 from experiments.models.trials import Origin
 from experiments.sweeps.creation import sweep_document
 from tests import factories
@@ -310,7 +310,8 @@ def test_of_two_who_edit_a_draft_the_second_is_told(ada: Client) -> None:
     assert "ada has changed" in page(second)
     told = Event.objects.filter(sweep=draft, verb="sweep changed")
     assert "limits" in told.order_by("pk")[0].message
-    again = form(do="save", max_total_trials="7", seen=seen_in(second))
+    texts = {"seen": seen_in(second), "saved_version": SavedForm.objects.get().mark}
+    again = form(do="save", max_total_trials="7", **texts)
     assert ben.post(address, again).status_code == 302
     draft.refresh_from_db()
     assert draft.max_total_trials == 7
