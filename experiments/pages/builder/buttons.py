@@ -19,20 +19,18 @@ from experiments.pages.builder.code_fields import (
     kept_files,
 )
 from experiments.pages.builder.context import FormContext
+from experiments.pages.builder.earlier_ranges import with_range
 from experiments.pages.builder.filling import form_of, form_of_faulty
 from experiments.pages.builder.form import SweepForm
-from experiments.pages.builder.kinds import NATURAL
 from experiments.pages.builder.offer_steps import OFFER_STEPS, after_offer
 from experiments.pages.builder.offers import proposed_command
-from experiments.pages.builder.parameters import MAX_ROWS, RowTexts
+from experiments.pages.builder.row_steps import ROW_STEPS, row_step
 from experiments.pages.builder.space_paste import PasteError, read_pasted
 from experiments.search.document.entry import read_entry
 from experiments.search.document.loading import load_document
 from experiments.search.document.yaml import line_of, lines_by_path, yaml_text
 from experiments.search.fields import DefinitionError, Problem
 
-# The lower bound with which a repair replaces 0.
-SMALLEST = "0.000001"
 LINE = re.compile(r"Line (\d{1,7}), column")
 
 
@@ -124,11 +122,14 @@ class Builder:
         """The page after a button; an unknown one does nothing."""
         verb, _, number = do.partition(":")
         if verb in ROW_STEPS:
-            return replace(self, form=_row_step(self.form, verb, number))
+            return replace(self, form=row_step(self.form, verb, number))
         if verb in OFFER_STEPS:
             return replace(self, form=after_offer(self.form, verb, number))
         if verb == "files":
             return self._with_earlier_files(number)
+        if verb == "take":
+            team = self.context.team
+            return replace(self, form=with_range(team, self.form, number))
         step = STEPS.get(verb)
         return step(self) if step else self
 
@@ -138,7 +139,13 @@ class Builder:
         except PasteError as error:
             form = self.form.with_data(focus="field-paste")
             return replace(self, form=form, paste_problems=error.sentences)
-        return replace(self, form=pasted.put_into(self.form))
+        filled = pasted.put_into(self.form)
+        return replace(self, form=filled, warnings=pasted.notes)
+
+    def _sampled(self) -> Builder:
+        clicks = self.form.text("samples")
+        number = int(clicks[:6]) if clicks.isascii() and clicks.isdecimal() else 0
+        return self.with_texts(focus="samples", samples=str(number + 1))
 
     def _in_yaml(self) -> Builder:
         text = yaml_text(self.form.document)
@@ -165,55 +172,16 @@ STEPS: Mapping[str, Callable[[Builder], Builder]] = {
     "update": lambda page: page.with_texts(shows="1"),
     "code": lambda page: page._with_pasted_code(),
     "paste": lambda page: page._pasted(),
+    "samples": lambda page: page._sampled(),
+    "no-samples": lambda page: page.with_texts(focus="field-space", samples=""),
+    "ranges": lambda page: page.with_texts(focus="ranges", ranges="1"),
+    "no-ranges": lambda page: page.with_texts(focus="field-space", ranges=""),
     "collector": lambda page: page.with_texts(focus="field-collector_sample"),
     "yaml": lambda page: page._in_yaml(),
     "discard-yaml": lambda page: replace(page, yaml=None),
     "apply-yaml": lambda page: page._with_yaml_applied(),
     "nofiles": lambda page: page.with_texts(focus="field-files", code="", refused=""),
 }
-ROW_STEPS = frozenset(
-    {"add", "up", "down", "remove", "natural", "above0", "plain"}
-    | {"add-constraint", "remove-constraint"}
-)
-
-
-def _row_step(form: SweepForm, verb: str, number: str) -> SweepForm:
-    """`add`, `up:2`, `remove-constraint:2` and repairs; `number` is that of the form in
-    its formset."""
-    verb, _, of_rules = verb.partition("-")
-    formset = form.constraints if of_rules else form.parameters
-    prefix = str(formset.prefix)
-    places = {row.prefix: place for place, row in enumerate(formset.rows)}
-    place = places.get(f"{prefix}-{number}")
-    texts: list[RowTexts] = [row.texts for row in formset.rows]
-    focus = ""
-    if verb == "add" and len(texts) < MAX_ROWS:
-        focus = f"{prefix}-{len(texts)}-{'rule' if of_rules else 'name'}"
-        texts.append({})
-    elif place is not None:
-        focus = _changed(texts, place, verb)
-    return form.with_rows(texts, prefix=prefix, focus=focus)
-
-
-def _changed(texts: list[RowTexts], place: int, verb: str) -> str:
-    """Change the row at a place; the id of the field that gets the focus."""
-    if verb == "remove":
-        del texts[place]
-        return "field-space"
-    if verb in ("up", "down"):
-        other = place + (-1 if verb == "up" else 1)
-        if not 0 <= other < len(texts):
-            return ""
-        texts[place], texts[other] = texts[other], texts[place]
-        return f"row-{other}-name"
-    repair = {
-        "natural": ("unit", NATURAL),
-        "above0": ("low", SMALLEST),
-        "plain": ("extra", ""),
-    }
-    name, text = repair[verb]
-    texts[place][name] = text
-    return f"row-{place}-{'name' if verb == 'plain' else 'low'}"
 
 
 def _filled(document: Mapping[str, Any]) -> tuple[SweepForm, Sequence[str]]:

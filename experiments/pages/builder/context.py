@@ -164,7 +164,7 @@ class FormContext:
 
     def _slack_warnings(self, form: SweepForm) -> list[Problem]:
         """Judged by trials of the same experiment and of the copied sweep."""
-        objective = _objective(form)
+        objective = objective_of(form)
         settings = form.document.get("early_termination")
         if objective is None or settings is None:
             return []
@@ -232,7 +232,7 @@ def _script_warnings(form: SweepForm, kept: CodeSnapshot | None) -> Iterator[Pro
         yield Problem("trial.code", words)
 
 
-def _objective(form: SweepForm) -> Objective | None:
+def objective_of(form: SweepForm) -> Objective | None:
     """The entered objective, once it has a metric and a goal."""
     metric = form.text("primary_metric").strip()
     goals: Mapping[str, Goal] = {"maximize": "maximize", "minimize": "minimize"}

@@ -157,6 +157,7 @@ def _space(
         if key != row.key:
             message = f"There is another parameter named {row.key}."
             problems.append(Problem(path, message))
+        row.siblings = rows
         space[key], faults = row.document()
         problems += [Problem(f"{path}.{fault.path}", fault.message) for fault in faults]
         names = (key, row.name_as_read) if key == row.key else (key,)

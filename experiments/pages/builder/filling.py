@@ -241,7 +241,7 @@ def _condition_texts(when: object) -> tuple[RowTexts, object]:
         return {}, when
     texts: RowTexts = {}
     rest = dict(when)
-    for (name, values), other in zip(CONDITIONS, when, strict=False):
+    for (name, _, values), other in zip(CONDITIONS, when, strict=False):
         given = rest.pop(other)
         texts[name] = str(other)
         texts[values] = write_values(given if isinstance(given, list) else [given])

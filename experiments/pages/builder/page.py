@@ -29,7 +29,13 @@ from experiments.pages.builder.policy_fields import (
     shown_settings,
 )
 from experiments.pages.builder.preview import Preview, preview_of
-from experiments.pages.builder.space_views import RowView, kind_table, row_views
+from experiments.pages.builder.space_views import (
+    RowView,
+    RuleView,
+    kind_table,
+    space_answer,
+    space_context,
+)
 from experiments.pages.form_fields import read_mapping
 from experiments.search.document.collector import AUTOMATIC
 from experiments.search.document.definition import SweepDefinition
@@ -70,10 +76,11 @@ def page_context(page: Builder, *, token: str) -> dict[str, Any]:
         "problems": shown,
         "left_out": _left_out(page),
         "sections": {str(n): n in _wrong_sections(form) for n in SECTIONS},
-        "rows": row_views(form, preview),
         "changes": page.context.changes(form),
+        **space_context(page, preview),
         "carried": list(read_mapping(form.text("extra"))),
         "template_row": RowView(form.parameters.empty_form),
+        "template_rule": RuleView(form.constraints.empty_form),
         "kind_table": kind_table(),
         **_policy_context(form),
         "collector_open": _collector_open(form),
@@ -112,10 +119,10 @@ def preview_answer(page: Builder) -> dict[str, Any]:
         },
         "twin": render_to_string("experiments/builder/lines.html", context),
         "draws": render_to_string("experiments/builder/draws.html", context),
-        "rows": [_row_answer(view) for view in row_views(form, preview)],
         "changes": render_to_string(
             "experiments/builder/changes.html", {"changes": page.context.changes(form)}
         ),
+        **space_answer(page, preview),
     }
 
 
@@ -124,7 +131,7 @@ def button_answer(page: Builder) -> dict[str, Any]:
     answer, form = preview_answer(page), page.form
     if page.yaml is not None:
         return answer
-    views = row_views(form, preview_of(form))
+    views = space_context(page, preview_of(form))["rows"]
     kept = form.findings.kept
     return {
         **answer,
@@ -151,18 +158,6 @@ def _collector_open(form: SweepForm) -> bool:
     is_used = form.picks["collector"] != AUTOMATIC or form.text("collector_sample")
     wrong = (name for name in form.errors if name.startswith("collector"))
     return bool(is_used) or (form.shows and any(wrong))
-
-
-def _row_answer(view: RowView) -> dict[str, Any]:
-    preview = view.preview
-    context = {"view": view, "picture": preview.picture}
-    picture = render_to_string("experiments/builder/picture.html", context)
-    return {
-        "hint": preview.hint,
-        "summary": preview.summary,
-        "picture": picture,
-        "repairs": [[repair.do, repair.words] for repair in view.repairs],
-    }
 
 
 def _policy_context(form: SweepForm) -> dict[str, Any]:
@@ -265,14 +260,19 @@ def _unused_words(form: SweepForm) -> str:
 
 
 def _space_words(form: SweepForm, preview: Preview) -> str:
-    """`6 parameters, 3 of them continuous`."""
+    """`6 parameters, 3 of them continuous, 1 constraint`."""
     rows = [row for row in form.rows if row.is_used]
     if not rows:
         return "Which values to try"
     axes = preview.space.axes.values()
     endless = (axis.name for axis in axes if axis.distribution.count() is None)
     continuous = len({name.partition(".")[0] for name in endless})
-    return parameters_words(len(rows), continuous)
+    words = parameters_words(len(rows), continuous)
+    rules = sum(rule.is_used for rule in form.rules)
+    if rules:
+        words += f", {counted(rules, 'constraint')}"
+    count = preview.combinations if not continuous else ""
+    return f"{words}, {count} combinations" if count[-1:].isdigit() else words
 
 
 def parameters_words(total: int, continuous: int) -> str:

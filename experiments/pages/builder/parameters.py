@@ -32,10 +32,13 @@ from experiments.pages.form_fields import (
 )
 from experiments.search.fields import is_number
 from experiments.search.records import JSONValue
+from experiments.search.space.distribution import identity
 from experiments.search.space.document import NAME, converted_name
 
-# Two conditions of a parameter: the fields of the other one's name and of its values.
-CONDITIONS = (("when", "when_values"), ("and_when", "and_values"))
+# Two conditions of a parameter: the fields of the other one's name, of whether it must
+# have the values or others, and of the values.
+CONDITIONS = (("when", "when_is", "when_values"), ("and_when", "and_is", "and_values"))
+IS, IS_NOT = "", "not"
 # More than a sweep may have, so that the document's own limit is reported.
 MAX_ROWS = 1000
 CODE = {"autocapitalize": "off", "spellcheck": "false"}
@@ -62,6 +65,18 @@ def _value_field(name: str) -> forms.Field:
     return _text_field(TITLES[name], placeholder, **attrs)
 
 
+def _other_field(label: str) -> forms.Field:
+    """The name of another parameter. The page knows which there are."""
+    attrs = {"data-other": True, "aria-label": label}
+    return forms.Field(required=False, label=label, widget=forms.Select(attrs))
+
+
+def _is_field() -> forms.Field:
+    choices = [(IS, "is"), (IS_NOT, "is not")]
+    widget = forms.Select({"aria-label": "is or is not"}, choices)
+    return forms.Field(required=False, label="is", widget=widget)
+
+
 class ParameterForm(PartForm):
     """One parameter. Kinds share the fields for values, so that a text survives when
     the kind is changed.
@@ -81,16 +96,19 @@ class ParameterForm(PartForm):
             attrs={"class": "row-field-input", "data-unit": True},
         ),
     )
-    when = _text_field("when", "optimizer")
-    when_values = _text_field("has the values", "sgd, adam")
-    and_when = _text_field("and", "layers")
-    and_values = _text_field("has the values", "2, 3")
-    off = forms.BooleanField(required=False, label="Leave out")
+    when = _other_field("only when")
+    when_is = _is_field()
+    when_values = _text_field("one of these values", "sgd, adam")
+    and_when = _other_field("and")
+    and_is = _is_field()
+    and_values = _text_field("one of these values", "2, 3")
+    off = forms.BooleanField(required=False, label="Leave out of the sweep")
     extra = forms.Field(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, log_base: float = math.e, **options: Any) -> None:
         super().__init__(*args, **options)
         self.log_base = log_base
+        self.siblings: Sequence[ParameterForm] = ()
         self.fields.update({name: _value_field(name) for name in FIELD_NAMES})
         for own in self.spec.fields:
             self.fields[own.name].label = own.label
@@ -195,7 +213,7 @@ class ParameterForm(PartForm):
 
     def _condition_field(self, other: str) -> str | None:
         """The field for a problem with one of the other parameters, or with none."""
-        for name, values in CONDITIONS:
+        for name, _, values in CONDITIONS:
             is_filled = self.text(name).strip() or self.text(values).strip()
             if is_filled and self.text(name).strip() == other:
                 return values if other else name
@@ -204,7 +222,7 @@ class ParameterForm(PartForm):
     def _condition(self) -> tuple[dict[str, JSONValue], list[Fault]]:
         condition: dict[str, JSONValue] = {}
         faults: list[Fault] = []
-        for name, values in CONDITIONS:
+        for name, sign, values in CONDITIONS:
             other, text = self.text(name).strip(), self.text(values)
             if not other and not text.strip():
                 continue
@@ -212,11 +230,26 @@ class ParameterForm(PartForm):
                 faults.append(Fault(name, "when", "Name the parameter to depend on."))
                 continue
             try:
-                condition[other] = list(read_values(text))
+                given = read_values(text)
+                negated = self.text(sign) == IS_NOT
+                condition[other] = self._others(other, given) if negated else given
             except ValuesError as error:
                 condition[other] = text.strip()
                 faults.append(Fault(values, f"when.{other}", str(error)))
         return condition, faults
+
+    def _others(self, name: str, values: list[JSONValue]) -> list[JSONValue]:
+        """The values of another choice without some; a document lists what is left."""
+        rows = (row for row in self.siblings if row.key == name)
+        row = next((row for row in rows if row.spec.key == "choice"), None)
+        if row is None:
+            raise ValuesError(f"“is not” needs a choice, and {name} is none.")
+        without = {identity(value) for value in values}
+        return [
+            value
+            for value in read_values(row.text("values"))
+            if identity(value) not in without
+        ]
 
     def _value(self, name: str) -> object:
         text = self.text(name)

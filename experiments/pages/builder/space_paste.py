@@ -1,4 +1,4 @@
-"""A search space that is pasted as text: expressions, or YAML."""
+"""A search space that is pasted as text: expressions, YAML, or another tool's file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.parameters import RowTexts
 from experiments.search.document.loading import load_document
 from experiments.search.document.plan import read_plan
-from experiments.search.fields import DefinitionError, Diagnostics
+from experiments.search.fields import DefinitionError, Diagnostics, Problem
+from experiments.search.formats import FORMATS, InvalidImportError, import_sweep
 from experiments.search.space.document import FIELD as CONSTRAINTS
 from experiments.search.space.document import converted_name
 from experiments.search.space.expressions import parse_space
 from experiments.search.space.source import ExpressionError
+
+PARTS = ("search_space", "sampling_algorithm", CONSTRAINTS)
+# Formats whose rows show the problems of their values.
+OWN = frozenset({"sweepsite", "azure"})
 
 
 class PasteError(ValueError):
@@ -27,12 +32,32 @@ class PasteError(ValueError):
 
 
 @dataclass(frozen=True)
+class SpaceParts:
+    """The parts of a pasted text, as in a document."""
+
+    space: Any
+    sampling: Any = None
+    constraints: Any = None
+    notes: Sequence[str] = ()
+
+    @classmethod
+    def of(
+        cls, document: Mapping[str, Any], *, notes: Sequence[str] = ()
+    ) -> SpaceParts:
+        space, sampling, constraints = (document.get(part) for part in PARTS)
+        return cls(space, sampling, constraints, notes)
+
+
+@dataclass(frozen=True)
 class Pasted:
-    """The rows of a text, and the sampler and constraints that it names."""
+    """The rows of a text, the sampler and constraints that it names, and sentences on
+    what was changed or left out.
+    """
 
     rows: Sequence[RowTexts]
     sampler: str | None
     constraints: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     def put_into(self, form: SweepForm) -> SweepForm:
         """Replaces rows of the same name in their place, and appends the others.
@@ -55,7 +80,8 @@ class Pasted:
 
 def read_pasted(text: str, *, base: float) -> Pasted:
     """The rows of a pasted text. Raises PasteError."""
-    space, sampling, constraints = _parts(text)
+    parts = _imported(text) or _parts(text)
+    space, sampling, constraints = parts.space, parts.sampling, parts.constraints
     diagnostics = Diagnostics()
     plan = read_plan(
         space, sampling, diagnostics, constraints=constraints, new_seed=lambda: 0
@@ -77,7 +103,7 @@ def read_pasted(text: str, *, base: float) -> Pasted:
     ]
     if wrong:
         raise PasteError([str(problem) for problem in wrong])
-    return Pasted(rows, _sampler_name(sampling), rules_of(constraints))
+    return Pasted(rows, _sampler_name(sampling), rules_of(constraints), parts.notes)
 
 
 def _with_condition(entry: object, given: object) -> object:
@@ -94,8 +120,8 @@ def _sampler_name(sampling: object) -> str | None:
     return sampling.lower() if isinstance(sampling, str) else None
 
 
-def _parts(text: str) -> tuple[Any, Any, Any]:
-    """The space, the sampling and the constraints in the text."""
+def _parts(text: str) -> SpaceParts:
+    """The parts of an expression, or of our own YAML."""
     if not text.strip():
         raise PasteError(['Paste a space, such as {"batch_size": choice(16, 32)}.'])
     try:
@@ -103,14 +129,41 @@ def _parts(text: str) -> tuple[Any, Any, Any]:
     except ExpressionError as error:
         document = _document(text, error)
     else:
-        return text, None, None
+        return SpaceParts(text)
     if "search_space" not in document:
-        return document, None, None
-    return (
-        document["search_space"],
-        document.get("sampling_algorithm"),
-        document.get(CONSTRAINTS),
+        return SpaceParts(document)
+    return SpaceParts.of(document)
+
+
+def _imported(text: str) -> SpaceParts | None:
+    """The parts of another tool's file; None for anything else."""
+    problems: Sequence[Problem] = ()
+    try:
+        imported = import_sweep(text)
+    except InvalidImportError as error:
+        imported, problems = error.imported, error.problems
+    except DefinitionError:
+        return None
+    if imported.format in OWN or "search_space" not in imported.document:
+        return None
+    paths = [imported.source_map.path(part) for part in PARTS]
+    wrong = [str(each) for each in problems if _inside(each.path, paths)]
+    if wrong:
+        raise PasteError(wrong)
+    notes = [
+        f"{note.path}: {note.message}"
+        for note in imported.notes
+        if _inside(note.path, paths)
+    ]
+    taken = (
+        f"The search space and the sampler of {FORMATS[imported.format]} were taken."
+        " To take its command, objective and limits too, import the file."
     )
+    return SpaceParts.of(imported.document, notes=[taken, *notes])
+
+
+def _inside(path: str, parts: Sequence[str]) -> bool:
+    return any(path == part or path.startswith(f"{part}.") for part in parts)
 
 
 def _document(text: str, error: ExpressionError) -> Mapping[str, object]:

@@ -1,6 +1,7 @@
 // Buttons of offers and files change the form on the server, and the answer is put into
 // the page without a reload.
 
+import { paintChips } from "./chips.js";
 import { showKept } from "./file_picker.js";
 
 export function wireInPlace(form, preview) {
@@ -33,7 +34,9 @@ async function press(form, preview, button) {
 }
 
 function take(form, { fields, kept, row_html: rows }, data) {
-  form.querySelector("[data-rows]").innerHTML = rows;
+  const list = form.querySelector("[data-rows]");
+  list.innerHTML = rows;
+  paintChips(list);
   if (fields.code !== form.elements.code.value) {
     showKept(form, { names: "", size: "", ...kept, digest: fields.code });
   }

@@ -1,6 +1,7 @@
 // The server's look at the form while somebody types: problems, pictures, YAML.
 
 import { barModel, byField, shownProblems, stepState } from "./problems.js";
+import { showSpace } from "./space_answer.js";
 import { paintLines } from "./twin.js";
 
 const WAIT = 350;
@@ -53,7 +54,7 @@ function show(form, answer, touched, all) {
   showSentences(form, byField(shown), byField(answer.warnings));
   markFields(form, new Set(shown.map((problem) => problem.field)));
   showBar(form, barModel(all ? answer.problems : shown));
-  showRows(form, answer.rows);
+  showSpace(form, answer);
   showWords(form, answer);
   form.querySelector("[data-collected]").innerHTML = answer.collected;
   showChanges(answer.changes);
@@ -102,26 +103,6 @@ function markFields(form, wrong) {
     if (isWrong) control?.setAttribute("aria-invalid", "true");
     else control?.removeAttribute("aria-invalid");
   }
-}
-
-function showRows(form, rows) {
-  const elements = form.querySelectorAll("[data-rows] > [data-row]:not([hidden])");
-  if (elements.length !== rows.length) return; // another answer is on its way
-  elements.forEach((element, index) => {
-    const row = rows[index];
-    element.classList.toggle("is-wrong", Boolean(element.querySelector(".is-wrong")));
-    element.querySelector("[data-hint]").textContent = row.hint;
-    element.querySelector("[data-summary]").textContent = row.summary;
-    for (const place of element.querySelectorAll("[data-picture]")) place.innerHTML = row.picture;
-    element.querySelector("[data-repairs]").replaceChildren(...row.repairs.map(repairButton));
-  });
-}
-
-function repairButton([value, words]) {
-  const button = document.createElement("button");
-  Object.assign(button, { type: "submit", name: "do", value, textContent: words });
-  button.className = "button button-link";
-  return button;
 }
 
 function showWords(form, answer) {

@@ -1,7 +1,9 @@
-// Rows of the search space in the page: add, remove, move, another kind, open on phones.
+// Rows of the search space in the page: add, copy, remove, move, another kind, open on phones.
 // A row keeps its number in the formset. Its ORDER and DELETE say the rest, as in Django.
 
-import { fieldStates, movedIndex, numbered } from "./rows.js";
+import { paintChips, wireChips } from "./chips.js";
+import { offerNames, wireConditions } from "./conditions.js";
+import { fieldStates, freeName, movedIndex, numbered } from "./rows.js";
 
 export function wireRows(form, preview) {
   const list = form.querySelector("[data-rows]");
@@ -20,10 +22,16 @@ export function wireRows(form, preview) {
   const actions = {
     add() {
       const row = addForm(form, "row", list);
-      reorder();
-      showKind(row, kinds);
-      open(row);
-      row.querySelector("[name$='-name']").focus();
+      begin(row);
+    },
+    copy(row) {
+      const twin = addForm(form, "row", list);
+      row.after(twin);
+      copyFields(row, twin);
+      const names = all().map((each) => each.querySelector("[name$='-name']").value);
+      twin.querySelector("[name$='-name']").value = freeName(row.querySelector("[name$='-name']").value, names);
+      paintChips(twin);
+      begin(twin);
     },
     remove(row) {
       const rows = all();
@@ -37,17 +45,38 @@ export function wireRows(form, preview) {
       const rows = all();
       const place = movedIndex(rows.indexOf(row), by, rows.length);
       if (place === null) return;
+      const focused = row.contains(document.activeElement) ? document.activeElement : row.querySelector("summary");
       rows[place][by > 0 ? "after" : "before"](row);
       reorder();
-      row.querySelector("summary").focus();
+      focused.focus();
+      const name = row.querySelector("[name$='-name']").value || "The parameter";
+      form.querySelector("[data-space-status]").textContent = `${name} is now number ${place + 1} of ${rows.length}.`;
     },
+  };
+  const begin = (row) => {
+    reorder();
+    showKind(row, kinds);
+    offerNames(all());
+    open(row);
+    row.querySelector("[name$='-name']").focus();
   };
 
   form.addEventListener("click", (event) => onClick(event, actions, open));
   list.addEventListener("change", (event) => {
-    if (event.target.matches("[data-kind]")) showKind(event.target.closest("[data-row]"), kinds);
+    const row = event.target.closest("[data-row]");
+    if (event.target.matches("[data-kind]")) showKind(row, kinds);
+    if (event.target.name?.endsWith("-off")) row.classList.toggle("is-off", event.target.checked);
+  });
+  list.addEventListener("keydown", (event) => {
+    const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    const isPicking = event.target.matches("select"); // opens its list
+    if (!by || !event.altKey || isPicking) return;
+    event.preventDefault();
+    actions.move(event.target.closest("[data-row]"), by);
   });
   list.addEventListener("input", (event) => mirrorName(event.target));
+  wireChips(list);
+  wireConditions(list, all, preview);
   wireDrag(list, all, reorder);
   for (const row of all()) showKind(row, kinds);
   return { open };
@@ -58,6 +87,9 @@ function onClick(event, actions, open) {
   if (event.target.closest("[data-add]")) {
     event.preventDefault();
     actions.add();
+  } else if (row && event.target.closest("[data-copy]")) {
+    event.preventDefault();
+    actions.copy(row);
   } else if (row && event.target.closest("[data-remove]")) {
     event.preventDefault();
     actions.remove(row);
@@ -69,7 +101,7 @@ function onClick(event, actions, open) {
     else open(row);
   }
   for (const menu of document.querySelectorAll("[data-menu][open]")) {
-    if (!menu.contains(event.target) || event.target.closest("[data-move]")) menu.open = false;
+    if (!menu.contains(event.target) || event.target.closest("button")) menu.open = false;
   }
 }
 
@@ -79,7 +111,7 @@ function setOpen(row, isOpen) {
 }
 
 // One more form of a formset, from Django's empty form.
-function addForm(form, prefix, list) {
+export function addForm(form, prefix, list) {
   const total = form.elements[`${prefix}-TOTAL_FORMS`];
   const template = form.querySelector(`template[data-template="${prefix}"]`);
   list.insertAdjacentHTML("beforeend", numbered(template.innerHTML.trim(), total.value));
@@ -87,24 +119,22 @@ function addForm(form, prefix, list) {
   return list.lastElementChild;
 }
 
-function removeForm(element) {
+export function removeForm(element) {
   element.querySelector("[name$='-DELETE']").value = "on";
   element.hidden = true;
 }
 
-export function wireConstraints(form, preview) {
-  const list = form.querySelector("[data-constraints]");
-  form.addEventListener("click", (event) => {
-    const rule = event.target.closest("[data-constraint]");
-    if (event.target.closest("[data-add-constraint]")) {
-      event.preventDefault();
-      addForm(form, "constraint", list).querySelector("input:not([type=hidden])").focus();
-    } else if (rule && event.target.closest("[data-remove-constraint]")) {
-      event.preventDefault();
-      removeForm(rule);
-      preview.ask();
-    }
-  });
+// Everything but its place and whether it is removed.
+function copyFields(row, twin) {
+  for (const from of row.querySelectorAll("[name^='row-']")) {
+    const field = from.name.replace(/^row-\d+-/, "");
+    const to = twin.querySelector(`[name$='-${field}'][name^='row-']`);
+    if (!to || ["ORDER", "DELETE"].includes(field)) continue;
+    to.value = from.value;
+    if (to.value !== from.value && from.matches("select")) to.append(from.selectedOptions[0].cloneNode(true));
+    to.value = from.value;
+    if (from.type === "checkbox") to.checked = from.checked;
+  }
 }
 
 function showKind(row, kinds) {

@@ -6,7 +6,9 @@ import { wireAutosave } from "../builder/autosave.js";
 import { wireFiles } from "../builder/file_picker.js";
 import { wireInPlace } from "../builder/in_place.js";
 import { wirePreview } from "../builder/preview.js";
-import { wireConstraints, wireRows } from "../builder/space_rows.js";
+import { wireConstraints } from "../builder/constraints.js";
+import { wireOffers } from "../builder/space_answer.js";
+import { wireRows } from "../builder/space_rows.js";
 import { wireTwin } from "../builder/twin.js";
 
 const form = document.querySelector("[data-builder]");
@@ -93,6 +95,7 @@ if (form) {
   const preview = wirePreview(form);
   const rows = wireRows(form, preview);
   wireConstraints(form, preview);
+  wireOffers(form, preview);
   const showView = wireViews();
   wirePicked("sampler");
   wirePicked("policy");

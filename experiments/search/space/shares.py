@@ -1,4 +1,4 @@
-"""How much of a space its constraints keep, each alone and all together."""
+"""How much of a space its constraints keep, and how often each parameter is set."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ MIN_KEPT = 0.05
 # Values that are left out are listed up to here, others as examples.
 MAX_LISTED = 3
 MAX_LETTERS = 24
+SHARES = {
+    "Half": 1 / 2,
+    "A third": 1 / 3,
+    "Two thirds": 2 / 3,
+    "A quarter": 1 / 4,
+    "Three quarters": 3 / 4,
+    "All": 1.0,
+    "None": 0.0,
+}
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -45,11 +54,15 @@ class ConstraintShare:
 
 
 @dataclass(frozen=True)
-class ConstraintShares:
-    """The shares of a space's constraints in the same draws."""
+class SpaceShares:
+    """The shares of the same draws that meet each constraint, and all `together`.
+
+    `active` has the share of allowed draws in which a parameter is set.
+    """
 
     each: Mapping[str, ConstraintShare]
     together: float
+    active: Mapping[str, float]
     draws: int
 
     @property
@@ -69,21 +82,36 @@ class ConstraintShares:
         )
 
 
-def constraint_shares(space: SearchSpace, *, draws: int = DRAWS) -> ConstraintShares:
-    """Shares by the text of the constraint, from the same draws every time."""
+def space_shares(space: SearchSpace, *, draws: int = DRAWS) -> SpaceShares:
+    """The shares, from the same draws every time.
+
+    Each parameter's draws are spread evenly (a Latin hypercube), so a choice of two
+    values has each of them in half of the draws.
+    """
     rejection = RejectionSampling(space.layout, space.constraints)
     number = min(draws, rejection.max_draws)
-    points = np.random.default_rng(0).random((number, len(space.axes)))
-    batch = Batch(space.layout, points)
+    rng = np.random.default_rng(0)
+    strata = np.stack([rng.permutation(number) for _ in space.axes], axis=1)
+    batch = Batch(space.layout, (strata + rng.random(strata.shape)) / number)
     together = np.ones(number, np.bool_)
     each = {}
     for rule in space.constraints:
         met = RejectionSampling(space.layout, (rule,)).meeting(batch)
         together &= met
-        each[rule.text] = ConstraintShare(
-            float(met.mean()), _broken(space, rule, batch, ~met)
-        )
-    return ConstraintShares(each, float(together.mean()), number)
+        out = _broken(space, rule, batch, ~met)
+        each[rule.text] = ConstraintShare(float(met.mean()), out)
+    allowed = max(1, int(together.sum()))
+    active = {
+        name: float((batch.active(space.axes[name]) & together).sum() / allowed)
+        for name in space.parameters
+    }
+    return SpaceShares(each, float(together.mean()), active, number)
+
+
+def share_words(share: float) -> str:
+    """`Half of the draws`, `12 % of the draws`."""
+    near = (words for words, exact in SHARES.items() if abs(share - exact) < 0.005)
+    return f"{next(near, percent(share))} of the draws"
 
 
 def percent(share: float) -> str:

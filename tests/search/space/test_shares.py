@@ -1,10 +1,10 @@
-"""How much of a space its constraints keep."""
+"""How much of a space its constraints keep, and how often a parameter is set."""
 
 from __future__ import annotations
 
 import pytest
 
-from experiments.search.space.constraint_shares import constraint_shares, percent
+from experiments.search.space.shares import percent, share_words, space_shares
 from experiments.search.space.space import SearchSpace
 
 NET = {"hidden": "choice(16, 32, 64, 128, 256)", "batch": "choice(16, 32, 64, 128)"}
@@ -12,7 +12,7 @@ NET = {"hidden": "choice(16, 32, 64, 128, 256)", "batch": "choice(16, 32, 64, 12
 
 def words(constraint: str, space: dict[str, object] | None = None) -> str:
     found = SearchSpace.parse(space or NET, constraints=[constraint])
-    return constraint_shares(found).each[constraint].words
+    return space_shares(found).each[constraint].words
 
 
 def test_what_is_kept_and_what_is_out() -> None:
@@ -41,21 +41,25 @@ def test_a_constraint_on_what_is_not_active_is_met() -> None:
         },
     }
     found = SearchSpace.parse(space, constraints=["momentum < 0.5"])
-    kept = constraint_shares(found).each["momentum < 0.5"].kept
-    assert kept == pytest.approx(0.75, abs=0.04)
+    shares = space_shares(found)
+    assert shares.each["momentum < 0.5"].kept == pytest.approx(0.75, abs=0.04)
+    assert shares.active["optimizer"] == 1
+    assert share_words(space_shares(SearchSpace.parse(space)).active["momentum"]) == (
+        "Half of the draws"
+    )
 
 
 def test_too_little_is_a_problem_that_names_the_strictest() -> None:
     rules = ["a < 0.2", "b < 0.1"]
     space = {"a": "uniform(0, 1)", "b": "uniform(0, 1)"}
-    problem = constraint_shares(SearchSpace.parse(space, constraints=rules)).problem
+    problem = space_shares(SearchSpace.parse(space, constraints=rules)).problem
     assert problem.startswith("Together they keep 2")
     assert "The strictest is b < 0.1, which alone keeps" in problem
     alone = SearchSpace.parse(space, constraints=["a < 0.02"])
-    assert constraint_shares(alone).problem.startswith("The constraint keeps 2")
+    assert space_shares(alone).problem.startswith("The constraint keeps 2")
     wide = SearchSpace.parse(space, constraints=["a < 0.5"])
-    assert constraint_shares(wide).problem == ""
-    assert constraint_shares(SearchSpace.parse(space)).problem == ""
+    assert space_shares(wide).problem == ""
+    assert space_shares(SearchSpace.parse(space)).problem == ""
 
 
 def test_values_inside_a_nested_choice_are_listed() -> None:
