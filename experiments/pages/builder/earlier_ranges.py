@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from experiments.models import Team, Trial
 from experiments.models.trials import IS_RANKED
-from experiments.pages.builder.context import objective_of
 from experiments.pages.builder.filling import row_from
 from experiments.pages.builder.form import SweepForm
+from experiments.pages.builder.judge import objective_of
 from experiments.pages.builder.kinds import NATURAL
 from experiments.pages.builder.parameters import ParameterForm, RowTexts
 from experiments.pages.builder.space_pictures import law_of
