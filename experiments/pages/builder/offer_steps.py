@@ -9,6 +9,7 @@ from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.offers import (
     EnteredTexts,
     Offers,
+    command_without,
     distributions,
     metric_texts,
     offers_of,
@@ -64,15 +65,24 @@ def _measured(form: SweepForm, offers: Offers, name: str) -> SweepForm:
     return form.with_data(focus="field-primary_metric", **metric_texts(name))
 
 
+def _dropped(form: SweepForm, offers: Offers, name: str) -> SweepForm:
+    if name not in offers.stale:
+        return form
+    command = command_without(form.text("command"), name)
+    return form.with_data(focus="field-command", command=command)
+
+
 OFFER_STEPS: Mapping[str, Callable[[SweepForm, Offers, str], SweepForm]] = {
     "search": _searched,
     "search-all": _all_searched,
     "keep": _kept,
     "metric": _measured,
+    "drop": _dropped,
 }
 
 
 def after_offer(form: SweepForm, verb: str, name: str) -> SweepForm:
-    """The form after `search:lr`, `search-all`, `keep:lr` or `metric:accuracy`."""
+    """The form after `search:lr`, `search-all`, `keep:lr`, `drop:lr` or
+    `metric:accuracy`."""
     offers = form_offers(form)
     return OFFER_STEPS[verb](form, offers, name) if offers else form

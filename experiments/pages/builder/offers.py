@@ -22,6 +22,7 @@ from experiments.pages.builder.code_fields import script_of
 from experiments.pages.form_fields import write_plain
 from experiments.search.document.command import (
     CommandError,
+    placeholders,
     split_command,
     value_text,
 )
@@ -88,6 +89,7 @@ class Offers:
     reading: ScriptReading
     arguments: Sequence[ArgumentOffer] = ()
     metrics: Sequence[MetricOffer] = ()
+    stale: Sequence[str] = ()
 
     @property
     def chips(self) -> Iterator[str]:
@@ -170,6 +172,7 @@ def offers_of(kept: CodeSnapshot | None, entered: EnteredTexts) -> Offers | None
             MetricOffer(each, each.name == best, each.name == entered.primary_metric)
             for each in metrics[:MAX_METRICS]
         ],
+        stale_names(entered),
     )
 
 
@@ -220,6 +223,24 @@ def texts_with_searched(
     lines = entered.inputs.splitlines()
     kept = [line for line in lines if line.partition("=")[0].strip() not in names]
     return {"command": command, "inputs": "\n".join(kept)}
+
+
+def stale_names(entered: EnteredTexts) -> list[str]:
+    """What the command passes and is no parameter any more."""
+    try:
+        found = placeholders(entered.command)
+    except CommandError:
+        return []
+    names = [each.name for each in found if each.group == SEARCHED]
+    return [name for name in names if name.partition(".")[0] not in entered.names]
+
+
+def command_without(command: str, name: str) -> str:
+    """The command without the argument for a parameter."""
+    argument = (
+        rf"\s*(?:--?[\w-]+[ =])?\$\{{\{{\s*{SEARCHED}\.{re.escape(name)}\s*\}}\}}"
+    )
+    return re.sub(argument, "", command)
 
 
 def texts_with_kept(

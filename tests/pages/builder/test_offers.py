@@ -9,8 +9,10 @@ import pytest
 from experiments.code.scripts.reading import read_script
 from experiments.pages.builder.offers import (
     EnteredTexts,
+    command_without,
     distributions,
     metric_texts,
+    stale_names,
     texts_with_kept,
     texts_with_searched,
 )
@@ -113,3 +115,25 @@ def test_the_goal_is_guessed_by_the_name() -> None:
         "goal": "minimize",
     }
     assert metric_texts("f1") == {"primary_metric": "f1", "goal": "maximize"}
+
+
+@pytest.mark.parametrize(
+    ("command", "left"),
+    [
+        (f"python train.py {LR} {SIZE}", f"python train.py {SIZE}"),
+        ("python t.py --lr=${{ search_space.lr }} --x 1", "python t.py --x 1"),
+        ("python t.py ${{search_space.lr}}", "python t.py"),
+        (
+            "python t.py lr ${{search_space.lr2}}",
+            "python t.py lr ${{search_space.lr2}}",
+        ),
+    ],
+)
+def test_an_argument_is_taken_out_of_the_command(command: str, left: str) -> None:
+    assert command_without(command, "lr") == left
+
+
+def test_what_is_no_parameter_any_more_is_found() -> None:
+    entered = EnteredTexts(f"python t.py {LR} {SIZE}", names=("lr",))
+    assert stale_names(entered) == ["batch_size"]
+    assert stale_names(EnteredTexts("python 'open")) == []

@@ -234,3 +234,11 @@ def test_a_button_in_place_brings_what_it_changed(ada: Client) -> None:
     answer = preview(ada, {**EMPTY, "do": "code", "pasted_code": "x = 1"})
     assert answer["fields"]["code"] == answer["kept"]["digest"]
     assert answer["kept"]["names"] == "train.py"
+
+
+def test_a_removed_parameter_is_taken_out_of_the_command(ada: Client) -> None:
+    fields = {**EMPTY, "command": "python train.py --lr ${{search_space.lr}}"}
+    assert 'value="drop:lr"' in page(pressed(ada, "update", fields))
+    response = pressed(ada, "drop:lr", fields)
+    assert text_of(response, "command") == "python train.py"
+    assert "drop:lr" not in page(response)
