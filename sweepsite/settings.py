@@ -210,7 +210,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     # These are first, so that static files and errors get their headers as well.
-    "csp.middleware.CSPMiddleware",
+    "experiments.pages.middleware.PolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "experiments.pages.middleware.AnswerMiddleware",
     "experiments.api.report_middleware.ReportMiddleware",

@@ -6,7 +6,11 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from functools import cache
 
+from csp.constants import HEADER
+from csp.middleware import CSPMiddleware
+from csp.utils import build_policy
 from django.conf import settings
 from django.http import (
     HttpRequest,
@@ -30,6 +34,25 @@ JSON_SCRIPT = re.compile(
 ESCAPED_BACKSLASH = b"\\\\"
 JSON_ESCAPE = re.compile(rb"\\\\|\\u[0-9a-fA-F]{4}")
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+
+
+class PolicyMiddleware(CSPMiddleware):
+    """As django-csp's, which builds its policy anew for each answer; but for the few
+    with one of their own it is always the same."""
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        own = any(name.startswith("_csp") for name in (*vars(request), *vars(response)))
+        if own or settings.DEBUG:
+            return super().process_response(request, response)
+        response.headers.setdefault(HEADER, _usual_policy())
+        return response
+
+
+@cache
+def _usual_policy() -> str:
+    return str(build_policy())
 
 
 class AnswerMiddleware:
