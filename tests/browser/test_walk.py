@@ -167,7 +167,7 @@ SAVED = re.compile(r"^Draft saved \d+ s ago, also kept if you close the page$")
 
 
 def test_nothing_that_was_entered_is_lost(page: Page, site: RunningSite) -> None:
-    """A reload, two tabs, a killed server, and a session that ends before Start."""
+    """A reload, Back, two tabs, a killed server, and a session that ends before Start."""
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(f"{site.url}/sweeps/new/?experiment=1")
     mark, command = (
@@ -179,6 +179,11 @@ def test_nothing_that_was_entered_is_lost(page: Page, site: RunningSite) -> None
     page.reload()
     expect(command).to_have_value("python first.py")
     expect(page.get_by_text("Your entries are back")).to_be_visible()
+    # Left at once, before the next save is due.
+    command.fill("python back.py")
+    page.goto(site.url)
+    page.go_back()
+    expect(command).to_have_value("python back.py")
     choose_between_two_tabs(page)
     kill_the_server(page, site)
     page.context.clear_cookies(name="sessionid")
