@@ -167,7 +167,7 @@ SAVED = re.compile(r"^Draft saved \d+ s ago, also kept if you close the page$")
 
 
 def test_nothing_that_was_entered_is_lost(page: Page, site: RunningSite) -> None:
-    """A reload, Back, two tabs, a killed server, and a session that ends before Start."""
+    """A reload, Back, two tabs, a killed server, a session that ends before Start."""
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(f"{site.url}/sweeps/new/?experiment=1")
     mark, command = (
