@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from experiments.models import Pool, Team
 from experiments.pages.builder.policy_fields import NO_POLICY
-from experiments.pages.builder.settings import PROPOSED
 from experiments.scheduling.occupancy import PoolSlots, team_slots
 from experiments.search.fields import listed
+from experiments.search.recommendations import Recommendation
 from experiments.search.samplers import SAMPLERS
 from experiments.search.termination import POLICIES
 from experiments.search.wording import counted
@@ -19,7 +19,8 @@ from experiments.search.wording import counted
 class Card:
     """One choice, with a sentence on when to use it.
 
-    `why` is about this sweep: why it is proposed, or why it does not `fit` its space.
+    `why` is about this sweep: why the choice is recommended, or does not `fit` its
+    space.
     """
 
     value: str
@@ -30,47 +31,86 @@ class Card:
     fit: bool = True
 
 
+@dataclass(frozen=True)
+class Deck:
+    """The cards of one field: those in view, and the others in a fold.
+
+    `title` says what they are recommended for. The picked card is in view. `unfit` says
+    in short which others do not fit.
+    """
+
+    title: str
+    picked: str
+    recommended: Sequence[Card]
+    more: Sequence[Card]
+    unfit: str = ""
+
+    @property
+    def names(self) -> str:
+        """`4 others: Bayesian, TPE, CMA-ES and Grid`."""
+        names = ", ".join(card.name for card in self.more)
+        return f"{counted(len(self.more), 'other')}: {names}"
+
+    @property
+    def cards(self) -> Sequence[Card]:
+        return [*self.recommended, *self.more]
+
+
 NO_POLICY_CARD = Card(NO_POLICY, "None", "Every trial runs to the end.")
 
 
-def sampler_cards(
-    picked: str, *, proposal: str, sampler_problems: Mapping[str, str]
-) -> list[Card]:
-    """The samplers: the proposed one with the reason, others with their problem in this
-    space."""
+def sampler_deck(
+    picked: str,
+    recommended: Sequence[Recommendation],
+    *,
+    title: str,
+    problems: Mapping[str, str],
+) -> Deck:
+    """The samplers; those that cannot search the space say why."""
     cards = [
         Card(kind, sampler.title, sampler.advice) for kind, sampler in SAMPLERS.items()
     ]
-    found = []
-    for card in _with_picked(cards, picked):
-        if card.value == PROPOSED:
-            card = replace(card, note="proposed", why=proposal)
-        elif card.value in sampler_problems:
-            card = replace(card, why=sampler_problems[card.value], fit=False)
-        found.append(card)
-    return found
-
-
-def policy_cards(picked: str, *, proposed: str, why: str) -> list[Card]:
-    """The policies: the proposed one with the reason."""
     cards = [
-        Card(
-            kind,
-            policy.title,
-            policy.advice,
-            note="proposed" if kind == proposed else "",
-            why=why if kind == proposed else "",
-        )
-        for kind, policy in POLICIES.items()
+        replace(card, why=problems[card.value], fit=False)
+        if card.value in problems
+        else card
+        for card in cards
     ]
-    return _with_picked([*cards, NO_POLICY_CARD], picked)
+    return _deck(title, cards, picked, recommended)
 
 
-def _with_picked(cards: list[Card], picked: str) -> list[Card]:
-    """The cards, with one more for a picked value without a card."""
-    if picked not in [card.value for card in cards]:
-        cards.append(Card(picked, picked[:60], "Not known here."))
-    return cards
+def policy_deck(
+    picked: str, recommended: Sequence[Recommendation], *, title: str
+) -> Deck:
+    """The policies, and none."""
+    cards = [
+        Card(kind, policy.title, policy.advice) for kind, policy in POLICIES.items()
+    ]
+    return _deck(title, [*cards, NO_POLICY_CARD], picked, recommended)
+
+
+def _deck(
+    title: str,
+    cards: Sequence[Card],
+    picked: str,
+    recommended: Sequence[Recommendation],
+) -> Deck:
+    known = {card.value: card for card in cards}
+    in_view = [_recommended(known.pop(each.kind), each) for each in recommended]
+    in_view[0] = replace(in_view[0], note="proposed")
+    if picked not in [card.value for card in in_view]:
+        unknown = Card(picked, picked[:60], "Not known here.")
+        in_view.append(known.pop(picked, unknown))
+    more = list(known.values())
+    unfit = [card.name for card in more if not card.fit]
+    do_not = "does not fit" if len(unfit) == 1 else "do not fit"
+    words = f"{listed(unfit)} {do_not} this space" if unfit else ""
+    return Deck(title, picked, in_view, more, words)
+
+
+def _recommended(card: Card, recommendation: Recommendation) -> Card:
+    """The card with the reason, unless its own says that it does not fit."""
+    return replace(card, why=recommendation.reason) if card.fit else card
 
 
 def pool_choices(team: Team, picked: str) -> list[tuple[str, str]]:

@@ -11,23 +11,18 @@ from django.utils.html import escape
 from experiments.models import Experiment, Team
 from experiments.pages.builder.buttons import Builder, TextProblem, text_problems
 from experiments.pages.builder.cards import (
+    Deck,
     folder_words,
-    policy_cards,
+    policy_deck,
     pool_choices,
-    sampler_cards,
+    sampler_deck,
 )
 from experiments.pages.builder.code_fields import KeptFiles, earlier_files
 from experiments.pages.builder.collector_fields import try_collector
 from experiments.pages.builder.fields import SECTIONS
 from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.offer_steps import form_offers
-from experiments.pages.builder.policy_fields import (
-    CAUTIOUS,
-    THRIFTY,
-    proposal,
-    settings_of,
-    shown_settings,
-)
+from experiments.pages.builder.policy_fields import settings_of, shown_settings
 from experiments.pages.builder.preview import Preview, preview_of
 from experiments.pages.builder.space_views import (
     RowView,
@@ -42,7 +37,7 @@ from experiments.search.document.definition import SweepDefinition
 from experiments.search.document.entry import read_entry
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError, listed
-from experiments.search.termination import POLICIES, Policy
+from experiments.search.termination import Policy
 from experiments.search.wording import counted
 
 MAX_EXPERIMENTS = 200
@@ -98,7 +93,6 @@ def preview_answer(page: Builder) -> dict[str, Any]:
     form = page.form
     preview = preview_of(form)
     context = _preview_context(form, preview)
-    policies, samplers = context["policies"], context["samplers"]
     return {
         "yaml": preview.yaml,
         "problems": [
@@ -109,8 +103,10 @@ def preview_answer(page: Builder) -> dict[str, Any]:
         "combinations": preview.combinations,
         "trials": context["trials"],
         "unused": _unused_words(form),
-        "samplers": [[card.value, card.why, card.fit] for card in samplers],
-        "policies": [[card.value, card.note, card.why] for card in policies],
+        "cards": {
+            name: _cards(form, name, context[deck])
+            for name, deck in (("sampler", "samplers"), ("policy", "policies"))
+        },
         "space": context["space_words"],
         "collected": _collected(form),
         **{
@@ -144,6 +140,11 @@ def button_answer(page: Builder) -> dict[str, Any]:
     }
 
 
+def _cards(form: SweepForm, name: str, deck: Deck) -> str:
+    context = {"field": form[name], "deck": deck}
+    return render_to_string("experiments/builder/cards.html", context)
+
+
 def _wrong_sections(form: SweepForm) -> set[int]:
     return {problem.section for problem in form.problems}
 
@@ -166,10 +167,6 @@ def _policy_context(form: SweepForm) -> dict[str, Any]:
     usual = str(own.default if own else 1)
     form.fields["min_rivals"].widget.attrs["placeholder"] = usual
     return {
-        "advice": {
-            "trials": POLICIES[CAUTIOUS].title,
-            "time": POLICIES[THRIFTY].title,
-        },
         "policy_fields": [
             form[name] for name in shown_settings() if name not in Policy.declarations()
         ],
@@ -177,7 +174,8 @@ def _policy_context(form: SweepForm) -> dict[str, Any]:
 
 
 def _preview_context(form: SweepForm, preview: Preview) -> dict[str, Any]:
-    proposed, why = proposal(form.text("timeout"))
+    used = sum(row.is_used for row in form.rows)
+    trials = f" and {counted(preview.budget, 'trial')}" if preview.budget else ""
     return {
         "preview": preview,
         "offers": form_offers(form),
@@ -185,12 +183,15 @@ def _preview_context(form: SweepForm, preview: Preview) -> dict[str, Any]:
         "draws_note": _left_out_words(preview),
         "trials": _trials_words(form),
         "space_words": _space_words(form, preview),
-        "samplers": sampler_cards(
+        "samplers": sampler_deck(
             form.picks["sampler"],
-            proposal=preview.proposal,
-            sampler_problems=preview.sampler_problems,
+            preview.samplers,
+            title=f"Recommended for {counted(used, 'parameter')}{trials}",
+            problems=preview.sampler_problems,
         ),
-        "policies": policy_cards(form.picks["policy"], proposed=proposed, why=why),
+        "policies": policy_deck(
+            form.picks["policy"], preview.policies, title="Recommended"
+        ),
     }
 
 

@@ -19,8 +19,8 @@ from experiments.search.termination import POLICIES, Policy
 from experiments.search.termination.settings import Setting
 
 NO_POLICY = "none"
-# The proposals for a fixed number of trials, and for a fixed time.
-CAUTIOUS, THRIFTY = "predictive", "asha"
+# The policy of a new form, which has a fixed number of trials.
+CAUTIOUS = "predictive"
 # The list is read below a key, which takes a line and two columns.
 KEY, INDENT = "policies", "  "
 PLACE = re.compile(r"^Line (\d+), column (\d+)")
@@ -133,21 +133,6 @@ def option_choices(setting: Setting, picked: str) -> list[tuple[str, str]]:
     if picked not in [value for value, _ in choices]:
         choices.append((picked, setting.options.get(picked, picked[:60])))
     return choices
-
-
-def proposal(timeout: str) -> tuple[str, str]:
-    """The policy to propose for a time limit, which may be empty, and why."""
-    time = timeout.strip()
-    if not time:
-        return (
-            CAUTIOUS,
-            "The number of trials is fixed, so good ones must not be stopped.",
-        )
-    return (
-        THRIFTY,
-        f"The time is fixed ({time[:20]}), so each trial that ends early makes room for"
-        " another.",
-    )
 
 
 def _load(text: str) -> JSONValue:

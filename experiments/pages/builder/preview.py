@@ -17,11 +17,14 @@ from experiments.pages.builder.space_pictures import (
 )
 from experiments.search.document.yaml import line_of, lines_by_path, yaml_text
 from experiments.search.fields import Diagnostics, is_number, listed
-from experiments.search.history import empty
 from experiments.search.preview import sampled_configurations
+from experiments.search.recommendations import (
+    Recommendation,
+    recommended_policies,
+    recommended_samplers,
+)
 from experiments.search.records import JSONValue
 from experiments.search.samplers import SAMPLERS, Sampler, check_space, read_sampling
-from experiments.search.samplers.auto import AutoSampler
 from experiments.search.space.distribution import Distribution
 from experiments.search.space.space import SearchSpace, read_space
 from experiments.tracking.spaces import flat_params
@@ -32,6 +35,7 @@ MAX_COLUMNS = 6
 # Any seed will do while the sweep has none of its own.
 ANY_SEED = 0
 NOT_SET = "not set"
+MAX_TIMEOUT_TEXT = 20
 # Numbers with more characters are rounded.
 MAX_EXACT_LENGTH = 6
 
@@ -65,8 +69,10 @@ class Preview:
     """What the form would try, valid or not.
 
     `space` has the parameters that are right already; `left_out` names the others.
-    `sampler_problems`: by sampler, why it cannot search the space. `are_first`: the
-    sweep begins with these draws; `are_design`: later trials learn from results.
+    `sampler_problems`: by sampler, why it cannot search the space. `budget` is the
+    number of trials, if it is known; `samplers` and `policies` are those to offer
+    first. `are_first`: the sweep begins with these draws; `are_design`: later trials
+    learn from results.
     `wrong_lines` has a line of the YAML for every problem, None where it has none.
     """
 
@@ -74,7 +80,9 @@ class Preview:
     rows: Sequence[RowPreview]
     combinations: str
     sampler_problems: Mapping[str, str]
-    proposal: str
+    budget: int | None
+    samplers: Sequence[Recommendation]
+    policies: Sequence[Recommendation]
     draws: DrawTable | None
     are_first: bool
     are_design: bool
@@ -117,7 +125,13 @@ def preview_of(form: SweepForm) -> Preview:
         ],
         combinations=space.count_words() if is_complete else "not known yet",
         sampler_problems=_unfit(space),
-        proposal=_proposal(space, budget) if is_complete else "",
+        budget=budget,
+        samplers=recommended_samplers(
+            space if is_complete else SearchSpace({}), budget
+        ),
+        policies=recommended_policies(
+            budget, timeout=form.text("timeout").strip()[:MAX_TIMEOUT_TEXT]
+        ),
         draws=draw_table(space, sampled_configurations(sampler, DRAWS))
         if sampler
         else None,
@@ -193,13 +207,6 @@ def _grid_problem(space: SearchSpace) -> str:
         names = [*names[:2], f"{len(names) - 2} more"]
     have = "has" if len(names) == 1 else "have"
     return f"A grid needs values to list; {listed(names)} {have} none."
-
-
-def _proposal(space: SearchSpace, budget: int | None) -> str:
-    """What the proposed sampler would choose for the space, and why."""
-    auto = AutoSampler(space=space, seed=ANY_SEED, budget=budget)
-    method, reason = auto.choice(empty(space))
-    return f"Here: {SAMPLERS[method].title}, as {reason}."
 
 
 def _sampler(form: SweepForm, space: SearchSpace, budget: int | None) -> Sampler | None:

@@ -113,24 +113,24 @@ function showWords(form, answer) {
   set("[data-combinations]", answer.combinations);
   set("#field-command_helptext", answer.unused);
   set('[data-question="3"]', answer.space);
-  for (const [name, why, fit] of answer.samplers) {
-    const card = cardOf(form, "sampler", name);
-    if (!card) continue;
-    card.classList.toggle("is-unfit", !fit);
-    card.querySelector("[data-why]").textContent = why;
-  }
-  for (const [name, note, why] of answer.policies) {
-    const card = cardOf(form, "policy", name);
-    if (!card) continue;
-    card.querySelector(".pick-note").textContent = note;
-    card.querySelector("[data-why]").textContent = why;
-  }
+  for (const [name, html] of Object.entries(answer.cards)) showCards(form, name, html);
   const draws = form.querySelector("[data-draws]");
   if (draws) draws.innerHTML = answer.draws;
 }
 
-function cardOf(form, field, name) {
-  return form.querySelector(`[data-field="${field}"] [data-card="${CSS.escape(name)}"]`);
+// The cards may change their places, but what is picked, open and has the focus stays.
+function showCards(form, name, html) {
+  const place = form.querySelector(`[data-deck="${name}"]`);
+  if (place.dataset.shown === html) return;
+  const picked = form.elements[name].value;
+  const hasFocus = place.contains(document.activeElement);
+  const isOpen = place.querySelector("details").open;
+  const isOnSummary = document.activeElement.matches("summary");
+  place.innerHTML = html;
+  place.dataset.shown = html;
+  place.querySelector("details").open = isOpen;
+  form.elements[name].value = picked;
+  if (hasFocus) place.querySelector(isOnSummary ? "summary" : ":checked").focus();
 }
 
 function showBar(form, bar) {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from html import unescape
 from typing import Any
 
 from django.test import Client
@@ -78,6 +80,23 @@ def preview(client: Client, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The answer that the page's scripts get."""
     answer: dict[str, Any] = client.post(reverse("sweep_preview"), fields).json()
     return answer
+
+
+CARD = re.compile(
+    r'data-card="([^"]*)".*?<span class="pick-note">(.*?)</span>'
+    r'.*?<span class="pick-why">(.*?)</span>',
+    re.DOTALL,
+)
+
+
+def cards(html: str) -> dict[str, tuple[str, str]]:
+    """The note and the reason of each card."""
+    return {name: (note, unescape(why)) for name, note, why in CARD.findall(html)}
+
+
+def in_view(html: str) -> list[str]:
+    """The cards outside the fold."""
+    return list(cards(html.partition("<details")[0]))
 
 
 def problems(client: Client, fields: Mapping[str, Any]) -> dict[str, str]:

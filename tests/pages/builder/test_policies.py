@@ -8,13 +8,11 @@ import pytest
 from django.test import Client
 
 from experiments.models import Sweep
-from experiments.pages.builder.cards import policy_cards
 from experiments.pages.builder.filling import form_of, form_of_faulty, fresh_form
 from experiments.pages.builder.policy_fields import (
     CAUTIOUS,
     NO_POLICY,
     policies_faults,
-    proposal,
     read_policies,
     shown_settings,
     write_policies,
@@ -24,7 +22,9 @@ from experiments.search.termination import POLICIES
 from tests import factories
 from tests.pages.builder.builder_forms import (
     X,
+    cards,
     form,
+    in_view,
     page,
     preview,
     problems,
@@ -61,17 +61,25 @@ POLICY_DOCUMENTS: tuple[dict[str, Any], ...] = (
 )
 
 
+def policy_html(answer: dict[str, Any]) -> str:
+    return str(answer["cards"]["policy"])
+
+
 def policy_named(answer: dict[str, Any]) -> dict[str, str]:
     """The proposed policy, with the reason."""
-    return {name: why for name, note, why in answer["policies"] if note == "proposed"}
+    found = cards(policy_html(answer)).items()
+    return {name: why for name, (note, why) in found if note == "proposed"}
 
 
-def test_every_policy_has_a_card_and_a_sentence_on_when_to_use_it() -> None:
-    proposed, why = proposal("")
-    shown = policy_cards("none", proposed=proposed, why=why)
-    assert {card.value for card in shown} == {*POLICIES, NO_POLICY}
-    assert all(card.text for card in shown)
-    assert [card.value for card in shown if card.note] == [CAUTIOUS]
+def test_every_policy_has_a_card_and_a_picked_one_is_outside_the_fold(
+    ada: Client,
+) -> None:
+    shown = policy_html(preview(ada, form([X], policy="bandit")))
+    assert set(cards(shown)) == {*POLICIES, NO_POLICY}
+    assert in_view(shown) == [CAUTIOUS, "median_stopping", NO_POLICY, "bandit"]
+    many = policy_html(preview(ada, form([X], max_total_trials="40")))
+    assert in_view(many) == [CAUTIOUS, "asha", NO_POLICY]
+    assert cards(many)["asha"][1] == "Saves most, and 40 trials fill its stages."
 
 
 def test_every_setting_of_every_policy_is_a_field_with_a_name_of_its_own() -> None:
@@ -91,13 +99,12 @@ def test_a_time_for_the_whole_sweep_changes_what_is_proposed(ada: Client) -> Non
     assert "time is fixed (2 h)" in by_time["asha"]
 
 
-def test_a_new_form_begins_with_the_proposed_policy_and_says_what_to_use(
+def test_a_new_form_begins_with_the_proposed_policy_and_says_why(
     ada: Client,
 ) -> None:
     html = page(ada.get("/sweeps/new/"))
     assert f'value="{CAUTIOUS}" id="field-policy" checked' in html
-    assert "With a fixed number of trials, use Predictive" in html
-    assert "With a fixed time for the whole sweep (part 6), use ASHA" in html
+    assert "The number of trials is fixed, so good ones must not be stopped." in html
     assert html.count("the n-th report of the primary metric") == 4
     assert "reports the primary metric" in html
 

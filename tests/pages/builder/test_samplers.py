@@ -8,14 +8,15 @@ import pytest
 from django.test import Client
 
 from experiments.models import Sweep
-from experiments.pages.builder.cards import sampler_cards
 from experiments.pages.builder.filling import fresh_form
 from experiments.pages.builder.settings import PROPOSED
 from experiments.search.samplers import SAMPLERS
 from tests.pages.builder.builder_forms import (
     BATCH,
     X,
+    cards,
     form,
+    in_view,
     page,
     preview,
     send,
@@ -25,25 +26,40 @@ pytestmark = pytest.mark.django_db
 WIDE = {"name": "width", "kind": "choice", "values": "16, 32"}
 
 
-def cards(answer: dict[str, Any]) -> dict[str, tuple[str, bool]]:
-    return {name: (why, fit) for name, why, fit in answer["samplers"]}
-
-
-def test_every_sampler_has_a_card_and_the_proposed_one_comes_first() -> None:
-    shown = sampler_cards("random", proposal="Why.", sampler_problems={})
-    assert {card.value for card in shown} == set(SAMPLERS)
-    assert all(card.text for card in shown)
-    assert [card.value for card in shown if card.note] == [PROPOSED]
-    assert shown[0].value == PROPOSED
+def sampler_html(answer: dict[str, Any]) -> str:
+    return str(answer["cards"]["sampler"])
 
 
 def test_a_new_form_proposes_a_sampler_and_says_why(ada: Client) -> None:
     assert fresh_form().picks["sampler"] == PROPOSED
     html = page(ada.get("/sweeps/new/"))
     assert f'value="{PROPOSED}" id="field-sampler" checked' in html
-    assert '<span class="pick-note">proposed</span>' in html
-    why, fit = cards(preview(ada, form([X, BATCH], sampler=PROPOSED)))[PROPOSED]
-    assert fit and why.endswith(".")
+    assert set(SAMPLERS) < set(cards(html))
+    shown = sampler_html(preview(ada, form([X, BATCH], sampler=PROPOSED)))
+    assert in_view(shown) == [PROPOSED, "sobol", "random"]
+    assert [name for name, (note, _) in cards(shown).items() if note] == [PROPOSED]
+    assert cards(shown)[PROPOSED][1].startswith("Here: Sobol, as 4 trials can only")
+    assert "Recommended for 2 parameters and 4 trials" in shown
+
+
+def test_a_picked_sampler_is_shown_outside_the_fold(ada: Client) -> None:
+    fields = form([X, BATCH], sampler="cmaes", max_total_trials="40")
+    shown = sampler_html(preview(ada, fields))
+    assert in_view(shown) == [PROPOSED, "tpe", "random", "cmaes"]
+    assert (
+        '<b>More</b> <span class="deck-names">3 others: Bayesian, Sobol, Grid<' in shown
+    )
+    assert shown.count("checked") == 1
+    html = page(send(ada, {**fields, "do": "update"}))
+    assert 'value="cmaes" id="field-sampler" checked' in html
+
+
+def test_without_scripts_only_fields_of_the_picked_sampler_are_shown(
+    ada: Client,
+) -> None:
+    hidden = '<div data-for-sampler="random" hidden>'
+    assert hidden in page(send(ada, form([X], sampler="tpe", do="update")))
+    assert hidden not in page(send(ada, form([X], sampler="random", do="update")))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -81,13 +97,14 @@ def test_a_copy_has_the_same_sampler_and_nothing_left_over(
 
 
 def test_what_does_not_fit_the_space_says_why(ada: Client) -> None:
-    found = cards(preview(ada, form([X, BATCH])))
-    assert found["grid"] == (
-        "A grid needs values to list; x has none.",
-        False,
-    )
-    assert [name for name, (_, fit) in found.items() if not fit] == ["grid"]
-    assert cards(preview(ada, form([BATCH])))["grid"] == ("", True)
+    shown = sampler_html(preview(ada, form([X, BATCH])))
+    why = "A grid needs values to list; x has none."
+    assert cards(shown)["grid"] == ("", why)
+    assert shown.count("is-unfit") == 1
+    assert "Grid does not fit this space" in shown
+    fits = sampler_html(preview(ada, form([BATCH])))
+    assert cards(fits)["grid"][1] == "All 4 combinations fit into 4 trials."
+    assert "grid" in in_view(fits) and "is-unfit" not in fits
 
 
 def test_the_rule_of_random_draws_is_shown_where_it_is_not_the_usual(
@@ -99,8 +116,8 @@ def test_the_rule_of_random_draws_is_shown_where_it_is_not_the_usual(
 
 def test_nothing_is_proposed_of_a_space_that_cannot_be_read(ada: Client) -> None:
     wrong = {**X, "low": "2"}
-    found = cards(preview(ada, form([wrong], sampler=PROPOSED)))
-    assert found[PROPOSED] == ("", True)
+    shown = sampler_html(preview(ada, form([wrong], sampler=PROPOSED)))
+    assert cards(shown)[PROPOSED] == ("proposed", "")
 
 
 def test_a_budget_that_is_no_number_keeps_nothing_from_being_shown(ada: Client) -> None:
