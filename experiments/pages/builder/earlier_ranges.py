@@ -107,8 +107,7 @@ def ranges_for(team: Team, form: SweepForm) -> RangeViews | None:
     found = [view for view in views if view is not None]
     if not found:
         return RangeViews(
-            f"Nothing to change: the best quarter of {earlier.words} is spread over all"
-            " of these ranges."
+            f"Nothing to change: these ranges fit the best quarter of {earlier.words}."
         )
     return RangeViews(f"From the best quarter of {earlier.words}.", found)
 
