@@ -74,7 +74,7 @@ def test_draws_have_a_column_for_what_is_inside_a_choice() -> None:
 def test_a_copy_edited_as_yaml_is_the_same_sweep(client: Client) -> None:
     browser = member(client)
     sweep = factories.sweep(factories.team("Physics"), document=DOCUMENT)
-    url = f"{reverse('sweep_create')}?clone={sweep.pk}"
+    url = f"{reverse('sweep_create')}?clone={sweep.pk}&seed=same"
     yaml = browser.get(url).context["preview"].yaml
     sent = {"team": "physics", "form_token": "token-of-this-form", "do": "save"}
     response = browser.post(url, {**sent, "yaml_mode": "1", "yaml": yaml})
