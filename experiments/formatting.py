@@ -120,6 +120,16 @@ def duration_text(seconds: float | timedelta | None) -> str:
     return f"{whole // DAY} d {whole % DAY // HOUR} h"
 
 
+def rough_duration_text(seconds: float) -> str:
+    """``40 s``, ``10 m``, ``2.5 h``, ``3 d``: as far as an estimate is known."""
+    units = (("s", 1, 90), ("m", MINUTE, 90 * MINUTE), ("h", HOUR, 2 * DAY))
+    known = (each[:2] for each in units if seconds < each[2])
+    unit, size = next(known, ("d", DAY))
+    number = seconds / size
+    digits = 1 if unit in "hd" and number < 10 else 0
+    return f"{number:.{digits}f} {unit}".replace(".0 ", " ")
+
+
 def exact_duration_text(seconds: float) -> str:
     """``1 d 4 h``, ``1 h 30 m``, ``0.5 s``: as a duration in a document."""
     seconds = exact(seconds)

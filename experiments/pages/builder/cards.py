@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from experiments.models import Pool, Team
+from experiments.models import Pool
 from experiments.pages.builder.policy_fields import NO_POLICY
-from experiments.scheduling.occupancy import PoolSlots, team_slots
+from experiments.scheduling.occupancy import PoolSlots, TeamSlots
 from experiments.search.fields import listed
 from experiments.search.recommendations import Recommendation
 from experiments.search.samplers import SAMPLERS
@@ -113,9 +113,9 @@ def _recommended(card: Card, recommendation: Recommendation) -> Card:
     return replace(card, why=recommendation.reason) if card.fit else card
 
 
-def pool_choices(team: Team, picked: str) -> list[tuple[str, str]]:
+def pool_choices(slots: TeamSlots, picked: str) -> list[tuple[str, str]]:
     """The team's pools with their slots in words, and the picked value in any case."""
-    pools = [(pool.pool.name, _slot_words(pool)) for pool in team_slots(team).pools]
+    pools = [(pool.pool.name, _slot_words(pool)) for pool in slots.pools]
     if picked not in [name for name, _ in pools]:
         words = "not one of the team's pools" if picked else "choose a pool"
         pools.append((picked, words))
@@ -125,7 +125,7 @@ def pool_choices(team: Team, picked: str) -> list[tuple[str, str]]:
 def _slot_words(pool: PoolSlots) -> str:
     if not pool.total:
         return "no worker now"
-    return f"{counted(pool.total, 'slot')}, {pool.total - pool.busy} free now"
+    return f"{pool.total - pool.busy} of {pool.total} free"
 
 
 def folder_words(pools: Iterable[Pool]) -> str:

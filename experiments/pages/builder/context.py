@@ -28,6 +28,7 @@ from experiments.pages.builder.filling import form_of, form_of_any, fresh_form
 from experiments.pages.builder.form import Findings, SweepForm
 from experiments.pages.builder.judge import findings
 from experiments.pages.frame import current_team
+from experiments.scheduling.occupancy import TeamSlots, team_slots
 from experiments.search.document.changes import document_changes
 from experiments.search.document.definition import parse_document
 from experiments.search.fields import DefinitionError, Problem
@@ -53,6 +54,10 @@ class FormContext:
     @cached_property
     def pools(self) -> Sequence[Pool]:
         return list(access.pools_for_team(self.team))
+
+    @cached_property
+    def slots(self) -> TeamSlots:
+        return team_slots(self.team)
 
     @property
     def may_create(self) -> bool:

@@ -20,6 +20,7 @@ from experiments.pages.builder.cards import (
 from experiments.pages.builder.code_fields import KeptFiles, earlier_files
 from experiments.pages.builder.collector_fields import try_collector
 from experiments.pages.builder.fields import SECTIONS
+from experiments.pages.builder.forecast import forecast_of, will_run
 from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.offer_steps import form_offers
 from experiments.pages.builder.policy_fields import settings_of, shown_settings
@@ -33,7 +34,6 @@ from experiments.pages.builder.space_views import (
 )
 from experiments.pages.form_fields import read_mapping
 from experiments.search.document.collector import AUTOMATIC
-from experiments.search.document.definition import SweepDefinition
 from experiments.search.document.entry import read_entry
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError, listed
@@ -55,7 +55,7 @@ def page_context(page: Builder, *, token: str) -> dict[str, Any]:
     preview = preview_of(form)
     form["command"].help_text = _unused_words(form)
     form["folder"].help_text = escape(folder_words(page.context.pools))
-    pools = pool_choices(team, form.text("compute"))
+    pools = pool_choices(page.context.slots, form.text("compute"))
     form.fields["compute"].widget.choices = [
         (name, ", ".join(filter(None, (name, words)))) for name, words in pools
     ]
@@ -78,6 +78,7 @@ def page_context(page: Builder, *, token: str) -> dict[str, Any]:
         "template_rule": RuleView(form.constraints.empty_form),
         "kind_table": kind_table(),
         **_policy_context(form),
+        "forecast": forecast_of(form, page.context),
         "collector_open": _collector_open(form),
         "tried": try_collector(form.document, form.text("collector_sample")),
         "experiments": _experiment_names(team),
@@ -93,6 +94,9 @@ def preview_answer(page: Builder) -> dict[str, Any]:
     form = page.form
     preview = preview_of(form)
     context = _preview_context(form, preview)
+    simulates = form.data.get("simulates") == "1"
+    forecast = forecast_of(form, page.context, simulates=simulates)
+    context |= {"forecast": forecast}
     return {
         "yaml": preview.yaml,
         "problems": [
@@ -108,6 +112,13 @@ def preview_answer(page: Builder) -> dict[str, Any]:
             for name, deck in (("sampler", "samplers"), ("policy", "policies"))
         },
         "space": context["space_words"],
+        "duration": forecast.duration,
+        "compute": forecast.compute,
+        "basis": forecast.basis,
+        "usual": forecast.usual,
+        "pending": forecast.is_pending,
+        "estimate": render_to_string("experiments/builder/estimate.html", context),
+        "savings": render_to_string("experiments/builder/savings.html", context),
         "collected": _collected(form),
         **{
             name: render_to_string(f"experiments/builder/{name}.html", context)
@@ -233,18 +244,10 @@ def _trials_words(form: SweepForm) -> str:
         limits.get(name) for name in ("max_total_trials", "max_concurrent_trials")
     )
     if form.definition is not None:
-        total = _will_run(form.definition)
+        total = will_run(form.definition)
         at_once = form.definition.limits.max_concurrent_trials
     words = f"{total:,}" if isinstance(total, int) else "not set"
     return f"{words}, {at_once} at a time" if isinstance(at_once, int) else words
-
-
-def _will_run(definition: SweepDefinition) -> int:
-    """The number of trials; a grid ends with its last combination."""
-    limit = definition.limits.max_total_trials
-    count = definition.search_space.count()
-    is_grid = definition.sampling_algorithm["type"] == "grid"
-    return min(limit, count) if is_grid and count is not None else limit
 
 
 def _unused_words(form: SweepForm) -> str:

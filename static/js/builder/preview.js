@@ -18,17 +18,21 @@ export function wirePreview(form) {
     timer = setTimeout(send, WAIT);
   };
 
-  async function send() {
+  // Simulations are slower than the rest, so they are asked for once that is shown.
+  async function send(simulates = false) {
+    clearTimeout(timer);
     request?.abort();
     request = new AbortController();
     const data = new FormData(form);
     for (const name of ["files", "paste", "paths", "pasted_code"]) data.delete(name);
+    if (simulates === true) data.set("simulates", "1");
     try {
       const address = form.dataset.previewUrl + location.search;
       const answer = await fetch(address, { method: "POST", body: data, signal: request.signal });
       if (!answer.ok) return;
       last = await answer.json();
       show(form, last, touched, all());
+      if (last.pending) timer = setTimeout(send, simulates === true ? 1000 : 0, true);
     } catch (error) {
       if (error.name !== "AbortError") console.warn("preview:", error.message);
     }
@@ -41,6 +45,7 @@ export function wirePreview(form) {
   };
   form.addEventListener("input", touch);
   form.addEventListener("change", touch);
+  if (form.querySelector("[data-pending]")) send(true);
   return {
     ask,
     show: (answer) => show(form, answer, touched, all()),
@@ -114,6 +119,12 @@ function showWords(form, answer) {
   set("#field-command_helptext", answer.unused);
   set('[data-question="3"]', answer.space);
   for (const [name, html] of Object.entries(answer.cards)) showCards(form, name, html);
+  set("[data-duration]", answer.duration);
+  set("[data-compute]", answer.compute);
+  set("[data-basis]", answer.basis);
+  set("[data-usual]", answer.usual);
+  form.querySelector("[data-estimate]").innerHTML = answer.estimate;
+  form.querySelector("[data-savings]").innerHTML = answer.savings;
   const draws = form.querySelector("[data-draws]");
   if (draws) draws.innerHTML = answer.draws;
 }

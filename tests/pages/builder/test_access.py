@@ -129,5 +129,5 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
     ada: Client, django_assert_max_num_queries: Any
 ) -> None:
     rows = [{**X, "name": f"x{index}"} for index in range(40)]
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(21):
         send(ada, form(rows, do="update"))
