@@ -17,7 +17,6 @@ from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.fields import DefinitionError, Problem, listed, shown
 from experiments.search.space.changes import space_changes
-from experiments.search.space.space import SearchSpace
 from experiments.search.termination import make_policy
 from experiments.sweeps.creation import (
     at_next_number,
@@ -260,15 +259,6 @@ def conflict_words(sweep: Sweep) -> str:
         return sentence
     who = last.actor.display_name if last.actor else "sweepsite"
     return f"{sentence} The last change, by {who}: {last.message}"
-
-
-def space_after(sweep: Sweep, changes: Mapping[str, Any]) -> SearchSpace:
-    """The search space that a change would give the sweep. Stores nothing.
-
-    Raises DefinitionError as `change_sweep` does.
-    """
-    document = _checked(sweep, changes).get("definition", sweep.definition)
-    return parse_document(document).search_space
 
 
 # --- checking ---------------------------------------------------------------------

@@ -10,6 +10,7 @@ from experiments import lifecycle
 from experiments.models import Event, Sweep, Trial
 from experiments.scheduling import rounds
 from experiments.search.fields import DefinitionError
+from experiments.search.space.space import SearchSpace
 from experiments.sweeps import editing
 from experiments.tracking import history
 from experiments.tracking.history import search_of
@@ -201,7 +202,7 @@ class TestLearning:
         made = sweep()
         for x in (0.1, 0.6, 0.8):
             ended(made, x, x)
-        space = editing.space_after(made, {"search_space": {"x": UPPER}})
+        space = SearchSpace.parse({"x": UPPER})
         assert no_longer_counted(made, space) == (1, 3)
         assert not Event.objects.filter(verb="sweep changed").exists()
 

@@ -25,6 +25,7 @@ from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.offer_steps import OFFER_STEPS, after_offer
 from experiments.pages.builder.offers import proposed_command
 from experiments.pages.builder.row_steps import ROW_STEPS, row_step
+from experiments.pages.builder.saved_forms import differences
 from experiments.pages.builder.space_paste import PasteError, read_pasted
 from experiments.search.document.entry import read_entry
 from experiments.search.document.loading import load_document
@@ -165,7 +166,24 @@ class Builder:
         off = [row for row in self.form.rows if row.text("off")]
         rows = [row.texts for row in (*filled.rows, *off)]
         data = filled.with_rows(rows).with_data(shows="1").data
-        return Builder(self.context, self.context.form(data), warnings=warnings)
+        form = self.context.form(data)
+        if found := self._unchangeable(filled.document, form.document):
+            return replace(self.with_texts(shows="1"), yaml_problems=found)
+        return Builder(self.context, form, warnings=warnings)
+
+    def _unchangeable(
+        self, asked: Mapping[str, Any], possible: Mapping[str, Any]
+    ) -> list[TextProblem]:
+        """What the text says differently and a sweep that has started cannot change."""
+        if self.context.started is None:
+            return []
+        problems = [
+            Problem(
+                each.path, f"Cannot change any more; it is {each.that or 'not set'}."
+            )
+            for each in differences(asked, possible)
+        ]
+        return text_problems(self.yaml or "", problems)
 
 
 STEPS: Mapping[str, Callable[[Builder], Builder]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -38,8 +38,9 @@ from experiments.sweeps.creation import copy_document, sweep_document
 
 @dataclass(frozen=True)
 class FormContext:
-    """The team and user of a form. It edits `draft`, or copies `source`, perhaps with
-    another `early_termination` or the same seed, or starts from `template`.
+    """The team and user of a form. It edits `draft`, or changes the sweep `started`, or
+    copies `source`, perhaps with another `early_termination` or the same seed, or
+    starts from `template`.
     """
 
     team: Team
@@ -50,6 +51,7 @@ class FormContext:
     early_termination: Mapping[str, Any] | None = None
     template: SweepTemplate | None = None
     keeps_seed: bool = False
+    started: Sweep | None = None
 
     @cached_property
     def pools(self) -> Sequence[Pool]:
@@ -65,21 +67,32 @@ class FormContext:
 
     def form(self, data: QueryDict) -> SweepForm:
         """The form with a POST's data."""
-        return SweepForm(data, judge=self.judge)
+        stored = self.stored.texts if self.stored is not None else None
+        return SweepForm(data, judge=self.judge, stored=stored)
+
+    @cached_property
+    def stored(self) -> SweepForm | None:
+        """The form of the sweep that has started, as the sweep is now."""
+        return self._filled(self.started) if self.started is not None else None
 
     def first_form(self) -> SweepForm:
         """The form as it is opened."""
         if self.template is not None:
             return self.form(self._of_template(self.template).data)
+        if self.stored is not None:
+            return self.form(self.stored.data)
         sweep = self.draft or self.source
         if sweep is None:
             name = self.experiment.name if self.experiment else "default"
             pool = self.pools[0].name if self.pools else ""
             return self.form(fresh_form(experiment_name=name, compute=pool).data)
+        return self.form(self._filled(sweep).data)
+
+    def _filled(self, sweep: Sweep) -> SweepForm:
         filled = form_of(parse_document(self._document(sweep)))
         code = sweep.code.digest if sweep.code else ""
         name = "" if self.source else filled.text("display_name")
-        return self.form(filled.with_data(code=code, display_name=name).data)
+        return filled.with_data(code=code, display_name=name)
 
     def _of_template(self, template: SweepTemplate) -> SweepForm:
         document = dict(self.adopt_code(template.document))
@@ -139,9 +152,11 @@ class FormContext:
 
     def judge(self, form: SweepForm) -> Findings:
         """What only the database knows."""
-        return findings(
+        found = findings(
             form, team=self.team, user=self.user, pools=self.pools, source=self.source
         )
+        # What the database could refuse of a started sweep cannot change any more.
+        return replace(found, problems=()) if self.started is not None else found
 
 
 def new_token() -> str:

@@ -36,6 +36,7 @@ ORDER = (
     "early_termination",
     "limits",
     "compute",
+    "priority",
     "retries",
 )
 

@@ -96,7 +96,9 @@ class PartForm(forms.Form):
         return str(self.prefix).rpartition("-")[2]
 
     def text(self, name: str) -> str:
-        """What was typed."""
+        """What was typed; for a field that may not change, what it was."""
+        if name in self.fields and self.fields[name].disabled:
+            return str(self.initial.get(name, ""))
         return str(self.data.get(self.add_prefix(name), ""))
 
     def note(self, field: str | None, problem: Problem) -> None:

@@ -24,7 +24,7 @@ from experiments.pages.builder.parameters import (
 )
 from experiments.pages.builder.settings import SettingsForm
 from experiments.search.document.collector import FIELD
-from experiments.search.document.definition import SweepDefinition
+from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.document.entry import read_entry
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.space.document import FIELD as CONSTRAINTS
@@ -68,7 +68,8 @@ class SweepForm(SettingsForm):
 
     It is always bound: a form that is opened has the texts of a document as its data.
     `clean` composes the document, and its problems become errors of fields and rows.
-    `judge` finds what only the database knows.
+    `judge` finds what only the database knows. `stored` has the texts of a sweep that
+    has started: most of its fields may not change.
     """
 
     data: QueryDict
@@ -79,9 +80,10 @@ class SweepForm(SettingsForm):
         *,
         judge: Judge | None = None,
         focus: str = "",
+        stored: Mapping[str, str] | None = None,
     ) -> None:
         shows = data.get("shows") == "1"
-        super().__init__(data, auto_id="field-%s", shows=shows)
+        super().__init__(data, auto_id="field-%s", shows=shows, initial=stored)
         self.judge, self.focus = judge, focus
         kwargs = {"shows": shows, "log_base": self.log_base}
         self.parameters: BaseRows = ParameterFormSet(
@@ -129,7 +131,9 @@ class SweepForm(SettingsForm):
         self.parameters.is_valid()
         self.constraints.is_valid()
         composed = self._composed = compose(self, self.rows, self.rules)
-        problems, warnings, self._definition = _parsed(composed.document)
+        problems, warnings, self._definition = _parsed(
+            composed.document, parse_document if self.initial else read_entry
+        )
         if self.judge is not None:
             self.findings = self.judge(self)
         taken: set[str] = set()
@@ -179,7 +183,7 @@ class SweepForm(SettingsForm):
         data = self.data.copy()
         for name, text in texts.items():
             data[name] = text
-        return SweepForm(data, judge=self.judge, focus=focus)
+        return self._again(data, focus=focus)
 
     def with_rows(
         self, rows: Sequence[RowTexts], *, focus: str = "", prefix: str = "row"
@@ -189,7 +193,11 @@ class SweepForm(SettingsForm):
         for name in [name for name in data if name.startswith(f"{prefix}-")]:
             del data[name]
         data.update(row_data(prefix, rows))
-        return SweepForm(data, judge=self.judge, focus=focus)
+        return self._again(data, focus=focus)
+
+    def _again(self, data: QueryDict, *, focus: str) -> SweepForm:
+        stored = self.initial
+        return SweepForm(data, judge=self.judge, focus=focus, stored=stored)
 
     def _put_error(self, problem: Problem) -> None:
         form, field = self._place(problem.path)
@@ -258,10 +266,10 @@ def inside(path: str, prefix: str) -> bool:
 
 
 def _parsed(
-    document: Mapping[str, Any],
+    document: Mapping[str, Any], read: Callable[[Mapping[str, Any]], SweepDefinition]
 ) -> tuple[Sequence[Problem], Sequence[Problem], SweepDefinition | None]:
     try:
-        definition = read_entry(document)
+        definition = read(document)
     except DefinitionError as error:
         return error.problems, (), None
     return (), definition.warnings, definition

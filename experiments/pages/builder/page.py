@@ -32,6 +32,7 @@ from experiments.pages.builder.space_views import (
     space_answer,
     space_context,
 )
+from experiments.pages.builder.started import changes_in_words, page_values
 from experiments.pages.form_fields import read_mapping
 from experiments.search.document.collector import AUTOMATIC
 from experiments.search.document.entry import read_entry
@@ -71,7 +72,7 @@ def page_context(page: Builder, *, token: str) -> dict[str, Any]:
         "problems": shown,
         "left_out": _left_out(page),
         "sections": {str(n): n in _wrong_sections(form) for n in SECTIONS},
-        "changes": page.context.changes(form),
+        "changes": _changes(page),
         **space_context(page, preview),
         "carried": list(read_mapping(form.text("extra"))),
         "template_row": RowView(form.parameters.empty_form),
@@ -79,6 +80,7 @@ def page_context(page: Builder, *, token: str) -> dict[str, Any]:
         "kind_table": kind_table(),
         **_policy_context(form),
         "forecast": forecast_of(form, page.context),
+        **page_values(page.context, form),
         "collector_open": _collector_open(form),
         "tried": try_collector(form.document, form.text("collector_sample")),
         "experiments": _experiment_names(team),
@@ -127,7 +129,8 @@ def preview_answer(page: Builder) -> dict[str, Any]:
         "twin": render_to_string("experiments/builder/lines.html", context),
         "draws": render_to_string("experiments/builder/draws.html", context),
         "changes": render_to_string(
-            "experiments/builder/changes.html", {"changes": page.context.changes(form)}
+            "experiments/builder/changes.html",
+            {"changes": _changes(page), "context": page.context},
         ),
         **space_answer(page, preview),
     }
@@ -154,6 +157,13 @@ def button_answer(page: Builder) -> dict[str, Any]:
 def _cards(form: SweepForm, name: str, deck: Deck) -> str:
     context = {"field": form[name], "deck": deck}
     return render_to_string("experiments/builder/cards.html", context)
+
+
+def _changes(page: Builder) -> list[str]:
+    """How the sweep would differ from the one that it copies or changes."""
+    if page.context.started is not None:
+        return changes_in_words(page.context, page.form)
+    return page.context.changes(page.form)
 
 
 def _wrong_sections(form: SweepForm) -> set[int]:

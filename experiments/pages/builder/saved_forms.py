@@ -28,7 +28,7 @@ VERSION = "saved_version"
 # What belongs to one opening of the page.
 NOT_SAVED = (
     *(SECRET, VERSION, "do", "form_token", "person", "files", "paths"),
-    *("sent_to", "sent_files", "template_name"),
+    *("sent_to", "sent_files", "template_name", "checked_changes"),
 )
 
 
@@ -173,6 +173,8 @@ def form_key(context: FormContext) -> FormKey:
     key = "new"
     if context.draft is not None:
         key = f"draft:{context.draft.pk}"
+    elif context.started is not None:
+        key = f"started:{context.started.pk}"
     elif context.source is not None:
         key = f"clone:{context.source.pk}"
         if context.experiment is not None:

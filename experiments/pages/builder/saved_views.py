@@ -4,7 +4,7 @@ builder's page shows of them."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -84,12 +84,16 @@ def _conflict_answer(error: ChangedElsewhere, data: QueryDict) -> dict[str, Any]
     return {"version": error.version, "html": html, "form_token": token}
 
 
-def _conflict(error: ChangedElsewhere, document: Mapping[str, Any]) -> dict[str, Any]:
+def _conflict(
+    error: ChangedElsewhere,
+    document: Mapping[str, Any],
+    form: Callable[[QueryDict], SweepForm] = SweepForm,
+) -> dict[str, Any]:
     """Both versions for the page; without another one, only that it is gone."""
     other = error.other
     if other is None:
         return {"title": "This form was sent or discarded in another tab."}
-    found = differences(document, document_of(QueryDict(other.data)))
+    found = differences(document, document_of(QueryDict(other.data), form))
     return {
         "title": "This form was changed in another tab.",
         "changed_at": other.updated_at,
@@ -104,16 +108,17 @@ def page_values(
     document: Mapping[str, Any],
     *,
     stored: Mapping[str, Any] | None = None,
+    form: Callable[[QueryDict], SweepForm] = SweepForm,
 ) -> dict[str, Any]:
-    """What the template of the page needs. `stored` is the draft's document if it has
-    changed since the page was opened."""
+    """What the template of the page needs. `stored` is the edited sweep's document if
+    it has changed since the page was opened."""
     key, conflict = opened.key, None
     if opened.conflict is not None:
-        conflict = _conflict(opened.conflict, document)
+        conflict = _conflict(opened.conflict, document, form)
     elif stored is not None:
         conflict = {
-            "title": "The draft was changed meanwhile.",
-            "that": "The draft now",
+            "title": "The sweep was changed meanwhile.",
+            "that": "The sweep now",
             "differences": differences(document, stored),
             "discards": True,
         }
@@ -127,7 +132,9 @@ def page_values(
     }
 
 
-def document_of(data: QueryDict) -> Mapping[str, Any]:
+def document_of(
+    data: QueryDict, form: Callable[[QueryDict], SweepForm] = SweepForm
+) -> Mapping[str, Any]:
     """The document that entries stand for, whether valid or not."""
     if data.get("yaml_mode") == "1":
         text = data.get("yaml", "")
@@ -135,7 +142,7 @@ def document_of(data: QueryDict) -> Mapping[str, Any]:
             return load_document(text)
         except DefinitionError:
             return {"yaml": text}
-    return SweepForm(data).document
+    return form(data).document
 
 
 urlpatterns = [

@@ -101,7 +101,10 @@ def policy_field(name: str, setting: Setting, kinds: Sequence[str]) -> DocumentF
 
 
 class SettingsForm(PartForm):
-    """All fields that are not rows. Their names are those of the POST."""
+    """All fields that are not rows. Their names are those of the POST.
+
+    `initial` has the texts of a sweep that has started, if it is one.
+    """
 
     code_kind = DocumentField("", RUN, "Code from")
     code = DocumentField("", RUN, "Code", widget=forms.HiddenInput)
@@ -263,6 +266,13 @@ class SettingsForm(PartForm):
         "2",
         help_text="A trial is retried only when its worker or host is lost.",
     )
+    priority = NumberField(
+        "priority",
+        LIMITS,
+        "Priority",
+        "0",
+        help_text="Sweeps with a higher priority start trials first.",
+    )
     max_failed_trials = NumberField(
         "limits.max_failed_trials",
         LIMITS,
@@ -280,10 +290,21 @@ class SettingsForm(PartForm):
     extra = DocumentField("", LIMITS, "Without a field", widget=forms.HiddenInput)
 
     # Fields that the page folds away under "More".
-    rare = ("display_name", "description", "tags", "max_attempts", "max_failed_trials")
+    rare = (
+        *("display_name", "description", "tags"),
+        *("max_attempts", "max_failed_trials", "priority"),
+    )
+    # What a sweep that has started can change, besides early termination and rows.
+    changeable = frozenset(
+        {"policy", "max_total_trials", "max_concurrent_trials", "max_failed_trials"}
+        | {"timeout", "trial_timeout", "display_name", "description", "tags"}
+        | {"priority"}
+    )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        for name, field in self.fields.items():
+            field.disabled = bool(self.initial) and name not in self.changeable
         for name, (setting, kinds) in shown_settings().items():
             self.fields[name] = policy_field(name, setting, kinds)
             if setting.control == "choice":

@@ -21,7 +21,7 @@ from experiments import access
 from experiments.code import snapshots
 from experiments.models import Sweep, Team
 from experiments.models.sweeps import SweepState
-from experiments.pages.builder import saved_views, template_views
+from experiments.pages.builder import saved_views, started, template_views
 from experiments.pages.builder.buttons import Builder
 from experiments.pages.builder.code_fields import KeptFiles, keep_files
 from experiments.pages.builder.context import FormContext, context_for_new, new_token
@@ -35,11 +35,11 @@ from experiments.pages.builder.saved_forms import (
     keep_for_copy,
     opened_form,
 )
-from experiments.pages.frame import may_steer, sweep_to_read
+from experiments.pages.frame import sweep_to_read
 from experiments.pages.sent_forms import sent_again_after_login
 from experiments.search.document.definition import SweepDefinition
 from experiments.search.fields import DefinitionError
-from experiments.sweeps.editing import AlreadyStarted, Conflict, draft_mark
+from experiments.sweeps.editing import AlreadyStarted, Conflict, draft_mark, version_of
 
 START, SAVE = "start", "save"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -58,21 +58,34 @@ def sweep_create(request: HttpRequest) -> HttpResponse:
 @sent_again_after_login
 @require_http_methods(["GET", "POST"])
 def sweep_edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """Change or start a draft."""
+    """Change or start a draft, or change a sweep that has started."""
     sweep = sweep_to_read(request, pk)
-    context = FormContext(sweep.experiment.team, access.viewer(request), draft=sweep)
-    if not may_steer(request, sweep):
+    context = _context_of(request, sweep)
+    if not context.may_create:
         return _refused(request, context.team)
-    if sweep.state != SweepState.DRAFT:
+    if sweep.has_ended and request.method == "GET":
+        return render(request, "experiments/builder/ended.html", {"sweep": sweep})
+    is_draft_form = request.method == "POST" and started.VERSION not in request.POST
+    if context.started is not None and is_draft_form:
         return _already_started(request, sweep)
     return _work(request, context)
 
 
+def _context_of(request: HttpRequest, sweep: Sweep) -> FormContext:
+    team, user = sweep.experiment.team, access.viewer(request)
+    if sweep.state == SweepState.DRAFT:
+        return FormContext(team, user, draft=sweep)
+    return FormContext(team, user, started=sweep)
+
+
 @require_POST
-def sweep_preview(request: HttpRequest) -> HttpResponse:
+def sweep_preview(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """A check and a preview of the form as JSON, perhaps after a button. No sweep is
     stored."""
-    context = context_for_new(request)
+    if pk is None:
+        context = context_for_new(request)
+    else:
+        context = _context_of(request, sweep_to_read(request, pk))
     if not context.may_create:
         return JsonResponse({"error": "Only members may create sweeps."}, status=403)
     page, do = Builder.from_post(context, request.POST), request.POST.get("do", "")
@@ -128,6 +141,8 @@ def _submitted(
 ) -> HttpResponse:
     context = page.context
     try:
+        if context.started is not None:
+            return _changed(request, context.started, page, definition)
         sweep = submit_once(
             context.team,
             definition,
@@ -143,6 +158,8 @@ def _submitted(
         return _already_started(request, error.sweep)
     except ChangedElsewhere:
         return _shown(request, page)
+    except started.NotChecked as error:
+        return _shown(request, page, checked=error.mark)
     except (Conflict, DefinitionError) as error:
         # Somebody else's change, or a pool or files that went away since the check.
         messages.error(request, str(error))
@@ -155,6 +172,16 @@ def _submitted(
         return redirect(sweep)
     messages.success(request, f"Saved draft {sweep}.")
     return redirect("sweep_edit", pk=sweep.pk)
+
+
+def _changed(
+    request: HttpRequest, sweep: Sweep, page: Builder, definition: SweepDefinition
+) -> HttpResponse:
+    if started.save_changes(page.context, definition, request.POST):
+        messages.success(request, f"Changed {sweep}.")
+    else:
+        messages.info(request, f"Nothing differs from {sweep} as it is now.")
+    return redirect(sweep)
 
 
 def _shown(
@@ -172,14 +199,19 @@ def _shown(
     values["try_first"] = entered is None or tries_first(entered)
     stored = context.first_form().document if status == 409 else None
     document = page.form.document
-    values |= saved_views.page_values(request, opened, document, stored=stored)
+    values |= saved_views.page_values(
+        *(request, opened, document), stored=stored, form=context.form
+    )
     values |= {**template_views.menu_values(context), **more}
     status = 409 if opened.conflict else status
     return render(request, "experiments/builder/page.html", values, status=status)
 
 
 def _seen(entered: QueryDict | None, context: FormContext, *, anew: bool) -> str:
-    """The mark of the draft as the form was opened; ``anew``: as it is now."""
+    """The mark of the edited sweep as the form was opened; ``anew``: as it is now."""
+    if context.started is not None:
+        opened = entered.get(started.VERSION, "") if entered and not anew else ""
+        return opened or version_of(context.started)
     if context.draft is None:
         return ""
     seen = "" if anew or entered is None else str(entered.get("seen", ""))
@@ -211,8 +243,7 @@ def _already_started(request: HttpRequest, sweep: Sweep) -> HttpResponseRedirect
         return HttpResponseRedirect(f"{reverse('sweep_create')}?clone={sweep.pk}")
     messages.info(
         request,
-        f"{sweep} is already {sweep.state}. Only drafts can be edited. You can make a"
-        " copy of it.",
+        f"{sweep} is already {sweep.state}, so the form of its draft was not stored.",
     )
     return redirect(sweep)
 
@@ -222,6 +253,7 @@ urlpatterns = [
     path("sweeps/new/preview/", sweep_preview, name="sweep_preview"),
     path("sweeps/new/files/", sweep_files, name="sweep_files"),
     path("sweeps/<int:pk>/edit/", sweep_edit, name="sweep_edit"),
+    path("sweeps/<int:pk>/edit/preview/", sweep_preview, name="sweep_edit_preview"),
     *saved_views.urlpatterns,
     *template_views.urlpatterns,
 ]

@@ -1,5 +1,5 @@
 """What people do to a sweep, from starting to archiving it: on its failures and its
-pre-flight, by the forms of its Settings tab, and by its buttons.
+pre-flight, by the form of its Settings tab, and by its buttons.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from experiments.pages.frame import (
 from experiments.pages.sweep.best_configuration import document_text
 from experiments.pages.sweep.cards import USE, preflight_remedies
 from experiments.pages.sweep.failure_card import failure_card, picked_group
-from experiments.pages.sweep.forms import LimitsForm, PolicyForm, SeenForm, SpaceForm
+from experiments.pages.sweep.forms import LimitsForm
 from experiments.pages.sweep.head import frame
 from experiments.pages.sweep.remedies import (
     NO_CHOICE,
@@ -118,57 +118,29 @@ def _continue(sweep: Sweep, picked: str, known: Collection[str], user: User) -> 
 
 def settings(request: HttpRequest, pk: int) -> HttpResponse:
     """The tab; POST changes limits."""
-    if request.method == "POST":
-        return _change(request, pk, LimitsForm)
-    return _page(request, sweep_to_read(request, pk))
-
-
-def change_policy(request: HttpRequest, pk: int) -> HttpResponse:
-    """Use another policy from now on, or none."""
-    return _change(request, pk, PolicyForm)
-
-
-def change_space(request: HttpRequest, pk: int) -> HttpResponse:
-    """Draw new trials from another space, after a preview of the change."""
     if request.method != "POST":
-        return redirect("sweep_settings", pk)
-    return _change(request, pk, SpaceForm)
-
-
-def _change(request: HttpRequest, pk: int, kind: type[SeenForm]) -> HttpResponse:
-    """Save one of the tab's forms, or show it again with its errors."""
+        sweep = sweep_to_read(request, pk)
+        return _page(request, sweep, LimitsForm(sweep))
     sweep = sweep_to_steer(request, pk)
-    form = kind(sweep, request.POST)
+    form = LimitsForm(sweep, request.POST)
     if form.is_valid() and form.save(actor=access.viewer(request)):
-        policy = editing.policy_words(sweep, sweep.early_termination)
-        messages.success(request, form.done.format(sweep, policy=policy))
+        messages.success(request, f"The limits of {sweep} are set.")
         return redirect("sweep_settings", sweep.pk)
-    return _page(request, sweep, **{kind.name: form})
+    return _page(request, sweep, form, status=409 if form.overtaken else 422)
 
 
-def _page(request: HttpRequest, sweep: Sweep, **forms: SeenForm) -> HttpResponse:
-    """The tab; ``forms`` are forms with errors, in place of fresh ones."""
+def _page(
+    request: HttpRequest, sweep: Sweep, form: LimitsForm, *, status: int = 200
+) -> HttpResponse:
     counts = counts_by_sweep([sweep.pk])[sweep.pk]
     context: dict[str, Any] = {
         **frame(request, sweep, counts, now=database_now()),
         "tab": "sweep_settings",
-        "form": LimitsForm(sweep),
-        "policy_form": PolicyForm(sweep),
-        "space_form": SpaceForm(sweep),
+        "form": form,
         "policy": editing.policy_words(sweep, sweep.early_termination),
         "document": document_text(sweep, "yaml"),
-        **forms,
     }
-    return render(
-        request, "experiments/sweep/settings.html", context, status=_status(forms)
-    )
-
-
-def _status(forms: dict[str, SeenForm]) -> int:
-    """409 if somebody else changed the settings, 422 for other errors."""
-    if not any(form.errors for form in forms.values()):
-        return 200
-    return 409 if any(form.overtaken for form in forms.values()) else 422
+    return render(request, "experiments/sweep/settings.html", context, status=status)
 
 
 DONE = {
@@ -234,8 +206,6 @@ urlpatterns = [
     post("sweeps/<int:pk>/remedy/", remedy, "sweep_remedy"),
     post("sweeps/<int:pk>/preflight/", preflight, "sweep_preflight"),
     get_or_post("sweeps/<int:pk>/settings/", settings, "sweep_settings"),
-    post("sweeps/<int:pk>/early-termination/", change_policy, "sweep_change_policy"),
-    get_or_post("sweeps/<int:pk>/space/", change_space, "sweep_change_space"),
     get_or_post("sweeps/<int:pk>/extend/", extend, "sweep_extend"),
     post("sweeps/<int:pk>/archive/", archive, "sweep_archive"),
     get_or_post("sweeps/<int:pk>/<str:verb>/", action, "sweep_action"),

@@ -84,7 +84,7 @@ function wireOnce() {
 
 // Enter in the name of a template saves it; elsewhere it checks the form.
 function wireTemplateName() {
-  document.querySelector("[data-template-name]").addEventListener("keydown", (event) => {
+  document.querySelector("[data-template-name]")?.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
     document.querySelector("[data-save-template]").click();
@@ -99,7 +99,7 @@ if (form) {
   const showView = wireViews();
   wirePicked("sampler");
   wirePicked("policy");
-  wireFiles(form, preview);
+  if (!form.elements.files.matches(":disabled")) wireFiles(form, preview);
   wireInPlace(form, preview);
   wireTwin(form);
   wireLinks(showView, rows.open);

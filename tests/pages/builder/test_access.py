@@ -33,7 +33,7 @@ def test_viewers_are_refused_with_a_sentence(client: Client, physics: Team) -> N
     for url in (reverse("sweep_create"), reverse("sweep_edit", args=(sweep.pk,))):
         for response in (client.get(url), client.post(url, form(do="start"))):
             assert response.status_code == 403
-            assert "Viewers cannot create sweeps" in page(response)
+            assert "Viewers cannot create or change sweeps" in page(response)
     for name in ("sweep_preview", "sweep_files"):
         assert client.post(reverse(name), form()).status_code == 403
     assert Sweep.objects.get().state == "draft"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from django.http import HttpResponse
 from django.utils.html import escape
 
 from experiments.models import Event, Sweep
@@ -207,56 +206,3 @@ def test_an_ended_sweep_keeps_its_limits(sweep: Sweep) -> None:
     assert answer.status_code == 422
     sweep.refresh_from_db()
     assert sweep.max_total_trials == 4
-
-
-class TestPolicy:
-    def change(self, sweep: Sweep, text: str, *, user: str = "ada") -> HttpResponse:
-        answer = client_of(user).post(
-            f"/sweeps/{sweep.pk}/early-termination/", {"policy": text}
-        )
-        sweep.refresh_from_db()
-        return answer
-
-    def test_it_is_changed_while_the_sweep_runs(self, sweep: Sweep) -> None:
-        text = "type: median_stopping\ndelay_evaluation: 3\n"
-        assert self.change(sweep, text).status_code == 302
-        assert sweep.early_termination["delay_evaluation"] == 3
-        page = client_of("ada").get(f"/sweeps/{sweep.pk}/settings/").content.decode()
-        assert "Median stopping from report 3 on" in page
-        assert "delay_evaluation: 3" in page
-
-    def test_no_text_removes_it(self, sweep: Sweep) -> None:
-        self.change(sweep, "type: median_stopping")
-        assert self.change(sweep, "  ").status_code == 302
-        assert sweep.early_termination is None
-        events = Event.objects.filter(sweep=sweep, verb="sweep changed")
-        assert [event.message for event in events] == [
-            "Early termination from now on: none; until now: median stopping.",
-            "Early termination from now on: median stopping; until now: none.",
-        ]
-
-    @pytest.mark.parametrize(
-        ("text", "said"),
-        [
-            ("type: luck", "luck"),
-            ("type: bandit", "slack_factor"),
-            ("- a list", "mapping"),
-            ("type: [", "Line 2"),
-        ],
-    )
-    def test_what_is_wrong_is_said_at_the_field(
-        self, sweep: Sweep, text: str, said: str
-    ) -> None:
-        answer = self.change(sweep, text)
-        assert answer.status_code == 422
-        page = answer.content.decode()
-        assert said in page.partition('id="id_policy_error"')[2]
-        assert text.splitlines()[0] in page
-        assert sweep.early_termination is None
-
-    def test_viewers_may_not(self, sweep: Sweep) -> None:
-        assert (
-            self.change(sweep, "type: median_stopping", user="vic").status_code == 403
-        )
-        page = client_of("vic").get(f"/sweeps/{sweep.pk}/settings/").content.decode()
-        assert "Change early termination" not in page
