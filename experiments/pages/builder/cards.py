@@ -102,9 +102,10 @@ def _deck(
         unknown = Card(picked, picked[:60], "Not known here.")
         in_view.append(known.pop(picked, unknown))
     more = list(known.values())
-    unfit = [card.name for card in more if not card.fit]
-    do_not = "does not fit" if len(unfit) == 1 else "do not fit"
-    words = f"{listed(unfit)} {do_not} this space" if unfit else ""
+    unfit = [card for card in more if not card.fit]
+    words = f"{listed([card.name for card in unfit])} do not fit this space."
+    if len(unfit) < 2:
+        words = "".join(f"{card.name} does not fit. {card.why}" for card in unfit)
     return Deck(title, picked, in_view, more, words)
 
 

@@ -56,7 +56,7 @@ class PolicySavings:
             return ""
         kept = "the best trial kept"
         if found.rank != 1:
-            kept = f"the best trial that is left was number {found.rank}"
+            kept = f"the best trial ended early, number {found.rank} kept"
         return f"{share_text(found.saved)} saved, {kept}."
 
 
@@ -164,15 +164,8 @@ class Forecast:
         pool, found = self.pool, self.estimate
         if pool is None:
             return
+        yield _queue_row(pool)
         name = pool.pool.name
-        if not pool.total:
-            yield f"pool {name} has no worker now", "starts with the first one"
-            return
-        free = f"{pool.total - pool.busy} of {counted(pool.total, 'slot')} free"
-        waits = f", {counted(pool.waiting, 'trial')} waiting" if pool.waiting else ""
-        at_once = pool.busy < pool.total and not pool.waiting
-        when = "starts at once" if at_once else "starts after them"
-        yield f"queue of pool {name}, {free}{waits}", when
         price = pool.pool.price_per_hour
         if price is not None and found is not None:
             cost = float(price) * found.compute.likely / HOUR
@@ -188,13 +181,27 @@ class Forecast:
         return _scale(found.duration) if found else {}
 
 
+def _queue_row(pool: PoolSlots) -> tuple[str, str]:
+    """How many slots are free, and when the first trial starts."""
+    name = pool.pool.name
+    if not pool.total:
+        return f"pool {name} has no worker now", "starts with the first one"
+    words = f"{pool.total - pool.busy} of {counted(pool.total, 'slot')} free"
+    if pool.waiting:
+        words += f", {counted(pool.waiting, 'trial')} waiting"
+    when = "when a slot is free" if pool.busy >= pool.total else "at once"
+    if pool.waiting:
+        when = "in turn with them"
+    return f"queue of pool {name}, {words}", f"starts {when}"
+
+
 def slot_time_text(seconds: float) -> str:
     """``36 slot-minutes``: seconds on one slot."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} slot-seconds"
+        return counted(max(1, round(seconds)), "slot-second")
     if seconds < 120 * 60:
-        return f"{round(seconds / 60)} slot-minutes"
-    return f"{seconds / HOUR:,.0f} slot-hours"
+        return counted(round(seconds / 60), "slot-minute")
+    return counted(round(seconds / HOUR), "slot-hour")
 
 
 def _scale(spread: Spread) -> Mapping[str, str]:

@@ -196,7 +196,7 @@ def _policy_context(form: SweepForm) -> dict[str, Any]:
 
 def _preview_context(form: SweepForm, preview: Preview) -> dict[str, Any]:
     used = sum(row.is_used for row in form.rows)
-    trials = f" and {counted(preview.budget, 'trial')}" if preview.budget else ""
+    trials = counted(preview.budget, "trial") if preview.budget else "any trials"
     return {
         "preview": preview,
         "offers": form_offers(form),
@@ -207,11 +207,11 @@ def _preview_context(form: SweepForm, preview: Preview) -> dict[str, Any]:
         "samplers": sampler_deck(
             form.picks["sampler"],
             preview.samplers,
-            title=f"Recommended for {counted(used, 'parameter')}{trials}",
+            title=f"Recommended for {counted(used, 'parameter')} and {trials}",
             problems=preview.sampler_problems,
         ),
         "policies": policy_deck(
-            form.picks["policy"], preview.policies, title="Recommended"
+            form.picks["policy"], preview.policies, title=f"Recommended for {trials}"
         ),
     }
 

@@ -68,6 +68,18 @@ def test_a_price_of_the_pool_becomes_a_cost(ada: Client, earlier: Sweep) -> None
     assert "about 1.23" in answer["estimate"]
 
 
+def test_a_pool_without_a_worker_still_has_an_estimate(
+    ada: Client, physics: Team
+) -> None:
+    made = factories.sweep(physics, state="completed")
+    factories.trial(made, state="completed", value=0.9, elapsed=60.0)
+    answer = preview(ada, form([X], timeout="1m"))
+    assert "pool default has no worker now" in answer["estimate"]
+    assert "few trials to judge from" in answer["estimate"]
+    assert "the limit of the whole sweep may end it" in answer["estimate"]
+    assert answer["duration"] == "about 60 s"
+
+
 def test_a_policy_is_simulated_on_the_earlier_sweep_when_it_is_asked_for(
     ada: Client, physics: Team
 ) -> None:
@@ -106,7 +118,7 @@ def test_an_estimate_takes_as_many_queries_for_more_trials(
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.2, "1 slot-seconds"), (36 * 60, "36 slot-minutes"), (36_000, "10 slot-hours")],
+    [(0.2, "1 slot-second"), (36 * 60, "36 slot-minutes"), (36_000, "10 slot-hours")],
 )
 def test_time_on_slots_is_said_in_one_number(seconds: float, words: str) -> None:
     assert slot_time_text(seconds) == words

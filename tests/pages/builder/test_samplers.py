@@ -101,7 +101,7 @@ def test_what_does_not_fit_the_space_says_why(ada: Client) -> None:
     why = "A grid needs values to list; x has none."
     assert cards(shown)["grid"] == ("", why)
     assert shown.count("is-unfit") == 1
-    assert "Grid does not fit this space" in shown
+    assert "Grid does not fit. A grid needs values to list; x has none." in shown
     fits = sampler_html(preview(ada, form([BATCH])))
     assert cards(fits)["grid"][1] == "All 4 combinations fit into 4 trials."
     assert "grid" in in_view(fits) and "is-unfit" not in fits
