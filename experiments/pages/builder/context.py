@@ -25,7 +25,7 @@ from experiments.pages.builder.code_fields import (
     kept_files,
 )
 from experiments.pages.builder.filling import form_of, form_of_any, fresh_form
-from experiments.pages.builder.form import Findings, SweepForm
+from experiments.pages.builder.form import Findings, SweepForm, inside
 from experiments.pages.builder.judge import findings
 from experiments.pages.frame import current_team
 from experiments.scheduling.occupancy import TeamSlots, team_slots
@@ -34,6 +34,7 @@ from experiments.search.document.definition import parse_document
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.termination import make_policy
 from experiments.sweeps.creation import copy_document, sweep_document
+from experiments.sweeps.editing import POLICY
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,11 @@ class FormContext:
         found = findings(
             form, team=self.team, user=self.user, pools=self.pools, source=self.source
         )
-        # What the database could refuse of a started sweep cannot change any more.
-        return replace(found, problems=()) if self.started is not None else found
+        if self.started is None:
+            return found
+        # What else the database knows is of fields that cannot change any more.
+        policy = [each for each in found.warnings if inside(each.path, POLICY)]
+        return replace(found, problems=(), warnings=policy)
 
 
 def new_token() -> str:

@@ -62,8 +62,9 @@ def page_values(context: FormContext, form: SweepForm) -> dict[str, Any]:
     sweep = context.started
     if sweep is None:
         return {"sentences": {}}
-    for name, words in MEANINGS.items():
-        form[name].help_text = words
+    for name, field in form.fields.items():
+        if name in MEANINGS or field.disabled:
+            form[name].help_text = MEANINGS.get(name, "")
     number = sweep.next_number()
     space = f"Applies from trial {number} on. Trials that exist keep their values."
     return {"sentences": {str(k): v for k, v in {**SENTENCES, SPACE: space}.items()}}

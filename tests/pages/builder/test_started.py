@@ -71,7 +71,7 @@ def test_only_what_can_change_is_enabled_and_each_says_what_it_means(
     assert "Applies from the next report on." in text
     assert text.count("Cannot change any more") == 3
     assert "From the next start on; running trials finish." in text
-    assert text.count('<fieldset class="builder-parts" disabled>') == 2
+    assert text.count('<fieldset class="builder-parts stack" disabled>') == 2
 
 
 def test_the_difference_is_shown_before_it_is_saved(ada: Client, sweep: Sweep) -> None:
