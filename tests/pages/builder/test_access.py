@@ -129,5 +129,6 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
     ada: Client, django_assert_max_num_queries: Any
 ) -> None:
     rows = [{**X, "name": f"x{index}"} for index in range(40)]
-    with django_assert_max_num_queries(21):
+    # PostgreSQL's savepoints are queries as well.
+    with django_assert_max_num_queries(26):
         send(ada, form(rows, do="update"))
