@@ -373,6 +373,42 @@ def test_nonsense_is_an_empty_result_with_a_sentence(text: str, problem: str) ->
     assert not found.metrics
 
 
+OPTION = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--x', {})\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OPTION.format(f"default=1{'0' * 400}"),
+        OPTION.format(f"choices=range({10**30})"),
+        OPTION.format(r"type=int, help='\ud800'"),
+        OPTION.format(r"type=int) or p.add_argument('--\ud800'"),
+    ],
+)
+def test_numbers_and_letters_that_nothing_else_takes_are_left_out(text: str) -> None:
+    reading = read_script(text)
+    assert reading.arguments[0].default is None
+    assert all("\ud800" not in str(vars(each)) for each in reading.arguments)
+
+
+CLASSES = "".join(f"class C{i}({f'C{i + 1},' * 20}): pass\n" for i in range(9))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"import tyro\n{CLASSES}class C9: pass\ntyro.cli(C0)",
+        "x = {" + "1: 1," * 10_000 + "}\n" + "log(x)\n" * 8_000,
+        "class E: \n" + " a = 1\n" * 9_000 + OPTION.format("default=E.b") * 1_500,
+    ],
+    ids=["bases of bases", "keys of a mapping", "lines of a class"],
+)
+def test_parts_that_name_each_other_take_a_bounded_time(text: str) -> None:
+    start = time.process_time()
+    assert read_script(text).problem == "its parts name each other too often"
+    assert time.process_time() - start < 5
+
+
 def test_lists_of_lists_take_a_bounded_time() -> None:
     names = [f"n{number}" for number in range(20)]
     lines = [f"{a} = [{', '.join([b] * 99)}]" for a, b in itertools.pairwise(names)]

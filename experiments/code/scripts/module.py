@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 MAX_CHARACTERS, MAX_NODES = 200_000, 100_000
 MAX_DEPTH, MAX_VALUES, MAX_TEXT_LENGTH = 8, 100, 1_000
-MAX_STEPS = 50_000
+MAX_STEPS, MAX_LOOKS = 50_000, 100_000
 FILE_NAME = "sweepsite_script"
 # Python warns on standard error about texts such as "\d" in scripts.
 warnings.filterwarnings("ignore", module=FILE_NAME)
@@ -25,6 +26,8 @@ OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
 }
 MAX_NUMBER, MAX_POWER = 1e15, 64
+# A text with one cannot be sent or stored.
+SURROGATE = re.compile("[\ud800-\udfff]")
 COPIES = ("list", "tuple", "sorted", "set")
 
 
@@ -77,6 +80,14 @@ class ScriptModule:
     subscripts: list[ast.Subscript] = field(default_factory=list)
     # How many expressions were looked at: lists of lists would double forever.
     steps: int = 0
+    # The same with lines of classes, which many calls may name.
+    looks: int = 0
+
+    def look(self, count: int = 1) -> None:
+        """Count what is looked at. Raises UnreadableScript when it is too much."""
+        self.looks += count
+        if self.looks > MAX_LOOKS:
+            raise UnreadableScript("its parts name each other too often")
 
     def imports_from(self, *packages: str) -> bool:
         return any(dotted.split(".")[0] in packages for dotted in self.imports.values())
@@ -93,6 +104,7 @@ class ScriptModule:
 
     def value(self, node: ast.expr | None, depth: int = 0) -> Any:
         """The value of a constant expression; UNKNOWN for any other."""
+        self.look()
         self.steps += 1
         if node is None or depth > MAX_DEPTH or self.steps > MAX_STEPS:
             return UNKNOWN
@@ -119,13 +131,15 @@ class ScriptModule:
     def text(self, node: ast.expr | None) -> str:
         """A constant text; empty for anything else."""
         value = self.value(node)
-        return value if isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH else ""
+        is_short = isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH
+        return value if is_short and not SURROGATE.search(value) else ""
 
     def members(self, name: str) -> tuple[Any, ...]:
         """The values of an Enum of the script."""
         found = self.classes.get(name)
         if found is None or "Enum" not in "".join(map(last_name, found.bases)):
             return ()
+        self.look(len(found.body))
         body = (each for each in found.body if isinstance(each, ast.Assign))
         values = (self.value(each.value) for each in body)
         return tuple(value for value in values if value is not UNKNOWN)
@@ -141,6 +155,7 @@ class ScriptModule:
         if node.attr in ("value", "name") and isinstance(node.value, ast.Attribute):
             node = node.value
         owner = self.classes.get(last_name(node.value))
+        self.look(len(owner.body) if owner else 0)
         for each in owner.body if owner else ():
             if isinstance(each, ast.Assign) and node.attr in names_of(each.targets):
                 return self.value(each.value)
@@ -177,9 +192,9 @@ class ScriptModule:
         if name == "range" and all(isinstance(value, int) for value in values):
             try:
                 numbers = range(*values)
-            except (TypeError, ValueError):
+                return tuple(numbers) if len(numbers) <= MAX_VALUES else UNKNOWN
+            except (TypeError, ValueError, OverflowError):
                 return UNKNOWN
-            return tuple(numbers) if len(numbers) <= MAX_VALUES else UNKNOWN
         return UNKNOWN
 
     def _comprehended(self, node: ast.ListComp) -> Any:

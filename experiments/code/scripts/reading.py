@@ -20,7 +20,12 @@ from experiments.code.scripts.flags import (
     set_defaults,
 )
 from experiments.code.scripts.metrics import distinct, metrics_of
-from experiments.code.scripts.module import UNKNOWN, UnreadableScript, read_module
+from experiments.code.scripts.module import (
+    UNKNOWN,
+    ScriptModule,
+    UnreadableScript,
+    read_module,
+)
 from experiments.code.scripts.signatures import (
     class_arguments,
     fire_arguments,
@@ -44,9 +49,12 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 def read_script(text: str) -> ScriptReading:
     """The arguments and metrics of a script; it is never run."""
     try:
-        module = read_module(text)
+        return _read(read_module(text))
     except UnreadableScript as error:
         return ScriptReading(problem=str(error))
+
+
+def _read(module: ScriptModule) -> ScriptReading:
     found = sorted(
         (each for reader in READERS for each in reader(module)),
         key=lambda each: each.line,

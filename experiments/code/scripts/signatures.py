@@ -75,6 +75,7 @@ def fields(
     node = module.classes.get(name)
     if node is None or name in seen or len(seen) > 10:
         return []
+    module.look(1 + len(node.bases) + len(node.body))
     found = {
         each.name: each
         for base in node.bases
@@ -97,6 +98,7 @@ def declared_in(module: ScriptModule, node: ast.expr | None) -> list[Declared]:
     own = module.classes.get(name)
     if own is None:
         return []
+    module.look(len(own.body))
     made = (each for each in own.body if isinstance(each, ast.FunctionDef))
     start = next((each for each in made if each.name == "__init__"), None)
     return [*parameters(start)] if start else fields(module, name)
