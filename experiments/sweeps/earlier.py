@@ -20,8 +20,8 @@ MAX_TRIALS = 200
 
 @dataclass(frozen=True)
 class EarlierSweeps:
-    """Completed trials of earlier sweeps, and the `latest` of these sweeps, or the one
-    that is copied. `change` says in words what is new since then."""
+    """Completed trials of earlier sweeps, and the `latest` of these sweeps. `change`
+    says in words what is new since then."""
 
     latest: Sweep
     sweeps: int
@@ -42,26 +42,30 @@ def earlier_sweeps(
     code: CodeSnapshot | None = None,
     source: Sweep | None = None,
 ) -> EarlierSweeps | None:
-    """Of the experiment and the copied sweep, in two queries; None if no trial of them
-    has completed."""
-    wanted = Q(experiment__team=team, experiment__name=experiment.replace("\0", ""))
-    if source is not None:
-        wanted |= Q(sweep=source)
-    trials = Trial.objects.kept().own().filter(wanted, state=TrialState.COMPLETED)
-    timed = trials.exclude(sweep=None).annotate(took=trained()).filter(took__gte=0)
-    rows = list(
-        timed.order_by("-pk").values_list("sweep", "took", "reports")[:MAX_TRIALS]
-    )
+    """Of the copied sweep, or else of the experiment; None if no trial has completed.
+
+    In two queries, or three if the copied sweep has no completed trial.
+    """
+    name = experiment.replace("\0", "")
+    rows = _completed(Q(sweep=source)) if source is not None else []
+    rows = rows or _completed(Q(experiment__team=team, experiment__name=name))
     if not rows:
         return None
     ids = {row[0] for row in rows}
-    chosen = source.pk if source is not None and source.pk in ids else max(ids)
-    latest = Sweep.objects.select_related("experiment", "code").get(pk=chosen)
+    latest = Sweep.objects.select_related("experiment", "code").get(pk=max(ids))
     change = _change(latest, document, code)
     seconds = [row[1] for row in rows]
     reports = median(row[2] for row in rows)
     times = TrialTimes(seconds, float(reports), changed=bool(change))
     return EarlierSweeps(latest, len(ids), times, change)
+
+
+def _completed(wanted: Q) -> list[tuple[int, float, int]]:
+    """Sweep, seconds and reports of the newest completed trials."""
+    trials = Trial.objects.kept().own().filter(wanted, state=TrialState.COMPLETED)
+    timed = trials.exclude(sweep=None).annotate(took=trained()).filter(took__gte=0)
+    newest = timed.order_by("-pk").values_list("sweep", "took", "reports")
+    return list(newest[:MAX_TRIALS])
 
 
 def _change(

@@ -122,6 +122,13 @@ def test_a_condition_and_a_constraint_by_mouse(
     expect(momentum.locator("[data-share]")).to_have_text(share)
     momentum.get_by_role("button", name="Done").click()
     expect(momentum.locator(".space-when")).to_contain_text("optimizer")
+    # A policy from the fold moves out of it and keeps the focus.
+    page.locator("[data-deck=policy] summary").click()
+    page.locator("[data-deck=policy] .deck-more [data-card=patience]").click()
+    picked = page.locator("[data-deck=policy] fieldset > .picks [value=patience]")
+    expect(picked).to_be_checked()
+    expect(picked).to_be_focused()
+    page.locator("[name=patience]").fill("5")
     page.locator("[data-add-constraint]").click()
     page.locator("[data-constraint] [name$='-rule']").fill(
         "hidden * batch_size <= 16384"

@@ -169,7 +169,10 @@ class Forecast:
         price = pool.pool.price_per_hour
         if price is not None and found is not None:
             cost = float(price) * found.compute.likely / HOUR
-            yield f"price of pool {name}, {price:,} an hour", f"about {cost:,.2f}"
+            yield (
+                f"price of pool {name}, {price.normalize():,f} an hour",
+                f"about {cost:,.2f}",
+            )
         if found is not None and found.is_cut:
             limit = self.form.text("timeout").strip()
             yield "the limit of the whole sweep may end it", limit

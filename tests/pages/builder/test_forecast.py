@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from experiments.models import Sweep, Team
 from experiments.pages.builder.forecast import slot_time_text
@@ -64,8 +65,18 @@ def test_a_price_of_the_pool_becomes_a_cost(ada: Client, earlier: Sweep) -> None
     earlier.pool.price_per_hour = 1.5
     earlier.pool.save()
     answer = preview(ada, form([X], max_total_trials="40"))
-    assert "price of pool default, 1.5" in answer["estimate"]
+    assert "price of pool default, 1.5 an hour" in answer["estimate"]
     assert "about 1.23" in answer["estimate"]
+
+
+def test_a_copy_is_estimated_by_what_it_copies(ada: Client, earlier: Sweep) -> None:
+    other = factories.sweep(earlier.experiment.team, state="completed")
+    for _ in range(5):
+        factories.trial(other, state="completed", value=0.9, elapsed=10.0)
+    fields, address = form([X]), reverse("sweep_preview")
+    copied = ada.post(f"{address}?clone={earlier.pk}", fields).json()
+    assert copied["basis"] == f"From 6 trials of {earlier}."
+    assert ada.post(address, fields).json()["basis"] == "From 11 trials of digits."
 
 
 def test_a_pool_without_a_worker_still_has_an_estimate(
