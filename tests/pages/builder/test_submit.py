@@ -154,7 +154,9 @@ def test_a_copy_says_where_it_is_from_and_makes_an_equal_sweep(
     kept = sweep_document(copy)
     assert kept.pop("sampling_algorithm") != source.definition["sampling_algorithm"]
     assert kept.items() <= sweep_document(source).items()
+    assert f"{query}&amp;seed=same" in page(opened)
     again = ada.get(reverse("sweep_create") + query + "&seed=same")
+    assert "but a new seed" not in page(again)
     seed = source.definition["sampling_algorithm"]["seed"]
     assert texts_of(again)["seed"] == str(seed)
 
