@@ -237,8 +237,10 @@ def stale_names(entered: EnteredTexts) -> list[str]:
 
 def command_without(command: str, name: str) -> str:
     """The command without the argument for a parameter."""
+    # Bounded, or long runs of spaces or dashes would take a time with their square.
     argument = (
-        rf"\s*(?:--?[\w-]+[ =])?\$\{{\{{\s*{SEARCHED}\.{re.escape(name)}\s*\}}\}}"
+        r"\s{0,9}(?:--?[\w-]{1,99}[ =])?"
+        rf"\$\{{\{{\s*{SEARCHED}\.{re.escape(name)}\s*\}}\}}"
     )
     return re.sub(argument, "", command)
 

@@ -17,7 +17,7 @@ from experiments.search.wording import unseen_problem, visible
 
 # The beginning of a requirement as PEP 508 has it, an option of pip, a path or address.
 REQUIREMENT = re.compile(
-    r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\s*(\[[\w\s,.-]*\])?\s*([<>=!~;@(#].*)?"
+    r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(\s*\[[\w\s,.-]*\])?\s*([<>=!~;@(#].*)?"
     r"|-.+|\.{0,2}/.+|[\w+.-]+:.+|\S+\.(whl|zip|tar\.gz)(\s.*)?|#.*"
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -137,3 +138,10 @@ def test_what_is_no_parameter_any_more_is_found() -> None:
     entered = EnteredTexts(f"python t.py {LR} {SIZE}", names=("lr",))
     assert stale_names(entered) == ["batch_size"]
     assert stale_names(EnteredTexts("python 'open")) == []
+
+
+@pytest.mark.parametrize("letter", [" ", "-"])
+def test_a_long_command_takes_a_bounded_time(letter: str) -> None:
+    start = time.process_time()
+    assert command_without(letter * 50_000, "lr") == letter * 50_000
+    assert time.process_time() - start < 5
