@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, Response, expect
 
+from tests.browser.hands import Hands
 from tests.browser_launch import chromium, complaints, log_in, required_chromium
-from tests.processes.running_site import PASSWORD, SCRIPTS, RunningSite, running_site
+from tests.processes.running_site import (
+    PASSWORD,
+    SCRIPTS,
+    RunningSite,
+    running_site,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -286,6 +294,53 @@ def test_a_dropped_script_s_arguments_are_a_click_away_from_rows(
     expect(page.locator(".space-offer")).to_have_count(0)
     assert page.url == f"{site.url}/sweeps/new/?experiment=1"
     assert found == []
+
+
+MAX_CLICKS = 12
+# At low load it is about two seconds; a busy machine may take longer.
+MAX_SECONDS_TO_FIRST_TRIAL = 15
+
+
+def test_a_script_is_a_running_sweep_after_twelve_clicks(
+    page: Page, site: RunningSite
+) -> None:
+    """Four parameters, a condition and the proposed policy."""
+    found = complaints(page)
+    site.settle()
+    page.goto(f"{site.url}/")
+    hands = Hands(page)
+    hands.click(page.get_by_role("link", name="New sweep").first)
+    hands.choose_files(page.locator("[data-choose]"), SCRIPTS / "train_flags.py")
+    hands.click_button("Add all")
+    hands.click(page.locator('[value="metric:val_loss"]'))
+    momentum = page.get_by_role("group", name="Parameter momentum", exact=True)
+    hands.click(momentum.locator("summary"))
+    hands.click(momentum.get_by_role("button", name="Only when"))
+    hands.pick(momentum.locator("[name$='-when']"), "optimizer")
+    hands.click(momentum.locator("[name$='-when_values']"))
+    hands.type("sgd")
+    expect(page.locator("[name=goal][value=minimize]")).to_be_checked()
+    began = time.monotonic()
+    hands.click_button("Start sweep")
+    page.wait_for_url("**/sweeps/*/")
+    number = int(page.url.rstrip("/").rpartition("/")[2])
+    wait_for(lambda: has_started(site, number), "the first trial", site.said)
+    taken = time.monotonic() - began
+    print(f"{hands.clicks} clicks, {hands.fields} fields, first trial {taken:.1f} s")
+    assert hands.clicks <= MAX_CLICKS
+    assert hands.fields == 1
+    assert taken < MAX_SECONDS_TO_FIRST_TRIAL
+    document = site.sweep(number)["definition"]
+    names = ["optimizer", "lr", "momentum", "batch_size"]
+    assert list(document["search_space"]) == names
+    assert document["search_space"]["momentum"]["when"] == {"optimizer": ["sgd"]}
+    assert document["early_termination"]["type"] != "none"
+    site.settle()
+    assert found == []
+
+
+def has_started(site: RunningSite, sweep: int) -> bool:
+    return any(trial["state"] != "queued" for trial in site.trials(sweep))
 
 
 PAGES = ("/", "/experiments/", "/experiments/1/", "/sweeps/1/", "/sweeps/1/trials/")

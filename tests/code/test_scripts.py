@@ -327,7 +327,7 @@ def test_metrics_with_line_and_how_often() -> None:
         "rmse": (34, "epoch"),
         "mape": (35, "epoch"),
         "kappa": (36, "epoch"),
-        "reward": (39, "report"),
+        "reward": (39, "loop"),
         "final": (40, ""),
     }
 

@@ -10,6 +10,8 @@ from experiments.search.records import JSONValue
 FLOAT, INT, TEXT, BOOL, PATH = "float", "int", "text", "bool", "path"
 # An argument without a value, such as `--amp`.
 SWITCH = "switch"
+# How often a metric is reported in a loop whose variable says nothing.
+LOOP = "loop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ class UnreadArgument:
 @dataclass(frozen=True)
 class ScriptMetric:
     """A metric that a script reports; `every`: once per `epoch`, `step` and so on,
-    `report` for another loop, and empty for a single time."""
+    LOOP for another loop, and empty for a single time."""
 
     name: str
     line: int
@@ -70,8 +72,14 @@ class ScriptMetric:
     @property
     def words(self) -> str:
         """`line 88, every epoch`."""
-        often = f"every {self.every}" if self.every else "once"
-        return f"line {self.line}, {often}"
+        return f"line {self.line}, {self.often}"
+
+    @property
+    def often(self) -> str:
+        """`every epoch`, `in a loop` or `once`."""
+        if self.every == LOOP:
+            return "in a loop"
+        return f"every {self.every}" if self.every else "once"
 
 
 @dataclass(frozen=True)

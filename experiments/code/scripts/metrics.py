@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from experiments.code.scripts.findings import ScriptMetric
+from experiments.code.scripts.findings import LOOP, ScriptMetric
 from experiments.code.scripts.module import CallSite, ScriptModule, last_name
 from experiments.runner.collectors.lines import name_value
 from experiments.runner.collectors.readings import STEP_NAMES, TIME_NAMES
@@ -85,13 +85,13 @@ def _calling_loops(module: ScriptModule) -> dict[str, str]:
 
 
 def _every(call: CallSite, loops: Mapping[str, str]) -> str:
-    """How often a call reports: a unit, `report` in a loop without one, or once."""
+    """How often a call reports: a unit, LOOP in a loop without one, or once."""
     loop = call.loop if call.loop is not None else loops.get(call.function)
     if loop is None:
         return HOOKS.get(call.function, "")
     name = loop.lower().strip("_")
     named = SHORT_UNITS.get(name) or next((unit for unit in UNITS if unit in name), "")
-    return named or "report"
+    return named or LOOP
 
 
 def _reported(module: ScriptModule, call: CallSite) -> Iterator[str]:

@@ -38,7 +38,6 @@ from experiments.search.termination import POLICIES
 USUAL_RULE = (("sampling_algorithm", "rule"), "random")
 FRESH: Mapping[str, str] = {
     "command": "python train.py",
-    "goal": "maximize",
     "sampler": PROPOSED,
     "policy": CAUTIOUS,
     "max_total_trials": "40",

@@ -27,6 +27,7 @@ from experiments.search.document.collector import FIELD
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.document.entry import read_entry
 from experiments.search.fields import DefinitionError, Problem
+from experiments.search.records import goal_of
 from experiments.search.space.document import FIELD as CONSTRAINTS
 
 POLICIES_PATH = "early_termination.policies"
@@ -83,6 +84,7 @@ class SweepForm(SettingsForm):
         stored: Mapping[str, str] | None = None,
     ) -> None:
         shows = data.get("shows") == "1"
+        data = data if stored else _with_goal(data)
         super().__init__(data, auto_id="field-%s", shows=shows, initial=stored)
         self.judge, self.focus = judge, focus
         kwargs = {"shows": shows, "log_base": self.log_base}
@@ -94,6 +96,13 @@ class SweepForm(SettingsForm):
         )
         self.findings = Findings()
         self._warned: list[FieldProblem] = []
+
+    @property
+    def shows_goal(self) -> bool:
+        """Not before there is a metric: without scripts the form would keep it."""
+        return self.text("goal") != self.text("guessed_goal") or bool(
+            self.text("primary_metric").strip()
+        )
 
     @cached_property
     def rows(self) -> list[ParameterForm]:
@@ -247,6 +256,15 @@ class SweepForm(SettingsForm):
 
 
 Judge: TypeAlias = Callable[[SweepForm], Findings]
+
+
+def _with_goal(data: QueryDict) -> QueryDict:
+    """The data with a goal by the metric's name, until somebody has chosen one."""
+    if "goal" in data and data["goal"] != (data.get("guessed_goal") or None):
+        return data
+    data = data.copy()
+    data["goal"] = data["guessed_goal"] = goal_of(data.get("primary_metric", ""))
+    return data
 
 
 def _whole(name: str, section: int, error: ValidationError) -> FieldProblem:

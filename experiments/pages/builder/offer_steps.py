@@ -62,7 +62,9 @@ def _kept(form: SweepForm, offers: Offers, name: str) -> SweepForm:
 def _measured(form: SweepForm, offers: Offers, name: str) -> SweepForm:
     if name not in {offer.metric.name for offer in offers.metrics}:
         return form
-    return form.with_data(focus="field-primary_metric", **metric_texts(name))
+    texts = metric_texts(name)
+    guess = texts["goal"]
+    return form.with_data(focus="field-primary_metric", guessed_goal=guess, **texts)
 
 
 def _dropped(form: SweepForm, offers: Offers, name: str) -> SweepForm:

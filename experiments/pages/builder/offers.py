@@ -99,8 +99,7 @@ class Offers:
             yield counted(len(found.arguments), "argument")
         if found.metrics:
             yield counted(len(found.metrics), "metric")
-            best = self.metrics[0].metric
-            yield f"reports every {best.every}" if best.every else "reports once"
+            yield f"reports {self.metrics[0].metric.often}"
 
     @property
     def doubt(self) -> str:

@@ -44,7 +44,16 @@ from experiments.search.wording import counted
 MAX_EXPERIMENTS = 200
 # What buttons that work in place may change besides the rows.
 CHANGED = (
-    *("command", "inputs", "primary_metric", "goal", "code", "refused", "pasted_code"),
+    *(
+        "command",
+        "inputs",
+        "primary_metric",
+        "goal",
+        "guessed_goal",
+        "code",
+        "refused",
+        "pasted_code",
+    ),
     "row-TOTAL_FORMS",
 )
 
@@ -109,6 +118,7 @@ def preview_answer(page: Builder) -> dict[str, Any]:
         "combinations": preview.combinations,
         "trials": context["trials"],
         "unused": _unused_words(form),
+        "goals": {name: form.text(name) for name in ("goal", "guessed_goal")},
         "cards": {
             name: _cards(form, name, context[deck])
             for name, deck in (("sampler", "samplers"), ("policy", "policies"))
@@ -136,22 +146,29 @@ def preview_answer(page: Builder) -> dict[str, Any]:
     }
 
 
-def button_answer(page: Builder) -> dict[str, Any]:
+def button_answer(before: Builder, do: str) -> dict[str, Any]:
     """The same after a button that works in place, with what it may have changed."""
+    page = before.after(do)
     answer, form = preview_answer(page), page.form
     if page.yaml is not None:
         return answer
-    views = space_context(page, preview_of(form))["rows"]
     kept = form.findings.kept
     return {
         **answer,
         "fields": {name: form.text(name) for name in CHANGED},
         "kept": vars(KeptFiles.of(kept)) if kept else None,
-        "row_html": "".join(
-            render_to_string("experiments/builder/row.html", {"view": view})
-            for view in views
-        ),
+        "row_html": _row_html(page) if _rows(form) != _rows(before.form) else None,
     }
+
+
+def _rows(form: SweepForm) -> dict[str, str]:
+    return {name: text for name, text in form.data.items() if name.startswith("row-")}
+
+
+def _row_html(page: Builder) -> str:
+    views = space_context(page, preview_of(page.form))["rows"]
+    template = "experiments/builder/row.html"
+    return "".join(render_to_string(template, {"view": view}) for view in views)
 
 
 def _cards(form: SweepForm, name: str, deck: Deck) -> str:

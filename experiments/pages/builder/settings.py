@@ -156,6 +156,8 @@ class SettingsForm(PartForm):
         "objective.primary_metric", OBJECTIVE, "Primary metric", "accuracy"
     )
     goal = DocumentField("objective.goal", OBJECTIVE, "Goal")
+    # The goal that the metric's name suggests, while nobody has chosen another.
+    guessed_goal = DocumentField("", OBJECTIVE, "Goal", widget=forms.HiddenInput)
     target = NumberField(
         "objective.target", OBJECTIVE, "Target", "no target", mode="decimal"
     )

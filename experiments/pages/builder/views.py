@@ -89,7 +89,7 @@ def sweep_preview(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     if not context.may_create:
         return JsonResponse({"error": "Only members may create sweeps."}, status=403)
     page, do = Builder.from_post(context, request.POST), request.POST.get("do", "")
-    return JsonResponse(button_answer(page.after(do)) if do else preview_answer(page))
+    return JsonResponse(button_answer(page, do) if do else preview_answer(page))
 
 
 @require_POST

@@ -35,8 +35,11 @@ async function press(form, preview, button) {
 
 function take(form, { fields, kept, row_html: rows }, data) {
   const list = form.querySelector("[data-rows]");
-  list.innerHTML = rows;
-  paintChips(list);
+  // Unchanged rows keep what is open in them.
+  if (rows !== null) {
+    list.innerHTML = rows;
+    paintChips(list);
+  }
   if (fields.code !== form.elements.code.value) {
     showKept(form, { names: "", size: "", ...kept, digest: fields.code });
   }

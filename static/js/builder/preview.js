@@ -40,6 +40,7 @@ export function wirePreview(form) {
 
   const touch = (event) => {
     const field = event.target.closest("[data-field]")?.dataset.field;
+    if (event.target.name === "goal") form.elements.guessed_goal.value = "";
     if (field && event.type === "change") touched.add(field);
     ask();
   };
@@ -110,6 +111,14 @@ function markFields(form, wrong) {
   }
 }
 
+// The guess by the metric's name, until somebody chooses.
+function showGoal(form, { goal, guessed_goal: guess }) {
+  const chosen = form.elements.goal.value;
+  if (chosen && chosen !== form.elements.guessed_goal.value) return;
+  form.elements.goal.value = goal;
+  form.elements.guessed_goal.value = guess;
+}
+
 function showWords(form, answer) {
   const set = (selector, text) => {
     for (const element of form.querySelectorAll(selector)) element.textContent = text;
@@ -117,6 +126,7 @@ function showWords(form, answer) {
   set("[data-trials]", answer.trials);
   set("[data-combinations]", answer.combinations);
   set("#field-command_helptext", answer.unused);
+  showGoal(form, answer.goals);
   set('[data-question="3"]', answer.space);
   for (const [name, html] of Object.entries(answer.cards)) showCards(form, name, html);
   set("[data-duration]", answer.duration);

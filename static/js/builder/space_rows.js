@@ -21,8 +21,8 @@ export function wireRows(form, preview) {
   };
   const actions = {
     add() {
-      const row = addForm(form, "row", list);
-      begin(row);
+      const last = all().at(-1);
+      begin(last && isBlank(last) ? last : addForm(form, "row", list));
     },
     copy(row) {
       const twin = addForm(form, "row", list);
@@ -122,6 +122,10 @@ export function addForm(form, prefix, list) {
 export function removeForm(element) {
   element.querySelector("[name$='-DELETE']").value = "on";
   element.hidden = true;
+}
+
+function isBlank(row) {
+  return [...row.querySelectorAll("input[name^='row-']:not([type=hidden], [type=checkbox])")].every((input) => !input.value.trim());
 }
 
 // Everything but its place and whether it is removed.

@@ -349,3 +349,20 @@ def test_changing_the_kind_keeps_the_texts_of_the_other_kind(ada: Client) -> Non
     boxes = {box.name: (box.value(), used) for box, used in kept.boxes}
     assert boxes["values"] == ("a, b", False)
     assert boxes["low"] == ("0", True)
+
+
+def test_the_metric_s_name_decides_the_goal_until_somebody_chooses(
+    ada: Client,
+) -> None:
+    fresh = ada.get(reverse("sweep_create"))
+    assert fresh.context["form"].shows_goal is False
+    fields = {**form(primary_metric="val_loss"), "guessed_goal": "maximize"}
+    goals = {"goal": "minimize", "guessed_goal": "minimize"}
+    assert preview(ada, fields)["goals"] == goals
+    del fields["goal"]
+    assert preview(ada, fields)["goals"] == goals
+    chosen = {**fields, "goal": "maximize", "guessed_goal": "minimize"}
+    assert send(ada, chosen).status_code == 302
+    assert Sweep.objects.latest("pk").definition["objective"]["goal"] == "maximize"
+    assert send(ada, {**fields, "form_token": "another-token"}).status_code == 302
+    assert Sweep.objects.latest("pk").definition["objective"]["goal"] == "minimize"
