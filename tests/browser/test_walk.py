@@ -322,7 +322,7 @@ def test_a_script_is_a_running_sweep_after_twelve_clicks(
     expect(page.locator("[name=goal][value=minimize]")).to_be_checked()
     began = time.monotonic()
     hands.click_button("Start sweep")
-    page.wait_for_url("**/sweeps/*/")
+    page.wait_for_url(re.compile(r"/sweeps/\d+/$"))
     number = int(page.url.rstrip("/").rpartition("/")[2])
     wait_for(lambda: has_started(site, number), "the first trial", site.said)
     taken = time.monotonic() - began
