@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from experiments.search.fields import DefinitionError, Problem, shown
+from experiments.search.fields import DefinitionError, Problem, join, shown
 
 MAX_CHARACTERS = 4_000_000
 MAX_VALUES = 100_000
@@ -163,19 +163,32 @@ class _Measure:
             if not isinstance(key, str):
                 raise refusal(f"Field names must be text; {shown(key)} needs quotes.")
             _check_scalar(key)
-        parts = value.values() if isinstance(value, Mapping) else value
-        measures = [self.of(part, depth + 1) for part in parts]
+        parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+        measures = [self._part(str(key), part, depth + 1) for key, part in parts]
         size = 1 + sum(measure[0] for measure in measures)
         return size, 1 + max((measure[1] for measure in measures), default=0)
+
+    def _part(self, key: str, value: object, depth: int) -> tuple[int, int]:
+        try:
+            return self.of(value, depth)
+        except TextRefused as error:
+            (problem,) = error.problems
+            path = join(key, problem.path) if problem.path else key
+            raise TextRefused([Problem(path, problem.message)]) from None
+
+
+class TextRefused(DefinitionError):
+    """A text that cannot be stored, with its path."""
 
 
 def _check_scalar(value: object) -> None:
     if isinstance(value, str):
         if "\0" in value or not (value.isascii() or _is_utf8(value)):
-            raise refusal(
+            words = (
                 "Text must not contain the character NUL or half of a surrogate pair, "
                 f"as {shown(value)} does."
             )
+            raise TextRefused([Problem("", words)])
     elif value is not None and not isinstance(value, bool | int | float):
         raise refusal(f"The document may contain only JSON values, not {shown(value)}.")
 

@@ -132,3 +132,15 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
     # PostgreSQL's savepoints are queries as well.
     with django_assert_max_num_queries(26):
         send(ada, form(rows, do="update"))
+
+
+ONE_FIELD = ("command", "primary_metric", "experiment_name", "display_name", "inputs")
+
+
+@pytest.mark.parametrize("name", [*ONE_FIELD, "description", "tags", "row-0-low"])
+def test_nul_is_refused_at_its_field(ada: Client, name: str) -> None:
+    text = "a=b\0c" if name in ("inputs", "tags") else "b\0c"
+    response = send(ada, form() | {name: text})
+    assert response.status_code == 422
+    assert wrong_fields(response) == {name}
+    assert not Sweep.objects.exists()
