@@ -12,21 +12,21 @@ from django.http import QueryDict
 
 from experiments.code import snapshots
 from experiments.models import CodeSnapshot
-from experiments.pages.builder.code_fields import (
+from experiments.pages.builder.code.fields import (
     FILES,
     keep_files,
     keep_pasted,
     kept_files,
 )
+from experiments.pages.builder.code.offers import proposed_command
+from experiments.pages.builder.code.steps import OFFER_STEPS, after_offer
 from experiments.pages.builder.context import FormContext
-from experiments.pages.builder.earlier_ranges import with_range
 from experiments.pages.builder.filling import form_of, form_of_faulty
 from experiments.pages.builder.form import SweepForm
-from experiments.pages.builder.offer_steps import OFFER_STEPS, after_offer
-from experiments.pages.builder.offers import proposed_command
-from experiments.pages.builder.row_steps import ROW_STEPS, row_step
-from experiments.pages.builder.saved_forms import differences
-from experiments.pages.builder.space_paste import PasteError, read_pasted
+from experiments.pages.builder.saved.forms import differences
+from experiments.pages.builder.space.earlier_ranges import with_range
+from experiments.pages.builder.space.paste import PasteError, read_pasted
+from experiments.pages.builder.space.steps import ROW_STEPS, row_step
 from experiments.search.document.entry import read_entry
 from experiments.search.document.loading import load_document
 from experiments.search.document.yaml import line_of, lines_by_path, yaml_text

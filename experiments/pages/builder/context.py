@@ -21,7 +21,7 @@ from experiments.models import (
     Team,
     User,
 )
-from experiments.pages.builder.code_fields import (
+from experiments.pages.builder.code.fields import (
     kept_files,
 )
 from experiments.pages.builder.filling import form_of, form_of_any, fresh_form

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.pages.builder.code_fields import FOLDER, GIT
+from experiments.pages.builder.code.fields import FOLDER, GIT
 from experiments.pages.builder.collector_fields import collector_document
-from experiments.pages.builder.parameters import ConstraintForm, ParameterForm
 from experiments.pages.builder.settings import SettingsForm
+from experiments.pages.builder.space.parameters import ConstraintForm, ParameterForm
 from experiments.pages.form_fields import read_mapping, write_mapping
 from experiments.search.document.collector import FIELD
 from experiments.search.fields import Problem, join

@@ -8,11 +8,13 @@ from typing import Any
 
 from django.http import QueryDict
 
-from experiments.pages.builder.code_fields import GIT, code_texts, repository_of
+from experiments.pages.builder.code.fields import GIT, code_texts, repository_of
 from experiments.pages.builder.collector_fields import collector_kind
 from experiments.pages.builder.document import left_over
 from experiments.pages.builder.form import SweepForm
-from experiments.pages.builder.kinds import (
+from experiments.pages.builder.policy_fields import CAUTIOUS, NO_POLICY, is_default
+from experiments.pages.builder.settings import PROPOSED
+from experiments.pages.builder.space.kinds import (
     KINDS,
     LISTS,
     LN,
@@ -20,9 +22,7 @@ from experiments.pages.builder.kinds import (
     kind_key,
     natural_text,
 )
-from experiments.pages.builder.parameters import CONDITIONS, RowTexts, row_data
-from experiments.pages.builder.policy_fields import CAUTIOUS, NO_POLICY, is_default
-from experiments.pages.builder.settings import PROPOSED
+from experiments.pages.builder.space.parameters import CONDITIONS, RowTexts, row_data
 from experiments.pages.form_fields import write_mapping, write_scalar, write_values
 from experiments.search.document.collector import FIELD
 from experiments.search.document.definition import DEFAULT_NAME, SweepDefinition

@@ -13,7 +13,8 @@ from django.http import QueryDict
 from experiments.models import CodeSnapshot
 from experiments.pages.builder.document import SPACE_PATH, Composed, compose
 from experiments.pages.builder.fields import SPACE, FieldProblem, PartForm
-from experiments.pages.builder.parameters import (
+from experiments.pages.builder.settings import SettingsForm
+from experiments.pages.builder.space.parameters import (
     BaseRows,
     ConstraintForm,
     ConstraintFormSet,
@@ -22,7 +23,6 @@ from experiments.pages.builder.parameters import (
     RowTexts,
     row_data,
 )
-from experiments.pages.builder.settings import SettingsForm
 from experiments.search.document.collector import FIELD
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.document.entry import read_entry

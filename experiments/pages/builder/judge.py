@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from experiments.code.folders import shared_code_problem
 from experiments.models import CodeSnapshot, Pool, Sweep, Team, Trial, User
-from experiments.pages.builder.code_fields import (
+from experiments.pages.builder.code.fields import (
     FILES,
     FOLDER,
     kept_files,

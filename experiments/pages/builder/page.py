@@ -17,15 +17,15 @@ from experiments.pages.builder.cards import (
     pool_choices,
     sampler_deck,
 )
-from experiments.pages.builder.code_fields import KeptFiles, earlier_files
+from experiments.pages.builder.code.fields import KeptFiles, earlier_files
+from experiments.pages.builder.code.steps import form_offers
 from experiments.pages.builder.collector_fields import try_collector
 from experiments.pages.builder.fields import SECTIONS
 from experiments.pages.builder.forecast import forecast_of, will_run
 from experiments.pages.builder.form import SweepForm
-from experiments.pages.builder.offer_steps import form_offers
 from experiments.pages.builder.policy_fields import settings_of, shown_settings
 from experiments.pages.builder.preview import Preview, preview_of
-from experiments.pages.builder.space_views import (
+from experiments.pages.builder.space.views import (
     RowView,
     RuleView,
     kind_table,
@@ -162,7 +162,8 @@ def button_answer(before: Builder, do: str) -> dict[str, Any]:
 
 
 def _rows(form: SweepForm) -> dict[str, str]:
-    return {name: text for name, text in form.data.items() if name.startswith("row-")}
+    texts = form.data.items()
+    return {name: str(text) for name, text in texts if name.startswith("row-")}
 
 
 def _row_html(page: Builder) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.formatting import exact_text, parameter_text
 from experiments.pages.builder.form import SweepForm
-from experiments.pages.builder.space_pictures import (
+from experiments.pages.builder.space.pictures import (
     HistogramPicture,
     hint_of,
     law_of,

@@ -9,7 +9,7 @@ from typing import Any
 
 from django import forms
 
-from experiments.pages.builder.code_fields import (
+from experiments.pages.builder.code.fields import (
     GIT,
     code_kind,
     read_requirements,

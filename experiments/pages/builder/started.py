@@ -19,7 +19,7 @@ from experiments.pages.builder.fields import (
     TERMINATION,
 )
 from experiments.pages.builder.form import SweepForm
-from experiments.pages.builder.saved_forms import form_key
+from experiments.pages.builder.saved.forms import form_key
 from experiments.pages.frame import digest
 from experiments.search.document.changes import document_changes
 from experiments.search.document.definition import SweepDefinition

@@ -21,14 +21,16 @@ from experiments import access
 from experiments.code import snapshots
 from experiments.models import Sweep, Team
 from experiments.models.sweeps import SweepState
-from experiments.pages.builder import saved_views, started, template_views
+from experiments.pages.builder import started
 from experiments.pages.builder.buttons import Builder
-from experiments.pages.builder.code_fields import KeptFiles, keep_files
+from experiments.pages.builder.code.fields import KeptFiles, keep_files
+from experiments.pages.builder.code.offers import proposed_command
 from experiments.pages.builder.context import FormContext, context_for_new, new_token
 from experiments.pages.builder.drafts import sent_with, submit_once
-from experiments.pages.builder.offers import proposed_command
 from experiments.pages.builder.page import button_answer, page_context, preview_answer
-from experiments.pages.builder.saved_forms import (
+from experiments.pages.builder.saved import template_views
+from experiments.pages.builder.saved import views as saved_views
+from experiments.pages.builder.saved.forms import (
     ChangedElsewhere,
     OpenedForm,
     form_key,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.pages.builder.filling import row_from
-from experiments.pages.builder.parameters import ParameterForm
 from experiments.pages.builder.preview import (
     MAX_COLUMNS,
     MAX_PICTURES,
@@ -16,13 +15,14 @@ from experiments.pages.builder.preview import (
     cell_of,
     draw_table,
 )
-from experiments.pages.builder.space_pictures import (
+from experiments.pages.builder.space.parameters import ParameterForm
+from experiments.pages.builder.space.pictures import (
     HistogramPicture,
     hint_of,
     pictures_of,
     summary_of,
 )
-from experiments.pages.builder.space_views import carried_words
+from experiments.pages.builder.space.views import carried_words
 from experiments.search.document.definition import SweepDefinition
 from experiments.search.fields import shown
 from experiments.search.formats import FinishedTrial

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from experiments.models import SavedForm, Team
-from experiments.pages.builder.parameters import row_data
+from experiments.pages.builder.space.parameters import row_data
 from tests import factories
 
 RowTexts = Mapping[str, str]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from experiments.code.scripts.reading import read_script
-from experiments.pages.builder.offers import (
+from experiments.pages.builder.code.offers import (
     EnteredTexts,
     command_without,
     distributions,

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from experiments.models import BrowserSession, SavedForm, Sweep, Team
-from experiments.pages.builder.saved_forms import (
+from experiments.pages.builder.saved.forms import (
     MAX_BYTES,
     MAX_FORMS,
     FormKey,

@@ -14,7 +14,7 @@ from django.utils import timezone
 from experiments.models import Sweep
 from experiments.pages.builder.filling import form_of
 from experiments.pages.builder.preview import Preview, preview_of
-from experiments.pages.builder.space_paste import read_pasted
+from experiments.pages.builder.space.paste import read_pasted
 from experiments.pages.compare.comparison import Comparison
 from experiments.pages.compare.lead import lead_of
 from experiments.pages.compare.table import parameter_rows

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.pages import form_fields
-from experiments.pages.builder.kinds import natural_text
+from experiments.pages.builder.space.kinds import natural_text
 from experiments.search.document.loading import load_document
 from experiments.search.document.yaml import line_of, lines_by_path, yaml_text
 

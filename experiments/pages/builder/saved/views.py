@@ -20,7 +20,7 @@ from experiments import access
 from experiments.models import Team, User
 from experiments.pages.builder.context import new_token
 from experiments.pages.builder.form import SweepForm
-from experiments.pages.builder.saved_forms import (
+from experiments.pages.builder.saved.forms import (
     VERSION,
     ChangedElsewhere,
     FormKey,

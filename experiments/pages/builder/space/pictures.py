@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from experiments.formatting import number_text
-from experiments.pages.builder.parameters import ParameterForm
+from experiments.pages.builder.space.parameters import ParameterForm
 from experiments.pages.form_fields import (
     ValuesError,
     read_number,

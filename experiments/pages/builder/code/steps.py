@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from experiments.pages.builder.filling import space_rows
-from experiments.pages.builder.form import SweepForm
-from experiments.pages.builder.offers import (
+from experiments.pages.builder.code.offers import (
     EnteredTexts,
     Offers,
     command_without,
@@ -16,6 +14,8 @@ from experiments.pages.builder.offers import (
     texts_with_kept,
     texts_with_searched,
 )
+from experiments.pages.builder.filling import space_rows
+from experiments.pages.builder.form import SweepForm
 
 
 def entered_texts(form: SweepForm) -> EnteredTexts:

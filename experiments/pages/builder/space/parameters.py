@@ -14,7 +14,7 @@ from django.forms.formsets import (
 )
 
 from experiments.pages.builder.fields import SPACE, PartForm, line
-from experiments.pages.builder.kinds import (
+from experiments.pages.builder.space.kinds import (
     FIELD_NAMES,
     KINDS,
     LISTS,

@@ -11,9 +11,9 @@ from experiments.models.trials import IS_RANKED
 from experiments.pages.builder.filling import row_from
 from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.judge import objective_of
-from experiments.pages.builder.kinds import NATURAL
-from experiments.pages.builder.parameters import ParameterForm, RowTexts
-from experiments.pages.builder.space_pictures import law_of
+from experiments.pages.builder.space.kinds import NATURAL
+from experiments.pages.builder.space.parameters import ParameterForm, RowTexts
+from experiments.pages.builder.space.pictures import law_of
 from experiments.search.records import Objective, Params
 from experiments.search.space.changes import distribution_text
 from experiments.search.space.range_proposals import MIN_TRIALS, propose_range

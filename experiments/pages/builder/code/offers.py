@@ -18,7 +18,7 @@ from experiments.code.scripts.findings import (
 from experiments.code.scripts.proposals import Proposal, propose, proposed_metric
 from experiments.code.scripts.stored import StoredScript, likely_script, stored_script
 from experiments.models import CodeSnapshot
-from experiments.pages.builder.code_fields import script_of
+from experiments.pages.builder.code.fields import script_of
 from experiments.pages.form_fields import write_plain
 from experiments.search.document.command import (
     CommandError,

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.pages.builder.filling import rules_of, space_rows
 from experiments.pages.builder.form import SweepForm
-from experiments.pages.builder.parameters import RowTexts
+from experiments.pages.builder.space.parameters import RowTexts
 from experiments.search.document.loading import load_document
 from experiments.search.document.plan import read_plan
 from experiments.search.fields import DefinitionError, Diagnostics, Problem

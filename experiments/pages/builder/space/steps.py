@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from experiments.pages.builder.form import SweepForm
-from experiments.pages.builder.kinds import NATURAL
-from experiments.pages.builder.parameters import CONDITIONS, MAX_ROWS, RowTexts
+from experiments.pages.builder.space.kinds import NATURAL
+from experiments.pages.builder.space.parameters import CONDITIONS, MAX_ROWS, RowTexts
 
 # The lower bound with which a repair replaces 0.
 SMALLEST = "0.000001"

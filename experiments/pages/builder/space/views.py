@@ -11,15 +11,7 @@ from django.forms import BoundField
 from django.template.loader import render_to_string
 
 from experiments.pages.builder.buttons import Builder
-from experiments.pages.builder.earlier_ranges import ranges_for
 from experiments.pages.builder.form import SweepForm
-from experiments.pages.builder.kinds import FIELD_NAMES, KINDS, RARE
-from experiments.pages.builder.parameters import (
-    CONDITIONS,
-    IS_NOT,
-    ConstraintForm,
-    ParameterForm,
-)
 from experiments.pages.builder.preview import (
     NO_PREVIEW,
     DrawTable,
@@ -27,7 +19,15 @@ from experiments.pages.builder.preview import (
     RowPreview,
     draw_table,
 )
-from experiments.pages.builder.row_steps import SMALLEST
+from experiments.pages.builder.space.earlier_ranges import ranges_for
+from experiments.pages.builder.space.kinds import FIELD_NAMES, KINDS, RARE
+from experiments.pages.builder.space.parameters import (
+    CONDITIONS,
+    IS_NOT,
+    ConstraintForm,
+    ParameterForm,
+)
+from experiments.pages.builder.space.steps import SMALLEST
 from experiments.pages.form_fields import read_number
 from experiments.search.fields import is_number, shown
 from experiments.search.space.sampling import InfeasibleError

@@ -1,0 +1,1 @@
+"""What is kept of a form before there is a sweep: entries and a team's templates."""
