@@ -30,7 +30,7 @@ from experiments.pages.builder.judge import findings
 from experiments.pages.frame import current_team
 from experiments.scheduling.occupancy import TeamSlots, team_slots
 from experiments.search.document.changes import document_changes
-from experiments.search.document.definition import parse_document
+from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.termination import make_policy
 from experiments.sweeps.creation import copy_document, sweep_document
@@ -121,7 +121,7 @@ class FormContext:
         if self.source is None or form.definition is None:
             return []
         copied = parse_document(copy_document(self.source))
-        return document_changes(copied, form.definition)
+        return document_changes(copied, _with_whole_digest(form, form.definition))
 
     def adopt_code(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """The document with its files stored, and the full names of uploads. Raises
@@ -161,6 +161,14 @@ class FormContext:
         # What else the database knows is of fields that cannot change any more.
         policy = [each for each in found.warnings if inside(each.path, POLICY)]
         return replace(found, problems=(), warnings=policy)
+
+
+def _with_whole_digest(form: SweepForm, definition: SweepDefinition) -> SweepDefinition:
+    """The form's document names its upload by a short digest."""
+    trial, kept = definition.trial, form.findings.kept
+    if kept is None or not isinstance(trial.code, dict) or "upload" not in trial.code:
+        return definition
+    return replace(definition, trial=replace(trial, code={"upload": kept.digest}))
 
 
 def new_token() -> str:

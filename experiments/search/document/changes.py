@@ -13,7 +13,7 @@ from experiments.search.termination import make_policy
 # What has words of its own, and names that are always different.
 APART = ("search_space", "constraints", "early_termination", "sampling_algorithm")
 NAMES = ("display_name", "description")
-ENVIRONMENT = "trial.environment_variables"
+ENVIRONMENT, CODE = "trial.environment_variables", "trial.code"
 
 
 def document_changes(old: SweepDefinition, new: SweepDefinition) -> list[str]:
@@ -49,11 +49,17 @@ def _in_words(
 ) -> str:
     if name == ENVIRONMENT:
         return f"{name}: other values"
+    if name == CODE and all(_is_upload(values.get(name)) for values in (before, after)):
+        return f"{name}: other files"
     old, new = (
         shown(values[name]) if name in values else "not set"
         for values in (before, after)
     )
     return f"{name}: {old} → {new}"
+
+
+def _is_upload(code: JSONValue) -> bool:
+    return isinstance(code, Mapping) and ("upload" in code or "files" in code)
 
 
 def _sampler_change(

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from experiments.search.document.collector import read_collector
@@ -23,7 +23,7 @@ from experiments.search.document.limits import (
     read_resources,
     read_retries,
 )
-from experiments.search.document.loading import checked_document
+from experiments.search.document.loading import storable_document
 from experiments.search.document.plan import (
     Plan,
     dump_objective,
@@ -32,6 +32,7 @@ from experiments.search.document.plan import (
 )
 from experiments.search.document.trial import TrialTemplate, read_inputs, read_trial
 from experiments.search.fields import (
+    DefinitionError,
     Diagnostics,
     Fields,
     Problem,
@@ -122,10 +123,25 @@ def parse_document(
     A missing seed comes from `new_seed`, and the definition keeps it. Raises
     DefinitionError with every problem.
     """
-    diagnostics = Diagnostics()
-    definition = _read(Fields(checked_document(document), "", diagnostics), new_seed)
-    diagnostics.raise_if_any()
+    definition, problems = examine(document, new_seed=new_seed)
+    if problems:
+        raise DefinitionError(problems)
     return definition
+
+
+def examine(
+    document: Mapping[str, object], *, new_seed: Callable[[], int] = fresh_seed
+) -> tuple[SweepDefinition, Sequence[Problem]]:
+    """What could be read of a document, with defaults for the rest, and every problem.
+
+    Raises DefinitionError for what is not a document at all.
+    """
+    storable, refused = storable_document(document)
+    diagnostics = Diagnostics()
+    definition = _read(Fields(storable, "", diagnostics), new_seed)
+    paths = {problem.path for problem in refused}
+    others = (each for each in diagnostics.problems if each.path not in paths)
+    return definition, [*refused, *others]
 
 
 def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:

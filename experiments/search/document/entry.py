@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from experiments.search.document.code import stays_inside
-from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.document.definition import SweepDefinition, examine
 from experiments.search.fields import DefinitionError, Problem, shown
 from experiments.search.samplers import fresh_seed
 from experiments.search.wording import unseen_problem, visible
@@ -26,8 +26,10 @@ def read_entry(
     document: Mapping[str, object], *, new_seed: Callable[[], int] = fresh_seed
 ) -> SweepDefinition:
     """As `parse_document`, for a document that is handed in. Raises DefinitionError."""
-    definition = parse_document(document, new_seed=new_seed)
-    if problems := entry_problems(definition):
+    definition, problems = examine(document, new_seed=new_seed)
+    paths = {problem.path for problem in problems}
+    entered = (each for each in entry_problems(definition) if each.path not in paths)
+    if problems := [*problems, *entered]:
         raise DefinitionError(problems)
     return definition
 

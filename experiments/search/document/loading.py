@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ MAX_VALUES = 100_000
 MAX_YAML_VALUES = 40_000
 MAX_ALIASES = 200
 MAX_DEPTH = 40
+# Problems of texts that cannot be stored; the first ones are enough.
+MAX_REFUSED = 20
 MAX_NUMBER_LENGTH = 400
 QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 
@@ -65,10 +67,36 @@ def checked_document(value: object) -> Mapping[str, object]:
 
     Raises DefinitionError for any other value.
     """
+    document, refused = storable_document(value)
+    if refused:
+        raise DefinitionError(refused)
+    return document
+
+
+def storable_document(
+    value: object,
+) -> tuple[Mapping[str, object], Sequence[Problem]]:
+    """The same, but without the characters that cannot be stored, and where they are.
+
+    So the rest of a document can be checked too.
+    """
     if not isinstance(value, Mapping):
         raise refusal(f"The document must be a mapping of fields, not {shown(value)}.")
-    _Measure().of(value, 0)
-    return value
+    measure = _Measure()
+    measure.of(value, 0)
+    if not measure.refused:
+        return value, ()
+    return {str(key): _storable(part) for key, part in value.items()}, measure.refused
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_storable(key): _storable(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_storable(part) for part in value]
+    if not isinstance(value, str):
+        return value
+    return value.replace("\0", "").encode(errors="replace").decode()
 
 
 def _load(text: str) -> Any:
@@ -135,11 +163,12 @@ class _Measure:
 
     seen: int = 0
     known: dict[int, tuple[int, int]] = field(default_factory=dict)
+    refused: list[Problem] = field(default_factory=list)
 
-    def of(self, value: object, depth: int) -> tuple[int, int]:
+    def of(self, value: object, depth: int, path: str = "") -> tuple[int, int]:
         """How many values a value contains, and how deep it is."""
         if not isinstance(value, Mapping | list):
-            _check_scalar(value)
+            self._check_scalar(value, path)
             return 1, 0
         size, height = self.known.get(id(value), (0, 0))
         if depth + height > MAX_DEPTH:
@@ -150,47 +179,39 @@ class _Measure:
         if self.seen > 2 * MAX_VALUES:
             # A mapping in a list has been counted twice.
             raise _too_many(MAX_VALUES)
-        size, height = self._inside(value, depth)
+        size, height = self._inside(value, depth, path)
         if size > MAX_VALUES:
             raise _too_many(MAX_VALUES)
         self.known[id(value)] = size, height
         return size, height
 
     def _inside(
-        self, value: Mapping[object, object] | list[object], depth: int
+        self, value: Mapping[object, object] | list[object], depth: int, path: str
     ) -> tuple[int, int]:
         for key in value if isinstance(value, Mapping) else ():
             if not isinstance(key, str):
                 raise refusal(f"Field names must be text; {shown(key)} needs quotes.")
-            _check_scalar(key)
+            self._check_scalar(key, path)
         parts = value.items() if isinstance(value, Mapping) else enumerate(value)
-        measures = [self._part(str(key), part, depth + 1) for key, part in parts]
+        measures = [
+            self.of(part, depth + 1, join(path, str(key))) for key, part in parts
+        ]
         size = 1 + sum(measure[0] for measure in measures)
         return size, 1 + max((measure[1] for measure in measures), default=0)
 
-    def _part(self, key: str, value: object, depth: int) -> tuple[int, int]:
-        try:
-            return self.of(value, depth)
-        except TextRefused as error:
-            (problem,) = error.problems
-            path = join(key, problem.path) if problem.path else key
-            raise TextRefused([Problem(path, problem.message)]) from None
-
-
-class TextRefused(DefinitionError):
-    """A text that cannot be stored, with its path."""
-
-
-def _check_scalar(value: object) -> None:
-    if isinstance(value, str):
-        if "\0" in value or not (value.isascii() or _is_utf8(value)):
-            words = (
-                "Text must not contain the character NUL or half of a surrogate pair, "
-                f"as {shown(value)} does."
+    def _check_scalar(self, value: object, path: str) -> None:
+        if isinstance(value, str):
+            if "\0" in value or not (value.isascii() or _is_utf8(value)):
+                words = (
+                    "Text must not contain the character NUL or half of a surrogate "
+                    f"pair, as {shown(value)} does."
+                )
+                if len(self.refused) < MAX_REFUSED:
+                    self.refused.append(Problem(path, words))
+        elif value is not None and not isinstance(value, bool | int | float):
+            raise refusal(
+                f"The document may contain only JSON values, not {shown(value)}."
             )
-            raise TextRefused([Problem("", words)])
-    elif value is not None and not isinstance(value, bool | int | float):
-        raise refusal(f"The document may contain only JSON values, not {shown(value)}.")
 
 
 def _is_utf8(text: str) -> bool:

@@ -17,6 +17,7 @@ from tests.pages.builder.builder_forms import (
     form,
     page,
     preview,
+    problems,
     send,
     wrong_fields,
 )
@@ -144,3 +145,13 @@ def test_nul_is_refused_at_its_field(ada: Client, name: str) -> None:
     assert response.status_code == 422
     assert wrong_fields(response) == {name}
     assert not Sweep.objects.exists()
+
+
+def test_every_field_says_at_once_what_is_wrong(ada: Client) -> None:
+    texts = {"experiment_name": "../../x <b>&", "primary_metric": ""}
+    fields = form(**texts, tags="a=\0", requirements="a b c", max_total_trials="many")
+    found = problems(ada, fields)
+    wrong = {"experiment_name", "primary_metric", "tags", "max_total_trials"}
+    assert wrong <= set(found)
+    assert "must not have . or .." in found["experiment_name"]
+    assert "NUL" in found["tags"]

@@ -145,6 +145,7 @@ def test_a_copy_says_where_it_is_from_and_makes_an_equal_sweep(
         opened
     )
     assert opened.context["kept"].names == "train.py"
+    assert "No change yet" in page(opened)
     filled = opened.context["form"]
     fields = {**form(rows_of(opened), **filled.texts), "display_name": "first look"}
     assert send(ada, fields, query).status_code == 302

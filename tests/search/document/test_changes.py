@@ -60,3 +60,17 @@ def test_values_of_environment_variables_are_not_shown() -> None:
         "environment_variables": {"KEY": "b", "MORE": "secret"},
     }
     assert changes(trial=trial) == ["trial.environment_variables: other values"]
+
+
+def test_other_uploads_are_other_files() -> None:
+    old, new = (
+        {"trial": {"command": "python train.py", "code": {"upload": digit * 64}}}
+        for digit in "ab"
+    )
+    document = {
+        "objective": {"primary_metric": "loss", "goal": "minimize"},
+        "search_space": {"x": {"type": "uniform", "min_value": 0, "max_value": 1}},
+        "limits": {"max_total_trials": 40},
+    }
+    found = document_changes(*(parse_document({**document, **t}) for t in (old, new)))
+    assert found == ["trial.code: other files"]
