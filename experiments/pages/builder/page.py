@@ -29,6 +29,7 @@ from experiments.pages.builder.space.views import (
     RowView,
     RuleView,
     kind_table,
+    offer_names,
     space_answer,
     space_context,
 )
@@ -61,6 +62,7 @@ CHANGED = (
 def page_context(page: Builder, *, token: str) -> dict[str, Any]:
     """The whole page."""
     team, form = page.context.team, page.form
+    offer_names(form)
     shown = form.problems if form.shows else ()
     preview = preview_of(form)
     form["command"].help_text = _unused_words(form)
@@ -167,6 +169,7 @@ def _rows(form: SweepForm) -> dict[str, str]:
 
 
 def _row_html(page: Builder) -> str:
+    offer_names(page.form)
     views = space_context(page, preview_of(page.form))["rows"]
     template = "experiments/builder/row.html"
     return "".join(render_to_string(template, {"view": view}) for view in views)

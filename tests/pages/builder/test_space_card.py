@@ -9,6 +9,10 @@ import pytest
 from django.test import Client
 
 from experiments.models import Sweep, Team
+from experiments.pages.builder.fields import PartForm
+from experiments.pages.builder.space import parameters
+from experiments.pages.form_fields import read_values
+from experiments.search.records import JSONValue
 from tests import factories
 from tests.pages.builder.builder_forms import BATCH, X, form, page, preview, send
 
@@ -45,6 +49,63 @@ def test_is_not_needs_a_choice(ada: Client) -> None:
     found = preview(ada, form([X, {**MOMENTUM, **when}]))["problems"]
     assert [each["field"] for each in found] == ["row-1-when_values"]
     assert "needs a choice" in found[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "values", "words"),
+    [
+        ("sgd, adam", "rmsprop", 'needs a value of optimizer, and "rmsprop" is none'),
+        ("sgd, adam", "", "value"),
+        ("sgd, 'adam", "sgd", "not closed"),
+        (", ".join(map(str, range(201))), "1", "at most 200 values, and optimizer has"),
+    ],
+)
+def test_is_not_says_which_values_it_cannot_leave_out(
+    ada: Client, choice: str, values: str, words: str
+) -> None:
+    when = {"when": "optimizer", "when_is": "not", "when_values": values}
+    rows = [{**OPTIMIZER, "values": choice}, {**MOMENTUM, **when}]
+    found = preview(ada, form(rows))["problems"]
+    assert (
+        words in {each["field"]: each["message"] for each in found}["row-1-when_values"]
+    )
+
+
+def test_is_not_reads_the_other_choice_once(
+    ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(text: str) -> list[JSONValue]:
+        read.append(text)
+        return read_values(text)
+
+    monkeypatch.setattr(parameters, "read_values", counted)
+    when = {"when": "optimizer", "when_is": "not", "when_values": "sgd"}
+    rows = [{**MOMENTUM, **when, "name": f"x{n}"} for n in range(20)]
+    preview(ada, form([OPTIMIZER, *rows]))
+    assert read.count(OPTIMIZER["values"]) < 10
+
+
+def test_a_preview_takes_time_by_the_rows_that_were_sent(
+    ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(row: PartForm, name: str) -> str:
+        read.append(name)
+        return text(row, name)
+
+    text = PartForm.text
+    monkeypatch.setattr(PartForm, "text", counted)
+
+    def reads(number: int) -> int:
+        read.clear()
+        preview(ada, form([{**X, "name": f"x{n}"} for n in range(number)]))
+        return len(read)
+
+    assert reads(80) < 2.2 * reads(40)
+    assert len(preview(ada, {**form(), "row-TOTAL_FORMS": "1000"})["rows"]) == 1
 
 
 def test_the_buttons_of_a_row_work_without_scripts(ada: Client) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from django import forms
@@ -30,7 +32,7 @@ from experiments.pages.form_fields import (
     read_number,
     read_values,
 )
-from experiments.search.fields import is_number
+from experiments.search.fields import is_number, shown
 from experiments.search.records import JSONValue
 from experiments.search.space.distribution import identity
 from experiments.search.space.document import NAME, converted_name
@@ -41,6 +43,8 @@ CONDITIONS = (("when", "when_is", "when_values"), ("and_when", "and_is", "and_va
 IS, IS_NOT = "", "not"
 # More than a sweep may have, so that the document's own limit is reported.
 MAX_ROWS = 1000
+# Of a choice that a condition negates: each such condition lists what is left.
+MAX_VALUES = 200
 CODE = {"autocapitalize": "off", "spellcheck": "false"}
 
 RowTexts: TypeAlias = dict[str, str]
@@ -118,7 +122,7 @@ class ParameterForm(PartForm):
             attrs={"data-kind": True},
         )
 
-    @property
+    @cached_property
     def is_blank(self) -> bool:
         return not any(self.text(name).strip() for name in ("name", *FIELD_NAMES))
 
@@ -137,12 +141,12 @@ class ParameterForm(PartForm):
     def in_natural_units(self) -> bool:
         return self.spec.in_logs and self.text("unit") != LN
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The row's name in the document."""
         return self.text("name").strip()
 
-    @property
+    @cached_property
     def name_as_read(self) -> str:
         return converted_name(self.key)
 
@@ -244,12 +248,32 @@ class ParameterForm(PartForm):
         row = next((row for row in rows if row.spec.key == "choice"), None)
         if row is None:
             raise ValuesError(f"“is not” needs a choice, and {name} is none.")
+        choices = row.values_or_why
+        if isinstance(choices, str):
+            raise ValuesError(choices)
+        for value in values:
+            if identity(value) not in choices:
+                raise ValuesError(
+                    f"“is not” needs a value of {name}, and {shown(value)} is none."
+                )
         without = {identity(value) for value in values}
-        return [
-            value
-            for value in read_values(row.text("values"))
-            if identity(value) not in without
-        ]
+        # Without a value there is nothing to leave out, which the document refuses.
+        left = {key: value for key, value in choices.items() if key not in without}
+        return list(left.values()) if values else []
+
+    @cached_property
+    def values_or_why(self) -> Mapping[object, JSONValue] | str:
+        """A choice's values by identity, or why “is not” cannot list them."""
+        try:
+            values = read_values(self.text("values"))
+        except ValuesError as error:
+            return str(error)
+        if len(values) > MAX_VALUES:
+            return (
+                f"“is not” needs a choice of at most {MAX_VALUES} values, and"
+                f" {self.key} has {len(values):,}. Use “is” with the values that count."
+            )
+        return {identity(value): value for value in values}
 
     def _value(self, name: str) -> object:
         text = self.text(name)
@@ -292,6 +316,13 @@ class BaseRows(forms.BaseFormSet):  # type: ignore[type-arg]
 
     ordering_widget = forms.HiddenInput
     deletion_widget = forms.HiddenInput
+
+    def total_form_count(self) -> int:
+        """As many as were sent: a number alone makes no rows."""
+        number = re.compile(rf"{re.escape(str(self.prefix))}-([0-9]{{1,9}})-")
+        found = filter(None, map(number.match, self.data))
+        sent = max((int(match[1]) for match in found), default=-1) + 1
+        return min(super().total_form_count(), sent)
 
     @property
     def rows(self) -> list[Any]:

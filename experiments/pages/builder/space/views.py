@@ -136,7 +136,6 @@ def row_views(
     form: SweepForm, preview: Preview, shares: SpaceShares | None
 ) -> list[RowView]:
     wrong = next((row for row in form.rows if row.errors and form.shows), None)
-    offer_names(form)
     return [
         RowView(
             row,
@@ -153,7 +152,8 @@ def row_views(
 
 
 def offer_names(form: SweepForm) -> None:
-    """Each parameter may depend on the others."""
+    """Each parameter may depend on the others. Only for a page: its scripts list them
+    themselves."""
     names = [row.key for row in form.rows if row.key]
     for row in form.rows:
         for field, *_ in CONDITIONS:
