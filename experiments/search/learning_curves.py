@@ -43,7 +43,10 @@ def levels_of(losses: Floats, window: int = 1) -> Floats:
 def noise_of(losses: Floats) -> float | None:
     """The standard deviation of a report's noise; None for too short curves.
 
-    It follows from second differences in the later half, where training is calmer.
+    It follows from second differences in the later half, where training is calmer. They
+    take out the trend (Gasser, Sroka and Jennen-Steinmetz, "Residual variance and
+    residual pattern in nonlinear regression", Biometrika 73, 1986); their median is
+    robust against single jumps.
     """
     noises = noises_of(losses[np.isfinite(losses)][None, :])
     return noises[0] if noises else None

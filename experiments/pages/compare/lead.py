@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import stdev
 from typing import Any
 
+import numpy as np
 from django.contrib.humanize.templatetags.humanize import apnumber
 
 from experiments.formatting import number_text, share_text, signed_text
@@ -16,6 +16,7 @@ from experiments.models.trials import Origin, TrialState
 from experiments.pages.compare.comparison import Comparison, Entrant
 from experiments.pages.space import ParameterAxis, same_value
 from experiments.search.fields import is_number, listed
+from experiments.search.learning_curves import noise_of
 from experiments.tracking import series
 
 
@@ -65,9 +66,8 @@ def length_words(seconds: float | None, reference: float | None) -> str:
 
 
 LAST_REPORTS = 10
-MIN_REPORTS = 4
-# A lead below this many times the noise of reports may be luck.
-MIN_CERTAIN = 2.0
+# A lead below this many times the scatter of reports may be luck.
+MIN_CERTAIN, MAX_RATIO = 2.0, 100.0
 MAX_SENTENCES = 3
 
 
@@ -119,21 +119,24 @@ def _chaser(comparison: Comparison) -> Entrant | None:
 
 
 def _against_noise(trial: Trial, gap: float) -> str:
+    """The lead beside the scatter of the leader's last reports, without their trend."""
     values = last_values(trial)
-    if len(values) < MIN_REPORTS:
+    scatter = noise_of(np.array(values))
+    if scatter is None:
         return ""
-    scatter = stdev(values)
-    if scatter == 0:
-        return "Its last reports are all the same."
-    reports = f"its last {len(values)} reports"
-    ratio = gap / scatter
-    if 0.8 <= ratio <= 1.25:
-        size = f"about as large as the noise of {reports}"
-    else:
-        size = f"{plain_text(ratio, 2)} times the noise of {reports}"
-    if ratio < MIN_CERTAIN:
-        return f"That is {size}: another seed may reverse it."
-    return f"That is {size}: more than luck would explain."
+    reports = f"last {len(values)} reports"
+    if max(values) == min(values):
+        return f"Its {reports} are all the same."
+    if gap > MAX_RATIO * scatter:
+        return f"Its {reports} hardly scatter around their trend."
+    size = plain_text(gap / scatter, 2)
+    compared = (
+        f"Around their trend its {reports} scatter by {plain_text(scatter, 2)}"
+        f" (standard deviation); the lead is {size} times that"
+    )
+    if gap < MIN_CERTAIN * scatter:
+        return f"{compared}, so another seed may reverse it."
+    return f"{compared}, more than this scatter explains."
 
 
 def last_values(trial: Trial) -> list[float]:

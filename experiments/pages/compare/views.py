@@ -28,6 +28,7 @@ from experiments.pages.frame import get, whole_number
 from experiments.pages.log_text import last_lines, parse_log
 from experiments.pages.trial_rows import report_curves
 from experiments.search.records import goal_of
+from experiments.search.wording import counted
 
 MIN_TRIALS, MAX_TRIALS = 2, 8
 LOG_LINES = 6
@@ -120,8 +121,22 @@ def _page(
         "link": request.build_absolute_uri(compare_url(ids, **keep)),
         "ids": ",".join(map(str, ids)),
         "can_add": len(ids) < MAX_TRIALS,
-        "codes": {sweep.code for sweep in comparison.sweeps if sweep.code},
+        "code_words": code_words(comparison.entrants),
     }
+
+
+def code_words(entrants: Sequence[Entrant]) -> str:
+    """The versions of the code that they ran, and how many have one; else empty."""
+    sweeps = [entrant.trial.sweep for entrant in entrants]
+    codes = [sweep.code.digest for sweep in sweeps if sweep and sweep.code]
+    versions = set(codes)
+    if not versions:
+        return ""
+    words = counted(len(versions), "code version")
+    if len(versions) == 1:
+        words = f"one code version, {codes[0][:8]}"
+    few = len(codes) < len(entrants)
+    return f"{words}, in {len(codes)} of {len(entrants)}" if few else words
 
 
 def _log(trial: Trial) -> Any:

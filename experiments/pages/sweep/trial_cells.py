@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from experiments.formatting import duration_text, metric_text, number_text, texts
+from experiments.formatting import duration_text, named_metric_text, number_text, texts
 from experiments.pages.curves import Points
 from experiments.pages.trial_rows import TrialRow, thinned
 from experiments.search.space.choice import Choice
@@ -53,6 +53,7 @@ def table_rows(
     rows: Sequence[TrialRow],
     numeric: Mapping[str, bool],
     *,
+    metric: str,
     longest: int | None,
     maximizes: bool,
     ticked: Collection[int],
@@ -63,7 +64,7 @@ def table_rows(
     """
     scale = spark_scale(rows, longest=longest or 1, maximizes=maximizes)
     configurations = [row["params"] for row in rows]
-    values, value_room = value_column([row["value"] for row in rows])
+    values, value_room = value_column([row["value"] for row in rows], metric)
     columns = [parameter_column(name, configurations, numeric) for name in numeric]
     took = texts([row["elapsed"] for row in rows], duration_text)
     summary = summaries(configurations)
@@ -123,9 +124,11 @@ def padded(text: str, to: int) -> str:
     return text + POINT_SPACE + FIGURE_SPACE * (missing - 1)
 
 
-def value_column(values: Sequence[float | None]) -> tuple[list[TableCell], int]:
+def value_column(
+    values: Sequence[float | None], metric: str
+) -> tuple[list[TableCell], int]:
     """The metric's cells, and the width of their decimals."""
-    found = texts(values, metric_text)
+    found = texts(values, partial(named_metric_text, name=metric))
     room = max(map(decimals, found), default=0)
     return [
         TableCell(padded(text, room), "" if value is None else str(value), numeric=True)

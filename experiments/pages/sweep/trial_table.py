@@ -257,6 +257,7 @@ def trial_table(
     lines, shared = table_rows(
         rows,
         query.numeric,
+        metric=query.sweep.primary_metric,
         longest=picked.longest,
         maximizes=query.sweep.goal == "maximize",
         ticked=query.ticked,

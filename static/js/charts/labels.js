@@ -71,7 +71,7 @@ export function spread(centers, gap, low, high) {
   return result;
 }
 
-// SchedulerHeartbeat along one line: drops those closer than `gap` to a kept one; `musts` come first.
+// Ticks along one line: drops those closer than `gap` to a kept one; `musts` come first.
 export function thin(ticks, gap, musts = []) {
   const kept = [...musts];
   return ticks.filter((tick) => {

@@ -171,8 +171,9 @@ def test_a_lead_within_the_scatter_may_turn_around() -> None:
     other = factories.reported_trial(sweep, [0.88], state="completed", params=OTHER)
     lead = lead_of(compared(best, other))
     assert lead.sentence == (
-        "Trial 0 leads trial 1 by 0.02. That is 0.37 times the noise of its last 6"
-        " reports: another seed may reverse it."
+        "Trial 0 leads trial 1 by 0.02. Around their trend its last 6 reports scatter"
+        " by 0.12 (standard deviation); the lead is 0.17 times that, so another seed"
+        " may reverse it."
     )
     assert lead.notes == [
         "Trial 1 differs in 3 of 4 parameters and took about as long."
@@ -181,12 +182,26 @@ def test_a_lead_within_the_scatter_may_turn_around() -> None:
 
 def test_a_lead_far_beyond_the_scatter_says_so() -> None:
     sweep = made_sweep()
-    steady = [0.9 + k / 1_000 for k in range(12)]
+    steady = [0.9 + (k % 2) / 100 for k in range(12)]
     best = factories.reported_trial(sweep, steady, state="completed")
     other = factories.reported_trial(sweep, [0.2], state="terminated")
     lead = lead_of(compared(best, other))
-    assert "last 10 reports: more than luck would explain." in lead.sentence
+    assert "its last 10 reports scatter by 0.012" in lead.sentence
+    assert lead.sentence.endswith("times that, more than this scatter explains.")
     assert "was ended early after report 1" in lead.notes[0]
+
+
+def test_the_trend_of_training_is_not_scatter() -> None:
+    sweep = made_sweep()
+    climbs = [0.98 - 0.25 * 0.75**k for k in range(10)]
+    best = factories.reported_trial(sweep, climbs, state="completed")
+    other = factories.reported_trial(sweep, [climbs[-1] - 0.02], state="completed")
+    sentence = lead_of(compared(best, other)).sentence
+    assert "may reverse" not in sentence and "scatter explains" in sentence
+    line = [0.6 + 0.05 * k for k in range(8)]
+    best = factories.reported_trial(sweep, line, state="completed")
+    sentence = lead_of(compared(best, other)).sentence
+    assert sentence.endswith("Its last 8 reports hardly scatter around their trend.")
 
 
 def test_trials_without_values_have_no_lead() -> None:

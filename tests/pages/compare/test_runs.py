@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from experiments import lifecycle
-from experiments.models import Trial
+from experiments.models import CodeSnapshot, Trial
 from experiments.models.trials import TrialState
 from experiments.pages.compare.views import by_report
 from experiments.sweeps.warm_start import warm_start
@@ -37,6 +37,16 @@ def test_a_run_is_measured_by_the_objective_of_the_trials(ada: Client) -> None:
     chart = {each["name"]: each for each in model(html, "primary-model")["trials"]}
     assert chart["by-hand"]["curve"] == [[1, 0.25], [2, 0.875], [3, 0.5]]
     assert chart["by-hand"]["params"] == {"x": 0.25, "flag": True}
+
+
+def test_code_that_is_not_known_is_not_the_same_version(ada: Client) -> None:
+    team = factories.team()
+    code = CodeSnapshot.objects.create(team=team, digest="b97ff46d" * 8, size=1)
+    sweep = factories.sweep(team, code=code)
+    trials = [factories.trial(sweep, state="completed", value=v) for v in (0.5, 0.75)]
+    assert "<li>one code version, b97ff46d</li>" in page(ada, url(*trials))
+    html = page(ada, url(trials[0], run("by-hand", 0.25)))
+    assert "<li>one code version, b97ff46d, in 1 of 2</li>" in html
 
 
 def test_runs_alone_have_no_objective(ada: Client) -> None:

@@ -8,7 +8,12 @@ from django.utils import timezone
 
 from experiments.models import Sweep
 from experiments.pages.sweep.summary import sweep_summary
-from experiments.pages.sweep.trial_cells import SparkScale, padded, parameter_column
+from experiments.pages.sweep.trial_cells import (
+    SparkScale,
+    padded,
+    parameter_column,
+    value_column,
+)
 from experiments.pages.sweep.trial_table import PickedTrials, TableQuery, picked_trials
 from experiments.pages.sweep.views import answers_of, sweep_view
 from experiments.pages.trial_rows import report_curves, trial_rows
@@ -236,3 +241,10 @@ def test_each_policy_says_in_its_own_terms_why_it_ended_a_trial(
     poor = factories.reported_trial(sweep, [0.1, 0.2], state="terminated")
     (row,) = trial_rows(sweep, [poor], now=timezone.now(), best_id=None)
     assert row["status"].startswith(sentence)
+
+
+def test_values_in_bytes_are_sizes() -> None:
+    cells, _ = value_column([2.5e9, None], "system/memory")
+    assert [cell.text for cell in cells] == ["2.5 GB", "\u2013"]
+    assert cells[0].exact == "2500000000.0"
+    assert value_column([0.5], "accuracy")[0][0].text == "0.5000"
