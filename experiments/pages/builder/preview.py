@@ -109,7 +109,7 @@ def preview_of(form: SweepForm) -> Preview:
     is_complete = bool(space) and is_known and not left_out
     limit = form.document.get("limits", {}).get("max_total_trials")
     budget = limit if isinstance(limit, int) and limit > 0 else None
-    sampler = _sampler(form, space, budget)
+    sampler = _sampler(form, space, budget) if is_known else None
     yaml = yaml_text(form.document)
     lines = lines_by_path(yaml) if form.problems else {}
     has_seed = form.picks["sampler"] == "grid" or bool(form.text("seed").strip())
@@ -129,9 +129,7 @@ def preview_of(form: SweepForm) -> Preview:
         samplers=recommended_samplers(
             space if is_complete else SearchSpace({}), budget
         ),
-        policies=recommended_policies(
-            budget, timeout=form.text("timeout").strip()[:MAX_TIMEOUT_TEXT]
-        ),
+        policies=recommended_policies(budget, timeout=_valid_timeout(form)),
         draws=draw_table(space, sampled_configurations(sampler, DRAWS))
         if sampler
         else None,
@@ -141,6 +139,11 @@ def preview_of(form: SweepForm) -> Preview:
         yaml=yaml,
         wrong_lines=[line_of(problem.path, lines) for problem in form.problems],
     )
+
+
+def _valid_timeout(form: SweepForm) -> str:
+    is_wrong = form.has_error("timeout")
+    return "" if is_wrong else form.text("timeout").strip()[:MAX_TIMEOUT_TEXT]
 
 
 def _distributions(form: SweepForm) -> Sequence[Distribution | None]:

@@ -130,8 +130,8 @@ class PredictivePolicy(Policy):
         ShareSetting(
             label="Minimum chance to become the best",
             default=0.15,
-            help="A trial with a smaller chance ends. A higher value saves more and "
-            "risks more.",
+            help="An average trial with a smaller chance ends. The more trials are "
+            "better, the more is required. A higher value saves more and risks more.",
             phrase="below {} chance",
             slider=(0.01, 0.5, 0.01),
             usual=(0.02, 0.05, 0.1, 0.15, 0.25, 0.4),

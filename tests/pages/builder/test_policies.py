@@ -261,3 +261,8 @@ def test_without_scripts_the_settings_of_the_picked_policy_are_shown(
     assert "Show the settings of the picked policy" in html
     assert not Sweep.objects.exists()
     assert fresh_form().picks["policy"] == CAUTIOUS
+
+
+def test_a_wrong_time_is_not_quoted(ada: Client) -> None:
+    assert "The time is fixed (2h)" in policy_html(preview(ada, form(timeout="2h")))
+    assert "bananas" not in policy_html(preview(ada, form(timeout="99 bananas")))

@@ -242,3 +242,15 @@ def test_a_removed_parameter_is_taken_out_of_the_command(ada: Client) -> None:
     response = pressed(ada, "drop:lr", fields)
     assert text_of(response, "command") == "python train.py"
     assert "drop:lr" not in page(response)
+
+
+@pytest.mark.parametrize("typed", ["val_los", "val_loss", "f1"])
+def test_a_misspelt_metric_gets_one_click_to_the_right_one(
+    ada: Client, typed: str
+) -> None:
+    fields = {**EMPTY, "code": kept().digest, "primary_metric": typed}
+    shown = preview(ada, fields)["metric_offers"]
+    sentence = f"train.py reports val_loss, not {typed}."
+    assert (sentence in shown) is (typed == "val_los")
+    if typed == "val_los":
+        assert 'value="metric:val_loss" data-in-place>Did you mean val_loss?' in shown

@@ -226,3 +226,16 @@ def test_without_enough_earlier_trials_it_says_so(ada: Client, physics: Team) ->
     assert words.endswith("there are 3 trials of 1 earlier sweep.")
     nowhere = form([X], do="ranges", primary_metric="")
     assert send(ada, nowhere).context["ranges"].sentence.startswith("Enter the")
+
+
+def test_a_condition_without_a_value_asks_for_it_and_nothing_is_drawn(
+    ada: Client,
+) -> None:
+    kind = {"name": "optimizer", "kind": "choice", "values": "sgd, adam"}
+    answer = preview(ada, form([kind, {**X, "when": "optimizer"}], sampler="tpe"))
+    assert answer["rows"][1]["share"] == "Choose the value of optimizer."
+    assert "as soon as the search space is valid" in answer["draws"]
+    right = {**X, "when": "optimizer", "when_values": "sgd"}
+    answer = preview(ada, form([kind, right], sampler="tpe"))
+    assert answer["rows"][1]["share"].startswith("Half of the draws")
+    assert "<table" in answer["draws"]

@@ -26,6 +26,7 @@ from experiments.search.document.command import (
     split_command,
     value_text,
 )
+from experiments.search.fields import nearest
 from experiments.search.records import goal_of
 from experiments.search.wording import counted
 
@@ -90,6 +91,15 @@ class Offers:
     arguments: Sequence[ArgumentOffer] = ()
     metrics: Sequence[MetricOffer] = ()
     stale: Sequence[str] = ()
+    primary_metric: str = ""
+
+    @property
+    def meant(self) -> str:
+        """The metric that a misspelt primary metric probably means."""
+        names = [metric.name for metric in self.reading.metrics]
+        if self.primary_metric in names:
+            return ""
+        return nearest(self.primary_metric, names) or ""
 
     @property
     def chips(self) -> Iterator[str]:
@@ -172,6 +182,7 @@ def offers_of(kept: CodeSnapshot | None, entered: EnteredTexts) -> Offers | None
             for each in metrics[:MAX_METRICS]
         ],
         stale_names(entered),
+        entered.primary_metric,
     )
 
 

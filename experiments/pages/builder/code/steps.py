@@ -60,7 +60,7 @@ def _kept(form: SweepForm, offers: Offers, name: str) -> SweepForm:
 
 
 def _measured(form: SweepForm, offers: Offers, name: str) -> SweepForm:
-    if name not in {offer.metric.name for offer in offers.metrics}:
+    if name not in {*(offer.metric.name for offer in offers.metrics), offers.meant}:
         return form
     texts = metric_texts(name)
     guess = texts["goal"]

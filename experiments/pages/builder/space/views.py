@@ -163,6 +163,9 @@ def offer_names(form: SweepForm) -> None:
 
 
 def _share_of(row: ParameterForm, shares: SpaceShares | None) -> str:
+    for name, _, values in CONDITIONS:
+        if row.text(name).strip() and not row.text(values).strip():
+            return f"Choose the value of {row.text(name).strip()}."
     share = shares.active.get(row.name_as_read) if shares else None
     if share is None or not row.text("when"):
         return ""
