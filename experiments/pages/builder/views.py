@@ -15,6 +15,7 @@ from django.http import (
 )
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments import access
@@ -32,7 +33,9 @@ from experiments.pages.builder.saved import template_views
 from experiments.pages.builder.saved import views as saved_views
 from experiments.pages.builder.saved.forms import (
     ChangedElsewhere,
+    NotSaved,
     OpenedForm,
+    entries_of_draft,
     form_key,
     keep_for_copy,
     opened_form,
@@ -65,6 +68,8 @@ def sweep_edit(request: HttpRequest, pk: int) -> HttpResponse:
     context = _context_of(request, sweep)
     if not context.may_create:
         return _refused(request, context.team)
+    if context.draft is None and request.method == "GET":
+        _offer_entries(request, sweep)
     if sweep.has_ended and request.method == "GET":
         return render(request, "experiments/builder/ended.html", {"sweep": sweep})
     is_draft_form = request.method == "POST" and started.VERSION not in request.POST
@@ -238,16 +243,39 @@ def _refused(request: HttpRequest, team: Team) -> HttpResponse:
 
 def _already_started(request: HttpRequest, sweep: Sweep) -> HttpResponseRedirect:
     user = access.viewer(request)
-    is_new = request.method == "POST" and not sent_with(_token(request), user).exists()
-    if is_new and keep_for_copy(request.POST, sweep, user):
-        words = f"{sweep} was started meanwhile. This copy of it has your entries."
-        messages.warning(request, words)
-        return HttpResponseRedirect(f"{reverse('sweep_create')}?clone={sweep.pk}")
-    messages.info(
-        request,
-        f"{sweep} is already {sweep.state}, so the form of its draft was not stored.",
+    words = (
+        f"{sweep} is already {sweep.state}, so the form of its draft was not stored."
     )
+    if request.method == "POST" and not sent_with(_token(request), user).exists():
+        try:
+            keep_for_copy(request.POST, sweep, user)
+        except (ChangedElsewhere, NotSaved) as error:
+            words += f" {error}"
+        else:
+            had = f"{sweep} was started meanwhile. This copy of it has your entries."
+            messages.warning(request, had)
+            return HttpResponseRedirect(_copy_url(sweep))
+    messages.info(request, words)
     return redirect(sweep)
+
+
+def _offer_entries(request: HttpRequest, sweep: Sweep) -> None:
+    """What the person had entered for the draft is now in a copy."""
+    user = access.viewer(request)
+    row = entries_of_draft(sweep, user).current()
+    if row is None:
+        return
+    try:
+        keep_for_copy(QueryDict(row.data), sweep, user)
+    except (ChangedElsewhere, NotSaved) as error:
+        messages.warning(request, f"Your entries for the draft are kept. {error}")
+        return
+    words = '{} was started meanwhile. <a href="{}">A copy of it has your entries.</a>'
+    messages.warning(request, format_html(words, sweep, _copy_url(sweep)))
+
+
+def _copy_url(sweep: Sweep) -> str:
+    return f"{reverse('sweep_create')}?clone={sweep.pk}"
 
 
 urlpatterns = [

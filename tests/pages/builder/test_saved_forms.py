@@ -188,6 +188,77 @@ def test_what_was_entered_for_a_draft_that_was_started_is_in_a_copy(
     assert Sweep.objects.count() == 1
 
 
+def test_entries_for_a_draft_that_somebody_started_are_offered_when_it_is_opened(
+    ada: Client,
+) -> None:
+    draft = factories.sweep(Team.objects.get(slug="physics"), state="draft")
+    url, copy = reverse("sweep_edit", args=(draft.pk,)), f"{NEW}?clone={draft.pk}"
+    patch(ada, key=f"draft:{draft.pk}", command="python mine.py")
+    Sweep.objects.filter(pk=draft.pk).update(state="running")
+    opened = page(ada.get(url))
+    assert f'<a href="{copy}">A copy of it has your entries.</a>' in opened
+    assert "python mine.py" in page(ada.get(copy))
+    assert "was started meanwhile" not in page(ada.get(url))
+
+
+def test_what_was_just_sent_is_kept_beside_earlier_entries_of_a_copy(
+    ada: Client,
+) -> None:
+    draft = factories.sweep(Team.objects.get(slug="physics"), state="draft")
+    seen = seen_in(ada.get(reverse("sweep_edit", args=(draft.pk,))))
+    patch(ada, key=f"clone:{draft.pk}", command="python earlier.py")
+    Sweep.objects.filter(pk=draft.pk).update(state="running")
+    late = form(do="start", seen=seen, command="python late.py")
+    copy = ada.post(reverse("sweep_edit", args=(draft.pk,)), late, follow=True)
+    assert "python late.py" in page(copy)
+    assert "Other entries were set aside" in page(copy)
+    swap = reverse("saved_form_discard", args=("physics", f"clone:{draft.pk}"))
+    back = f"{NEW}?clone={draft.pk}"
+    swapped = ada.post(swap, {"back": back, "do": "restore"}, follow=True)
+    assert "python earlier.py" in page(swapped)
+    assert "Other entries were set aside" in page(swapped)
+
+
+def test_a_form_that_ends_during_a_save_is_a_conflict(
+    ada: Client, physics: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = version(patch(ada))
+    following = FormKey._following
+
+    def ends(key: FormKey, after: str) -> Any:
+        found: Any = following(key, after)
+        update = found.update
+
+        def updated(**changes: Any) -> int:
+            number: int = update(**changes)
+            key.rows.delete()
+            return number
+
+        found.update = updated
+        return found
+
+    monkeypatch.setattr(FormKey, "_following", ends)
+    answer = patch(ada, first, command="python late.py")
+    assert answer.status_code == 409
+    assert "sent or discarded in another tab" in answer.json()["html"]
+
+
+def test_entries_that_are_gone_during_a_restore_are_a_conflict(
+    ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch(ada, command="python one.py")
+    restore = reverse("saved_form_discard", args=("physics", "new"))
+    ada.post(restore, {"do": "discard"})
+    patch(ada, command="python two.py")
+    gone = SavedForm.objects.get(discarded_at=None)
+    gone.pk = 10**9
+    monkeypatch.setattr(FormKey, "discarded", lambda key: gone)
+    response = ada.post(restore, {"back": "/teams/", "do": "restore"}, follow=True)
+    assert "changed in another tab. Nothing was restored." in page(response)
+    assert QueryDict(gone.data)["command"] == "python two.py"
+    assert SavedForm.objects.filter(discarded_at=None).count() == 1
+
+
 def test_discarding_can_be_undone(ada: Client) -> None:
     patch(ada, command="python precious.py")
     discard = reverse("saved_form_discard", args=("physics", "new"))

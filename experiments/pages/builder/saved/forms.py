@@ -73,10 +73,9 @@ class FormKey:
         """
         text = _text(data)
         following = self._following(after)
-        if following is not None and following.update(
-            data=text, version=F("version") + 1, updated_at=Now()
-        ):
-            return self.rows.get()
+        if following is not None:
+            following.update(data=text, version=F("version") + 1, updated_at=Now())
+        # Another tab may have ended the form since.
         row = self.current()
         if row is None and not after:
             row = self._create(text)
@@ -107,14 +106,20 @@ class FormKey:
             mine.exclude(pk__in=list(kept.values_list("pk", flat=True))).delete()
 
     def restore(self) -> None:
-        """Swap the entries with those that were discarded last."""
-        with transaction.atomic():
-            back = self._discarded().order_by("-discarded_at").first()
-            if back is None:
-                return
-            self.rows.update(discarded_at=Now())
-            changes = {"version": F("version") + 1, "updated_at": Now()}
-            SavedForm.objects.filter(pk=back.pk).update(discarded_at=None, **changes)
+        """Swap the entries with those that were discarded last. Raises
+        ChangedElsewhere."""
+        back = self.discarded()
+        if back is None:
+            return
+        changes = {"version": F("version") + 1, "updated_at": Now()}
+        try:
+            with transaction.atomic():
+                self.rows.update(discarded_at=Now())
+                mine = SavedForm.objects.filter(pk=back.pk)
+                if not mine.update(discarded_at=None, **changes):
+                    raise ChangedElsewhere(None)
+        except IntegrityError as error:
+            raise ChangedElsewhere(self.current()) from error
 
     def discarded(self) -> SavedForm | None:
         """The entries that can be restored."""
@@ -131,7 +136,7 @@ class FormKey:
             return None
         return self.rows.filter(pk=int(pk), version=int(number))
 
-    def _create(self, text: str) -> SavedForm:
+    def _create(self, text: str) -> SavedForm | None:
         mine = SavedForm.objects.filter(user=self.user, discarded_at=None)
         if mine.count() >= MAX_FORMS:
             raise NotSaved(
@@ -140,12 +145,11 @@ class FormKey:
             )
         try:
             with transaction.atomic():
-                row = SavedForm.objects.create(
+                return SavedForm.objects.create(
                     user=self.user, team=self.team, key=self.key, data=text
                 )
         except IntegrityError:
-            row = self.rows.get()
-        return row
+            return self.current()
 
 
 def _plain_text(data: QueryDict) -> str:
@@ -213,7 +217,7 @@ class OpenedForm:
 
     @property
     def discarded(self) -> SavedForm | None:
-        return None if self.row else self.key.discarded()
+        return self.key.discarded()
 
 
 def opened_form(request: HttpRequest, context: FormContext) -> OpenedForm:
@@ -231,16 +235,21 @@ def opened_form(request: HttpRequest, context: FormContext) -> OpenedForm:
         return OpenedForm(key, key.current(), problem=str(error))
 
 
-def keep_for_copy(data: QueryDict, draft: Sweep, user: User) -> bool:
+def entries_of_draft(draft: Sweep, user: User) -> FormKey:
+    return FormKey(user, draft.experiment.team, f"draft:{draft.pk}")
+
+
+def keep_for_copy(data: QueryDict, draft: Sweep, user: User) -> None:
     """Keep what was entered for a draft that was started meanwhile as the entries of a
-    copy; False if there are such entries already."""
+    copy; earlier entries of a copy are set aside. Raises ChangedElsewhere, NotSaved."""
     key = FormKey(user, draft.experiment.team, f"clone:{draft.pk}")
-    try:
-        key.save(data, after="")
-    except (ChangedElsewhere, NotSaved):
-        return False
-    FormKey(user, draft.experiment.team, f"draft:{draft.pk}").rows.delete()
-    return True
+    with transaction.atomic():
+        entries_of_draft(draft, user).rows.delete()
+        try:
+            key.save(data, after="")
+        except ChangedElsewhere:
+            key.discard()
+            key.save(data, after="")
 
 
 # --- two versions -----------------------------------------------------------------

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.middleware.csrf import get_token
@@ -61,7 +62,10 @@ def saved_form_discard(request: HttpRequest, slug: str, key: str) -> HttpRespons
     """Set the entries aside and start empty, or take back what was set aside."""
     form = _key(request, access.viewer(request), slug, key)
     if request.POST.get("do") == "restore":
-        form.restore()
+        try:
+            form.restore()
+        except ChangedElsewhere as error:
+            messages.error(request, f"{error} Nothing was restored.")
     else:
         form.discard()
     back = request.POST.get("back", "")
