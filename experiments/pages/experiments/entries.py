@@ -207,32 +207,53 @@ def _entries(
     others = Sweep.objects.filter(pk__in=[pk for pk in ids[SWEEP] if pk not in sweeps])
     joined = others.select_related("experiment", "created_by")
     sweeps |= {row.sweep.pk: row for row in sweep_rows(list(joined))}
-    trials = Trial.objects.filter(pk__in=ids[RUN])
-    runs = list(trials.select_related("run__created_by", "current_attempt"))
-    metrics = metrics_of(runs)
-    counts = Counter(name for own in metrics.values() for name in own)
+    # Sweeps alone that are about one metric have no other columns.
+    leaders = [sweeps[pk].best for pk in ids[SWEEP] if ids[RUN] or len({*wanted}) > 1]
+    best = [leader.trial_id for leader in leaders if leader]
+    trials = Trial.objects.filter(pk__in=[*ids[RUN], *best])
+    both = list(trials.select_related("run__created_by", "current_attempt"))
+    runs = [trial for trial in both if trial.sweep_id is None]
+    metrics = metrics_of(both)
+    of_best = {
+        trial.sweep_id: metrics.get(trial.current_attempt_id or 0, {})
+        for trial in both
+        if trial.sweep_id
+    }
+    by_run = [metrics.get(run.current_attempt_id or 0, {}) for run in runs]
+    counts = Counter(name for own in by_run for name in own)
     counts.update(sweeps[pk].sweep.primary_metric for pk in ids[SWEEP])
+    counts.update(n for own in of_best.values() for n in own if n in wanted)
     names = metric_columns(counts, wanted)
     entries: dict[tuple[str, int], ListedEntry] = {
-        (SWEEP, pk): ListedEntry(sweeps[pk], None, _sweep_values(sweeps[pk], names))
+        (SWEEP, pk): ListedEntry(
+            sweeps[pk],
+            None,
+            _sweep_values(sweeps[pk], _values(of_best.get(pk, {}), names, goals)),
+        )
         for pk in ids[SWEEP]
     }
-    for row in listed_runs(runs):
-        own = metrics.get(row.trial.current_attempt_id or 0, {})
-        values = [
-            (n, getattr(own[n], value_column(goals.get(n))) if n in own else None)
-            for n in names
-        ]
+    for row, own in zip(listed_runs(runs), by_run, strict=True):
+        values = _values(own, names, goals)
         entries[RUN, row.trial.pk] = ListedEntry(None, row, values, _last_step(own))
     return names, [entries[kind, pk] for kind, pk, *_ in keys if (kind, pk) in entries]
 
 
-def _sweep_values(
-    row: SweepRow, names: Sequence[str]
+def _values(
+    own: Mapping[str, Metric], names: Sequence[str], goals: Mapping[str, str]
 ) -> list[tuple[str, float | None]]:
+    return [
+        (n, getattr(own[n], value_column(goals.get(n))) if n in own else None)
+        for n in names
+    ]
+
+
+def _sweep_values(
+    row: SweepRow, of_best: Sequence[tuple[str, float | None]]
+) -> list[tuple[str, float | None]]:
+    """The best value of its own metric, and its best trial's of the others."""
     best = row.best.value if row.best else None
     own = row.sweep.primary_metric
-    return [(name, best if name == own else None) for name in names]
+    return [(name, best if name == own else value) for name, value in of_best]
 
 
 def _last_step(metrics: Mapping[str, Metric]) -> int | None:

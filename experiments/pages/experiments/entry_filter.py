@@ -119,7 +119,7 @@ def entry_keys(
     """Kind and id of those that are asked for, in order. ``goals``: those of metrics
     whose best value counts; of others it is the last one."""
     name = asked.sort.removeprefix("-")
-    values = {SWEEP: _best_of_sweep, RUN: _value_of_run}
+    values = {SWEEP: _value_of_sweep, RUN: _value_of_run}
     parts = []
     for kind, rows in _kinds(experiment).items():
         order: dict[str, Any] = {"entry_at": Coalesce("started_at", "created_at")}
@@ -152,12 +152,27 @@ def _asked_for(rows: Any, asked: EntryFilter, kind: str, slug: str) -> Any:
     return shown.annotate(entry_label=label).filter(has_text)
 
 
-def _best_of_sweep(name: str, goal: str | None) -> Case:
-    """The best value, if the sweep is about this metric."""
+def _value_of_sweep(name: str, goal: str | None) -> Case:
+    """The best value, if the sweep is about this metric, else the best trial's."""
     own = Trial.objects.filter(IS_RANKED, sweep=OuterRef("pk")).order_by()
     best = Min("value") if goal == "minimize" else Max("value")
     values = own.values("sweep").annotate(best=best).values("best")
-    return Case(When(primary_metric=name, then=Subquery(values)))
+    attempts = {
+        own_goal: Trial.objects.filter(sweep=OuterRef(OuterRef("pk")))
+        .ranked(own_goal)
+        .values("current_attempt")[:1]
+        for own_goal in ("minimize", "maximize")
+    }
+    metrics = Metric.objects.filter(name=name).order_by()
+    minimized, maximized = (
+        metrics.filter(attempt=Subquery(attempt)).values(value_column(goal))[:1]
+        for attempt in attempts.values()
+    )
+    return Case(
+        When(primary_metric=name, then=Subquery(values)),
+        When(goal="minimize", then=Subquery(minimized)),
+        default=Subquery(maximized),
+    )
 
 
 def _value_of_run(name: str, goal: str | None) -> Subquery:

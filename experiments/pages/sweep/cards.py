@@ -38,6 +38,11 @@ class PreflightCard:
     remedies: Sequence[Remedy]
 
     @property
+    def is_failure(self) -> bool:
+        """Whether it says no more than that the tested trial failed."""
+        return self.title == TITLES["failed"]
+
+    @property
     def is_open(self) -> bool:
         """Whether something is not confirmed yet."""
         return any(check.mark == "open" for check in self.checks)

@@ -116,6 +116,12 @@ class Answers:
     failure_line: str
     configuration: BestConfiguration | None
 
+    @property
+    def shows_preflight(self) -> bool:
+        """Not beside the failure card if that has the same news."""
+        card = self.preflight
+        return card is not None and not (self.failure and card.is_failure)
+
     def html(self) -> str:
         """The feed sends it too."""
         return render_to_string("experiments/sweep/answers.html", {"answers": self})

@@ -48,6 +48,7 @@ from experiments.pages.trial.verdicts import (
     SOME,
     fact_columns,
     fitting,
+    kept_words,
     verdict_rows,
 )
 from experiments.pages.trial.why import resumed_words, why_of
@@ -253,6 +254,7 @@ def decisions_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
     return {
         "verdicts": [row for row in verdicts if row.rank < 2],
         "checks_to_see": len(detail.decisions),
+        "kept_words": kept_words(detail.decisions),
         "unjudged": min(detail.trial.reports, first - 1),
         "first_check": first,
         "is_early": detail.is_early,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from experiments.formatting import number_text
 from experiments.models import Decision, Trial
 from experiments.pages.curves import MANY_POINTS, Points, drawn, envelope
+from experiments.pages.trial.verdicts import kept_words
 from experiments.pages.trial_rows import thinned
 from experiments.search.simulation.recording import losses_of
 from experiments.search.termination.predictive import EQUAL_REPORTS
@@ -54,6 +55,8 @@ def chart_question(policy: str, decisions: Sequence[Decision] = ()) -> str:
     """What the chart shows; ``policy`` is its kind, empty for none."""
     if any(decision.stop and EQUAL_REPORTS in decision.facts for decision in decisions):
         return REPEATED
+    if policy == "predictive" and (kept := kept_words(decisions, alone=True)):
+        return f"{BESTS} There is no line to beat: {kept}."
     return QUESTIONS.get(policy, OTHERWISE) if policy else NOT_JUDGED
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from experiments.formatting import MINUS, metric_text, number_text, signed_text
 from experiments.models import Decision
 from experiments.search.records import Objective
+from experiments.search.termination.evidence import without_marks
 from experiments.tracking.verdicts import CHANCE, REQUIRED, margin_of
 
 # Rows of the short table on a phone, and on a wider screen.
@@ -79,6 +80,16 @@ def verdict_rows(
         replace(row, rank=0 if index in few else 1 if index in some else 2)
         for index, row in enumerate(rows)
     ]
+
+
+def kept_words(decisions: Sequence[Decision], *, alone: bool = False) -> str:
+    """Why the predictive policy compared nothing at some checks; empty if it compared
+    at all of them. ``alone``: only if it compared at none."""
+    kept = [d for d in decisions if d.policy == "predictive" and not d.stop]
+    kept = [d for d in kept if d.threshold is None and CHANCE not in d.facts]
+    if not kept or (alone and len(kept) < len(decisions)):
+        return ""
+    return " or ".join(dict.fromkeys(without_marks(d.clause) for d in kept if d.clause))
 
 
 def fitting(count: int, most: int) -> int:

@@ -270,7 +270,8 @@ class PredictivePolicy(Policy):
 
     def _safe(self, evidence: Evidence, rivals: Rivals) -> str:
         if self._among_best(evidence.own.best, rivals):
-            return f"it is among the best {self.keep_share:.0%} at this report"
+            share = f"{self.keep_share:.0%}"
+            return f"it is among the best {share} at this report, which are always kept"
         gain_model = evidence.finished.derived(gain_model_of)
         if not len(gain_model):
             return "no trial has run to its end yet, so little can be predicted"

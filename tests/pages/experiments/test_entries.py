@@ -47,6 +47,22 @@ def test_both_kinds_are_sorted_by_time_or_by_the_best_value(mixed: Client) -> No
         assert text in html
 
 
+def test_a_sweep_has_its_best_trial_s_value_of_other_metrics(mixed: Client) -> None:
+    team = factories.team()
+    factories.report(factories.run(team, "mlp"), [0.5, 0.25], name="loss")
+    sweep = factories.sweep(team)
+    for accuracy, loss in ((0.9, 0.125), (0.6, 0.0625)):
+        trial = factories.reported_trial(sweep, [accuracy])
+        factories.report(trial, [2.0, loss], name="loss")
+        lifecycle.finish_attempt(
+            trial.current_attempt, lifecycle.Outcome(cause="exited", exit_code=0)
+        )
+    for query in ("?sort=loss", "?sort=loss&kind=sweep"):
+        assert names(mixed, query)[0] == "digits-3"
+        assert "0.1250" in page(mixed, f"{url()}{query}")
+    assert names(mixed, "?sort=-loss")[:2] == ["mlp", "digits-3"]
+
+
 def test_they_are_filtered_by_kind_state_and_name(mixed: Client) -> None:
     assert names(mixed, "?kind=run") == ["knn", "svm"]
     assert names(mixed, "?kind=sweep&sort=accuracy") == ["digits-1", "digits-2"]

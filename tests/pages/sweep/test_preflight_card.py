@@ -93,3 +93,19 @@ def test_the_form_tries_one_configuration_first_unless_it_is_unticked() -> None:
     assert 'name="try_first"' in again
     builder_forms.send(ada, builder_forms.form(do="start", form_token="another-token"))
     assert Sweep.objects.latest("pk").preflight is None
+
+
+def test_a_failed_test_is_one_card_with_its_choices() -> None:
+    made = sweep(state="draft")
+    client_of("ada").post(f"/sweeps/{made.pk}/preflight/")
+    factories.worker(made.pool)
+    rounds.advance_all()
+    attempt = factories.claim(made.trials.get()).attempt
+    lifecycle.finish_attempt(attempt, lifecycle.Outcome(cause="exited", exit_code=1))
+    rounds.advance_all()
+    made.refresh_from_db()
+    assert (made.state, made.reason) == ("paused", lifecycle.PREFLIGHT_FAILED)
+    text = text_of(made, "")
+    assert "The configuration that was tested first failed." in text
+    assert "The tested configuration does not work" not in text
+    assert "Test one configuration again" in text

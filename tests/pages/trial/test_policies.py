@@ -139,6 +139,22 @@ def test_the_lines_are_those_that_the_policy_goes_by(
     assert curve["rivals"] == [[[1, 0.2], [2, 0.9]]]
 
 
+def test_of_the_best_the_page_says_that_it_is_kept_without_a_line(ada: Client) -> None:
+    document = factories.definition_document(early_termination={"type": "predictive"})
+    sweep = factories.sweep(factories.team("Physics"), document=document)
+    for k in range(4):
+        early = [0.1, 0.5, 0.6, 0.6 + k / 100]
+        factories.reported_trial(sweep, early, state="completed")
+    trial = factories.reported_trial(sweep, [0.5, 0.7, 0.9])
+    html = page(ada, trial.get_absolute_url())
+    kept = "it is among the best 30% at this report, which are always kept."
+    assert f"There is no line to beat: {kept}" in html
+    assert f"“\u2013”: nothing is compared, because {kept}" in html
+    assert "which it has to beat" not in html
+    assert trial.sweep is not None
+    assert kept.rstrip(".") in page(ada, trial.sweep.get_absolute_url())
+
+
 def test_of_a_repeat_the_chart_says_that_no_line_decided(ada: Client) -> None:
     trial = judged_trial()
     words = "No line decided: each of its reports equals one of another trial."
