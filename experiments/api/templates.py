@@ -17,7 +17,7 @@ from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.api.uploads import TeamSlug
 from experiments.models import SweepTemplate
-from experiments.search.document.definition import parse_document
+from experiments.search.document.entry import read_entry
 from experiments.sweeps.templates import delete_template, save_template
 
 router = Router(tags=["templates"])
@@ -77,7 +77,7 @@ def add_template(
 ) -> Status[TemplateOut]:
     """Save a document under a name, or replace the template of that name."""
     owner, user = chosen_team(request, team), writer(request)
-    parse_document(body.document)
+    read_entry(body.document)
     template = save_template(
         owner, body.name, body.document, user=user, replace=body.replace
     )

@@ -7,6 +7,7 @@ in can store anything.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,13 +18,19 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import render
 
-SENT = "sent_form"
+SENT, SENT_AT = "sent_form", "sent_form_at"
 MAX_SENT = 2 << 20
+# How long after the login it is still sent.
+MAX_AGE_SECONDS = 600
 # Which page's form it is, and whether files came with it.
 ADDRESS, HAD_FILES = "sent_to", "sent_files"
 SECRET = "csrfmiddlewaretoken"  # noqa: S105
 FILES_GONE = (
     "The files that you chose were not kept while you logged in. Choose them again."
+)
+TOO_LATE = (
+    "The form that you sent before you logged in was not sent: it waits 10 minutes for"
+    " its page."
 )
 OTHER_PERSON = (
     "The form was of another account, so it was not sent. Log in as that person to"
@@ -76,17 +83,21 @@ def keep_sent(request: HttpRequest) -> None:
     """After a login: keep what the login page carried for the next request."""
     sent = request.POST.get(SENT, "")
     if 0 < len(sent) <= MAX_SENT:
-        request.session[SENT] = sent
+        request.session[SENT], request.session[SENT_AT] = sent, time.time()
 
 
 def _take_up(request: HttpRequest) -> None:
-    """Make the request the one that met the login page, once."""
+    """Make the request the one that met the login page, once and soon after."""
     if request.method != "GET" or SENT not in request.session:
         return
     data = QueryDict(request.session[SENT], mutable=True)
-    if data.get(ADDRESS) != request.get_full_path():
+    is_late = time.time() - request.session.get(SENT_AT, 0) > MAX_AGE_SECONDS
+    if data.get(ADDRESS) != request.get_full_path() and not is_late:
         return
     del request.session[SENT]
+    if is_late:
+        messages.warning(request, TOO_LATE)
+        return
     if data.get("person") != str(request.user.pk):
         messages.error(request, OTHER_PERSON)
         return

@@ -27,3 +27,7 @@ def test_a_document_with_problems_is_refused_by_field(api: Api, team: Team) -> N
     answer = api.post("/templates", {"name": "digits", "document": {"limits": 4}})
     assert answer.status_code == 422
     assert "limits" in answer.json()["error"]["fields"]
+    named = {**factories.definition_document(), "experiment_name": "../digits"}
+    answer = api.post("/templates", {"name": "digits", "document": named})
+    assert answer.status_code == 422
+    assert "experiment_name" in answer.json()["error"]["fields"]

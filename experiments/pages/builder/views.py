@@ -136,10 +136,18 @@ def _work(request: HttpRequest, context: FormContext) -> HttpResponse:
 def _opened(request: HttpRequest, context: FormContext) -> HttpResponse:
     """The page with what was entered before, if anything was."""
     opened = opened_form(request, context)
-    if opened.data is not None:
-        page = Builder.from_post(context, opened.data)
-    else:
-        page = Builder(context, context.first_form())
+    try:
+        if opened.data is not None:
+            page = Builder.from_post(context, opened.data)
+        else:
+            page = Builder(context, context.first_form())
+    except DefinitionError as error:
+        if context.template is None:
+            raise
+        # Its files cannot be stored.
+        words = f"Template {context.template.name} was not opened. {error}"
+        messages.error(request, words)
+        return redirect("sweep_create")
     return _shown(request, page, opened=opened)
 
 

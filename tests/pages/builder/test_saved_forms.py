@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from experiments.models import BrowserSession, SavedForm, Sweep, Team
+from experiments.pages import sent_forms
 from experiments.pages.builder.saved.forms import (
     MAX_BYTES,
     MAX_FORMS,
@@ -361,6 +362,22 @@ def test_after_an_expired_session_the_start_goes_on(ada: Client) -> None:
     assert done.redirect_chain[-1][0] == sweep.get_absolute_url()
     ada.get(NEW)
     assert Sweep.objects.count() == 1, "it is sent once"
+
+
+def test_ten_minutes_after_the_login_the_form_is_not_sent_any_more(
+    ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = expired(ada)
+    response = send(ada, form(do="start", person=person))
+    fields = {"username": "ada", "password": PASSWORD}
+    fields |= {"sent_form": response.context["sent"]}
+    ada.post(reverse("login"), {**fields, "next": response.context["next"]})
+    assert "sent_form" in ada.session
+    monkeypatch.setattr(sent_forms, "MAX_AGE_SECONDS", -1)
+    assert "it waits 10 minutes" in page(ada.get(f"{NEW}?clone="))
+    assert "sent_form" not in ada.session
+    assert ada.get(NEW).status_code == 200
+    assert not Sweep.objects.exists()
 
 
 def test_wrong_entries_are_still_there_after_the_login(ada: Client) -> None:

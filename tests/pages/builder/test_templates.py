@@ -41,6 +41,20 @@ def test_an_unfinished_form_can_be_a_template_too(ada: Client) -> None:
     assert 'value="batch_size"' in opened
 
 
+def test_a_template_whose_files_cannot_be_stored_says_why(
+    ada: Client, physics: Team
+) -> None:
+    trial = {"command": "python train.py", "code": {"files": {"../train.py": ""}}}
+    document = {**factories.definition_document(), "trial": trial}
+    template = SweepTemplate.objects.create(
+        team=physics, name="digits", document=document
+    )
+    answer = ada.get(f"{NEW}?template={template.pk}", follow=True)
+    assert answer.redirect_chain == [(NEW, 302)]
+    assert "Template digits was not opened." in page(answer)
+    assert "train.py" in page(answer)
+
+
 def test_a_name_that_is_taken_is_replaced_only_when_asked(ada: Client) -> None:
     save(ada, "digits", max_total_trials="4")
     asked = save(ada, "digits", max_total_trials="9")
