@@ -121,8 +121,11 @@ async function patch(form, text, version) {
     keepalive: text.length < MAX_LAST,
   });
   let answer = await request();
-  // The token is another one after a login in another tab.
-  if (answer.status === 403 && (await renew(form)) !== null) answer = await request();
+  // The token is another one after a login in another tab, and missing without cookies.
+  if (answer.status === 403) {
+    if ((await renew(form)) === null) return { status: 401, body: {} };
+    answer = await request();
+  }
   const isJson = answer.headers.get("Content-Type")?.startsWith("application/json");
   return { status: answer.status, body: isJson ? await answer.json() : {} };
 }
@@ -130,7 +133,8 @@ async function patch(form, text, version) {
 // Take the token and learn the version that the server has; null while logged out.
 async function renew(form) {
   const answer = await fetch(form.dataset.savedUrl);
-  if (!answer.ok) return null;
+  if (answer.status === 401) return null;
+  if (!answer.ok) throw new Error(`The saved form answers ${answer.status}.`);
   const { version, csrf } = await answer.json();
   for (const input of document.querySelectorAll("[name=csrfmiddlewaretoken]")) input.value = csrf;
   return version;

@@ -68,6 +68,7 @@ export function wireRows(form, preview) {
     if (event.target.name?.endsWith("-off")) row.classList.toggle("is-off", event.target.checked);
   });
   list.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") closeMenu(event.target.closest("[data-menu][open]"));
     const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     const isPicking = event.target.matches("select"); // opens its list
     if (!by || !event.altKey || isPicking) return;
@@ -103,6 +104,12 @@ function onClick(event, actions, open) {
   for (const menu of document.querySelectorAll("[data-menu][open]")) {
     if (!menu.contains(event.target) || event.target.closest("button")) menu.open = false;
   }
+}
+
+function closeMenu(menu) {
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
 }
 
 function setOpen(row, isOpen) {

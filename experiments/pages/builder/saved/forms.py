@@ -262,6 +262,7 @@ class Difference:
     path: str
     this: str
     that: str
+    label: str = ""
 
 
 def differences(this: Any, that: Any, path: str = "") -> list[Difference]:

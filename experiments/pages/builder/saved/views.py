@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -20,10 +21,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 from experiments import access
 from experiments.models import Team, User
 from experiments.pages.builder.context import new_token
+from experiments.pages.builder.fields import DocumentField
 from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.saved.forms import (
     VERSION,
     ChangedElsewhere,
+    Difference,
     FormKey,
     NotSaved,
     OpenedForm,
@@ -97,13 +100,21 @@ def _conflict(
     other = error.other
     if other is None:
         return {"title": "This form was sent or discarded in another tab."}
-    found = differences(document, document_of(QueryDict(other.data), form))
+    found = _differences(document, document_of(QueryDict(other.data), form))
     return {
         "title": "This form was changed in another tab.",
         "changed_at": other.updated_at,
         "that": "The other tab",
         "differences": found,
     }
+
+
+def _differences(this: Mapping[str, Any], that: Mapping[str, Any]) -> list[Difference]:
+    """Named as the form names its fields."""
+    fields = SweepForm.base_fields.values()
+    labels = {f.path: str(f.label) for f in fields if isinstance(f, DocumentField)}
+    found = differences(this, that)
+    return [replace(each, label=labels.get(each.path, "")) for each in found]
 
 
 def page_values(
@@ -123,7 +134,7 @@ def page_values(
         conflict = {
             "title": "The sweep was changed meanwhile.",
             "that": "The sweep now",
-            "differences": differences(document, stored),
+            "differences": _differences(document, stored),
             "discards": True,
         }
     route = (key.team.slug, key.key)
