@@ -226,7 +226,7 @@ def choose_between_two_tabs(page: Page) -> None:
     expect(other.locator(".live [data-saved-text]")).to_have_text(SAVED, timeout=30_000)
     page.fill("[name=command]", "python mine.py")
     panel = page.locator("[data-conflict]")
-    expect(panel).to_contain_text("trial.command", timeout=30_000)
+    expect(panel).to_contain_text("Command", timeout=30_000)
     expect(panel).to_contain_text("python other.py")
     panel.get_by_role("button", name="Keep this").click()
     expect(page.locator(".live [data-saved-text]")).to_have_text(SAVED)
