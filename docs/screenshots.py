@@ -71,13 +71,18 @@ def take(
     theme: str = "light",
     phone: bool = False,
 ) -> None:
+    size = PHONE if phone else DESKTOP
     context = browser.new_context(
-        viewport=PHONE if phone else DESKTOP,  # type: ignore[arg-type]
+        viewport=size,  # type: ignore[arg-type]
         color_scheme=theme,  # type: ignore[arg-type]
     )
     page = context.new_page()
     log_in(page, site.url, user="admin", password=PASSWORD)
     page.goto(site.url + path)
+    page.wait_for_timeout(DRAWN)
+    # The window as high as the page: a bar at its bottom belongs below everything.
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": size["width"], "height": height})
     page.wait_for_timeout(DRAWN)
     page.screenshot(path=IMAGES / f"{name}-{theme}.png", full_page=True)
     context.close()

@@ -104,6 +104,8 @@ def test_check_refuses_what_create_refuses_and_the_other_way_round(api: Api) -> 
         "objective.primary_metric": ["loss\t", "lo\nss"],
         "trial.requirements": [["!!! not a package"]],
         "trial.python": ["../../nope"],
+        "trial.command": ["python train.py \u202e", "python \a"],
+        "trial.code.git": [{"url": "https://x.example/y.git", "ref": "main\u202e"}],
     }
     taken = {
         "trial.requirements": [

@@ -36,7 +36,11 @@ def read_entry(
 
 def entry_problems(definition: SweepDefinition) -> list[Problem]:
     """What is wrong with names, interpreter and requirements of a new sweep."""
-    return [*name_problems(definition), *_program_problems(definition)]
+    return [
+        *name_problems(definition),
+        *_unseen_in_texts(definition),
+        *_program_problems(definition),
+    ]
 
 
 def name_problems(definition: SweepDefinition) -> Iterator[Problem]:
@@ -58,6 +62,20 @@ def name_problems(definition: SweepDefinition) -> Iterator[Problem]:
             f" {shown(name)}. Allowed is any other text, such as digits or"
             " vision/digits.",
         )
+
+
+def _unseen_in_texts(definition: SweepDefinition) -> Iterator[Problem]:
+    """What runs must be what people read; these texts may have several lines."""
+    texts = {
+        "description": definition.description,
+        "trial.command": definition.trial.command,
+    }
+    code = definition.trial.code
+    git = code.get("git") if isinstance(code, Mapping) else None
+    if isinstance(git, Mapping):
+        texts |= {f"trial.code.git.{name}": str(text) for name, text in git.items()}
+    found = {path: unseen_problem(text) for path, text in texts.items()}
+    yield from (Problem(path, words) for path, words in found.items() if words)
 
 
 def _program_problems(definition: SweepDefinition) -> Iterator[Problem]:
