@@ -23,6 +23,7 @@ PASSWORD = "a long enough password"
 PHONE = {"width": 390, "height": 844}
 HOSTILE = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>\u202e"
 MAX_TABS = 120
+SAVED_AFTER = 2_500  # milliseconds, as autosave.js waits
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,13 @@ def tab_to(page: Page, name: str) -> None:
     pytest.fail(f"Tab does not reach {name}")
 
 
+def settle(page: Page) -> None:
+    """Wait until the entries are saved and nothing is under way: SQLite in memory,
+    unlike a site's file, refuses a reader beside a writer."""
+    page.wait_for_timeout(SAVED_AFTER)
+    page.wait_for_load_state("networkidle")
+
+
 def test_a_sweep_is_started_by_the_keyboard_alone_on_a_phone(
     browser: Browser, live_server: Any
 ) -> None:
@@ -78,6 +86,7 @@ def test_a_sweep_is_started_by_the_keyboard_alone_on_a_phone(
     keys.type("0.9")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     tab_to(page, "Start sweep")
+    settle(page)
     keys.press("Enter")
     page.wait_for_url(re.compile(r"/sweeps/\d+/$"))
     sweep = Sweep.objects.get()
@@ -129,6 +138,7 @@ def test_hostile_texts_in_all_fields_run_nothing(
     fields = "#builder-form :is(input:not([type]), input[type=text], textarea):visible"
     for field in page.locator(fields).all():
         field.fill(HOSTILE)
+    settle(page)
     page.get_by_role("button", name="Start sweep").click()
     expect(page.locator("[data-bar]")).to_contain_text("problems")
     expect(page.locator("[data-twin]")).to_contain_text("onerror")

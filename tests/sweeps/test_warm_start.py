@@ -10,7 +10,7 @@ from experiments import lifecycle
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialState
 from experiments.sweeps.control import NotPossible
-from experiments.sweeps.warm_start import source_of, warm_start
+from experiments.sweeps.warm_start import sources_of, warm_start
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -105,7 +105,8 @@ def test_events_keep_what_was_left_out_and_trials_know_their_run(draft: Sweep) -
     (event,) = draft.events.filter(verb="first trials added")
     assert "1 run became the first trials. Left out 2 runs." in event.message
     assert " has not ended. " in event.message
-    assert source_of(draft.trials.get()) == good
+    trial = draft.trials.select_related("experiment").get()
+    assert sources_of([trial]) == {trial.pk: good}
 
 
 def test_only_a_draft_without_trials_takes_them(draft: Sweep) -> None:
