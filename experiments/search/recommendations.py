@@ -15,7 +15,7 @@ from experiments.search.wording import counted
 MAX_FIRST_LOOK = 20
 # Evolution needs many generations.
 MIN_EVOLUTION = 200
-# With so many trials the stages of halving are well filled.
+# With this many trials every stage of halving has enough of them.
 MIN_HALVING = 30
 
 

@@ -14,10 +14,10 @@ from experiments import queues
 from experiments.formatting import exact_duration_text
 from experiments.models import Event, ReportVersion, Sweep, User
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
+from experiments.search.document.changes import policy_in_words
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.fields import DefinitionError, Problem, listed, shown
 from experiments.search.space.changes import space_changes
-from experiments.search.termination import make_policy
 from experiments.sweeps.creation import (
     at_next_number,
     find_or_create_experiment,
@@ -179,10 +179,9 @@ def _policy_change(
 def policy_words(sweep: Sweep, settings: Mapping[str, Any] | None) -> str:
     """A policy in a few words, such as ``median stopping from report 5 on``."""
     try:
-        policy = make_policy(settings, sweep.objective)
+        return policy_in_words(settings, sweep.objective)
     except DefinitionError:
         return "a policy of an unknown kind"
-    return policy.in_words() if policy else "none"
 
 
 # --- drafts -----------------------------------------------------------------------

@@ -32,7 +32,7 @@ from experiments.sweeps.earlier import EarlierSweeps, earlier_sweeps
 from experiments.tracking.policy_simulations import Question, ask, read
 from experiments.tracking.recordings import mark_of
 
-# A simulation is dropped if no form has asked for it in this many seconds.
+# After this many seconds without a request of a form, a simulation is dropped.
 KEEP = 6.0
 MAX_FIGURES = 300
 HOUR = 3600.0

@@ -250,7 +250,7 @@ def _values(
 def _sweep_values(
     row: SweepRow, of_best: Sequence[tuple[str, float | None]]
 ) -> list[tuple[str, float | None]]:
-    """The best value of its own metric, and its best trial's of the others."""
+    """The best value of the primary metric, and the best trial's other metrics."""
     best = row.best.value if row.best else None
     own = row.sweep.primary_metric
     return [(name, best if name == own else value) for name, value in of_best]

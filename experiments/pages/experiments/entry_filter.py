@@ -116,7 +116,7 @@ def entry_counts(experiment: Experiment) -> dict[tuple[str, str, str], int]:
 def entry_keys(
     experiment: Experiment, asked: EntryFilter, goals: Mapping[str, str]
 ) -> Any:
-    """Kind and id of those that are asked for, in order. ``goals``: those of metrics
+    """Kind and id of the rows that match, in order. ``goals``: those of metrics
     whose best value counts; of others it is the last one."""
     name = asked.sort.removeprefix("-")
     values = {SWEEP: _value_of_sweep, RUN: _value_of_run}

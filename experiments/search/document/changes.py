@@ -10,7 +10,7 @@ from experiments.search.records import JSONValue, Objective
 from experiments.search.space.changes import space_changes
 from experiments.search.termination import make_policy
 
-# What has words of its own, and names that are always different.
+# Fields with their own sentences; and names, which differ in every sweep.
 APART = ("search_space", "constraints", "early_termination", "sampling_algorithm")
 NAMES = ("display_name", "description")
 ENVIRONMENT, CODE = "trial.environment_variables", "trial.code"

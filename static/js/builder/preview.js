@@ -18,7 +18,7 @@ export function wirePreview(form) {
     timer = setTimeout(send, WAIT);
   };
 
-  // Simulations are slower than the rest, so they are asked for once that is shown.
+  // Simulations are slow: the page requests them after it has shown the rest.
   async function send(simulates = false) {
     clearTimeout(timer);
     request?.abort();

@@ -236,7 +236,7 @@ def texts_with_searched(
 
 
 def stale_names(entered: EnteredTexts) -> list[str]:
-    """What the command passes and is no parameter any more."""
+    """Names that the command still passes, although they are no parameters now."""
     try:
         found = placeholders(entered.command)
     except CommandError:

@@ -83,7 +83,7 @@ def earlier_trials(team: Team, experiment: str, objective: Objective) -> Earlier
 
 
 def ranges_for(team: Team, form: SweepForm) -> RangeViews | None:
-    """The proposals for the form's rows; None while they are not asked for."""
+    """The proposals for the form's rows; None if nobody has opened them."""
     if form.text("ranges") != "1":
         return None
     objective = objective_of(form)
