@@ -33,6 +33,7 @@ PAGES = (
     "compare.views",
     "teams.views",
     "pools.views",
+    "cleanup.views",
     "queue_pages",
     # Last: its pattern for verbs would take others for one.
     "sweep.actions",

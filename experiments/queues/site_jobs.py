@@ -34,9 +34,13 @@ class QueueBusy(Exception):
 
 @dataclass(frozen=True)
 class SiteJob:
-    """The progress of a job. It has failed if its worker was killed MAX_TRIES times."""
+    """The progress of a job: the share that is ``done``, and how far it is in words.
+
+    It has failed if its worker was killed MAX_TRIES times.
+    """
 
     done: float = 0.0
+    words: str = ""
     result: Any = None
     has_failed: bool = False
 
@@ -88,14 +92,14 @@ def _progress(job: Job | None, queue: Queue) -> SiteJob | None:
     state = job.get_status(refresh=False)
     if state == JobStatus.FINISHED:
         result = job.return_value()
-        return None if result is None else SiteJob(1.0, result)
+        return None if result is None else SiteJob(1.0, result=result)
     if state == JobStatus.FAILED and job.meta.get("tries", 0) >= MAX_TRIES:
         return SiteJob(has_failed=True)
     # A job's hash can outlive its place in the queue.
     lost = state == JobStatus.QUEUED and queue.get_job_position(job) is None
     if lost or state not in {JobStatus.QUEUED, JobStatus.STARTED}:
         return None
-    return SiteJob(job.meta.get("done", 0.0))
+    return SiteJob(job.meta.get("done", 0.0), job.meta.get("words", ""))
 
 
 def _make_room(queue: Queue, lost: Job | None) -> int:
@@ -107,6 +111,17 @@ def _make_room(queue: Queue, lost: Job | None) -> int:
     killed = lost.get_status(refresh=False) == JobStatus.FAILED
     lost.delete()
     return int(lost.meta.get("tries", 0)) if killed else 0
+
+
+def running(job_id: str) -> SiteJob | None:
+    """The progress of a job that waits or runs. None if there is none, or if the queue
+    does not answer."""
+    try:
+        queue = site_queue()
+        found = _progress(queue.fetch_job(job_id), queue)
+    except RedisError:
+        return None
+    return found if found and not found.ended else None
 
 
 def is_wanted(job_id: str) -> bool:
@@ -126,11 +141,11 @@ def makes_way() -> bool:
     return True
 
 
-def report_progress(share: float) -> bool:
+def report_progress(share: float, words: str = "") -> bool:
     """Store the progress in the current job; False when nobody wants it any more."""
     job = get_current_job()
     if job is None:
         return True
-    job.meta["done"] = share
+    job.meta |= {"done": share, "words": words}
     job.save_meta()  # type: ignore[no-untyped-call]
     return bool(job.connection.exists(WANTED_KEY + job.id))

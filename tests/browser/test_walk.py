@@ -351,6 +351,7 @@ def has_started(site: RunningSite, sweep: int) -> bool:
 PAGES = ("/", "/experiments/", "/experiments/1/", "/sweeps/1/", "/sweeps/1/trials/")
 MORE_PAGES = ("/sweeps/1/settings/", "/sweeps/1/events/", "/trials/1/", "/settings/")
 ADMIN_PAGES = ("/pools/", "/pools/default/", "/pools/default/start/", "/health/")
+ADMIN_PAGES += ("/cleanup/",)
 CARD_PAGES = ("/trials/1/system/", "/trials/1/reproduce/", "/sweeps/1/code/")
 LAST_PAGES = ("/compare/?trials=1,2", "/teams/default/", "/sweeps/new/?clone=1")
 

@@ -1,0 +1,1 @@
+"""The space that is used, and what can go: /cleanup/."""
