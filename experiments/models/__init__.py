@@ -24,4 +24,5 @@ from experiments.models.teams import (
     User,
 )
 from experiments.models.trials import Attempt, Trial, TrialRequest
+from experiments.models.usage import Orphan, SpaceUsage
 from experiments.models.workers import Pool, SchedulerProcess, Worker, WorkerToken

@@ -65,6 +65,10 @@ class Team(models.Model):
     slug = models.SlugField(max_length=60, unique=True)
     members = models.ManyToManyField(User, through="Membership", related_name="teams")
     created_at = models.DateTimeField(auto_now_add=True)
+    # NULL: as much as the disk has.
+    quota_bytes = models.PositiveBigIntegerField("quota, bytes", null=True, blank=True)
+    # Since then it uses more than its quota, and new trials wait.
+    over_quota_since = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ("name",)
