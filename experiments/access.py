@@ -41,13 +41,22 @@ def viewer(request: HttpRequest) -> User:
     return request.user
 
 
+def sees_everything(user: User) -> bool:
+    """Whether the user is an administrator of the site, whose token does not limit them
+    to one team."""
+    return user.is_superuser and user.is_active and user.token_team_id is None
+
+
 def teams_for(user: User, *, roles: tuple[Role, ...] = READERS) -> QuerySet[Team]:
     """The teams in which the user has one of the roles."""
     if not user.is_active:
         return Team.objects.none()
+    teams = Team.objects.all()
+    if user.token_team_id is not None:
+        teams = teams.filter(pk=user.token_team_id)
     if user.is_superuser:
-        return Team.objects.all()
-    return Team.objects.filter(
+        return teams
+    return teams.filter(
         pk__in=Membership.objects.filter(user=user, role__in=roles).values("team")
     )
 
@@ -57,9 +66,11 @@ def joined_teams(user: User, *, roles: tuple[Role, ...] = STEERERS) -> list[Team
 
     A superuser who is in none has all.
     """
-    own = Membership.objects.filter(user=user, user__is_active=True, role__in=roles)
-    joined = own.select_related("team").order_by("created_at", "pk")
     every = teams_for(user, roles=roles).order_by("created_at", "pk")
+    own = Membership.objects.filter(
+        user=user, role__in=roles, team__in=every.values("pk")
+    )
+    joined = own.select_related("team").order_by("created_at", "pk")
     return [membership.team for membership in joined] or list(every)
 
 
@@ -75,7 +86,7 @@ def split_team(user: User, name: str) -> tuple[Team | None, str]:
 
 def _within(queryset: QuerySet[M], path: str, user: User) -> QuerySet[M]:
     """The rows of teams that the user may read; ``path`` is the lookup of the team."""
-    if user.is_superuser and user.is_active:
+    if sees_everything(user):
         return queryset
     return queryset.filter(Q(**{f"{path}__in": teams_for(user).values("pk")}))
 
@@ -140,7 +151,7 @@ def pools_for_team(team: Team) -> QuerySet[Pool]:
 
 def pools_for(user: User) -> QuerySet[Pool]:
     """The pools that one of the user's teams may use."""
-    if user.is_superuser and user.is_active:
+    if sees_everything(user):
         return Pool.objects.all()
     mine = teams_for(user).values("pk")
     return Pool.objects.filter(

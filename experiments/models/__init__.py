@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from experiments.models.credentials import ApiToken, Invitation
 from experiments.models.environments import EnvironmentPart
 from experiments.models.events import Event
 from experiments.models.logged_models import LoggedModel
@@ -16,7 +17,6 @@ from experiments.models.runs import Run
 from experiments.models.saved_forms import SavedForm, SweepTemplate
 from experiments.models.sweeps import CodeSnapshot, Experiment, SpaceVersion, Sweep
 from experiments.models.teams import (
-    ApiToken,
     BrowserSession,
     LoginLimit,
     Membership,

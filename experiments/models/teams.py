@@ -1,22 +1,37 @@
-"""Users, their logins, teams, roles and API tokens."""
+"""Users, their logins, teams and roles."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from experiments.tokens import token_digest
 
-NOTED_AGAIN_AFTER = timedelta(minutes=1)
-
 
 class User(AbstractUser):
     """A person or a service account. Superusers see every team."""
+
+    class Theme(models.TextChoices):
+        BROWSER = "", "as chosen in each browser"
+        LIGHT = "light"
+        DARK = "dark"
+        SYSTEM = "system"
+
+    # Empty: UTC on pages, the browser's zone on hover.
+    time_zone = models.CharField(max_length=64, blank=True)
+    theme = models.CharField(max_length=10, choices=Theme, blank=True)
+    # The owner of a service account, which has tokens but never logs in.
+    service_team = models.ForeignKey(
+        "Team",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="service_accounts",
+    )
+    # Of the token that a request came with: the only team that it reaches.
+    token_team_id: int | None = None
 
     @property
     def initials(self) -> str:
@@ -99,44 +114,6 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.team}: {self.role}"
-
-
-class ApiToken(models.Model):
-    """A person's key to the HTTP API. Only the hash of its secret is stored."""
-
-    class Scope(models.TextChoices):
-        READ = "read"
-        WRITE = "write"
-        ADMIN = "admin"
-
-    user = models.ForeignKey(User, models.CASCADE, related_name="api_tokens")
-    name = models.CharField(max_length=100, blank=True)
-    scope = models.CharField(max_length=10, choices=Scope, default=Scope.WRITE)
-    prefix = models.CharField(max_length=12)
-    digest = models.CharField(max_length=64, unique=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_used_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
-
-    def __str__(self) -> str:
-        return f"{self.name or 'token'} {self.prefix}…"
-
-    @property
-    def is_use_old(self) -> bool:
-        used = self.last_used_at
-        return used is None or timezone.now() - used > NOTED_AGAIN_AFTER
-
-    @classmethod
-    def use(cls, secret: str) -> ApiToken | None:
-        """The valid token with this secret; that it was used is noted once a minute,
-        as a program may send many requests a second."""
-        valid = cls.objects.select_related("user").filter(
-            digest=token_digest(secret), revoked_at=None, user__is_active=True
-        )
-        token = valid.first()
-        if token is not None and token.is_use_old:
-            cls.objects.filter(pk=token.pk).update(last_used_at=Now())
-        return token
 
 
 class LoginLimit(models.Model):

@@ -1,0 +1,112 @@
+"""API tokens of people and service accounts, and invitations to teams."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from experiments.models.teams import Membership, Team, User
+from experiments.tokens import token_digest
+
+NOTED_AGAIN_AFTER = timedelta(minutes=1)
+# A page warns this long before a token ends.
+ENDS_SOON = timedelta(days=7)
+MAX_PROGRAM_LENGTH = 100
+
+
+class ApiToken(models.Model):
+    """A person's key to the HTTP API. Only the hash of its secret is stored."""
+
+    class Scope(models.TextChoices):
+        READ = "read"
+        WRITE = "write"
+        ADMIN = "admin"
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="api_tokens")
+    # The only team that it reaches; none: all teams of the user.
+    team = models.ForeignKey(
+        Team, models.CASCADE, null=True, blank=True, related_name="api_tokens"
+    )
+    name = models.CharField(max_length=100, blank=True)
+    scope = models.CharField(max_length=10, choices=Scope, default=Scope.WRITE)
+    prefix = models.CharField(max_length=12)
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    # Without one, it is older than the rule that tokens end.
+    expires_at = models.DateTimeField(null=True, blank=True)
+    ends_with_password = models.BooleanField(default=False)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    last_address = models.CharField(max_length=45, blank=True)
+    last_program = models.CharField(max_length=MAX_PROGRAM_LENGTH, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name or 'token'} {self.prefix}…"
+
+    @property
+    def is_use_old(self) -> bool:
+        used = self.last_used_at
+        return used is None or timezone.now() - used > NOTED_AGAIN_AFTER
+
+    @property
+    def has_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def ends_soon(self) -> bool:
+        ends = self.expires_at
+        return ends is not None and ends - timezone.now() < ENDS_SOON
+
+    @classmethod
+    def valid(cls) -> models.QuerySet[ApiToken]:
+        lasts = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+        return cls.objects.filter(lasts, revoked_at=None, user__is_active=True)
+
+    @classmethod
+    def use(
+        cls, secret: str, *, address: str = "", program: str = ""
+    ) -> ApiToken | None:
+        """The valid token with this secret; its use is noted once a minute, as a
+        program may send many requests a second."""
+        rows = cls.valid().select_related("user").filter(digest=token_digest(secret))
+        token = rows.first()
+        if token is None:
+            return None
+        token.user.token_team_id = token.team_id
+        if token.is_use_old:
+            cls.objects.filter(pk=token.pk).update(
+                last_used_at=Now(),
+                last_address=address,
+                last_program=program[:MAX_PROGRAM_LENGTH],
+            )
+        return token
+
+
+class Invitation(models.Model):
+    """A link that lets one person join a team. Only its hash is stored."""
+
+    team = models.ForeignKey(Team, models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=10, choices=Membership.Role)
+    meant_for = models.CharField(max_length=100, blank=True)
+    digest = models.CharField(max_length=64, unique=True)
+    created_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, related_name="invitations"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    used_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"invitation to {self.team} as {self.role}"
+
+    @classmethod
+    def open(cls) -> models.QuerySet[Invitation]:
+        return cls.objects.filter(
+            used_at=None, revoked_at=None, expires_at__gt=timezone.now()
+        )
