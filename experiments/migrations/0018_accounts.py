@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0016_saved_forms'),
+        ('experiments', '0017_space_usage'),
     ]
 
     operations = [
