@@ -116,6 +116,18 @@ def redis_url(folder: Path) -> str:
     return url
 
 
+def smtp_url() -> str:
+    """The server that sends e-mail; empty: none is sent."""
+    given = os.environ.get("SWEEPSITE_SMTP_URL", "").strip()
+    if not given:
+        return ""
+    url = env_url("SWEEPSITE_SMTP_URL", "", schemes=("smtp", "smtps"))
+    if not urlsplit(url).hostname:
+        why = "a host is missing, as in smtp://USER:PASSWORD@mail.example.org:587"
+        raise bad_url("SWEEPSITE_SMTP_URL", url, why)
+    return url
+
+
 def database(folder: Path) -> dict[str, Any]:
     url = env_url(
         "DATABASE_URL",
@@ -205,6 +217,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django_rq",
+    "allauth",
+    "allauth.account",
     *(["ninja"] if HAS_PAGES else []),
     "csp",
 ]
@@ -221,6 +235,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -259,9 +274,30 @@ AUTH_PASSWORD_VALIDATORS = [
     ),
     {"NAME": "experiments.pages.passwords.PlaceWordsValidator"},
 ]
-LOGIN_URL = "login"
+LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
-LOGOUT_REDIRECT_URL = "login"
+LOGOUT_REDIRECT_URL = "account_login"
+# Of a link that came by e-mail.
+PASSWORD_RESET_TIMEOUT = 3600
+
+# django-allauth. experiments/pages/login_limits is the brake.
+ACCOUNT_ADAPTER = "experiments.pages.accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_RATE_LIMITS = False
+ACCOUNT_SIGNUP_ENABLED = False
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "sweepsite: "
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 1
+# Changes of the account ask for the password again, this long after a login.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+
+SMTP_URL = smtp_url()
+DEFAULT_FROM_EMAIL = os.environ.get(
+    "SWEEPSITE_MAIL_FROM", f"sweepsite@{urlsplit(SITE_URL).hostname}"
+)
 
 # Only for django-rq's pages, which show the default pool's queue and the site's jobs:
 # experiments/queues opens its own connections, with retries. Jobs are JSON, so that

@@ -14,7 +14,7 @@ from experiments.api.worker import api as worker_api
 PAGES = (
     "health.views",
     "health.metrics",
-    "accounts",
+    "accounts.urls",
     "home",
     "experiments.views",
     "importing.views",

@@ -45,7 +45,7 @@ LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*\r\n", re.IGNORE
 STREAMED = re.compile(rb"\r\n(expect|transfer-encoding):", re.IGNORECASE)
 # Requests that check or set a password; a path may be encoded, or follow a host.
 POST = re.compile(rb"POST (?:https?://[^/\s]*)?(/\S*)", re.IGNORECASE)
-PASSWORD = re.compile(rb"/(login|settings/(password|sessions)|admin/\w+/user)/")
+PASSWORD = re.compile(rb"/(login|settings/(password|sessions|confirm)|admin/\w+/user)/")
 
 
 class MeteredSocket(socket.socket):

@@ -14,6 +14,11 @@ pytestmark = pytest.mark.django_db
 # What a visitor may see: the login page, the health check, and the API's description.
 OPEN = {
     "/login/",
+    "/login/closed/",
+    "/login/password/",
+    "/login/password/sent/",
+    "/login/password/done/",
+    "/login/password/x/x/",
     "/healthz",
     "/api/v1/docs",
     "/api/v1/openapi.json",

@@ -21,6 +21,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
+from typing import Any
 
 from django.conf import settings
 from django.core import signing
@@ -30,6 +32,7 @@ from django.db import transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 from django.http import HttpRequest, HttpResponse
+from django.views.generic import FormView
 
 from experiments.access import address_of
 from experiments.db.clock import database_now
@@ -126,6 +129,29 @@ def counted(request: HttpRequest, name: str) -> Iterator[None]:
         raise
     for limit in limits:
         limit.give_back()
+
+
+class LimitedView(FormView):  # type: ignore[type-arg]
+    """Answers 429 while no password may be tried."""
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        response = super().form_invalid(form)
+        for error in chain.from_iterable(form.errors.as_data().values()):
+            if error.code == BLOCKED:
+                response.status_code = 429
+                response["Retry-After"] = str(error.params["wait"])
+        return response
+
+
+def take_mail(request: HttpRequest, email: str) -> None:
+    """Count a request for an e-mail to this address, whether or not it is sent."""
+    network = network_of(address_of(request))
+    _take(
+        (
+            Limit(f"mail {email.casefold()}", 3, 600, "to this address"),
+            Limit(f"mail from {network}", 20, 60, "from your network"),
+        )
+    )
 
 
 @transaction.atomic

@@ -76,7 +76,7 @@ def _login_page(request: HttpRequest) -> HttpResponse:
         "sent": "" if is_too_large else sent,
         "is_too_large": is_too_large,
     }
-    return render(request, "registration/login.html", context, status=401)
+    return render(request, "account/login.html", context, status=401)
 
 
 def keep_sent(request: HttpRequest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -52,6 +53,7 @@ def revocation_question(token: ApiToken) -> Confirmation:
     )
 
 
+@reauthentication_required
 def token_create(request: HttpRequest) -> HttpResponse:
     """Create a token. Only this answer contains its secret."""
     user = access.viewer(request)

@@ -48,7 +48,7 @@ def test_visitors_are_sent_to_the_login_page(client: Client, physics: Team) -> N
     answers += [client.post(url, form()) for url in others]
     for response in answers:
         assert response.status_code == 302
-        assert response.url.startswith(reverse("login"))
+        assert response.url.startswith(reverse("account_login"))
     for url in forms:
         response = client.post(url, form())
         assert response.status_code == 401

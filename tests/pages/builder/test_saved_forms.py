@@ -342,10 +342,10 @@ def log_in_from(client: Client, response: Any, user: str = "ada") -> Any:
     """Log in on the page that the form met."""
     sent = response.context["sent"]
     fields = {"username": user, "password": "wrong", "next": response.context["next"]}
-    again = client.post(reverse("login"), {**fields, "sent_form": sent})
+    again = client.post(reverse("account_login"), {**fields, "sent_form": sent})
     assert again.context["sent"] == sent, "a wrong password loses nothing"
     right = {**fields, "password": PASSWORD, "sent_form": sent}
-    return client.post(reverse("login"), right, follow=True)
+    return client.post(reverse("account_login"), right, follow=True)
 
 
 def test_after_an_expired_session_the_start_goes_on(ada: Client) -> None:
@@ -371,7 +371,7 @@ def test_ten_minutes_after_the_login_the_form_is_not_sent_any_more(
     response = send(ada, form(do="start", person=person))
     fields = {"username": "ada", "password": PASSWORD}
     fields |= {"sent_form": response.context["sent"]}
-    ada.post(reverse("login"), {**fields, "next": response.context["next"]})
+    ada.post(reverse("account_login"), {**fields, "next": response.context["next"]})
     assert "sent_form" in ada.session
     monkeypatch.setattr(sent_forms, "MAX_AGE_SECONDS", -1)
     assert "it waits 10 minutes" in page(ada.get(f"{NEW}?clone="))

@@ -336,7 +336,7 @@ def test_visitors_are_sent_to_the_login_page(client: Client) -> None:
     factories.team("Physics", ada="member")
     for response in (client.get(reverse("sweep_import")), send(client, samples.WANDB)):
         assert response.status_code == 302
-        assert response.url.startswith(reverse("login"))
+        assert response.url.startswith(reverse("account_login"))
 
 
 def test_other_teams_do_not_exist(ada: Client) -> None:

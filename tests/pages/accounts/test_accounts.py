@@ -296,3 +296,33 @@ def test_a_browser_that_somebody_else_named_is_not_known(
         guesser = Client()
         guesser.cookies["known_browser"] = forged
         assert log_in(guesser).status_code == 429
+
+
+def test_a_change_of_the_account_asks_for_the_password_some_time_after_the_login(
+    client: Client, ada: User
+) -> None:
+    log_in(client)
+    token = {"name": "notebook", "scope": "read"}
+    assert client.post("/settings/tokens/new/", token).status_code == 200
+    session = client.session
+    session["began"] -= 901
+    session.save()
+    asked = client.post("/settings/tokens/new/", token)
+    assert asked["Location"].startswith("/settings/confirm/?next=")
+    assert ada.api_tokens.count() == 1
+    wrong = client.post(asked["Location"], {"password": "wrong"})
+    assert wrong.status_code == 200 and ada.api_tokens.count() == 1
+    done = client.post(asked["Location"], {"password": PASSWORD})
+    # What was sent before is done now, and the next change asks for nothing.
+    assert "Created token" in done.content.decode() and ada.api_tokens.count() == 2
+    assert client.post("/settings/tokens/new/", token).status_code == 200
+
+
+def test_the_password_that_confirms_cannot_be_guessed(
+    client: Client, ada: User
+) -> None:
+    log_in(client)
+    for _ in range(10):
+        assert client.post("/settings/confirm/", {"password": "x"}).status_code == 200
+    blocked = client.post("/settings/confirm/", {"password": PASSWORD})
+    assert blocked.status_code == 429 and int(blocked["Retry-After"]) <= 60

@@ -1,0 +1,54 @@
+"""A new password: with the old one, or with a link that came by e-mail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account import views
+from allauth.account.forms import ResetPasswordForm
+from allauth.core import context
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.views import PasswordChangeView as DjangoPasswordChangeView
+from django.http import HttpResponse
+from django.urls import reverse_lazy
+
+from experiments import access
+from experiments.models import Event
+from experiments.pages import login_limits
+from experiments.pages.accounts import mail
+
+
+class OldPasswordForm(PasswordChangeForm):
+    """Django's. The old password can be guessed in a session that was left open."""
+
+    def clean_old_password(self) -> str:
+        with login_limits.counted(context.request, self.user.get_username()):
+            return super().clean_old_password()
+
+
+class PasswordChangeView(login_limits.LimitedView, DjangoPasswordChangeView):
+    """Django's, which also ends the user's other sessions."""
+
+    form_class = OldPasswordForm
+    success_url = reverse_lazy("password_change_done")
+    template_name = "account/password_change.html"
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        Event.log("password changed", actor=access.viewer(self.request))
+        return response
+
+
+class ForgottenForm(ResetPasswordForm):
+    """allauth's. Nobody's mailbox is flooded, and no address is told from another."""
+
+    def clean_email(self) -> str:
+        login_limits.take_mail(context.request, self.cleaned_data["email"])
+        return str(super().clean_email())
+
+
+class ForgottenView(login_limits.LimitedView, views.PasswordResetView):
+    form_class = ForgottenForm
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), "can_send": mail.can_send()}

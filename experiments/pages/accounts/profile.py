@@ -1,0 +1,71 @@
+"""The viewer's own page: name, teams, tokens and sessions."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from experiments import access
+from experiments.models import BrowserSession, Event, User
+from experiments.models.fields import VisibleTextForm
+from experiments.pages import login_limits
+from experiments.pages.frame import form_page
+from experiments.pages.teams.tokens import TokenForm, token_questions
+
+
+class ProfileForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = User
+        fields = ("first_name", "last_name", "email")
+
+
+def profile(request: HttpRequest) -> HttpResponse:
+    user = access.viewer(request)
+    form = ProfileForm(request.POST or None, instance=User.objects.get(pk=user.pk))
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        Event.log("profile changed", actor=user)
+        messages.success(request, "Saved your profile.")
+        return redirect("profile")
+    return form_page(
+        request,
+        "experiments/accounts/profile.html",
+        form,
+        memberships=user.memberships.select_related("team").order_by("team__name"),
+        tokens=token_questions(user),
+        token_form=TokenForm(),
+        sessions=BrowserSession.valid_for(user),
+        this_session=request.session.session_key,
+        back=request.path,
+    )
+
+
+def sessions_end(request: HttpRequest) -> HttpResponse:
+    """End one of the viewer's sessions, or all others, after their password."""
+    user = access.viewer(request)
+    problem = _wrong_password(request, user)
+    if problem:
+        messages.error(request, f"No session was ended. {problem}")
+        return redirect("profile")
+    others = BrowserSession.valid_for(user).exclude(pk=request.session.session_key)
+    chosen = request.POST.get("end", "")
+    keys = [row.pk for row in others if chosen in ("others", row.public_id)]
+    BrowserSession.objects.filter(pk__in=keys).delete()
+    Event.log("sessions ended", f"{len(keys)} of their own", actor=user)
+    ended = "1 session" if len(keys) == 1 else f"{len(keys)} sessions"
+    messages.success(request, f"Ended {ended}.")
+    return redirect("profile")
+
+
+def _wrong_password(request: HttpRequest, user: User) -> str:
+    """Why the typed password does not count; empty if it is right."""
+    try:
+        with login_limits.counted(request, user.username):
+            if not user.check_password(request.POST.get("password", "")):
+                raise ValidationError("The password is not correct.")
+    except ValidationError as error:
+        return str(error.message)
+    return ""
