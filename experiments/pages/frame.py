@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef
@@ -185,6 +186,13 @@ def get_or_post(route: str, view: View, name: str) -> URLPattern:
     """The route of a form, or of a question before an action."""
     methods = require_http_methods(["GET", "HEAD", "POST"])
     return path(route, methods(view), name=name)
+
+
+def after_recent_login(view: View) -> View:
+    """Asks for the password first, if the login was some time ago; then the same form
+    is done."""
+    checked: View = reauthentication_required(view)
+    return checked
 
 
 def act(

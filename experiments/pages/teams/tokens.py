@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +13,13 @@ from experiments import access
 from experiments.db.clock import database_now
 from experiments.models import ApiToken, Event, User
 from experiments.models.fields import VisibleTextForm
-from experiments.pages.frame import Confirmation, ask, get_or_post, post
+from experiments.pages.frame import (
+    Confirmation,
+    after_recent_login,
+    ask,
+    get_or_post,
+    post,
+)
 from experiments.tokens import new_token
 
 
@@ -53,7 +58,7 @@ def revocation_question(token: ApiToken) -> Confirmation:
     )
 
 
-@reauthentication_required
+@after_recent_login
 def token_create(request: HttpRequest) -> HttpResponse:
     """Create a token. Only this answer contains its secret."""
     user = access.viewer(request)
