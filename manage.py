@@ -60,6 +60,10 @@ def main() -> None:
         command = sys.argv[1] if len(sys.argv) > 1 else ""
         if command not in {"up", "worker", "slot"}:
             os.umask(0o077)
+        if command not in {"worker", "slot"}:
+            from experiments import origin
+
+            origin.note_command(command)
         if command == "slot":
             from experiments.workers.slot import main as run_slot
 

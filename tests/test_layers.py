@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent / "experiments"
 
 # The packages of experiments/, from the bottom up.
 PACKAGES = (
-    *("search", "runner", "client", "demo", "db", "lru_cache", "tokens"),
+    *("search", "runner", "client", "demo", "db", "lru_cache", "tokens", "origin"),
     "models",
     *("access", "formatting", "storage", "queues", "code"),
     "lifecycle",

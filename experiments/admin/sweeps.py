@@ -137,17 +137,11 @@ class SweepAdmin(ReadOnlyAdmin):
 def _set_archived(
     sweeps: QuerySet[Sweep], request: HttpRequest, *, verb: str, archived_at: Any
 ) -> int:
-    rows = list(sweeps.select_related("experiment"))
+    rows = list(sweeps.select_related("experiment__team"))
     chosen = Sweep.objects.filter(pk__in=[sweep.pk for sweep in rows])
     chosen.update(archived_at=archived_at, updated_at=Now())
     Event.objects.bulk_create(
-        Event(
-            team_id=sweep.experiment.team_id,
-            actor=access.viewer(request),
-            sweep=sweep,
-            verb=verb,
-        )
-        for sweep in rows
+        Event.of(verb, actor=access.viewer(request), sweep=sweep) for sweep in rows
     )
     return len(rows)
 

@@ -205,7 +205,8 @@ def extend_sweep(sweep: Sweep, more: int, *, actor: User | None = None) -> bool:
             " ".join(filter(None, (message, target_message, timeout_message))),
             actor=actor,
             sweep=sweep,
-            data={"before": before, "after": after},
+            before=before,
+            after=after,
         )
     return True
 

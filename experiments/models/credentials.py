@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from experiments import origin
 from experiments.models.teams import Membership, Team, User
 from experiments.tokens import token_digest
 
@@ -77,6 +78,7 @@ class ApiToken(models.Model):
         if token is None:
             return None
         token.user.token_team_id = token.team_id
+        origin.note_token(token.name or token.prefix)
         if token.is_use_old:
             cls.objects.filter(pk=token.pk).update(
                 last_used_at=Now(),

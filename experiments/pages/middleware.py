@@ -20,6 +20,7 @@ from django.http import (
 )
 from django.http.response import HttpResponseBase
 
+from experiments import origin
 from experiments.access import address_of
 from experiments.mlflow.errors import failure_answer, is_mlflow
 from experiments.pages.sessions import note_use
@@ -63,6 +64,12 @@ class AnswerMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Static files have a Cache-Control of their own; all else is private."""
+        with origin.of_request(request.path, address_of(request)) as source:
+            response = self._answer(request)
+        response.headers.setdefault("X-Request-ID", source.request_id)
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
         response = _refusal(request) or self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
         note_use(request)

@@ -164,15 +164,13 @@ def request_file_deletion(
         _refuse_running(live.select_related("sweep__experiment", "experiment"))
         size = trial_files_size(chosen)
         Event.objects.bulk_create(
-            Event(
-                team_id=trial.experiment.team_id,
+            Event.of(
+                "trial files deleted",
+                "Outputs and logs were deleted; parameters and metrics stay.",
                 actor=actor,
-                sweep_id=trial.sweep_id,
                 trial=trial,
-                verb="trial files deleted",
-                message="Outputs and logs were deleted; parameters and metrics stay.",
             )
-            for trial in chosen.select_related("experiment")
+            for trial in chosen.select_related("experiment__team", "sweep__experiment")
         )
         chosen.update(files_deletion_requested_at=Now(), updated_at=Now())
         transaction.on_commit(start_deletion)

@@ -114,8 +114,14 @@ def _store(sweep: Sweep, columns: dict[str, Any], *, actor: User | None) -> None
         ReportVersion.objects.filter(sweep=sweep).delete()
     listed = [name for name in columns if name in before and name != POLICY]
     words += _change_words(sweep, listed, before=before, after=after)
-    change = {"before": before, "after": after}
-    Event.log(CHANGED, " ".join(words), actor=actor, sweep=sweep, data=change)
+    Event.log(
+        CHANGED,
+        " ".join(words),
+        actor=actor,
+        sweep=sweep,
+        before=before,
+        after=after,
+    )
 
 
 def _new_space(sweep: Sweep, document: Mapping[str, Any]) -> tuple[int, list[str]]:
@@ -228,7 +234,7 @@ def replace_draft(
 
 
 def _draft_conflict(sweep: Sweep, last: Event | None, actor: User) -> str:
-    who = last.actor.display_name if last and last.actor else "Somebody else"
+    who = last.who if last else "Somebody else"
     if last and last.actor_id == actor.pk:
         who = "In another tab you"
     changed = f"{who} {'have' if who.endswith('you') else 'has'} changed {sweep}"
@@ -252,12 +258,11 @@ def version_of(sweep: Sweep) -> str:
 
 def conflict_words(sweep: Sweep) -> str:
     """That another person was faster, and the last change."""
-    last = sweep.events.exclude(message="").filter(data__has_key="after").first()
+    last = sweep.events.exclude(message="").exclude(after={}).first()
     sentence = f"{sweep} was changed meanwhile, so your change was not stored."
     if last is None:
         return sentence
-    who = last.actor.display_name if last.actor else "sweepsite"
-    return f"{sentence} The last change, by {who}: {last.message}"
+    return f"{sentence} The last change, by {last.who}: {last.message}"
 
 
 # --- checking ---------------------------------------------------------------------

@@ -67,7 +67,8 @@ def use_metric(sweep: Sweep, name: str, *, actor: User | None) -> None:
             f"The sweep {after['goal']}s {name} instead of {before['primary_metric']}.",
             actor=actor,
             sweep=sweep,
-            data={"before": before, "after": after},
+            before=before,
+            after=after,
         )
         for attempt in attempts:
             ingest.count_reported(attempt)
