@@ -27,7 +27,7 @@ PATHS = (
 
 
 @dataclass(frozen=True)
-class Origin:
+class ActOrigin:
     """``person`` is who acts without an account of the site, such as root on the
     command line."""
 
@@ -37,18 +37,18 @@ class Origin:
     person: str = ""
 
 
-_current: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039
+_current: ContextVar[ActOrigin] = ContextVar("origin", default=ActOrigin())  # noqa: B039
 
 
-def current() -> Origin:
+def current() -> ActOrigin:
     return _current.get()
 
 
 @contextmanager
-def of_request(path: str, address: str) -> Iterator[Origin]:
+def of_request(path: str, address: str) -> Iterator[ActOrigin]:
     """Until the end of the request."""
     via = next((via for start, via in PATHS if path.startswith(start)), BROWSER)
-    origin = Origin(via, address, secrets.token_hex(6))
+    origin = ActOrigin(via, address, secrets.token_hex(6))
     before = _current.set(origin)
     try:
         yield origin
@@ -64,7 +64,7 @@ def note_token(name: str) -> None:
 def note_command(name: str) -> None:
     """This process is a command that a person has started."""
     if name not in SERVICES:
-        _current.set(Origin(COMMAND_LINE, person=_login_name()))
+        _current.set(ActOrigin(COMMAND_LINE, person=_login_name()))
 
 
 def _login_name() -> str:

@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from experiments.admin.base import (
     ReadOnlyAdmin,
-    SweepRowAdmin,
     TokenAdmin,
     VisibleModelForm,
 )
@@ -74,18 +72,10 @@ class SchedulerProcessAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Event)
-class EventAdmin(SweepRowAdmin):
-    list_display = ("created_at", "actor", "verb", "message", "team", "sweep", "trial")
-    list_filter = ("team",)
-    list_select_related = (
-        "actor",
-        "team",
-        "sweep__experiment",
-        "trial__sweep__experiment",
-        "trial__run",
+class EventAdmin(ReadOnlyAdmin):
+    list_display = (
+        *("created_at", "actor_name", "verb", "object_kind", "object_name"),
+        *("message", "team_name", "via", "address"),
     )
-    search_fields = ("verb", "message", "actor__username")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        rows = super().get_queryset(request)
-        return rows.filter(sweep__deletion_requested_at=None)
+    list_filter = ("object_kind", "created_at")
+    search_fields = ("verb", "message", "actor_name", "object_name", "address")

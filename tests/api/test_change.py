@@ -98,10 +98,13 @@ def test_a_change_is_logged_with_before_and_after(api: Api, team: Team) -> None:
     api.patch(f"/sweeps/{sweep.pk}", {"limits": {"max_total_trials": 9}})
     event = Event.objects.get(verb="sweep changed")
     assert event.actor == factories.user("ada")
-    assert event.data == {
-        "before": {"max_total_trials": 4},
-        "after": {"max_total_trials": 9},
-    }
+    assert (event.before, event.after) == (
+        {"max_total_trials": 4},
+        {"max_total_trials": 9},
+    )
+    assert event.via.startswith("token swp_")
+    assert (event.object_kind, event.object_name) == ("sweep", sweep.label)
+    assert event.request_id
 
 
 def test_a_change_to_what_is_there_already_is_no_event(api: Api, team: Team) -> None:
@@ -141,7 +144,7 @@ def test_a_change_of_policy_tells_old_and_new_in_the_history(
         api.patch(f"/sweeps/{sweep.pk}", {"early_termination": policy})
         event = Event.objects.filter(sweep=sweep, verb="sweep changed").first()
         assert event is not None and event.message == message
-    assert bandit.items() <= event.data["before"]["early_termination"].items()
+    assert bandit.items() <= event.before["early_termination"].items()
     assert event.data["after"]["early_termination"] is None
 
 

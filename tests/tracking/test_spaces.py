@@ -106,8 +106,8 @@ class TestStored:
         assert event.message == (
             "New search space from trial 1 on: x: uniform 0 to 1 → uniform 0.5 to 1."
         )
-        assert event.data["before"]["search_space"]["x"]["min_value"] == 0.0
-        assert event.data["after"]["search_space"]["x"]["min_value"] == 0.5
+        assert event.before["search_space"]["x"]["min_value"] == 0.0
+        assert event.after["search_space"]["x"]["min_value"] == 0.5
 
     def test_the_same_space_again_changes_nothing(self) -> None:
         made = sweep()
