@@ -196,7 +196,7 @@ def test_a_flushed_queue_only_delays(
     monkeypatch.setattr(f"{scheduler}.close_old_connections", lambda: None)
     redis.flushall()
     Rounds().round()
-    waiting = ["deletion", "compaction"]
+    waiting = ["deletion", "compaction", "measure"]
     assert site_jobs.site_queue().job_ids == waiting
     deletion.resume_deletion()
     assert site_jobs.site_queue().job_ids == waiting

@@ -20,6 +20,7 @@ from django.db import DatabaseError, close_old_connections
 from django.db.models.functions import Now
 
 from experiments import lifecycle, queues
+from experiments.cleanup import measure
 from experiments.db.clock import Steps, database_now
 from experiments.db.problems import explain
 from experiments.db.wal import MAX_WAL, start_checkpoints
@@ -104,6 +105,7 @@ class Rounds:
                 self._deleted = now
                 deletion.resume_deletion()
                 compaction.start_compaction()
+                measure.measure_if_due()
             advance_all()
             self.heartbeat.note(time.monotonic() - now)
         except DatabaseError as error:

@@ -20,10 +20,10 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from experiments import queues
+from experiments.cleanup.disk import MIN_FREE, Database, Disk, fullest_disk
 from experiments.db.clock import database_now
 from experiments.formatting import bytes_text, duration_text, share_text
 from experiments.models import SchedulerProcess, User
-from experiments.pages.health.disk import MIN_FREE, Database, Disk, fullest_disk
 from experiments.pages.health.status import InstallationStatus, PoolWork, Work
 from experiments.queues import QueueFacts
 from experiments.search.wording import counted

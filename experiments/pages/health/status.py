@@ -18,11 +18,11 @@ from django.conf import settings
 from django.db.models import Count, Min, Q, Sum
 
 from experiments import queues
+from experiments.cleanup.disk import Database, Disk, database, fullest_disk
 from experiments.db.clock import database_now
 from experiments.models import Attempt, Pool, SchedulerProcess, Sweep, Trial, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_ENDS, AttemptState
-from experiments.pages.health.disk import Database, Disk, database, fullest_disk
 from experiments.queues import QueueFacts
 from experiments.sweeps.deletion import late_deletions
 

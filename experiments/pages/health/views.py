@@ -14,9 +14,9 @@ from django.shortcuts import render
 from django.urls import path
 
 from experiments import queues
+from experiments.cleanup import usage
 from experiments.models import User
 from experiments.pages.frame import get, live_parts, parts_feed, render_parts
-from experiments.pages.health import disk
 from experiments.pages.health.checks import health_issues
 from experiments.pages.health.status import (
     installation_status,
@@ -81,7 +81,7 @@ def rendered_parts() -> dict[str, str]:
         "issues": health_issues(found),
         "embedded": queue_is_embedded(),
         "address": queue_address(),
-        "folders": disk.folders().items(),
+        "kinds": usage.by_kind(),
     }
     return render_parts("health", PARTS, context)
 

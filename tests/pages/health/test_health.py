@@ -17,10 +17,11 @@ from django.utils import timezone
 from redis import Redis
 
 from experiments import queues
+from experiments.cleanup import disk
 from experiments.db.clock import database_now
 from experiments.management.embedded_valkey import EmbeddedQueue
 from experiments.models import Attempt, SchedulerProcess, Sweep, Worker
-from experiments.pages.health import checks, disk
+from experiments.pages.health import checks
 from experiments.pages.health.checks import health_issues
 from experiments.pages.health.metrics import Family, text_of
 from experiments.pages.health.status import InstallationStatus, work
@@ -282,18 +283,6 @@ def test_losses_are_counted_by_reason_and_time() -> None:
         )
     (loss,) = work(database_now()).losses
     assert (loss.reason, loss.hour, loss.day, loss.total) == ("worker_died", 1, 2, 3)
-
-
-def test_a_folder_is_measured_and_a_slow_one_in_part(tmp_path: Path) -> None:
-    (tmp_path / "below").mkdir()
-    (tmp_path / "one").write_bytes(b"x" * 100)
-    (tmp_path / "below" / "other").write_bytes(b"x" * 50)
-    (tmp_path / "loop").symlink_to(tmp_path)
-    whole = disk.measure(tmp_path)
-    assert whole.whole
-    assert 150 <= whole.size < 1_000
-    assert not disk.measure(tmp_path, seconds=-1).whole
-    assert disk.measure(tmp_path / "missing").size == 0
 
 
 # --- the banner -----------------------------------------------------------------------

@@ -1,15 +1,13 @@
-"""Space on the disk, and what the database and the data folder take of it."""
+"""Space on the disks, and what the database takes of it."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sqlite3
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
@@ -17,16 +15,6 @@ from django.db import connection
 
 # Bytes: with less, every page warns admins.
 MIN_FREE = 1_000_000_000
-# Seconds to measure a folder: a page must not wait for a slow disk.
-MAX_MEASURING = 0.4
-MEASURED_EVERY = 60.0
-FOLDERS = {
-    "code of sweeps": ("store", "code"),
-    "logs and outputs of trials": ("store", "attempts"),
-    "caches and pending uploads of workers on this machine": ("worker",),
-    "queue": ("queue",),
-    "logs of the site": ("logs",),
-}
 
 
 @dataclass(frozen=True)
@@ -52,14 +40,6 @@ class Disk:
     @property
     def free_share(self) -> float:
         return self.free / self.total if self.total else 1.0
-
-
-@dataclass(frozen=True)
-class Folder:
-    """``whole``: everything was measured; otherwise ``size`` is a lower bound."""
-
-    size: int
-    whole: bool
 
 
 def fullest_disk() -> Disk:
@@ -121,33 +101,3 @@ def _postgresql() -> Database:
         connections=connections,
         limit=limit,
     )
-
-
-def folders() -> Mapping[str, Folder]:
-    """The sizes of the data folder's parts, measured once a minute."""
-    return _measured(int(time.monotonic() // MEASURED_EVERY))
-
-
-@lru_cache(maxsize=1)
-def _measured(minute: int) -> Mapping[str, Folder]:
-    home = Path(settings.HOME)
-    return {name: measure(home.joinpath(*parts)) for name, parts in FOLDERS.items()}
-
-
-def measure(folder: Path, *, seconds: float = MAX_MEASURING) -> Folder:
-    """The size of all files below a folder, as far as it can be read in that time."""
-    limit = time.monotonic() + seconds
-    size = 0
-    for entry in _files(str(folder)):
-        size += entry
-        if time.monotonic() > limit:
-            return Folder(size, whole=False)
-    return Folder(size, whole=True)
-
-
-def _files(folder: str) -> Iterator[int]:
-    """The sizes of all files below a folder, without those that disappear meanwhile."""
-    for inner, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                yield os.lstat(os.path.join(inner, name)).st_size

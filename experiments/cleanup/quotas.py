@@ -1,0 +1,84 @@
+"""How much space each team may use. Over its quota, a team's new trials wait.
+
+Only a measurement, or a new quota, changes who is over: the scheduler reads one column
+of the team.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Sum
+from django.db.models.functions import Now
+
+from experiments.formatting import bytes_text
+from experiments.models import Event, SpaceUsage, Team, User
+
+# The share of a quota from which pages warn.
+WARNED_AT = 0.8
+OVER, UNDER = "quota used up", "quota free again"
+
+
+@dataclass(frozen=True)
+class QuotaUse:
+    """What a team uses of its quota, as measured."""
+
+    team: Team
+    used: int
+
+    @property
+    def quota(self) -> int | None:
+        return self.team.quota_bytes
+
+    @property
+    def share(self) -> float:
+        return self.used / self.quota if self.quota else float(self.quota == 0)
+
+    @property
+    def is_near(self) -> bool:
+        return self.quota is not None and self.share >= WARNED_AT
+
+    @property
+    def is_over(self) -> bool:
+        return self.quota is not None and self.used > self.quota
+
+
+def newest_usage() -> dict[int, int]:
+    """By team: the bytes of its last measurement, the trash included."""
+    newest = SpaceUsage.objects.order_by("-day").values("day")[:1]
+    rows = SpaceUsage.objects.filter(day__in=newest, team__isnull=False).order_by()
+    sums = rows.values_list("team").annotate(size=Sum("bytes"))
+    return {team: int(size) for team, size in sums if team is not None}
+
+
+def judge() -> None:
+    """Store which teams are over their quotas, and say so if that changes."""
+    used = newest_usage()
+    for team in Team.objects.all():
+        _judge(QuotaUse(team, used.get(team.pk, 0)))
+
+
+def _judge(use: QuotaUse) -> None:
+    was_over = use.team.over_quota_since is not None
+    if use.is_over == was_over:
+        return
+    since = Now() if use.is_over else None
+    Team.objects.filter(pk=use.team.pk).update(over_quota_since=since)
+    text = f"{bytes_text(use.used)} of {bytes_text(use.quota or 0)}"
+    if use.quota is None:
+        text = f"{bytes_text(use.used)}, without a quota"
+    Event.log(OVER if use.is_over else UNDER, text, team=use.team)
+
+
+def set_quota(team: Team, quota: int | None, *, actor: User | None) -> None:
+    """``quota``: bytes, or None for as much as the disk has."""
+    with transaction.atomic():
+        locked = Team.objects.select_for_update(no_key=True).get(pk=team.pk)
+        before = locked.quota_bytes
+        if before == quota:
+            return
+        Team.objects.filter(pk=team.pk).update(quota_bytes=quota)
+        words = "no quota" if quota is None else bytes_text(quota)
+        Event.log("quota changed", words, actor=actor, team=team)
+        judge()
