@@ -104,7 +104,7 @@ class Measured:
         for key, kind, size, files, rows in sums.annotate(
             Sum("bytes"), Sum("files"), Sum("rows")
         ):
-            found[key].add(kind, size=size, files=files, rows=rows)
+            found[key].add(kind, size=int(size), files=int(files), rows=int(rows))
         return found
 
     def growth(self, column: Column, **only: object) -> Mapping[object, Growth]:
@@ -112,12 +112,14 @@ class Measured:
         rows = self._rows.filter(day__in=self.days, **only)
         sums: dict[object, dict[date, int]] = defaultdict(dict)
         for key, day, size in rows.values_list(column, "day").annotate(Sum("bytes")):
-            sums[key][day] = size
+            sums[key][day] = int(size)
         return {key: self._growth(sizes) for key, sizes in sums.items()}
 
     def total_growth(self) -> Growth:
         sums = self._rows.filter(day__in=self.days).values_list("day")
-        return self._growth(dict(sums.annotate(Sum("bytes"))))
+        return self._growth(
+            {day: int(size) for day, size in sums.annotate(Sum("bytes"))}
+        )
 
     def _growth(self, sizes: Mapping[date, int]) -> Growth:
         return Growth(self.days, [sizes.get(day, 0) for day in self.days])
