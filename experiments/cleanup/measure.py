@@ -19,7 +19,7 @@ from django.db.models import Count, Min, QuerySet, Sum
 from django.db.models.functions import Coalesce, ExtractIsoWeekDay, Length
 
 from experiments.cleanup import disk, orphans, quotas, stored_files
-from experiments.cleanup.orphans import Found
+from experiments.cleanup.orphans import FoundOrphan
 from experiments.cleanup.stored_files import AttemptFiles
 from experiments.db.clock import database_now
 from experiments.models import (
@@ -50,7 +50,7 @@ MONDAY = 1
 
 
 @dataclass(frozen=True)
-class Place:
+class UsagePlace:
     """What a row of usage is about."""
 
     team: int | None = None
@@ -64,7 +64,7 @@ class AttemptRow:
     """An attempt's place. In the trash are all of it, or only its files."""
 
     pk: int
-    place: Place
+    place: UsagePlace
     in_trash: bool
     files_in_trash: bool
 
@@ -74,18 +74,24 @@ class AttemptRow:
         return SpaceKind.TRASH if gone else kind
 
 
-class Totals:
+class SpaceTotals:
     """Bytes, files and rows by place and kind; ``metrics``: those in the database, also
     of the trash."""
 
     def __init__(self) -> None:
         self.metrics = 0
-        self._sums: dict[tuple[Place, SpaceKind], list[int]] = defaultdict(
+        self._sums: dict[tuple[UsagePlace, SpaceKind], list[int]] = defaultdict(
             lambda: [0, 0, 0]
         )
 
     def add(
-        self, place: Place, kind: SpaceKind, *, size: int, files: int = 0, rows: int = 0
+        self,
+        place: UsagePlace,
+        kind: SpaceKind,
+        *,
+        size: int,
+        files: int = 0,
+        rows: int = 0,
     ) -> None:
         for index, amount in enumerate((size, files, rows)):
             self._sums[place, kind][index] += amount
@@ -132,7 +138,7 @@ def measure_if_due() -> None:
 
 def measure() -> None:
     """The job."""
-    totals, found = Totals(), list[Found]()
+    totals, found = SpaceTotals(), list[FoundOrphan]()
     _measure_attempts(totals, found)
     _measure_code(totals, found)
     _measure_recordings(totals, found)
@@ -140,14 +146,14 @@ def measure() -> None:
     for each in found:
         if each.kind != Orphan.Kind.MISSING:
             totals.add(
-                Place(), SpaceKind.ORPHANS, size=each.bytes, files=each.files or 1
+                UsagePlace(), SpaceKind.ORPHANS, size=each.bytes, files=each.files or 1
             )
     _store(totals)
     orphans.store(found)
     logger.info("measured the space, %s orphans", len(found))
 
 
-def _measure_attempts(totals: Totals, found: list[Found]) -> None:
+def _measure_attempts(totals: SpaceTotals, found: list[FoundOrphan]) -> None:
     """Folders are listed before rows are read: one without a row has lost it."""
     folders = stored_files.attempt_folders()
     seen: set[int] = set()
@@ -169,7 +175,7 @@ def _attempt_rows(after: int) -> list[AttemptRow]:
     return [
         AttemptRow(
             pk,
-            Place(team, experiment, sweep, owner),
+            UsagePlace(team, experiment, sweep, owner),
             in_trash=bool(sweep_gone or run_gone),
             files_in_trash=bool(files_gone),
         )
@@ -196,7 +202,7 @@ def _attempt_rows(after: int) -> list[AttemptRow]:
 
 
 def _measure_batch(
-    rows: Sequence[AttemptRow], totals: Totals, found: list[Found]
+    rows: Sequence[AttemptRow], totals: SpaceTotals, found: list[FoundOrphan]
 ) -> None:
     outputs = _outputs(rows)
     metrics = _metric_sizes(rows)
@@ -211,7 +217,7 @@ def _measure_batch(
         found += orphans.of_attempt(row.pk, files, outputs.get(row.pk, {}))
 
 
-def _add_files(totals: Totals, row: AttemptRow, files: AttemptFiles) -> None:
+def _add_files(totals: SpaceTotals, row: AttemptRow, files: AttemptFiles) -> None:
     if files.outputs:
         totals.add(
             row.place,
@@ -254,7 +260,7 @@ def _metric_sizes(rows: Sequence[AttemptRow]) -> dict[int, tuple[int, int]]:
     return found
 
 
-def _measure_code(totals: Totals, found: list[Found]) -> None:
+def _measure_code(totals: SpaceTotals, found: list[FoundOrphan]) -> None:
     """A snapshot counts for the first sweep that uses it."""
     files = dict(stored_files.named_files(stored_files.folder_of("code"), ".zip"))
     snapshots = CodeSnapshot.all_objects.annotate(sweep=Min("sweeps"))
@@ -265,7 +271,7 @@ def _measure_code(totals: Totals, found: list[Found]) -> None:
         )
     )
     for digest, team, owner, sweep, size in rows:
-        place = Place(team, experiments.get(sweep), sweep, owner)
+        place = UsagePlace(team, experiments.get(sweep), sweep, owner)
         size, _ = files.get(digest, (size, 0.0))
         totals.add(place, SpaceKind.CODE, size=size, files=1)
     known = {row[0] for row in rows}
@@ -273,13 +279,14 @@ def _measure_code(totals: Totals, found: list[Found]) -> None:
     found += orphans.of_files(Orphan.Kind.CODE, lost)
 
 
-def _measure_recordings(totals: Totals, found: list[Found]) -> None:
+def _measure_recordings(totals: SpaceTotals, found: list[FoundOrphan]) -> None:
     files = stored_files.named_files(stored_files.folder_of("recordings"), ".npz")
     sweeps = {name: int(name.split("-")[0]) for name in files if name[0].isdecimal()}
     names = ("pk", "experiment__team", "experiment", "created_by")
     rows = Sweep.all_objects.filter(pk__in=set(sweeps.values())).values_list(*names)
     places = {
-        pk: Place(team, experiment, pk, owner) for pk, team, experiment, owner in rows
+        pk: UsagePlace(team, experiment, pk, owner)
+        for pk, team, experiment, owner in rows
     }
     lost = {}
     for name, facts in files.items():
@@ -291,20 +298,20 @@ def _measure_recordings(totals: Totals, found: list[Found]) -> None:
     found += orphans.of_files(Orphan.Kind.RECORDING, lost)
 
 
-def _measure_site(totals: Totals) -> None:
+def _measure_site(totals: SpaceTotals) -> None:
     """What belongs to no team."""
     rest = max(0, disk.database().size - totals.metrics)
-    totals.add(Place(), SpaceKind.DATABASE, size=rest, files=1)
+    totals.add(UsagePlace(), SpaceKind.DATABASE, size=rest, files=1)
     for kind, folder in (
         (SpaceKind.LOGS, "logs"),
         (SpaceKind.CACHES, "worker"),
         (SpaceKind.CACHES, "queue"),
     ):
         size, files = stored_files.folder_size(folder)
-        totals.add(Place(), kind, size=size, files=files)
+        totals.add(UsagePlace(), kind, size=size, files=files)
 
 
-def _store(totals: Totals) -> None:
+def _store(totals: SpaceTotals) -> None:
     """Replace the day's rows, drop old ones, and judge the quotas."""
     day = database_now().date()
     with transaction.atomic():
@@ -316,7 +323,7 @@ def _store(totals: Totals) -> None:
         quotas.judge()
 
 
-def _of_existing_teams(totals: Totals, day: date) -> Iterable[SpaceUsage]:
+def _of_existing_teams(totals: SpaceTotals, day: date) -> Iterable[SpaceUsage]:
     teams = set(Team.objects.values_list("pk", flat=True))
     rows = totals.rows(day)
     return [row for row in rows if row.team_id is None or row.team_id in teams]

@@ -31,7 +31,7 @@ Kind = Orphan.Kind
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundOrphan:
     """An orphan as a measurement finds it."""
 
     kind: Orphan.Kind
@@ -43,34 +43,34 @@ class Found:
 # --- what a measurement finds ---------------------------------------------------------
 
 
-def of_folder(pk: int, files: AttemptFiles) -> Iterator[Found]:
+def of_folder(pk: int, files: AttemptFiles) -> Iterator[FoundOrphan]:
     """The folder of an attempt that does not exist."""
     if is_old(files.changed):
-        yield Found(Kind.ATTEMPT, str(pk), files.bytes, files.files)
+        yield FoundOrphan(Kind.ATTEMPT, str(pk), files.bytes, files.files)
 
 
 def of_attempt(
     pk: int, files: AttemptFiles, outputs: Mapping[str, int]
-) -> Iterator[Found]:
+) -> Iterator[FoundOrphan]:
     """Unfinished uploads, and outputs that have a row and no file."""
     root = folder_of()
     for path, size in files.unfinished.items():
-        yield Found(Kind.UNFINISHED, str(Path(path).relative_to(root)), size)
+        yield FoundOrphan(Kind.UNFINISHED, str(Path(path).relative_to(root)), size)
     missing = outputs.keys() - files.outputs.keys()
     if missing:
         size = sum(outputs[sha256] for sha256 in missing)
-        yield Found(Kind.MISSING, str(pk), size, len(missing))
+        yield FoundOrphan(Kind.MISSING, str(pk), size, len(missing))
 
 
 def of_files(
     kind: Orphan.Kind, files: Mapping[str, tuple[int, float]]
-) -> Iterator[Found]:
+) -> Iterator[FoundOrphan]:
     for name, (size, changed) in files.items():
         if is_old(changed) and len(name) <= 200:
-            yield Found(kind, name, size)
+            yield FoundOrphan(kind, name, size)
 
 
-def store(found: Iterable[Found]) -> None:
+def store(found: Iterable[FoundOrphan]) -> None:
     """These are the orphans now; those that are known keep their time."""
     largest = sorted(found, key=lambda each: -each.bytes)[:MAX_LISTED]
     listed = {(each.kind.value, each.name): each for each in largest}
@@ -94,7 +94,7 @@ def store(found: Iterable[Found]) -> None:
 
 
 @dataclass(frozen=True)
-class Removed:
+class RemovedOrphans:
     """``kept`` are those that belong to something again."""
 
     orphans: int = 0
@@ -102,7 +102,7 @@ class Removed:
     kept: int = 0
 
 
-def remove(orphans: Sequence[Orphan], *, actor: User | None) -> Removed:
+def remove(orphans: Sequence[Orphan], *, actor: User | None) -> RemovedOrphans:
     """Delete these files and rows, after another look at each."""
     count = size = kept = 0
     for orphan in orphans:
@@ -112,7 +112,7 @@ def remove(orphans: Sequence[Orphan], *, actor: User | None) -> Removed:
         else:
             kept += 1
     Orphan.objects.filter(pk__in=[orphan.pk for orphan in orphans]).delete()
-    removed = Removed(count, size, kept)
+    removed = RemovedOrphans(count, size, kept)
     Event.log(
         "orphans removed",
         f"{count} orphans, {size} bytes",

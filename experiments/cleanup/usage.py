@@ -22,7 +22,7 @@ Column = Literal["team", "experiment", "sweep", "owner", "kind"]
 
 
 @dataclass
-class Amount:
+class SpaceAmount:
     """What something takes now: bytes by kind, files and rows."""
 
     kinds: dict[SpaceKind, int] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Amount:
 
 
 @dataclass(frozen=True)
-class Growth:
+class SpaceGrowth:
     """The bytes of some days, the oldest first; the last is the newest measurement."""
 
     days: Sequence[date] = ()
@@ -94,20 +94,20 @@ class Measured:
     def _newest(self, **only: object) -> QuerySet[SpaceUsage]:
         return self._rows.filter(day__in=self.days[-1:], **only)
 
-    def total(self) -> Amount:
+    def total(self) -> SpaceAmount:
         return self.amounts("team").get_all()
 
-    def amounts(self, column: Column, **only: object) -> Amounts:
+    def amounts(self, column: Column, **only: object) -> SpaceAmounts:
         """What each team, experiment, sweep or owner takes now, by its id."""
         sums = self._newest(**only).values_list(column, "kind")
-        found = Amounts()
+        found = SpaceAmounts()
         for key, kind, size, files, rows in sums.annotate(
             Sum("bytes"), Sum("files"), Sum("rows")
         ):
             found[key].add(kind, size=int(size), files=int(files), rows=int(rows))
         return found
 
-    def growth(self, column: Column, **only: object) -> Mapping[object, Growth]:
+    def growth(self, column: Column, **only: object) -> Mapping[object, SpaceGrowth]:
         """By the same ids."""
         rows = self._rows.filter(day__in=self.days, **only)
         sums: dict[object, dict[date, int]] = defaultdict(dict)
@@ -115,26 +115,26 @@ class Measured:
             sums[key][day] = int(size)
         return {key: self._growth(sizes) for key, sizes in sums.items()}
 
-    def total_growth(self) -> Growth:
+    def total_growth(self) -> SpaceGrowth:
         sums = self._rows.filter(day__in=self.days).values_list("day")
         return self._growth(
             {day: int(size) for day, size in sums.annotate(Sum("bytes"))}
         )
 
-    def _growth(self, sizes: Mapping[date, int]) -> Growth:
-        return Growth(self.days, [sizes.get(day, 0) for day in self.days])
+    def _growth(self, sizes: Mapping[date, int]) -> SpaceGrowth:
+        return SpaceGrowth(self.days, [sizes.get(day, 0) for day in self.days])
 
 
-class Amounts(defaultdict[object, Amount]):
+class SpaceAmounts(defaultdict[object, SpaceAmount]):
     def __init__(self) -> None:
-        super().__init__(Amount)
+        super().__init__(SpaceAmount)
 
-    def get_all(self) -> Amount:
+    def get_all(self) -> SpaceAmount:
         return summed(self.values())
 
 
-def summed(amounts: Iterable[Amount]) -> Amount:
-    whole = Amount()
+def summed(amounts: Iterable[SpaceAmount]) -> SpaceAmount:
+    whole = SpaceAmount()
     for amount in amounts:
         for kind, size in amount.kinds.items():
             whole.add(kind, size=size, files=0, rows=0)

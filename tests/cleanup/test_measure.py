@@ -15,7 +15,7 @@ from redis import Redis
 
 from experiments import lifecycle, storage
 from experiments.cleanup import measure, orphans, usage
-from experiments.cleanup.usage import Growth, Measured
+from experiments.cleanup.usage import SpaceGrowth, Measured
 from experiments.code import snapshots
 from experiments.models import (
     Artifact,
@@ -181,11 +181,11 @@ def test_what_belongs_to_something_again_is_kept(home: Path) -> None:
 def test_growth_is_a_straight_line_through_the_days() -> None:
     start = date(2026, 1, 5)
     days = [start + timedelta(weeks=week) for week in range(4)]
-    growth = Growth(days, [10, 20, 30, 40])
+    growth = SpaceGrowth(days, [10, 20, 30, 40])
     assert growth.per_week == pytest.approx(10)
     assert growth.full_on(100) == days[-1] + timedelta(weeks=10)
-    assert Growth(days, [4, 3, 2, 1]).full_on(100) is None
-    assert Growth(days[:1], [10]).per_week is None
+    assert SpaceGrowth(days, [4, 3, 2, 1]).full_on(100) is None
+    assert SpaceGrowth(days[:1], [10]).per_week is None
 
 
 def test_a_teams_growth_has_one_day_for_each_week() -> None:
