@@ -15,7 +15,7 @@ from redis import Redis
 
 from experiments import lifecycle, storage
 from experiments.cleanup import measure, orphans, usage
-from experiments.cleanup.usage import SpaceGrowth, Measured
+from experiments.cleanup.usage import Measured, SpaceGrowth
 from experiments.code import snapshots
 from experiments.models import (
     Artifact,
