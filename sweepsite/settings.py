@@ -202,6 +202,8 @@ TEAM_UPLOADS_LIMIT_BYTES = (
 TEAM_OUTPUTS_LIMIT_BYTES = (
     env_int("SWEEPSITE_TEAM_OUTPUTS_MB", 0, low=0, high=100_000_000) << 20
 )
+# The longest life of an API token.
+TOKEN_DAYS = env_int("SWEEPSITE_TOKEN_DAYS", 365, low=1, high=3_650)
 LOG_LIMIT_BYTES = env_int("SWEEPSITE_LOG_MB", 4, low=1, high=1_000) << 20
 
 # The API's framework takes 9 MB, which only processes with pages need.

@@ -32,6 +32,8 @@ PAGES = (
     "requests.views",
     "compare.views",
     "teams.views",
+    "teams.invitations",
+    "teams.service_accounts",
     "pools.views",
     "cleanup.views",
     "queue_pages",

@@ -64,11 +64,11 @@ def pool(team: Team, name: str = "default") -> Pool:
     return found
 
 
-def api_token(user: User, scope: str = "write") -> str:
+def api_token(user: User, scope: str = "write", **fields: Any) -> str:
     """A new token's secret."""
     token = new_token("swp")
     ApiToken.objects.create(
-        user=user, scope=scope, prefix=token.prefix, digest=token.digest
+        user=user, scope=scope, prefix=token.prefix, digest=token.digest, **fields
     )
     return token.secret
 

@@ -15,7 +15,7 @@ PACKAGES = (
     "models",
     *("access", "formatting", "storage", "queues", "code"),
     "lifecycle",
-    *("tracking", "failures", "sweeps", "cleanup", "scheduling", "workers"),
+    *("tracking", "failures", "sweeps", "accounts", "cleanup", "scheduling", "workers"),
     *("templatetags", "api", "mlflow", "pages", "admin", "management", "apps"),
 )
 PURE = {"search", "runner", "client"}

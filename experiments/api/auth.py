@@ -8,7 +8,7 @@ them; rows that they see but may not change are a 403.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -130,14 +130,34 @@ class Caller:
 
     user: User
     scope: str
+    expires_at: datetime | None = None
+
+
+def caller_of_token(request: HttpRequest, secret: str) -> Caller | None:
+    """Who calls, if the token is valid; notes its use."""
+    program = request.headers.get("User-Agent", "")
+    known = ApiToken.use(secret, address=access.address_of(request), program=program)
+    if known is None:
+        return None
+    return Caller(known.user, known.scope, known.expires_at)
+
+
+def ended_token_text(secret: str) -> str:
+    """What its owner should know; empty if the token is unknown."""
+    end = ApiToken.end_of(secret)
+    if end is None:
+        return ""
+    return f"This token ended on {end:%-d %b %Y, %H:%M} UTC. Create another one."
 
 
 class UserAuth(LimitedBearer):
     """A person's API token; ``request.auth`` is a Caller."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Caller | None:
-        known = ApiToken.use(token)
-        return None if known is None else Caller(known.user, known.scope)
+        known = caller_of_token(request, token)
+        if known is None and (text := ended_token_text(token)):
+            raise ApiError(401, "token_ended", text)
+        return known
 
     def limit_of(self, found: Caller) -> tuple[str, int]:
         """All tokens of a person together."""
@@ -180,6 +200,16 @@ def writer(request: HttpRequest) -> User:
             " manage.py token create --user NAME --scope write."
         )
     return known.user
+
+
+def manager(request: HttpRequest) -> User:
+    """The person, if the token is for managing people and tokens."""
+    if caller(request).scope != ApiToken.Scope.ADMIN:
+        raise PermissionDenied(
+            "This needs a token of scope admin. Make one on your Profile, or with"
+            " manage.py token create --user NAME --scope admin."
+        )
+    return caller(request).user
 
 
 def readable_sweep(request: HttpRequest, sweep_id: int) -> Sweep:

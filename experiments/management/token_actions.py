@@ -37,4 +37,10 @@ def _line(token: ApiToken | WorkerToken) -> str:
     owner = token.user if isinstance(token, ApiToken) else token.pool
     used = token.last_used_at
     last = f"last used {used:%Y-%m-%d %H:%M} UTC" if used else "never used"
-    return f"{token.pk:>6}  {owner}  {token.prefix}…  {last}"
+    line = f"{token.pk:>6}  {owner}  {token.prefix}…  {last}"
+    if isinstance(token, WorkerToken):
+        return line
+    ends = token.expires_at
+    if ends is None:
+        return f"{line}  never ends"
+    return f"{line}  {'ended' if token.has_expired else 'ends'} {ends:%Y-%m-%d}"

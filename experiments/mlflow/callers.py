@@ -18,7 +18,7 @@ from django.http import HttpRequest
 
 from experiments import access
 from experiments.api import rate_limits
-from experiments.api.auth import Caller
+from experiments.api.auth import Caller, caller_of_token, ended_token_text
 from experiments.mlflow.errors import (
     MlflowError,
     denied,
@@ -26,7 +26,7 @@ from experiments.mlflow.errors import (
     invalid,
     too_many,
 )
-from experiments.models import ApiToken, Attempt, Experiment, Team, Trial
+from experiments.models import Attempt, Experiment, Team, Trial
 from experiments.models.trials import AttemptState
 from experiments.tokens import token_digest
 
@@ -72,7 +72,7 @@ def secret_of(request: HttpRequest) -> str:
 
 def caller_of(request: HttpRequest, *, logs: bool = False) -> AnyCaller:
     """Raises MlflowError. A user's programs may log as often as a trial."""
-    found = caller_of_secret(secret_of(request))
+    found = caller_of_secret(request, secret_of(request))
     key, rate = limit_of(found, logs=logs)
     if wait := rate_limits.requests.take(key, rate):
         raise too_many(wait, f"by one caller, who may send {rate} a second")
@@ -81,10 +81,12 @@ def caller_of(request: HttpRequest, *, logs: bool = False) -> AnyCaller:
     return found
 
 
-def caller_of_secret(secret: str) -> AnyCaller:
-    found = _training(secret) if secret.startswith(TRAINING) else _user(secret)
+def caller_of_secret(request: HttpRequest, secret: str) -> AnyCaller:
+    is_training = secret.startswith(TRAINING)
+    found = _training(secret) if is_training else caller_of_token(request, secret)
     if found is None:
-        raise MlflowError("UNAUTHENTICATED", UNKNOWN_CALLER)
+        text = ended_token_text(secret) or UNKNOWN_CALLER
+        raise MlflowError("UNAUTHENTICATED", text)
     return found
 
 
@@ -108,11 +110,6 @@ def _training(secret: str) -> TrainingCaller | None:
         return None
     _check_runs(attempt)
     return TrainingCaller(attempt)
-
-
-def _user(secret: str) -> Caller | None:
-    known = ApiToken.use(secret) if secret else None
-    return None if known is None else Caller(known.user, known.scope)
 
 
 # --- experiments ----------------------------------------------------------------------

@@ -69,7 +69,7 @@ class LogMiddleware:
             batch = read(request.body)
             if batch.params or batch.tags or batch.of_models or not batch.points:
                 return False
-            run = self._run(secret_of(request), batch)
+            run = self._run(request, batch)
             if rate_limits.requests.take(*run.limit):
                 return False
             ingest.write(
@@ -81,12 +81,15 @@ class LogMiddleware:
             return False
         return True
 
-    def _run(self, secret: str, batch: LogBatch) -> KnownRun:
-        """Raises MlflowError if the secret may not log to it."""
+    def _run(self, request: HttpRequest, batch: LogBatch) -> KnownRun:
+        """Raises MlflowError if the request's token may not log to it."""
+        secret = secret_of(request)
         key, now = (token_digest(secret), batch.run_id), time.monotonic()
         known = self._known.get(key)
         if known is None or known.until < now:
-            known = _looked_up(caller_of_secret(secret), batch, now + KNOWN_FOR)
+            known = _looked_up(
+                caller_of_secret(request, secret), batch, now + KNOWN_FOR
+            )
             self._known.put(key, known)
         return known
 

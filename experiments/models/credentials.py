@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import Q
@@ -66,6 +66,15 @@ class ApiToken(models.Model):
     def valid(cls) -> models.QuerySet[ApiToken]:
         lasts = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
         return cls.objects.filter(lasts, revoked_at=None, user__is_active=True)
+
+    @classmethod
+    def end_of(cls, secret: str) -> datetime | None:
+        """When the token with this secret ended, if that is why it is refused."""
+        rows = cls.objects.filter(
+            digest=token_digest(secret), revoked_at=None, user__is_active=True
+        )
+        ended = rows.filter(expires_at__lte=timezone.now())
+        return ended.values_list("expires_at", flat=True).first()
 
     @classmethod
     def use(

@@ -221,6 +221,22 @@ def whole_number(text: str, *, most_digits: int = 9) -> int | None:
     return int(text) if is_whole else None
 
 
+def readable_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
+    """The team, if the viewer may see it, and the viewer."""
+    user = access.viewer(request)
+    team = access.found_or_404(access.teams_for(user), slug=slug)
+    request.team = team  # type: ignore[attr-defined]
+    return team, user
+
+
+def managed_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
+    """The team and the viewer, who must be one of its admins."""
+    team, user = readable_team(request, slug)
+    if not access.can_manage(user, team):
+        raise PermissionDenied
+    return team, user
+
+
 def sweep_to_read(request: HttpRequest, pk: int) -> Sweep:
     """The sweep, if the viewer may see it; its team becomes the page's."""
     queryset = access.sweeps_for(access.viewer(request)).select_related("code")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from experiments.accounts.tokens import end_with_password
 from experiments.models import User
 
 OWN_WORDS = ("sweepsite", "sweeps", "hyperparameter", "password", "admin")
@@ -28,6 +29,10 @@ class PlaceWordsValidator:
                 f"Without {found[0]!r}, which is easy to guess here, the password needs"
                 f" at least {MIN_LEFT} characters."
             )
+
+    def password_changed(self, password: str, user: User) -> None:
+        """Django calls this after any change of a password."""
+        end_with_password(user)
 
     def get_help_text(self) -> str:
         return (

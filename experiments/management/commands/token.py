@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from experiments.management.lookups import find_user
+from experiments.accounts.tokens import TokenRequest, create_token, default_days
+from experiments.management.lookups import find_team, find_user
 from experiments.management.token_actions import add_list_and_revoke, run_on_tokens
-from experiments.models import ApiToken, Event
-from experiments.tokens import new_token
+from experiments.models import ApiToken
+from experiments.sweeps.control import NotPossible
 
 
 class Command(BaseCommand):
@@ -23,6 +24,13 @@ class Command(BaseCommand):
         create.add_argument(
             "--scope", choices=ApiToken.Scope.values, default=ApiToken.Scope.WRITE
         )
+        create.add_argument("--team", help="the only team that it reaches")
+        create.add_argument(
+            "--days",
+            type=int,
+            default=default_days(),
+            help="how long it lasts, %(default)s by default",
+        )
         add_list_and_revoke(actions)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,18 +39,16 @@ class Command(BaseCommand):
             self.stdout.write(run_on_tokens(tokens, options))
             return
         user = find_user(options["user"])
-        token = new_token("swp")
-        ApiToken.objects.create(
-            user=user,
-            name=options["name"][:100],
-            scope=options["scope"],
-            prefix=token.prefix,
-            digest=token.digest,
-        )
-        Event.log("token created", f"{token.prefix}… of {user.username}")
+        team = find_team(options["team"], None) if options["team"] else None
+        wanted = TokenRequest(options["name"], options["scope"], options["days"], team)
+        try:
+            token, secret = create_token(user, wanted, actor=None)
+        except NotPossible as error:
+            raise CommandError(str(error)) from error
         self.stderr.write(
-            f"An API token for {user.username}, scope {options['scope']}. Copy it now;"
-            " it is not shown again:",
+            f"An API token for {user.username}, scope {token.scope}, valid until"
+            f" {token.expires_at:%Y-%m-%d %H:%M} UTC. Copy it now; it is not shown"
+            " again:",
             str,
         )
-        self.stdout.write(token.secret)
+        self.stdout.write(secret)

@@ -31,11 +31,15 @@ class LoginForm(AuthenticationForm):
     def login(self, request: HttpRequest, redirect_url: str | None) -> HttpResponse:
         """The next step: the second factor, or the page that was asked for."""
         keep_sent(request)
-        user = self.get_user()
-        credentials = {"username": user.get_username()}
-        login = Login(user=user, redirect_url=redirect_url)
-        response: HttpResponse = perform_password_login(request, credentials, login)
-        return response
+        return log_in(request, self.get_user(), redirect_url)
+
+
+def log_in(request: HttpRequest, user: User, to: str | None) -> HttpResponse:
+    """After a right password, or a new one."""
+    credentials = {"username": user.get_username()}
+    login = Login(user=user, redirect_url=to)
+    response: HttpResponse = perform_password_login(request, credentials, login)
+    return response
 
 
 class LoginView(login_limits.LimitedView, views.LoginView):

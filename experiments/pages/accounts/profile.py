@@ -13,7 +13,7 @@ from experiments.models import BrowserSession, Event, User
 from experiments.models.fields import VisibleTextForm
 from experiments.pages import login_limits
 from experiments.pages.frame import form_page
-from experiments.pages.teams.tokens import TokenForm, token_questions
+from experiments.pages.teams.tokens import tokens_card
 
 
 class ProfileForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
@@ -35,8 +35,7 @@ def profile(request: HttpRequest) -> HttpResponse:
         "experiments/accounts/profile.html",
         form,
         memberships=user.memberships.select_related("team").order_by("team__name"),
-        tokens=token_questions(user),
-        token_form=TokenForm(),
+        tokens=tokens_card(user),
         sessions=BrowserSession.valid_for(user),
         this_session=request.session.session_key,
         back=request.path,

@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.http import require_safe
 
+from experiments import access
 from experiments.models import ApiToken
 from experiments.pages.health.status import InstallationStatus, installation_status
 from experiments.tokens import same_digest, token_digest
@@ -95,8 +96,8 @@ def may_scrape(request: HttpRequest) -> bool:
     own = settings.METRICS_TOKEN
     if own and same_digest(token, token_digest(own)):
         return True
-    known = ApiToken.use(token)
-    return known is not None and known.user.is_superuser
+    known = ApiToken.use(token, address=access.address_of(request))
+    return known is not None and access.sees_everything(known.user)
 
 
 def families(found: InstallationStatus) -> Iterator[Family]:

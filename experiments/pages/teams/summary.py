@@ -15,7 +15,9 @@ from experiments import access
 from experiments.models import Experiment, Membership, Sweep, Team, User
 from experiments.pages.frame import Confirmation
 from experiments.pages.teams.forms import ROLES, PersonForm
-from experiments.pages.teams.tokens import TokenForm, token_questions
+from experiments.pages.teams.invitations import invitations_card
+from experiments.pages.teams.service_accounts import service_account_rows
+from experiments.pages.teams.tokens import tokens_card
 from experiments.scheduling.occupancy import team_slots
 from experiments.sweeps import savings
 from experiments.sweeps.savings import Saving
@@ -101,14 +103,6 @@ def removal_question(team: Team, person: User) -> Confirmation:
     )
 
 
-def readable_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
-    """The team, if the viewer may see it, and the viewer."""
-    user = access.viewer(request)
-    team = access.found_or_404(access.teams_for(user), slug=slug)
-    request.team = team  # type: ignore[attr-defined]
-    return team, user
-
-
 def members_of(team: Team) -> Sequence[Member]:
     memberships = list(
         team.memberships.select_related("user").order_by("user__username")
@@ -139,8 +133,10 @@ def team_page(
         ).count(),
         "can_manage": access.can_manage(user, team),
         "person_form": person_form or PersonForm(team=team),
-        "tokens": token_questions(user),
-        "token_form": TokenForm(),
+        "tokens": tokens_card(user),
         "back": reverse("team_detail", args=(team.slug,)),
     }
+    if context["can_manage"]:
+        context["invitations"] = invitations_card(team)
+        context["service_accounts"] = service_account_rows(team)
     return render(request, "experiments/teams/detail.html", context, status=status)

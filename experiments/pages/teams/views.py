@@ -20,21 +20,15 @@ from experiments.pages.frame import (
     form_page,
     get,
     get_or_post,
+    managed_team,
     post,
+    readable_team,
 )
 from experiments.pages.teams.forms import PersonForm, TeamForm
-from experiments.pages.teams.summary import readable_team, removal_question, team_page
+from experiments.pages.teams.summary import removal_question, team_page
 from experiments.sweeps.control import NotPossible
 
 Role = Membership.Role
-
-
-def managed_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
-    """The team and the viewer, who must be one of its admins."""
-    team, user = readable_team(request, slug)
-    if not access.can_manage(user, team):
-        raise PermissionDenied
-    return team, user
 
 
 def member_add(request: HttpRequest, slug: str) -> HttpResponse:

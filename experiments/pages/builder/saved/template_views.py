@@ -14,8 +14,15 @@ from experiments.models import Sweep, SweepTemplate
 from experiments.pages.builder.buttons import Builder
 from experiments.pages.builder.context import FormContext
 from experiments.pages.builder.filling import form_of_any
-from experiments.pages.frame import Confirmation, act, ask, get, get_or_post, post
-from experiments.pages.teams.summary import readable_team
+from experiments.pages.frame import (
+    Confirmation,
+    act,
+    ask,
+    get,
+    get_or_post,
+    post,
+    readable_team,
+)
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.templates import (
     NameTaken,

@@ -1,0 +1,1 @@
+"""People, service accounts, their tokens, and invitations."""

@@ -1,0 +1,97 @@
+"""What administrators do with accounts, and the service accounts of teams."""
+
+from __future__ import annotations
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.db.models import QuerySet
+
+from experiments import lifecycle
+from experiments.accounts.tokens import revoke_all
+from experiments.models import BrowserSession, Event, Membership, Team, User
+from experiments.sweeps.control import NotPossible
+
+
+def people() -> QuerySet[User]:
+    """Everybody who may log in."""
+    return User.objects.filter(service_team=None).order_by("username")
+
+
+def set_active(person: User, active: bool, *, actor: User | None) -> bool:
+    """Disable an account or enable it again. False: it is so already. Raises
+    NotPossible."""
+    with transaction.atomic():
+        if not active:
+            _check_other_administrator(person)
+        if not _set(person, is_active=active):
+            return False
+        if not active:
+            BrowserSession.objects.filter(user=person).delete()
+            lifecycle.revoke_run_tokens([person.pk])
+        _log("account enabled" if active else "account disabled", person, actor)
+    return True
+
+
+def set_administrator(person: User, administrator: bool, *, actor: User | None) -> bool:
+    """Make a person an administrator of the site, or no longer. Raises NotPossible."""
+    if person.service_team_id is not None:
+        raise NotPossible("A service account cannot be an administrator.")
+    with transaction.atomic():
+        if not administrator:
+            _check_other_administrator(person)
+        if not _set(person, is_superuser=administrator, is_staff=administrator):
+            return False
+        lifecycle.revoke_run_tokens([person.pk])
+        verb = "made administrator" if administrator else "no longer administrator"
+        _log(verb, person, actor)
+    return True
+
+
+def _set(person: User, **values: bool) -> bool:
+    name, value = next(iter(values.items()))
+    rows = User.objects.filter(pk=person.pk, **{name: not value})
+    return bool(rows.update(**values))
+
+
+def _check_other_administrator(person: User) -> None:
+    administrators = User.objects.select_for_update().filter(
+        is_superuser=True, is_active=True
+    )
+    if {user.pk for user in administrators} == {person.pk}:
+        raise NotPossible(
+            f"{person.username} is the only administrator. Make another person an"
+            " administrator first."
+        )
+
+
+@transaction.atomic
+def create_service_account(team: Team, name: str, role: str, *, actor: User) -> User:
+    """An account that has tokens and no password. The name must be free."""
+    account = User.objects.create(
+        username=name, password=make_password(None), service_team=team
+    )
+    Membership.objects.create(team=team, user=account, role=role)
+    _log("service account created", account, actor, text=f"{name} as {role}")
+    return account
+
+
+@transaction.atomic
+def close_service_account(account: User, *, actor: User) -> int:
+    """End it and its tokens. Its sweeps stay, and its name stays taken. Returns how
+    many tokens ended."""
+    User.objects.filter(pk=account.pk).update(is_active=False)
+    Membership.objects.filter(user=account).delete()
+    lifecycle.revoke_run_tokens([account.pk])
+    ended = revoke_all(account.api_tokens.all(), actor=actor)
+    _log("service account closed", account, actor)
+    return ended
+
+
+def _log(verb: str, person: User, actor: User | None, *, text: str = "") -> None:
+    Event.log(
+        verb,
+        text or person.username,
+        actor=actor,
+        team=person.service_team,
+        data={"user": person.pk},
+    )

@@ -1,0 +1,143 @@
+"""API tokens: creating, renewing and ending them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from experiments import access
+from experiments.db.clock import database_now
+from experiments.models import ApiToken, Event, Team, User
+from experiments.sweeps.control import NotPossible
+from experiments.tokens import new_token
+
+USUAL_DAYS = (7, 30, 90, 180, 365)
+DEFAULT_DAYS = 90
+
+
+@dataclass(frozen=True)
+class TokenRequest:
+    """What a new token is for. Without a team, it reaches all teams of its owner."""
+
+    name: str
+    scope: str
+    days: int
+    team: Team | None = None
+    ends_with_password: bool = False
+
+
+def allowed_days() -> list[int]:
+    """The choices of a form, the longest last."""
+    longest = settings.TOKEN_DAYS
+    return [*(days for days in USUAL_DAYS if days < longest), longest]
+
+
+def default_days() -> int:
+    return min(DEFAULT_DAYS, settings.TOKEN_DAYS)
+
+
+def end_after(days: int, *, latest: datetime | None = None) -> datetime:
+    """When a token of so many days ends. Raises NotPossible.
+
+    ``latest``: the end of the token that asks for it, so that none prolongs itself.
+    """
+    if not 1 <= days <= settings.TOKEN_DAYS:
+        raise NotPossible(
+            f"{days} is not allowed for days: a token lasts from 1 to"
+            f" {settings.TOKEN_DAYS} days."
+        )
+    end = timezone.now() + timedelta(days=days)
+    if latest is not None and end > latest:
+        raise NotPossible(
+            f"A token that is made or renewed with yours ends no later than yours, on"
+            f" {latest:%-d %b %Y, %H:%M} UTC."
+        )
+    return end
+
+
+def create_token(
+    owner: User,
+    wanted: TokenRequest,
+    *,
+    actor: User | None,
+    latest: datetime | None = None,
+) -> tuple[ApiToken, str]:
+    """The token and its secret, which is not stored. Raises NotPossible."""
+    end = end_after(wanted.days, latest=latest)
+    if wanted.team is not None and wanted.team not in access.teams_for(owner):
+        raise NotPossible(
+            f"{owner.username} is not in team {wanted.team.name}, so the token would"
+            " reach nothing."
+        )
+    secret = new_token("swp")
+    token = ApiToken.objects.create(
+        user=owner,
+        team=wanted.team,
+        name=wanted.name[:100],
+        scope=wanted.scope,
+        prefix=secret.prefix,
+        digest=secret.digest,
+        expires_at=end,
+        ends_with_password=wanted.ends_with_password,
+    )
+    _log("created", token, actor)
+    return token, secret.secret
+
+
+def renew_token(
+    token: ApiToken, days: int, *, actor: User | None, latest: datetime | None = None
+) -> datetime | None:
+    """Its new end; None if it has ended meanwhile. Raises NotPossible."""
+    end = end_after(days, latest=latest)
+    if not ApiToken.valid().filter(pk=token.pk).update(expires_at=end):
+        return None
+    _log("renewed", token, actor)
+    return end
+
+
+def revoke_token(token: ApiToken, *, actor: User | None) -> bool:
+    """False: it is revoked already."""
+    rows = ApiToken.objects.filter(pk=token.pk, revoked_at=None)
+    revoked = bool(rows.update(revoked_at=database_now()))
+    if revoked:
+        _log("revoked", token, actor)
+    return revoked
+
+
+def revoke_all(tokens: QuerySet[ApiToken], *, actor: User | None) -> int:
+    rows = list(tokens.filter(revoked_at=None).select_related("user__service_team"))
+    return sum(revoke_token(token, actor=actor) for token in rows)
+
+
+def end_with_password(owner: User) -> None:
+    """Revoke the tokens that end when their owner's password changes."""
+    if owner.pk is not None:
+        revoke_all(owner.api_tokens.filter(ends_with_password=True), actor=None)
+
+
+def managed_tokens(user: User) -> QuerySet[ApiToken]:
+    """The user's own tokens, and those of service accounts of teams they manage."""
+    teams = access.teams_for(user, roles=access.ADMINS)
+    return ApiToken.objects.filter(
+        Q(user=user) | Q(user__service_team__in=teams.values("pk")), revoked_at=None
+    ).select_related("user__service_team", "team")
+
+
+def _log(
+    done: Literal["created", "renewed", "revoked"], token: ApiToken, actor: User | None
+) -> None:
+    parts = [f"{token}, {token.scope}"]
+    if actor is None or token.user_id != actor.pk:
+        parts.append(f"of {token.user.username}")
+    Event.log(
+        f"token {done}",
+        ", ".join(parts),
+        actor=actor,
+        team=token.user.service_team or token.team,
+        data={"token": token.pk},
+    )
