@@ -76,5 +76,6 @@ def _log(verb: str, invitation: Invitation, actor: User) -> None:
         f"{invitation.role}{meant}",
         actor=actor,
         team=invitation.team,
+        about=invitation,
         data={"invitation": invitation.pk},
     )

@@ -93,5 +93,6 @@ def _log(verb: str, person: User, actor: User | None, *, text: str = "") -> None
         text or person.username,
         actor=actor,
         team=person.service_team,
+        about=person,
         data={"user": person.pk},
     )

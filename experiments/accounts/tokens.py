@@ -85,7 +85,7 @@ def create_token(
         expires_at=end,
         ends_with_password=wanted.ends_with_password,
     )
-    _log("created", token, actor)
+    _log("created", token, actor, after=_described(token))
     return token, secret.secret
 
 
@@ -96,7 +96,8 @@ def renew_token(
     end = end_after(days, latest=latest)
     if not ApiToken.valid().filter(pk=token.pk).update(expires_at=end):
         return None
-    _log("renewed", token, actor)
+    before, after = {"ends": _day(token.expires_at)}, {"ends": _day(end)}
+    _log("renewed", token, actor, before=before, after=after)
     return end
 
 
@@ -105,12 +106,12 @@ def revoke_token(token: ApiToken, *, actor: User | None) -> bool:
     rows = ApiToken.objects.filter(pk=token.pk, revoked_at=None)
     revoked = bool(rows.update(revoked_at=database_now()))
     if revoked:
-        _log("revoked", token, actor)
+        _log("revoked", token, actor, before=_described(token))
     return revoked
 
 
 def revoke_all(tokens: QuerySet[ApiToken], *, actor: User | None) -> int:
-    rows = list(tokens.filter(revoked_at=None).select_related("user__service_team"))
+    rows = list(tokens.filter(revoked_at=None).select_related("user__service_team", "team"))
     return sum(revoke_token(token, actor=actor) for token in rows)
 
 
@@ -128,16 +129,34 @@ def managed_tokens(user: User) -> QuerySet[ApiToken]:
     ).select_related("user__service_team", "team")
 
 
+def _described(token: ApiToken) -> dict[str, str]:
+    return {
+        "of": token.user.username,
+        "scope": token.scope,
+        "team": token.team.name if token.team else "all",
+        "ends": _day(token.expires_at),
+    }
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d}" if moment else "never"
+
+
 def _log(
-    done: Literal["created", "renewed", "revoked"], token: ApiToken, actor: User | None
+    done: Literal["created", "renewed", "revoked"],
+    token: ApiToken,
+    actor: User | None,
+    *,
+    before: dict[str, str] | None = None,
+    after: dict[str, str] | None = None,
 ) -> None:
-    parts = [f"{token}, {token.scope}"]
-    if actor is None or token.user_id != actor.pk:
-        parts.append(f"of {token.user.username}")
     Event.log(
         f"token {done}",
-        ", ".join(parts),
+        f"{token.prefix}… of {token.user.username}",
         actor=actor,
         team=token.user.service_team or token.team,
+        about=token,
+        before=before,
+        after=after,
         data={"token": token.pk},
     )

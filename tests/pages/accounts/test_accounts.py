@@ -302,7 +302,7 @@ def test_a_change_of_the_account_asks_for_the_password_some_time_after_the_login
     client: Client, ada: User
 ) -> None:
     log_in(client)
-    token = {"name": "notebook", "scope": "read"}
+    token = {"name": "notebook", "scope": "read", "days": "30"}
     assert client.post("/settings/tokens/new/", token).status_code == 200
     session = client.session
     session["began"] -= 901
