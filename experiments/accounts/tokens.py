@@ -111,7 +111,9 @@ def revoke_token(token: ApiToken, *, actor: User | None) -> bool:
 
 
 def revoke_all(tokens: QuerySet[ApiToken], *, actor: User | None) -> int:
-    rows = list(tokens.filter(revoked_at=None).select_related("user__service_team", "team"))
+    rows = list(
+        tokens.filter(revoked_at=None).select_related("user__service_team", "team")
+    )
     return sum(revoke_token(token, actor=actor) for token in rows)
 
 
