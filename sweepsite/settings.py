@@ -221,6 +221,7 @@ INSTALLED_APPS = [
     "django_rq",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     *(["ninja"] if HAS_PAGES else []),
     "csp",
 ]
@@ -295,6 +296,19 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 1
 # Changes of the account ask for the password again, this long after a login.
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+MFA_ADAPTER = "experiments.pages.accounts.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_RATE_LIMITS = False
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_ISSUER = "sweepsite"
+# Clocks of phones differ a little.
+MFA_TOTP_TOLERANCE = 1
+# Whether everybody needs a second factor; a team may require it of its people as well.
+REQUIRE_SECOND_FACTOR = env_bool("SWEEPSITE_REQUIRE_SECOND_FACTOR", default=False)
+SECOND_FACTOR_GRACE = timedelta(
+    days=env_int("SWEEPSITE_SECOND_FACTOR_GRACE_DAYS", 7, low=0, high=365)
+)
 
 SMTP_URL = smtp_url()
 DEFAULT_FROM_EMAIL = os.environ.get(

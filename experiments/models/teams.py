@@ -30,6 +30,10 @@ class User(AbstractUser):
         blank=True,
         related_name="service_accounts",
     )
+    # Somebody else chose the password, so the person can do nothing before a new one.
+    must_change_password = models.BooleanField(default=False)
+    # When a second factor is needed; set at the first login after it is required.
+    factor_due_at = models.DateTimeField(null=True, blank=True)
     # Of the token that a request came with: the only team that it reaches.
     token_team_id: int | None = None
 
@@ -79,6 +83,7 @@ class Team(models.Model):
     name = models.CharField(max_length=100, unique=True)
     slug = models.SlugField(max_length=60, unique=True)
     members = models.ManyToManyField(User, through="Membership", related_name="teams")
+    requires_second_factor = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     # NULL: as much as the disk has.
     quota_bytes = models.PositiveBigIntegerField("quota, bytes", null=True, blank=True)

@@ -3,10 +3,17 @@ follows a login."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import time
+from base64 import urlsafe_b64encode
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import generate_totp_secret
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +26,8 @@ from experiments.models import Event, User
 from experiments.pages import login_limits
 from experiments.pages.accounts import mail
 from experiments.pages.sessions import browser_name, note_login
+
+logger = logging.getLogger(__name__)
 
 # What allauth's templates would say, in words of this site.
 SENTENCES = {
@@ -36,6 +45,11 @@ VERBS = {
     "account/email/password_reset": "password reset",
     "account/email/email_changed": "e-mail address changed",
     "account/email/email_deleted": "e-mail address removed",
+    "mfa/email/totp_activated": "authenticator app added",
+    "mfa/email/totp_deactivated": "authenticator app removed",
+    "mfa/email/webauthn_added": "passkey added",
+    "mfa/email/webauthn_removed": "passkey removed",
+    "mfa/email/recovery_codes_generated": "recovery codes made",
 }
 
 
@@ -121,3 +135,40 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> None:
         context = {"site_url": settings.SITE_URL, "email": email, **context}
         mail.send(self.render_mail(template_prefix, email, context))
+
+
+class FactorAdapter(DefaultMFAAdapter):
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "incorrect_code": "This is not the right code, or it is too old.",
+        "cannot_delete_authenticator": (
+            "You need a second factor here. Add another one before you remove this one."
+        ),
+    }
+
+    def encrypt(self, text: str) -> str:
+        """A copy of the database alone must not be enough to make codes."""
+        return _cipher().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        try:
+            return _cipher().decrypt(encrypted_text.encode()).decode()
+        except InvalidToken:
+            # No code fits: an administrator removes the factor.
+            logger.error("a second factor was encrypted with a secret key that is gone")
+            return str(generate_totp_secret())
+
+    def get_totp_label(self, user: User) -> str:
+        return str(user.get_username())
+
+    def generate_authenticator_name(self, user: User, type: str) -> str:
+        number = Authenticator.objects.filter(user=user, type=type).count() + 1
+        return "Passkey" if number == 1 else f"Passkey {number}"
+
+
+def _cipher() -> MultiFernet:
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    digests = (hashlib.sha256(f"second factor {key}".encode()) for key in keys)
+    return MultiFernet(
+        [Fernet(urlsafe_b64encode(digest.digest())) for digest in digests]
+    )
