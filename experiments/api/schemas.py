@@ -15,6 +15,7 @@ from ninja import Schema
 from pydantic import Field
 
 from experiments.api.points import RefusedOut
+from experiments.cleanup import quotas
 from experiments.formatting import code_of
 from experiments.models import Attempt, Sweep, Trial
 from experiments.search.likely_best import Likely
@@ -132,6 +133,10 @@ class SweepRowOut(Schema):
     state: str
     reason: str
     message: str
+    waiting: Annotated[
+        str | None,
+        Field(description="why its new trials wait; null: they need only a free slot"),
+    ]
     display_name: str
     description: str
     tags: dict[str, Any]
@@ -243,6 +248,7 @@ def sweep_fields(sweep: Sweep, progress: Progress) -> dict[str, Any]:
         "name": sweep.label,
         "display_name": sweep.name,
         "url": page_url(sweep),
+        "waiting": quotas.waiting_text(sweep),
         "team": experiment.team.slug,
         "experiment": ExperimentOut(
             id=experiment.pk, name=experiment.name, slug=experiment.slug

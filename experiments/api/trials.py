@@ -161,7 +161,8 @@ def ask_for_trial(
 
     Report with ``POST /trials/{id}/metrics``, end with ``POST /trials/{id}/finish``,
     both with the trial's token. 409 ``budget_spent``, ``exhausted``, ``not_running``:
-    there is none; ``too_many_running``, ``busy``: there may be one later.
+    there is none; ``too_many_running``, ``over_quota``, ``busy``: there may be one
+    later.
     """
     sweep = steerable_sweep(request, sweep_id)
     claim = ask.ask(sweep, client=body.client_id.strip() if body else "")

@@ -13,8 +13,10 @@ from django.db.models import Sum
 from django.db.models.functions import Now
 
 from experiments.formatting import bytes_text
-from experiments.models import Event, SpaceUsage, Team, User
+from experiments.models import Event, SpaceUsage, Sweep, Team, User
+from experiments.models.sweeps import SweepState
 
+ADVICE = "Free space on the cleanup page, or ask an administrator for a larger quota."
 # The share of a quota from which pages warn.
 WARNED_AT = 0.8
 OVER, UNDER = "quota used up", "quota free again"
@@ -80,5 +82,25 @@ def set_quota(team: Team, quota: int | None, *, actor: User | None) -> None:
             return
         Team.objects.filter(pk=team.pk).update(quota_bytes=quota)
         words = "no quota" if quota is None else bytes_text(quota)
-        Event.log("quota changed", words, actor=actor, team=team)
+        Event.log(
+            "quota changed",
+            words,
+            actor=actor,
+            team=team,
+            before={"quota_bytes": before},
+            after={"quota_bytes": quota},
+        )
         judge()
+
+
+def over_quota_text(team: Team) -> str:
+    """Why new trials of a team over its quota wait."""
+    quota = bytes_text(team.quota_bytes or 0)
+    return f"Team {team.name} uses more than its {quota} of space, so new trials wait."
+
+
+def waiting_text(sweep: Sweep) -> str | None:
+    """Why a running sweep's new trials wait; None if no quota holds them."""
+    team = sweep.experiment.team
+    holds = sweep.state == SweepState.RUNNING and team.over_quota_since is not None
+    return over_quota_text(team) if holds else None

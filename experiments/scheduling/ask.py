@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from experiments import lifecycle
+from experiments.cleanup import quotas
 from experiments.lifecycle import AskClaim
 from experiments.models import Attempt, Sweep
 from experiments.models.sweeps import SweepState
@@ -18,12 +19,19 @@ from experiments.sweeps.requests import next_request
 # Processes that ask at the same moment may take a number first.
 MAX_TRIES = 20
 
-Code = Literal["budget_spent", "exhausted", "not_running", "too_many_running", "busy"]
+Code = Literal[
+    "budget_spent",
+    "exhausted",
+    "not_running",
+    "too_many_running",
+    "over_quota",
+    "busy",
+]
 
 
 class NothingToRun(Exception):
-    """The sweep has no trial to give now. After `too_many_running` and `busy` it may
-    have one later."""
+    """The sweep has no trial to give now. After `too_many_running`, `over_quota` and
+    `busy` it may have one later."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
@@ -96,6 +104,7 @@ def _new(sweep: Sweep, client: str) -> AskClaim | None:
     if number >= sweep.max_total_trials:
         raise _spent(sweep)
     _refuse_more(sweep)
+    _refuse_over_quota(sweep)
     trial_request = next_request(sweep)
     chosen = trial_request or next_suggestion(sweep, number)
     if chosen is None:
@@ -118,3 +127,10 @@ def _refuse_more(sweep: Sweep) -> None:
             f" {most:,}. Ask again when one has ended."
         )
         raise NothingToRun("too_many_running", words)
+
+
+def _refuse_over_quota(sweep: Sweep) -> None:
+    team = sweep.experiment.team
+    if team.over_quota_since is not None:
+        words = f"{quotas.over_quota_text(team)} {quotas.ADVICE}"
+        raise NothingToRun("over_quota", words)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
 from experiments.failures.circuit_breaker import max_live_trials
@@ -52,7 +52,8 @@ class Demand:
     """What one sweep would place: waiting attempts, then new trials.
 
     `number` is the next trial's; of `live` trials, `prefetched` wait for slots that are
-    still taken; `max_live` may be live at a time.
+    still taken; `max_live` may be live at a time. If it `is_held`, new trials wait, as
+    its team is over its quota of space.
     """
 
     sweep: Sweep
@@ -62,6 +63,7 @@ class Demand:
     open: list[Attempt] = field(default_factory=list)
     is_over: bool = False
     prefetched: int = 0
+    is_held: bool = False
 
     @property
     def is_full(self) -> bool:
@@ -73,6 +75,7 @@ class Demand:
         """Whether it may have another new trial now."""
         return (
             not self.is_over
+            and not self.is_held
             and self.live - self.prefetched < self.max_live
             and self.number < self.sweep.max_total_trials
         )
@@ -83,7 +86,8 @@ class Demand:
         Where a sweep may have every slot, one more trial may wait for each of them.
         """
         most = self.max_live if self.max_live < slots else self.max_live + slots
-        return self.live < most and self.number < self.sweep.max_total_trials
+        has_more = self.number < self.sweep.max_total_trials
+        return not self.is_held and self.live < most and has_more
 
 
 def demands_of(sweeps: Collection[Sweep]) -> dict[int, Demand]:
@@ -93,18 +97,24 @@ def demands_of(sweeps: Collection[Sweep]) -> dict[int, Demand]:
     found = Sweep.objects.filter(
         pk__in=[sweep.pk for sweep in sweeps], state=SweepState.RUNNING, launches=True
     ).annotate(
+        over_quota_since=F("experiment__team__over_quota_since"),
         last=Subquery(own.order_by("-number").values("number")[:1]),
         live=Coalesce(Subquery(live.values("n")), 0),
     )
     max_live = max_live_trials(sweeps)
-    rows = {pk: row for pk, *row in found.values_list("pk", "last", "live")}
+    columns = ("pk", "last", "live", "over_quota_since")
+    rows = {pk: row for pk, *row in found.values_list(*columns)}
     return {
         sweep.pk: Demand(
-            sweep, 0 if last is None else last + 1, live, max_live[sweep.pk]
+            sweep,
+            0 if last is None else last + 1,
+            live,
+            max_live[sweep.pk],
+            is_held=held_since is not None,
         )
         for sweep in sweeps
         if sweep.pk in rows
-        for last, live in (rows[sweep.pk],)
+        for last, live, held_since in (rows[sweep.pk],)
     }
 
 

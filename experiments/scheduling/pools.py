@@ -228,13 +228,21 @@ def is_placed(attempt: Attempt, hosts: Collection[int], now: datetime) -> bool:
 
 
 def is_open(attempt: Attempt, now: datetime) -> bool:
-    """Whether a queued attempt may have a place: its sweep runs, its delay is over.
+    """Whether a queued attempt may have a place: its sweep runs, its delay is over, and
+    it is not held by its team's quota.
 
     A delay that began in the future is over: the clock was set back meanwhile.
     """
     delay, waited = retry_delay(attempt.n), now - attempt.created_at
     over = not delay or waited >= delay or waited < -MIN_STEP
-    return over and _sweep_runs(attempt)
+    return over and _sweep_runs(attempt) and not is_held(attempt)
+
+
+def is_held(attempt: Attempt) -> bool:
+    """Whether it waits as its team is over its quota. What has begun is tried again."""
+    sweep = attempt.trial.sweep
+    is_over = sweep is not None and sweep.experiment.team.over_quota_since is not None
+    return is_over and attempt.n == 1
 
 
 def _sweep_runs(attempt: Attempt) -> bool:

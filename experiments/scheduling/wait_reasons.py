@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from experiments.cleanup import quotas
 from experiments.formatting import duration_text
 from experiments.models import Attempt, Pool, Sweep, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
-from experiments.scheduling.pools import HostState, PoolState, retry_delay
+from experiments.scheduling.pools import HostState, PoolState, is_held, retry_delay
 from experiments.search.fields import listed
 from experiments.search.wording import counted
 
@@ -58,11 +59,18 @@ class WaitReasons:
             return WaitReason("Its sweep is paused.", sweep.message, "Resume it.")
         if sweep is not None and sweep.state != SweepState.RUNNING:
             return WaitReason(f"Its sweep is {sweep.state}.", "It ends in a moment.")
+        if sweep is not None and is_held(attempt):
+            return self.over_quota(sweep)
         left = attempt.created_at + retry_delay(attempt.n) - self.now
         return WaitReason(
             f"It is tried again in {duration_text(max(0.0, left.total_seconds()))}.",
             f"This is attempt {attempt.n}. The delay grows with each lost attempt.",
         )
+
+    def over_quota(self, sweep: Sweep) -> WaitReason:
+        """Of a sweep whose new trials wait, and of its attempts."""
+        team = sweep.experiment.team
+        return WaitReason(quotas.over_quota_text(team), help_text=quotas.ADVICE)
 
     def open(
         self, sweep: Sweep, attempt: Attempt | None, before: Sweep | None

@@ -75,6 +75,10 @@ class _Queue:
         for attempt in self._state.held:
             if attempt.trial.sweep is not None:
                 yield attempt.trial.sweep, attempt, self._reasons.held(attempt)
+        listed = {attempt.trial.sweep_id for attempt in self._state.held}
+        for pk, demand in self._demands.items():
+            if demand.is_held and pk not in listed:
+                yield demand.sweep, None, self._reasons.over_quota(demand.sweep)
 
     def _open(self) -> Iterator[Place]:
         """Every open attempt, and sweeps without one that would place more."""

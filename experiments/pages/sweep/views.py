@@ -20,6 +20,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from experiments import access
+from experiments.cleanup import quotas
 from experiments.db.clock import database_now
 from experiments.models import Sweep, Trial
 from experiments.pages.frame import digest, get, may_steer, sweep_to_read
@@ -109,6 +110,7 @@ class Answers:
     tiles: Tiles | None
     likely: LikelyStrip | None
     waiting: WaitingCard | None
+    over_quota: str | None
     slack_warning: str
     missing: MissingResults | None
     preflight: PreflightCard | None
@@ -138,6 +140,7 @@ def answers_of(summary: SweepSummary, query: QueryDict, *, steers: bool) -> Answ
         tiles=None if over_without_best and failure else sweep_tiles(summary, search),
         likely=likely_strip(sweep, search.likely, best, steers=steers),
         waiting=waiting_card(sweep),
+        over_quota=quotas.waiting_text(sweep),
         slack_warning="" if sweep.has_ended else own_slack_warning(sweep),
         missing=missing_results(sweep),
         preflight=preflight_card(sweep),
