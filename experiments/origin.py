@@ -45,13 +45,13 @@ def current() -> ActOrigin:
 
 
 @contextmanager
-def of_request(path: str, address: str) -> Iterator[ActOrigin]:
+def of_request(path: str, address: str) -> Iterator[None]:
     """Until the end of the request."""
     via = next((via for start, via in PATHS if path.startswith(start)), BROWSER)
     origin = ActOrigin(via, address, secrets.token_hex(6))
     before = _current.set(origin)
     try:
-        yield origin
+        yield
     finally:
         _current.reset(before)
 
