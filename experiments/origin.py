@@ -45,13 +45,13 @@ def current() -> ActOrigin:
 
 
 @contextmanager
-def of_request(path: str, address: str) -> Iterator[None]:
+def of_request(path: str, address: str) -> Iterator[ActOrigin]:
     """Until the end of the request."""
     via = next((via for start, via in PATHS if path.startswith(start)), BROWSER)
     origin = ActOrigin(via, address, secrets.token_hex(6))
     before = _current.set(origin)
     try:
-        yield
+        yield origin
     finally:
         _current.reset(before)
 

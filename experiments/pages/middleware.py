@@ -64,8 +64,10 @@ class AnswerMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Static files have a Cache-Control of their own; all else is private."""
-        with origin.of_request(request.path, address_of(request)):
-            return self._answer(request)
+        with origin.of_request(request.path, address_of(request)) as source:
+            response = self._answer(request)
+        response.headers.setdefault("X-Request-ID", source.request_id)
+        return response
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         response = _refusal(request) or self.get_response(request)

@@ -34,7 +34,8 @@ def _no_requests_yet() -> None:
 class Api:
     """The API at /api/v1 as the holder of one token sees it, or somebody without."""
 
-    def __init__(self, secret: str | None) -> None:
+    def __init__(self, secret: str | None, *, root: str = "/api/v1") -> None:
+        self._root = root
         self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
 
     def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
@@ -43,7 +44,7 @@ class Api:
         if body is not None and not isinstance(body, str | bytes):
             body = json.dumps(body)
         return Client().generic(
-            method, f"/api/v1{path}", body or "", headers=headers, **options
+            method, f"{self._root}{path}", body or "", headers=headers, **options
         )
 
     def get(self, path: str, **options: Any) -> Any:

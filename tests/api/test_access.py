@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.db import transaction
 
-from experiments import lifecycle, storage
 from experiments.api.native import api as native_api
-from experiments.models import Artifact, Sweep, SweepTemplate, Team, TrialRequest
+from experiments.api.worker import api as worker_api
+from experiments.api.worker_hosts import PROTOCOL
+from experiments.models import Team
 from tests import factories
+from tests.access_world import ALLOWED, FORBIDDEN, MISSING, UNKNOWN, World, make_world
 from tests.api.conftest import Api
-
-OK = range(200, 300)
-UNKNOWN = range(401, 402)
-FORBIDDEN = range(403, 404)
-MISSING = range(404, 405)
-# The state of the object may speak against it, but not the caller's rights.
-ALLOWED = (*OK, 409)
 
 CALLERS = ("nobody", "viewer", "reading member", "member", "admin", "stranger")
 TOKENS = (
-    *("own trial", "other trial", "own run", "other run"),
-    *("worker", "runner", "revoked", "inactive"),
+    *("superuser", "own trial", "other trial", "own run", "other run"),
+    *("worker", "other worker", "runner", "other runner", "revoked", "inactive"),
 )
 
-READ = dict.fromkeys(("viewer", "reading member", "member", "admin"), ALLOWED)
+MEMBERS = ("viewer", "reading member", "member", "admin", "superuser")
+READ = dict.fromkeys(MEMBERS, ALLOWED)
 READ["stranger"] = MISSING
 WRITE: dict[str, Any] = {
     "viewer": FORBIDDEN,
     "reading member": FORBIDDEN,
     "member": ALLOWED,
     "admin": ALLOWED,
+    "superuser": ALLOWED,
     "stranger": MISSING,
 }
 CREATE = {**WRITE}
@@ -102,69 +98,44 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+# The workers' own API: a pool's token, or that of the runner of the attempt.
+POOL = {"worker": ALLOWED, "other worker": MISSING}
+ANY_POOL = {"worker": ALLOWED, "other worker": ALLOWED}
+RUNNER = {"runner": (*ALLOWED, 422)}
+WORKER_ROUTES: Mapping[str, Mapping[str, Any]] = {
+    "POST /hello": ANY_POOL,
+    "POST /beat": POOL,
+    "POST /drain": POOL,
+    "POST /slots/stuck": POOL,
+    "POST /slots/idle": POOL,
+    "POST /bye": POOL,
+    "POST /attempts/{attempt_id}/claim": POOL,
+    "POST /attempts/{attempt_id}/heartbeat": RUNNER,
+    "POST /attempts/{attempt_id}/metrics": RUNNER,
+    "POST /attempts/{attempt_id}/log": RUNNER,
+    "POST /attempts/{attempt_id}/commit": RUNNER,
+    "POST /attempts/{attempt_id}/finish": RUNNER,
+    "PUT /attempts/{attempt_id}/artifacts": RUNNER,
+    "DELETE /attempts/{attempt_id}/artifacts": RUNNER,
+    "GET /attempts/{attempt_id}/code/{digest}.zip": RUNNER,
+    # This attempt goes on from no other one.
+    "GET /attempts/{attempt_id}/resume/{sha256}": {"runner": MISSING},
+}
+
+
+def routes_of(api: Any) -> set[str]:
+    paths = api.get_openapi_schema(path_prefix="")["paths"]
+    return {f"{method.upper()} {path}" for path in paths for method in paths[path]}
+
+
 def test_every_route_has_its_row_here() -> None:
-    paths = native_api.get_openapi_schema(path_prefix="")["paths"]
-    there = {f"{method.upper()} {path}" for path in paths for method in paths[path]}
-    assert there == set(ROUTES)
-
-
-@dataclass(frozen=True)
-class World:
-    """One team's sweep with a running trial, and everybody's secret."""
-
-    ids: Mapping[str, int]
-    secrets: Mapping[str, str | None]
+    assert routes_of(native_api) == set(ROUTES)
+    assert routes_of(worker_api) == set(WORKER_ROUTES)
 
 
 @pytest.fixture
 def world(team: Team) -> World:
-    factories.team("Physics", root="admin")
-    factories.team("Chemistry", otto="member")
-    sweep = factories.sweep(team)
-    best = factories.trial(sweep, state="completed", value=0.5)
-    trial, other = factories.trial(sweep), factories.trial(sweep)
-    claim, another = factories.claim(trial), factories.claim(other, slot=1)
-    sha256 = hashlib.sha256(b"1").hexdigest()
-    storage.write_whole(storage.output_path(claim.attempt.pk, sha256), [b"1"])
-    file = {"path": "a.txt", "size": 1, "sha256": sha256}
-    artifact = Artifact.objects.create(attempt=claim.attempt, **file)
-    assert best.current_attempt is not None
-    storage.write_whole(storage.output_path(best.current_attempt.pk, sha256), [b"1"])
-    Artifact.objects.create(attempt=best.current_attempt, **file)
-    Sweep.objects.filter(pk=sweep.pk).update(preflight={"state": "passed"})
-    trial_request = TrialRequest.objects.create(
-        sweep=sweep, params=trial.params, origin="by_hand"
-    )
-    template = SweepTemplate.objects.create(team=team, name="saved", document={})
-    run, other_run = (
-        lifecycle.start_run(sweep.experiment, name="by hand") for _ in range(2)
-    )
-    return World(
-        {
-            "sweep_id": sweep.pk,
-            "run_id": run.attempt.trial_id,
-            "trial_id": trial.pk,
-            "artifact_id": artifact.pk,
-            "request_id": trial_request.pk,
-            "template_id": template.pk,
-        },
-        {
-            "nobody": None,
-            "viewer": factories.api_token(factories.user("vera")),
-            "reading member": factories.api_token(factories.user("ada"), "read"),
-            "member": factories.api_token(factories.user("ada")),
-            "admin": factories.api_token(factories.user("root"), "admin"),
-            "stranger": factories.api_token(factories.user("otto"), "admin"),
-            "own trial": claim.trial_token.secret,
-            "other trial": another.trial_token.secret,
-            "own run": run.token.secret,
-            "other run": other_run.token.secret,
-            "worker": factories.worker_token(sweep.pool),
-            "runner": claim.runner_token.secret,
-            "revoked": factories.revoked_token(factories.user("ada")),
-            "inactive": factories.api_token(factories.user("gone", is_active=False)),
-        },
-    )
+    return make_world(team)
 
 
 def call(world: World, caller: str, route: str) -> Any:
@@ -232,13 +203,42 @@ def test_a_caller_gets_what_the_table_says(world: World, route: str) -> None:
             assert error["code"] and error["message"] and "fields" in error, caller
 
 
+def call_worker_api(world: World, caller: str, route: str) -> Any:
+    method, path = route.split(" ", 1)
+    path = path.format(**world.ids, digest=world.code, sha256="0" * 64)
+    path += {"log": "?seq=0", "artifacts": "?path=a.txt"}.get(path.split("/")[-1], "")
+    body = {
+        "worker": world.ids["worker_id"],
+        "slot": 0,
+        "points": [],
+        "cause": "exited",
+    }
+    hello = {"name": "h", "host": "h", "boot_id": "b", "pid": 1, "slots": 1}
+    headers = {"X-Sweepsite-Protocol": str(PROTOCOL)}
+    body = {**body, **(hello if path == "/hello" else {})}
+    api = Api(world.secrets[caller], root="/api/worker/v1")
+    return api(method, path, body, headers=headers)
+
+
+@pytest.mark.parametrize("route", WORKER_ROUTES)
+def test_the_workers_api_takes_only_the_worker_and_the_attempts_runner(
+    world: World, route: str
+) -> None:
+    for caller in (*CALLERS, *TOKENS):
+        before = transaction.savepoint()
+        answer = call_worker_api(world, caller, route)
+        transaction.savepoint_rollback(before)
+        expected = WORKER_ROUTES[route].get(caller, UNKNOWN)
+        assert answer.status_code in expected, (caller, answer.content)
+
+
 def test_a_stranger_sees_an_empty_listing(world: World) -> None:
     assert call(world, "stranger", "GET /sweeps").json()["items"] == []
 
 
 def test_a_refusal_does_not_tell_whether_the_thing_exists(world: World) -> None:
     there = call(world, "stranger", "GET /sweeps/{sweep_id}").json()
-    nowhere = World({**world.ids, "sweep_id": 10**6}, world.secrets)
+    nowhere = replace(world, ids={**world.ids, "sweep_id": 10**6})
     assert call(nowhere, "stranger", "GET /sweeps/{sweep_id}").json() == there
 
 

@@ -200,7 +200,8 @@ def _count_attempts(pools: Mapping[int, PoolWork], now: datetime) -> None:
     waits = Q(state=AttemptState.QUEUED, trial__sweep__state=SweepState.RUNNING)
     late = Q(heartbeat_at__lt=now - timedelta(seconds=settings.LEASE_SECONDS))
     rows = (
-        Attempt.objects.filter(state__in=live)
+        # Single runs are in no pool.
+        Attempt.objects.filter(state__in=live, pool__isnull=False)
         .order_by()
         .values_list("pool", "state")
         .annotate(
