@@ -82,7 +82,8 @@ class Event(models.Model):
         event = cls.of(verb, message, actor=actor, team=team, sweep=sweep, trial=trial)
         if about:
             event.object_kind, event.object_name = _named(about)
-        event.before, event.after = without_secrets(before), without_secrets(after)
+        event.before = without_secrets(before or {})
+        event.after = without_secrets(after or {})
         event.data = dict(data or {})
         event.save(force_insert=True)
         return event
@@ -144,7 +145,7 @@ def _named(about: models.Model | str) -> tuple[str, str]:
 def without_secrets(value: Any) -> Any:
     """The mapping without the values of fields that sound like secrets."""
     if not isinstance(value, Mapping):
-        return {} if value is None else value
+        return value
     return {
         str(name): HIDDEN if SECRET.search(str(name)) else without_secrets(each)
         for name, each in value.items()
