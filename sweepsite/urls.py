@@ -36,6 +36,8 @@ PAGES = (
     "teams.service_accounts",
     "pools.views",
     "cleanup.views",
+    "cleanup.quotas",
+    "cleanup.orphans",
     "queue_pages",
     # Last: its pattern for verbs would take others for one.
     "sweep.actions",

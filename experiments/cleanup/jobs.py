@@ -9,6 +9,7 @@ from experiments.queues.site_jobs import SiteJob
 
 TITLES = {
     "measure": "Measuring the space",
+    "orphans": "Removing orphans",
     "deletion": "Deleting what was requested",
 }
 

@@ -24,9 +24,12 @@ from experiments.models import (
     Sweep,
     User,
 )
+from experiments.queues import site_jobs
 
 # The largest are offered first; the others after these are removed.
 MAX_LISTED = 1000
+JOB, REMOVE = "orphans", "experiments.cleanup.orphans.remove_listed"
+WANTED, BATCH = 3600, 100
 Kind = Orphan.Kind
 
 
@@ -100,6 +103,24 @@ class RemovedOrphans:
     orphans: int = 0
     bytes: int = 0
     kept: int = 0
+
+
+def start_removal(actor: User) -> None:
+    """Enqueue the job that removes those that are listed now. Raises QueueBusy."""
+    newest = Orphan.objects.order_by("-pk").values_list("pk", flat=True).first()
+    site_jobs.ensure_job(
+        REMOVE, actor.pk, newest or 0, job_id=JOB, keep=0, wanted=WANTED
+    )
+
+
+def remove_listed(actor: int, newest: int) -> None:
+    """The job. What it has not removed when it is killed stays listed."""
+    person = User.objects.filter(pk=actor).first()
+    listed = list(Orphan.objects.filter(pk__lte=newest))
+    for start in range(0, len(listed), BATCH):
+        words = f"{start:,} of {len(listed):,} orphans"
+        site_jobs.report_progress(start / len(listed), words)
+        remove(listed[start : start + BATCH], actor=person)
 
 
 def remove(orphans: Sequence[Orphan], *, actor: User | None) -> RemovedOrphans:

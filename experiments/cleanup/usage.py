@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -93,6 +93,21 @@ class Measured:
 
     def _newest(self, **only: object) -> QuerySet[SpaceUsage]:
         return self._rows.filter(day__in=self.days[-1:], **only)
+
+    def table(self) -> Iterator[tuple[object, ...]]:
+        """Day, team, experiment, sweep, person, kind, bytes, files and rows."""
+        joined = ("team", "owner", "experiment", "sweep__experiment")
+        rows = self._newest().select_related(*joined).order_by("-bytes", "pk")
+        for row in rows.iterator():
+            yield (
+                row.day,
+                row.team and row.team.name,
+                row.experiment and row.experiment.name,
+                row.sweep and row.sweep.label,
+                row.owner and row.owner.username,
+                row.kind,
+                *(row.bytes, row.files, row.rows),
+            )
 
     def total(self) -> SpaceAmount:
         return self.amounts("team").get_all()

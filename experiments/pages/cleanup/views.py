@@ -2,44 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from functools import cached_property
+from io import StringIO
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from experiments import access
+from experiments.cleanup import disk, measure
 from experiments.cleanup.jobs import running_jobs
-from experiments.models import Team
-from experiments.pages.frame import get, live_parts, parts_feed, render_parts
-from experiments.pages.health.views import moment
+from experiments.cleanup.usage import Measured, SpaceAmount, SpaceGrowth
+from experiments.models import User
+from experiments.pages.cleanup.growth import growth_chart
+from experiments.pages.cleanup.orphans import orphan_list
+from experiments.pages.cleanup.quotas import quota_rows
+from experiments.pages.cleanup.space import VIEWS, SpaceQuery, shares_of, space_rows
+from experiments.pages.frame import (
+    act,
+    digest,
+    get,
+    live_parts,
+    parts_feed,
+    post,
+    render_parts,
+)
+from experiments.queues.site_jobs import QueueBusy
+from experiments.sweeps.control import NotPossible
+from experiments.sweeps.export import cell
 
-PARTS = ("jobs",)
+PARTS = ("facts", "jobs", "space", "growth")
+COLUMNS = ("day", "team", "experiment", "sweep", "person", "kind")
+SIZES = ("bytes", "files", "rows")
+
+
+class CleanupPage:
+    """What the page shows to one viewer: their teams, or everything for an
+    administrator of the installation."""
+
+    def __init__(self, user: User, query: SpaceQuery) -> None:
+        self.user, self.query = user, query
+        self.teams = list(access.teams_for(user))
+        self.measured = Measured(self.teams, with_site=user.is_superuser)
+        self.jobs = running_jobs()
+
+    @cached_property
+    def total(self) -> SpaceAmount:
+        return self.measured.total()
+
+    @cached_property
+    def growth(self) -> SpaceGrowth:
+        return self.measured.total_growth()
+
+    @property
+    def mark(self) -> str:
+        """Changes with a measurement, and with the progress of a job."""
+        jobs = [(job.name, job.progress.done, job.progress.words) for job in self.jobs]
+        return digest(f"{self.measured.measured_at} {jobs}")
+
+    def parts(self) -> dict[str, str]:
+        return render_parts("cleanup", PARTS, self._parts_context())
+
+    def _parts_context(self) -> dict[str, Any]:
+        measured = self.measured
+        room = disk.fullest_disk() if self.user.is_superuser else None
+        return {
+            "jobs": self.jobs,
+            "measured_at": measured.measured_at,
+            "total": self.total,
+            "room": room,
+            "per_week": self.growth.per_week,
+            "full_on": room and self.growth.full_on(room.free),
+            "rows": space_rows(measured, self.teams, self.query),
+            "shares": shares_of(self.total, whole=self.total.bytes),
+            "view": self.query.view,
+            "views": VIEWS,
+            "chart": growth_chart(self.growth),
+        }
+
+    def context(self) -> dict[str, Any]:
+        amounts, growth = self.measured.amounts("team"), self.measured.growth("team")
+        return {
+            "teams": self.teams,
+            "quotas": quota_rows(self.teams, amounts, growth),
+            "orphans": orphan_list() if self.user.is_superuser else None,
+            **live_parts(self.mark, self.parts()),
+        }
 
 
 def cleanup(request: HttpRequest) -> HttpResponse:
     """The cards to choose, dry_run, rules and trash are templates of their own."""
-    teams = readable_teams(request)
-    context = {"teams": teams, **live_parts(moment(), _parts(teams))}
-    return render(request, "experiments/cleanup/page.html", context)
+    page = _page(request)
+    return render(request, "experiments/cleanup/page.html", page.context())
 
 
 def cleanup_feed(request: HttpRequest) -> JsonResponse:
-    teams = readable_teams(request)
-    return parts_feed(request, moment(), lambda: _parts(teams))
+    page = _page(request)
+    return parts_feed(request, page.mark, page.parts)
 
 
-def readable_teams(request: HttpRequest) -> list[Team]:
-    """The teams that the page is about; all teams for an administrator."""
-    return list(access.teams_for(access.viewer(request)))
+def _page(request: HttpRequest) -> CleanupPage:
+    return CleanupPage(access.viewer(request), SpaceQuery.read(request.GET))
 
 
-def _parts(teams: Sequence[Team]) -> dict[str, str]:
-    context: dict[str, Any] = {"jobs": running_jobs()}
-    return render_parts("cleanup", PARTS, context)
+def space_measure(request: HttpRequest) -> HttpResponse:
+    access.viewer(request)
+
+    def start() -> str:
+        try:
+            measure.start_measuring()
+        except QueueBusy as busy:
+            raise NotPossible(str(busy)) from busy
+        return ""
+
+    return act(request, "cleanup", start)
+
+
+def space_csv(request: HttpRequest) -> HttpResponse:
+    """The rows of the newest measurement, for spreadsheets."""
+    page = _page(request)
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*COLUMNS, *SIZES))
+    writer.writerows([cell(value) for value in row] for row in page.measured.table())
+    headers = {"Content-Disposition": 'attachment; filename="space.csv"'}
+    return HttpResponse(
+        text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers
+    )
 
 
 urlpatterns = [
     get("cleanup/", cleanup, "cleanup"),
     get("cleanup/feed.json", cleanup_feed, "cleanup_feed"),
+    get("cleanup/space.csv", space_csv, "space_csv"),
+    post("cleanup/measure/", space_measure, "space_measure"),
 ]
