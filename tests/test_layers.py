@@ -15,7 +15,8 @@ PACKAGES = (
     "models",
     *("access", "formatting", "storage", "queues", "code"),
     "lifecycle",
-    *("tracking", "failures", "sweeps", "accounts", "cleanup", "scheduling", "workers"),
+    *("tracking", "failures", "sweeps", "accounts", "cleanup", "scheduling", "backup"),
+    "workers",
     *("templatetags", "api", "mlflow", "pages", "admin", "management", "apps"),
 )
 PURE = {"search", "runner", "client"}

@@ -39,6 +39,7 @@ from experiments.lifecycle.preflight import (
     start_preflight,
 )
 from experiments.lifecycle.requests import add_requests, make_room, withdraw_request
+from experiments.lifecycle.restored import Held, hold_restored
 from experiments.lifecycle.runs import (
     RUN_ENDS,
     RUN_STARTED,

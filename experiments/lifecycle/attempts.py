@@ -46,7 +46,9 @@ PAUSE_MESSAGE = "The sweep was paused; this trial continues later from its outpu
 WORKER_PROBLEM = "worker_problem"
 # The runner could not reach the site for longer than the lease and ended its training.
 CUT_OFF = "cut_off"
-UNCOUNTED = frozenset({RELEASED, PAUSED, WORKER_PROBLEM})
+# It ran when the backup was made from which the site was restored.
+RESTORED = "restored"
+UNCOUNTED = frozenset({RELEASED, PAUSED, WORKER_PROBLEM, RESTORED})
 
 # Failures of the script itself, for `retries: on_failure`.
 OUT_OF_MEMORY = "out_of_memory"

@@ -63,6 +63,16 @@ def _plain(field: Any, number: int) -> Any:
         return number / 4
     if kind == "DecimalField":
         return f"{number}.2500"
+    if kind == "BinaryField":
+        return "AP+A"
+    if kind == "GenericIPAddressField":
+        return f"192.0.2.{number}"
+    if kind == "UUIDField":
+        return f"00000000-0000-0000-0000-00000000000{number}"
+    if kind == "DurationField":
+        return f"{number} 12:30:00"
+    if kind == "DateField":
+        return f"2026-01-0{number}"
     if kind == "DateTimeField":
         return f"2026-01-0{number}T12:30:00.250Z"
     if kind.endswith("IntegerField"):

@@ -39,6 +39,7 @@ LOSS_WORDS = {
     "worker_problem": "its worker had a problem",
     "cut_off": "its worker could not reach the site",
     "paused": "its sweep was paused",
+    "restored": "the site was restored from a backup",
 }
 
 

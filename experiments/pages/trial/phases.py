@@ -20,6 +20,7 @@ LOST_WORDS = {
     "worker_problem": "not started: a problem of the worker",
     "cut_off": "cut off from the site",
     "silent": "lost: no heartbeat",
+    "restored": "lost: the site was restored",
 }
 LOSS_VERBS = {
     "released": "was returned to the queue",
@@ -27,6 +28,7 @@ LOSS_VERBS = {
     "worker_problem": "could not run, because of a problem of the worker,",
     "cut_off": "was ended by its runner, which was cut off from the site,",
     "silent": "was lost, as it sent no heartbeat,",
+    "restored": "was lost, as the site was restored from a backup,",
 }
 # The length of the bar, and the shortest phase, in units of its SVG.
 BAR = 1_000
