@@ -27,7 +27,7 @@ class BackupError(Exception):
 
 
 @dataclass
-class Content:
+class TableContent:
     """How many rows a table has, and a checksum for which their order is no matter."""
 
     rows: int = 0
@@ -61,15 +61,15 @@ def tables() -> list[type[models.Model]]:
     return [each for each in found if each._meta.managed and not each._meta.proxy]
 
 
-def copy_rows(source: str, target: str, progress: Progress) -> dict[str, Content]:
+def copy_rows(source: str, target: str, progress: Progress) -> dict[str, TableContent]:
     """Replace all rows of the target, in a transaction that is open on both, and read
     them again. Raises BackupError if the two then differ."""
     counts = {each: _all(each, source).count() for each in tables()}
     total, done = sum(counts.values()), 0
     _delete_all(connections[target])
-    copied: dict[str, Content] = {}
+    copied: dict[str, TableContent] = {}
     for model in counts:
-        content = Content()
+        content = TableContent()
         rows = _read(model, source, content)
         _write(model, connections[target], _told(rows, progress, done, total))
         _set_last_id(model, connections[target], _last_id(model, connections[source]))
@@ -79,11 +79,13 @@ def copy_rows(source: str, target: str, progress: Progress) -> dict[str, Content
     return copied
 
 
-def _compare(copied: Mapping[str, Content], target: str, progress: Progress) -> None:
+def _compare(
+    copied: Mapping[str, TableContent], target: str, progress: Progress
+) -> None:
     total, done, different = sum(each.rows for each in copied.values()), 0, []
     for model in tables():
         progress("rows compared", done, total)
-        content, expected = Content(), copied[model._meta.db_table]
+        content, expected = TableContent(), copied[model._meta.db_table]
         for _ in _read(model, target, content):
             pass
         done += content.rows
@@ -112,7 +114,9 @@ def _all(model: type[models.Model], alias: str) -> models.QuerySet[Any]:
     return model._base_manager.using(alias).order_by()
 
 
-def _read(model: type[models.Model], alias: str, content: Content) -> Iterator[Row]:
+def _read(
+    model: type[models.Model], alias: str, content: TableContent
+) -> Iterator[Row]:
     """Its rows as Python values, which are added to the content."""
     names = [field.attname for field in _fields(model)]
     for row in _all(model, alias).values_list(*names).iterator(chunk_size=CHUNK):

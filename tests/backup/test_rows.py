@@ -73,10 +73,10 @@ def test_every_row_of_every_table_comes_back(full: Path, tmp_path: Path) -> None
     assert after == before
 
 
-def contents(alias: str) -> dict[str, rows.Content]:
+def contents(alias: str) -> dict[str, rows.TableContent]:
     found = {}
     for model in tables():
-        content = found[model._meta.db_table] = rows.Content()
+        content = found[model._meta.db_table] = rows.TableContent()
         for _ in rows._read(model, alias, content):
             pass
     return found
@@ -164,7 +164,7 @@ def test_damage_is_found(full: Path) -> None:
 
 
 def test_numbers_in_json_are_equal_in_both_databases() -> None:
-    one, other = rows.Content(), rows.Content()
+    one, other = rows.TableContent(), rows.TableContent()
     one.add(({"a": 1e22, "b": [0.5, -0.0]},))
     other.add(({"b": [0.5, 0], "a": 10**22},))
     assert one == other
@@ -174,8 +174,8 @@ def test_numbers_in_json_are_equal_in_both_databases() -> None:
 
 def test_copying_needs_no_order(full: Path, tmp_path: Path) -> None:
     with opened(full) as file:
-        found = [*rows._read(Trial, file, rows.Content())]
-    one, other = rows.Content(), rows.Content()
+        found = [*rows._read(Trial, file, rows.TableContent())]
+    one, other = rows.TableContent(), rows.TableContent()
     for row in found:
         one.add(row)
     for row in reversed(found):

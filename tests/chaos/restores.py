@@ -5,26 +5,26 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-import subprocess
+import time
 import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.case import TRAIN, Case
-from tests.chaos.databases import Postgres
 from tests.chaos.installation import Installation
 from tests.chaos.series import stored_series
 from tests.chaos.witnesses import runs
 from tests.processes.running_site import call
 
 REPORTS, PAUSE = 20, 0.2
-DATABASE = "sweepsite.sqlite3"
+# So long nothing may begin without consent.
+QUIET_SECONDS = 3.0
 
 
 def restore(case: Case) -> list[str]:
     """The old site is lost some trials after its backup. What the backup has is all
-    there; trials that ran at that time are lost and run again, whatever the old queue
-    rings for; and processes of the old site are refused."""
+    there; trials that ran at that time are lost; processes of the old site are refused;
+    and nothing runs, whatever the old queue asks for, until the sweep is resumed."""
     old = Installation(case.folder / "old", database=case.database)
     backup = case.folder / "backup"
     try:
@@ -34,12 +34,11 @@ def restore(case: Case) -> list[str]:
         old.wait(lambda: old.ended_trials(sweep) and _young(old), "a young training")
         acked = {run.attempt: run.steps for run in runs(old.witness)}
         before = Process.of(old)
-        _back_up(old, backup)
+        old.manage("backup", str(backup))
         ended = old.ended_trials(sweep)
         old.wait(lambda: old.ended_trials(sweep) > ended + 2, "trials after the backup")
         old.wait(lambda: _young(old), "another young training")
         after = Process.of(old)
-        _keep_files(old, backup)
     finally:
         old.stop()
     new = Installation(case.folder / "new", database=case.database)
@@ -56,15 +55,18 @@ def _go_on(
     facts: tuple[int, dict[int, list[int]], Process, Process],
 ) -> list[str]:
     sweep, acked, before, after = facts
-    _put_back(case.folder / "backup", new)
+    (backup,) = (case.folder / "backup").iterdir()
+    new.manage("restore", str(backup))
     problems = _missing(new, acked) + new.database.damage()
-    running = _attempts(new, "running")
+    running = _running_in(backup)
     _forget_what_came_later(new, old)
     shutil.copytree(old.folder / "queue", new.folder / "queue")
     new.start()
-    problems += _let_in(new, after, 401)
-    new.wait(lambda: not running & _attempts(new, "running"), "live ones to be lost")
-    problems += _let_in(new, before, 409)
+    problems += _let_in(new, after, 401) + _let_in(new, before, 409)
+    time.sleep(QUIET_SECONDS)
+    if new.state(sweep) != "paused" or new.training():
+        problems.append(f"sweep {sweep} is {new.state(sweep)} before it was resumed")
+    new.api("POST", f"/sweeps/{sweep}/resume")
     new.wait_for_end(sweep, timeout=60 + 10 * case.size)
     problems += case.judged(new, sweep)
     lost = _attempts(new, "lost")
@@ -81,39 +83,6 @@ def _young(site: Installation) -> bool:
         for run in runs(site.witness)
         if run.attempt in live
     )
-
-
-# --- what the documentation tells to do -------------------------------------------
-
-
-def _back_up(site: Installation, folder: Path) -> None:
-    folder.mkdir()
-    if isinstance(site.database, Postgres):
-        _postgres(site, "pg_dump", "--format=custom", f"--file={folder / 'dump'}")
-        return
-    with contextlib.closing(sqlite3.connect(site.home / DATABASE)) as database:
-        database.execute("VACUUM INTO ?", (str(folder / DATABASE),))
-
-
-def _keep_files(site: Installation, folder: Path) -> None:
-    """The data folder, after the database."""
-    left_out = shutil.ignore_patterns("queue", "static", f"{DATABASE}*")
-    shutil.copytree(site.home, folder, ignore=left_out, dirs_exist_ok=True)
-
-
-def _put_back(backup: Path, site: Installation) -> None:
-    left_out = shutil.ignore_patterns("dump")
-    shutil.copytree(backup, site.home, ignore=left_out, dirs_exist_ok=True)
-    if isinstance(site.database, Postgres):
-        _postgres(site, "pg_restore", "--no-owner", "-dpostgres", str(backup / "dump"))
-
-
-def _postgres(site: Installation, program: str, *arguments: str) -> None:
-    assert isinstance(site.database, Postgres)
-    server = site.database.server
-    command = [str(server.binaries / program), f"--host={server.folder}"]
-    command += ["--username=postgres", *arguments]
-    subprocess.run(command, check=True, timeout=60)
 
 
 # --- what must be true ------------------------------------------------------------
@@ -151,6 +120,12 @@ def _let_in(site: Installation, process: Process, expected: int) -> list[str]:
 def _attempts(site: Installation, state: str) -> set[int]:
     query = f"SELECT id FROM experiments_attempt WHERE state = '{state}'"
     return {row[0] for row in site.database.rows(query)}
+
+
+def _running_in(backup: Path) -> set[int]:
+    with contextlib.closing(sqlite3.connect(backup / "database.sqlite3")) as database:
+        query = "SELECT id FROM experiments_attempt WHERE state = 'running'"
+        return {row[0] for row in database.execute(query)}
 
 
 def _missing(site: Installation, acked: dict[int, list[int]]) -> list[str]:
