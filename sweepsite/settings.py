@@ -239,6 +239,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "experiments.pages.accounts.gate.GateMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -298,6 +299,12 @@ ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 1
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 MFA_ADAPTER = "experiments.pages.accounts.adapter.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "authenticate": "experiments.pages.accounts.two_factor.CodeForm",
+    "reauthenticate": "experiments.pages.accounts.two_factor.CodeAgainForm",
+    "add_webauthn": "experiments.pages.accounts.two_factor.PasskeyForm",
+    "edit_webauthn": "experiments.pages.accounts.two_factor.PasskeyNameForm",
+}
 MFA_RATE_LIMITS = False
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True

@@ -48,6 +48,12 @@ class User(AbstractUser):
     def display_name(self) -> str:
         return self.get_full_name() or self.username
 
+    @property
+    def has_second_factor(self) -> bool:
+        """Recovery codes alone are none."""
+        factors = self.authenticator_set  # type: ignore[attr-defined]
+        return bool(factors.exclude(type="recovery_codes").exists())
+
 
 class BrowserSession(AbstractBaseSession):
     """A browser's login, with the data of its session. Its key is the cookie."""

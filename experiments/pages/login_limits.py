@@ -17,7 +17,7 @@ import ipaddress
 import math
 import secrets
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,12 +32,11 @@ from django.db import transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 from django.http import HttpRequest, HttpResponse
-from django.views.generic import FormView
 
 from experiments.access import address_of
 from experiments.db.clock import database_now
 from experiments.formatting import duration_text
-from experiments.models import Event, LoginLimit
+from experiments.models import Event, LoginLimit, User
 
 FAILED = "login failed"
 BLOCKED = "blocked"
@@ -120,22 +119,51 @@ def network_of(address: str) -> str:
 def counted(request: HttpRequest, name: str) -> Iterator[None]:
     """Count the password that is checked inside, if it is wrong. Raises ValidationError
     with the code BLOCKED if none may be tried now."""
-    limits = limits_for(request, name)
+    with _counted(limits_for(request, name), lambda: _log_failure(request, name)):
+        yield
+
+
+@contextmanager
+def counted_code(request: HttpRequest, user: User) -> Iterator[None]:
+    """As ``counted``, for the second factor of a person whose password was right."""
+    browser = _known_browser(request, spelled(user.username))
+    limit = Limit(f"code {browser or user.pk}", 5, 600, "with a second factor")
+
+    def log() -> None:
+        Event.log("second factor failed", actor=user)
+
+    with _counted((limit,), log):
+        yield
+
+
+def use_code(user: User, code: str) -> None:
+    """Refuse a code that the user's app showed and that was used before, also in
+    another process."""
+    try:
+        _take((Limit(f"used {user.pk} {code.strip()}", 1, 120),))
+    except ValidationError as error:
+        raise ValidationError(
+            "This code was used before. Wait for the next."
+        ) from error
+
+
+@contextmanager
+def _counted(limits: Sequence[Limit], log: Callable[[], object]) -> Iterator[None]:
     _take(limits)
     try:
         yield
     except ValidationError:
-        _log_failure(request, name)
+        log()
         raise
     for limit in limits:
         limit.give_back()
 
 
-class LimitedView(FormView):  # type: ignore[type-arg]
-    """Answers 429 while no password may be tried."""
+class Limited:
+    """For the view of a form: it answers 429 while no password may be tried."""
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        response = super().form_invalid(form)
+        response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
         for error in chain.from_iterable(form.errors.as_data().values()):
             if error.code == BLOCKED:
                 response.status_code = 429

@@ -24,7 +24,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from experiments import access
 from experiments.models import Event, User
 from experiments.pages import login_limits
-from experiments.pages.accounts import mail
+from experiments.pages.accounts import gate, mail
 from experiments.pages.sessions import browser_name, note_login
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,22 @@ class AccountAdapter(DefaultAccountAdapter):
         age = time.time() - self.request.session.get("began", 0)
         return bool(age > settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)
 
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        """The second factor of a person who has one: a stolen session and a guessed
+        password must not be enough to remove it."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        factors = [method for method in methods if method["id"] != "reauthenticate"]
+        again = {
+            "id": "login_again",
+            "description": "Log in again",
+            "url": reverse("login_again"),
+        }
+        return factors or methods or [again]
+
+    def set_password(self, user: User, password: str) -> None:
+        user.must_change_password = False
+        super().set_password(user, password)
+
     def add_message(
         self,
         request: HttpRequest,
@@ -90,6 +106,7 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> HttpResponse:
         address = access.address_of(request)
         note_login(request, address=address)
+        gate.note_duties(request, user)
         data = {"address": address}
         Event.log("logged in", f"from {address}", actor=user, data=data)
         response: HttpResponse = super().post_login(request, user, **kwargs)
@@ -157,6 +174,12 @@ class FactorAdapter(DefaultMFAAdapter):
             # No code fits: an administrator removes the factor.
             logger.error("a second factor was encrypted with a secret key that is gone")
             return str(generate_totp_secret())
+
+    def can_delete_authenticator(self, authenticator: Any) -> bool:
+        user = authenticator.user
+        rest = user.authenticator_set.exclude(type="recovery_codes")
+        is_last = not rest.exclude(pk=authenticator.pk).exists()
+        return not (is_last and gate.required_by(user))
 
     def get_totp_label(self, user: User) -> str:
         return str(user.get_username())

@@ -17,5 +17,5 @@ class PasswordAgainForm(ReauthenticateForm):
             return str(super().clean_password())
 
 
-class ConfirmView(login_limits.LimitedView, views.ReauthenticateView):
+class ConfirmView(login_limits.Limited, views.ReauthenticateView):
     form_class = PasswordAgainForm

@@ -42,7 +42,7 @@ def log_in(request: HttpRequest, user: User, to: str | None) -> HttpResponse:
     return response
 
 
-class LoginView(login_limits.LimitedView, views.LoginView):
+class LoginView(login_limits.Limited, views.LoginView):
     form_class = LoginForm
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -25,8 +25,16 @@ class OldPasswordForm(PasswordChangeForm):
         with login_limits.counted(context.request, self.user.get_username()):
             return super().clean_old_password()
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        new = cleaned.get("new_password1")
+        if new and new == cleaned.get("old_password"):
+            problem = "This is your old password. Choose another one."
+            self.add_error("new_password1", problem)
+        return cleaned
 
-class PasswordChangeView(login_limits.LimitedView, DjangoPasswordChangeView):
+
+class PasswordChangeView(login_limits.Limited, DjangoPasswordChangeView):
     """Django's, which also ends the user's other sessions."""
 
     form_class = OldPasswordForm
@@ -34,6 +42,7 @@ class PasswordChangeView(login_limits.LimitedView, DjangoPasswordChangeView):
     template_name = "account/password_change.html"
 
     def form_valid(self, form: Any) -> HttpResponse:
+        form.user.must_change_password = False
         response = super().form_valid(form)
         Event.log("password changed", actor=access.viewer(self.request))
         return response
@@ -47,7 +56,7 @@ class ForgottenForm(ResetPasswordForm):
         return str(super().clean_email())
 
 
-class ForgottenView(login_limits.LimitedView, views.PasswordResetView):
+class ForgottenView(login_limits.Limited, views.PasswordResetView):
     form_class = ForgottenForm
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

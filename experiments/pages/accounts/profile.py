@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from experiments import access
 from experiments.models import BrowserSession, Event, User
 from experiments.models.fields import VisibleTextForm
-from experiments.pages import login_limits
-from experiments.pages.frame import form_page
+from experiments.pages.accounts.two_factor import second_factors
+from experiments.pages.frame import after_recent_login, form_page
 from experiments.pages.teams.tokens import tokens_card
 
 
@@ -38,17 +38,17 @@ def profile(request: HttpRequest) -> HttpResponse:
         tokens=tokens_card(user),
         sessions=BrowserSession.valid_for(user),
         this_session=request.session.session_key,
+        lifetime=settings.SESSION_COOKIE_AGE,
+        idle=settings.SESSION_IDLE.total_seconds(),
+        factors=second_factors(user),
         back=request.path,
     )
 
 
+@after_recent_login
 def sessions_end(request: HttpRequest) -> HttpResponse:
-    """End one of the viewer's sessions, or all others, after their password."""
+    """End one of the viewer's sessions, or all others."""
     user = access.viewer(request)
-    problem = _wrong_password(request, user)
-    if problem:
-        messages.error(request, f"No session was ended. {problem}")
-        return redirect("profile")
     others = BrowserSession.valid_for(user).exclude(pk=request.session.session_key)
     chosen = request.POST.get("end", "")
     keys = [row.pk for row in others if chosen in ("others", row.public_id)]
@@ -57,14 +57,3 @@ def sessions_end(request: HttpRequest) -> HttpResponse:
     ended = "1 session" if len(keys) == 1 else f"{len(keys)} sessions"
     messages.success(request, f"Ended {ended}.")
     return redirect("profile")
-
-
-def _wrong_password(request: HttpRequest, user: User) -> str:
-    """Why the typed password does not count; empty if it is right."""
-    try:
-        with login_limits.counted(request, user.username):
-            if not user.check_password(request.POST.get("password", "")):
-                raise ValidationError("The password is not correct.")
-    except ValidationError as error:
-        return str(error.message)
-    return ""

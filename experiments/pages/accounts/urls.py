@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from allauth.account import views
+from allauth.mfa.recovery_codes import views as recovery_codes
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as passkeys
 from django.contrib.auth.views import PasswordChangeDoneView
 from django.urls import path
 from django.views.generic import RedirectView
 
-from experiments.pages.accounts import confirm, login, password, profile
-from experiments.pages.frame import get_or_post, post
+from experiments.pages.accounts import confirm, login, password, profile, two_factor
+from experiments.pages.frame import get, get_or_post, post
 from experiments.pages.teams import tokens
 
 urlpatterns = [
@@ -34,6 +37,7 @@ urlpatterns = [
         views.password_reset_from_key,
         name="account_reset_password_from_key",
     ),
+    path("login/code/", two_factor.CodeView.as_view(), name="mfa_authenticate"),
     path("admin/login/", login.admin_login),
     path(
         "admin/password_change/", RedirectView.as_view(pattern_name="password_change")
@@ -43,6 +47,49 @@ urlpatterns = [
         "settings/confirm/",
         confirm.ConfirmView.as_view(),
         name="account_reauthenticate",
+    ),
+    path(
+        "settings/confirm/code/",
+        two_factor.CodeAgainView.as_view(),
+        name="mfa_reauthenticate",
+    ),
+    path(
+        "settings/confirm/passkey/",
+        passkeys.reauthenticate_webauthn,
+        name="mfa_reauthenticate_webauthn",
+    ),
+    get("settings/confirm/login/", two_factor.login_again, "login_again"),
+    get("settings/two-factor/", two_factor.index, "mfa_index"),
+    path("settings/two-factor/app/", totp.activate_totp, name="mfa_activate_totp"),
+    path(
+        "settings/two-factor/app/remove/",
+        totp.deactivate_totp,
+        name="mfa_deactivate_totp",
+    ),
+    path(
+        "settings/two-factor/passkeys/new/",
+        passkeys.add_webauthn,
+        name="mfa_add_webauthn",
+    ),
+    path(
+        "settings/two-factor/passkeys/<int:pk>/",
+        two_factor.RenamePasskeyView.as_view(),
+        name="mfa_edit_webauthn",
+    ),
+    path(
+        "settings/two-factor/passkeys/<int:pk>/remove/",
+        two_factor.RemovePasskeyView.as_view(),
+        name="mfa_remove_webauthn",
+    ),
+    path(
+        "settings/two-factor/codes/",
+        recovery_codes.view_recovery_codes,
+        name="mfa_view_recovery_codes",
+    ),
+    path(
+        "settings/two-factor/codes/new/",
+        recovery_codes.generate_recovery_codes,
+        name="mfa_generate_recovery_codes",
     ),
     get_or_post("settings/", profile.profile, "profile"),
     post("settings/sessions/end/", profile.sessions_end, "sessions_end"),
