@@ -22,6 +22,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "share": formatting.share_text,
     "filesize_text": formatting.bytes_text,
     "duration": formatting.duration_text,
+    "rough_duration": formatting.rough_duration_text,
     "parameter": formatting.parameter_text,
     "code_words": formatting.code_words,
     "packages_words": formatting.packages_words,
