@@ -115,9 +115,8 @@ def runs_for(user: User) -> QuerySet[Trial]:
 
 
 def artifacts_for(user: User) -> QuerySet[Artifact]:
-    """Output files of the user's teams, without those that wait to be deleted."""
+    """Output files of the user's teams, without those in the trash."""
     kept = Artifact.objects.filter(
-        attempt__trial__files_deletion_requested_at=None,
         attempt__trial__sweep__deletion_requested_at=None,
         attempt__trial__run__deleted_at__isnull=True,
     )

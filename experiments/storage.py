@@ -17,7 +17,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from experiments.models import Attempt, Trial
+from experiments.models import Attempt
 from experiments.runner.log_marks import (
     MARK,
     MARK_LENGTH,
@@ -194,12 +194,10 @@ def read_log(attempt_id: int, *, last: int | None = None) -> bytes:
         return b""
 
 
-def trial_log(
-    trial: Trial, attempt: Attempt | None, *, last: int | None = None
-) -> bytes:
-    """The log of one of its attempts with its marks; empty if there is none, or if it
-    waits to be deleted."""
-    if attempt is None or trial.files_deletion_requested_at:
+def visible_log(attempt: Attempt | None, *, last: int | None = None) -> bytes:
+    """An attempt's log with its marks; empty if there is none, or if it is in the
+    trash."""
+    if attempt is None or attempt.log_removed_at:
         return b""
     return read_log(attempt.pk, last=last)
 
@@ -209,15 +207,42 @@ def _attempt_folder(attempt_id: int) -> Path:
     return Path(settings.HOME, "store", "attempts", str(attempt_id))
 
 
-def attempt_bytes(attempt_ids: Iterable[int]) -> int:
-    """The size of the logs and outputs of these attempts."""
-    files = (path for pk in attempt_ids for path in _attempt_folder(pk).rglob("*"))
-    return sum(path.stat().st_size for path in files if path.is_file())
+def delete_attempt_files(attempt_ids: Iterable[int]) -> int:
+    """Delete logs and outputs of these attempts; returns their bytes."""
+    return sum(_delete_folder(_attempt_folder(pk)) for pk in attempt_ids)
 
 
-def delete_attempt_files(attempt_ids: Iterable[int]) -> None:
-    for pk in attempt_ids:
-        shutil.rmtree(_attempt_folder(pk), ignore_errors=True)
+def _delete_folder(folder: Path) -> int:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in files)
+    shutil.rmtree(folder, ignore_errors=True)
+    return size
+
+
+def delete_file(path: Path) -> int:
+    """Delete a file, if there is one; returns its bytes."""
+    try:
+        size = path.stat().st_size
+        path.unlink()
+    except FileNotFoundError:
+        return 0
+    return size
+
+
+def delete_log(attempt_id: int) -> int:
+    return delete_file(_attempt_folder(attempt_id) / "log")
+
+
+def delete_output(attempt_id: int, sha256: str) -> int:
+    return delete_file(_attempt_folder(attempt_id) / "outputs" / sha256)
+
+
+def shorten_log(attempt_id: int, limit: int) -> int:
+    """Remove the middle of a log that is longer; returns the bytes that went."""
+    before = log_size(attempt_id)
+    if before > limit:
+        _shorten(log_path(attempt_id), limit)
+    return before - log_size(attempt_id)
 
 
 def delete_recordings(sweep_id: int) -> None:
@@ -225,5 +250,5 @@ def delete_recordings(sweep_id: int) -> None:
         path.unlink(missing_ok=True)
 
 
-def delete_code(digest: str) -> None:
-    code_path(digest).unlink(missing_ok=True)
+def delete_code(digest: str) -> int:
+    return delete_file(code_path(digest))

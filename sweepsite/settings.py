@@ -204,6 +204,7 @@ TEAM_OUTPUTS_LIMIT_BYTES = (
 )
 # The longest life of an API token.
 TOKEN_DAYS = env_int("SWEEPSITE_TOKEN_DAYS", 365, low=1, high=3_650)
+TRASH_DAYS = env_int("SWEEPSITE_TRASH_DAYS", 14, low=1, high=3_650)
 LOG_LIMIT_BYTES = env_int("SWEEPSITE_LOG_MB", 4, low=1, high=1_000) << 20
 
 # The API's framework takes 9 MB, which only processes with pages need.

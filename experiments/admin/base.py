@@ -1,8 +1,8 @@
-"""What admin pages share: read-only tables, tokens, deletions that ask first."""
+"""What admin pages share: read-only tables, tokens, removals that ask first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from experiments import access, lifecycle
+from experiments.cleanup.sizes import Size
+from experiments.cleanup.trash import StillRunning
 from experiments.formatting import bytes_text
-from experiments.models import Event, Sweep
+from experiments.models import Event, Sweep, TrashItem
 from experiments.models.fields import VisibleTextForm
-from experiments.sweeps.deletion import DeletionSize, StillRunning
+from experiments.search.wording import counted
 
 # The page sends back the ids of all rows, and Django limits a form's fields.
 MAX_ROWS = 1000
@@ -96,21 +98,21 @@ class TokenAdmin(ReadOnlyAdmin):
 
 
 @dataclass(frozen=True)
-class Deletion:
-    """``measure`` says what a deletion removes, ``request`` starts it; ``rows`` makes
+class Removal:
+    """``measure`` says what goes to the trash, ``request`` moves it; ``rows`` makes
     (label, amount) pairs of a size."""
 
     action: str
     title: str
     warning: str
-    measure: Callable[[QuerySet[Any]], DeletionSize]
-    request: Callable[..., DeletionSize]
-    rows: Callable[[DeletionSize], list[tuple[str, object]]]
+    measure: Callable[[QuerySet[Any]], Size]
+    request: Callable[..., Sequence[TrashItem]]
+    rows: Callable[[Size], list[tuple[str, object]]]
 
     def run(
         self, page: Any, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse | None:
-        """Ask first; request the deletion when the answer is yes."""
+        """Ask first; move it when the answer is yes."""
         if queryset.count() > MAX_ROWS:
             page.message_user(
                 request, f"Choose at most {MAX_ROWS:,} rows at once.", messages.ERROR
@@ -119,12 +121,13 @@ class Deletion:
         if "confirmed" not in request.POST:
             return self._ask(page, request, queryset)
         try:
-            size = self.request(queryset, actor=access.viewer(request))
+            items = self.request(queryset, actor=access.viewer(request))
         except StillRunning as problem:
             page.message_user(request, str(problem), messages.ERROR)
             return None
-        amounts = ", ".join(f"{amount} {label}" for label, amount in self.rows(size))
-        page.message_user(request, f"Deleting {amounts}.", messages.SUCCESS)
+        size = bytes_text(sum(item.bytes for item in items))
+        text = f"{counted(len(items), 'item')}, {size}, moved to the trash."
+        page.message_user(request, text, messages.SUCCESS)
         return None
 
     def _ask(
@@ -146,5 +149,5 @@ class Deletion:
         return TemplateResponse(request, template, context)
 
 
-def size_row(size: DeletionSize) -> tuple[str, object]:
+def size_row(size: Size) -> tuple[str, object]:
     return "of files", bytes_text(size.bytes)

@@ -11,18 +11,18 @@ from django.http import HttpRequest, HttpResponse
 
 from experiments import access, lifecycle, queues
 from experiments.admin.base import (
-    Deletion,
     ReadOnlyAdmin,
+    Removal,
     VisibleModelForm,
     size_row,
 )
+from experiments.cleanup.sizes import Size, sweeps_size
+from experiments.cleanup.trash import ACTIVE, move_sweeps
 from experiments.formatting import bytes_text
 from experiments.models import CodeSnapshot, Event, Experiment, Sweep
-from experiments.sweeps import deletion
-from experiments.sweeps.deletion import DeletionSize
 
 
-def _sweep_rows(size: DeletionSize) -> list[tuple[str, object]]:
+def _sweep_rows(size: Size) -> list[tuple[str, object]]:
     return [
         ("sweeps", size.sweeps),
         ("trials", f"{size.trials:,}"),
@@ -31,12 +31,13 @@ def _sweep_rows(size: DeletionSize) -> list[tuple[str, object]]:
     ]
 
 
-DELETE_SWEEPS = Deletion(
+TRASH_SWEEPS = Removal(
     action="delete_with_files",
-    title="Delete sweeps with their trials and files?",
-    warning="You cannot undo this. Cancel sweeps that still run first.",
-    measure=deletion.sweeps_size,
-    request=deletion.request_sweep_deletion,
+    title="Move sweeps with their trials and files to the trash?",
+    warning="They can be restored for some days, on the page Cleanup. Cancel sweeps"
+    " that still run first.",
+    measure=sweeps_size,
+    request=move_sweeps,
     rows=_sweep_rows,
 )
 
@@ -111,8 +112,8 @@ class SweepAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Archive the selected sweeps", permissions=["steer"])
     def archive(self, request: HttpRequest, queryset: QuerySet[Sweep]) -> None:
-        over = queryset.exclude(state__in=deletion.ACTIVE).filter(archived_at=None)
-        left = queryset.filter(state__in=deletion.ACTIVE).count()
+        over = queryset.exclude(state__in=ACTIVE).filter(archived_at=None)
+        left = queryset.filter(state__in=ACTIVE).count()
         done = _set_archived(over, request, verb="sweep archived", archived_at=Now())
         self.message_user(request, f"{done} sweeps archived.", messages.SUCCESS)
         if left:
@@ -126,12 +127,12 @@ class SweepAdmin(ReadOnlyAdmin):
         self.message_user(request, f"{done} sweeps restored.", messages.SUCCESS)
 
     @admin.action(
-        description="Delete the selected sweeps with their files", permissions=["erase"]
+        description="Move the selected sweeps to the trash", permissions=["erase"]
     )
     def delete_with_files(
         self, request: HttpRequest, queryset: QuerySet[Sweep]
     ) -> HttpResponse | None:
-        return DELETE_SWEEPS.run(self, request, queryset)
+        return TRASH_SWEEPS.run(self, request, queryset)
 
 
 def _set_archived(

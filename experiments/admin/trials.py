@@ -7,7 +7,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from experiments import access
-from experiments.admin.base import Deletion, SweepRowAdmin, size_row
+from experiments.admin.base import Removal, SweepRowAdmin, size_row
+from experiments.cleanup.sizes import Size, files_size
+from experiments.cleanup.trash import move_trial_files
 from experiments.formatting import bytes_text
 from experiments.models import (
     Artifact,
@@ -17,21 +19,19 @@ from experiments.models import (
     Run,
     Trial,
 )
-from experiments.sweeps import deletion
-from experiments.sweeps.deletion import DeletionSize
 
 
-def _file_rows(size: DeletionSize) -> list[tuple[str, object]]:
+def _file_rows(size: Size) -> list[tuple[str, object]]:
     return [("trials without outputs and logs", f"{size.trials:,}"), size_row(size)]
 
 
-DELETE_FILES = Deletion(
+TRASH_FILES = Removal(
     action="delete_files",
-    title="Delete outputs and logs of these trials?",
-    warning="You cannot undo this. Parameters and metrics stay. Trials that still run"
-    " are refused.",
-    measure=deletion.trial_files_size,
-    request=deletion.request_file_deletion,
+    title="Move outputs and logs of these trials to the trash?",
+    warning="They can be restored for some days, on the page Cleanup. Parameters and"
+    " metrics stay. Trials that still run are refused.",
+    measure=files_size,
+    request=move_trial_files,
     rows=_file_rows,
 )
 
@@ -52,12 +52,14 @@ class TrialAdmin(SweepRowAdmin):
     def has_erase_permission(self, request: HttpRequest) -> bool:
         return access.viewer(request).has_perm("experiments.delete_trial")
 
-    @admin.action(description="Delete outputs and logs", permissions=["erase"])
+    @admin.action(
+        description="Move outputs and logs to the trash", permissions=["erase"]
+    )
     def delete_files(
         self, request: HttpRequest, queryset: QuerySet[Trial]
     ) -> HttpResponse | None:
         queryset = queryset.select_related("sweep__experiment", "experiment", "run")
-        return DELETE_FILES.run(self, request, queryset)
+        return TRASH_FILES.run(self, request, queryset)
 
 
 @admin.register(Run)
@@ -106,10 +108,6 @@ class ArtifactAdmin(SweepRowAdmin):
         "attempt__trial__run",
     )
     search_fields = ("path", "=sha256")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Artifact]:
-        rows = super().get_queryset(request)
-        return rows.filter(attempt__trial__files_deletion_requested_at=None)
 
     @admin.display(description="size", ordering="size")
     def bytes(self, artifact: Artifact) -> str:

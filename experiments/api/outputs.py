@@ -52,7 +52,7 @@ def log(
 ) -> HttpResponse:
     """Standard output and error of the trial's last attempt, as they were printed."""
     trial = readable_trial(request, trial_id)
-    stored = storage.trial_log(trial, trial.current_attempt)
+    stored = storage.visible_log(trial.current_attempt)
     text = log_text(stored, stream=stream and STREAMS[stream], times=times)
     return HttpResponse(
         text[-last if last else 0 :],
@@ -114,5 +114,6 @@ def download_best(request: HttpRequest, sweep_id: int) -> HttpResponseBase:
 
 
 def _zip(request: HttpRequest, trial: Trial) -> HttpResponseBase:
-    kept = trial.current_attempt if not trial.files_deletion_requested_at else None
-    return zip_answer(request, kept, name=trial.label.replace("/", "-"))
+    return zip_answer(
+        request, trial.current_attempt, name=trial.label.replace("/", "-")
+    )

@@ -10,7 +10,7 @@ from experiments.queues.site_jobs import SiteJob
 TITLES = {
     "measure": "Measuring the space",
     "orphans": "Removing orphans",
-    "deletion": "Deleting what was requested",
+    "purge": "Emptying the trash",
 }
 
 

@@ -61,17 +61,16 @@ class UsagePlace:
 
 @dataclass(frozen=True)
 class AttemptRow:
-    """An attempt's place. In the trash are all of it, or only its files."""
+    """An attempt's place. In the trash are all of it, or only its log."""
 
     pk: int
     place: UsagePlace
     in_trash: bool
-    files_in_trash: bool
+    log_in_trash: bool
 
     def kind(self, kind: SpaceKind) -> SpaceKind:
-        of_files = kind in (SpaceKind.ARTIFACTS, SpaceKind.LOGS)
-        gone = self.in_trash or (of_files and self.files_in_trash)
-        return SpaceKind.TRASH if gone else kind
+        is_gone = self.in_trash or (kind == SpaceKind.LOGS and self.log_in_trash)
+        return SpaceKind.TRASH if is_gone else kind
 
 
 class SpaceTotals:
@@ -177,7 +176,7 @@ def _attempt_rows(after: int) -> list[AttemptRow]:
             pk,
             UsagePlace(team, experiment, sweep, owner),
             in_trash=bool(sweep_gone or run_gone),
-            files_in_trash=bool(files_gone),
+            log_in_trash=bool(log_gone),
         )
         for (
             pk,
@@ -186,7 +185,7 @@ def _attempt_rows(after: int) -> list[AttemptRow]:
             sweep,
             sweep_gone,
             run_gone,
-            files_gone,
+            log_gone,
             owner,
         ) in rows.values_list(
             "pk",
@@ -195,7 +194,7 @@ def _attempt_rows(after: int) -> list[AttemptRow]:
             "trial__sweep",
             "trial__sweep__deletion_requested_at",
             "trial__run__deleted_at",
-            "trial__files_deletion_requested_at",
+            "log_removed_at",
             Coalesce("trial__sweep__created_by", "trial__run__created_by"),
         )[:BATCH]
     ]
@@ -204,11 +203,11 @@ def _attempt_rows(after: int) -> list[AttemptRow]:
 def _measure_batch(
     rows: Sequence[AttemptRow], totals: SpaceTotals, found: list[FoundOrphan]
 ) -> None:
-    outputs = _outputs(rows)
+    outputs, trashed = _outputs(rows), _trashed(rows)
     metrics = _metric_sizes(rows)
     for row in rows:
         files = stored_files.attempt_files(row.pk)
-        _add_files(totals, row, files)
+        _add_files(totals, row, files, trashed.get(row.pk, set()))
         size, count = metrics.get(row.pk, (0, 0))
         if count:
             kind = row.kind(SpaceKind.METRICS)
@@ -217,14 +216,16 @@ def _measure_batch(
         found += orphans.of_attempt(row.pk, files, outputs.get(row.pk, {}))
 
 
-def _add_files(totals: SpaceTotals, row: AttemptRow, files: AttemptFiles) -> None:
-    if files.outputs:
-        totals.add(
-            row.place,
-            row.kind(SpaceKind.ARTIFACTS),
-            size=sum(files.outputs.values()),
-            files=len(files.outputs),
-        )
+def _add_files(
+    totals: SpaceTotals, row: AttemptRow, files: AttemptFiles, trashed: set[str]
+) -> None:
+    for kind, some in (
+        (row.kind(SpaceKind.ARTIFACTS), files.outputs.keys() - trashed),
+        (SpaceKind.TRASH, files.outputs.keys() & trashed),
+    ):
+        if some:
+            size = sum(files.outputs[sha256] for sha256 in some)
+            totals.add(row.place, kind, size=size, files=len(some))
     if files.log:
         totals.add(row.place, row.kind(SpaceKind.LOGS), size=files.log, files=1)
 
@@ -237,9 +238,22 @@ def _range(rows: Sequence[AttemptRow], path: str) -> dict[str, int]:
 def _outputs(rows: Sequence[AttemptRow]) -> dict[int, dict[str, int]]:
     """By attempt: the sizes of the outputs that should be there."""
     found: dict[int, dict[str, int]] = defaultdict(dict)
-    stored = Artifact.objects.filter(**_range(rows, "attempt")).order_by()
+    stored = Artifact.all_objects.filter(**_range(rows, "attempt")).order_by()
     for attempt, sha256, size in stored.values_list("attempt", "sha256", "size"):
         found[attempt][sha256] = size
+    return found
+
+
+def _trashed(rows: Sequence[AttemptRow]) -> dict[int, set[str]]:
+    """By attempt: the outputs that only the trash has."""
+    found: dict[int, set[str]] = defaultdict(set)
+    stored = Artifact.all_objects.filter(**_range(rows, "attempt")).order_by()
+    for attempt, sha256 in stored.exclude(trash=None).values_list("attempt", "sha256"):
+        found[attempt].add(sha256)
+    if found:
+        kept = stored.filter(trash=None, attempt__in=found)
+        for attempt, sha256 in kept.values_list("attempt", "sha256"):
+            found[attempt].discard(sha256)
     return found
 
 

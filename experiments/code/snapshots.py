@@ -83,7 +83,7 @@ def store_files(
     snapshot, _ = CodeSnapshot.all_objects.update_or_create(
         team=team,
         digest=digest,
-        defaults={"created_at": timezone.now()},
+        defaults={"created_at": timezone.now(), "trash": None},
         create_defaults={
             "files": [
                 {"path": name, "size": len(checked[name])} for name in sorted(checked)

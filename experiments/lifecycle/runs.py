@@ -23,18 +23,19 @@ from experiments.models import (
     Event,
     Experiment,
     Membership,
+    Removable,
     Run,
+    TrashItem,
     Trial,
     User,
 )
 from experiments.models.runs import MAX_RUN_NAME
 from experiments.models.trials import AttemptState, TrialState
+from experiments.search.fields import DefinitionError, Problem
 
 logger = logging.getLogger(__name__)
 
 RUN_STARTED = "run started"
-# How long a deleted run can be restored.
-TRASH_DAYS = 7
 RUN_ENDS = frozenset({TrialState.COMPLETED, TrialState.FAILED, TrialState.CANCELLED})
 
 
@@ -57,7 +58,10 @@ def start_run(
     start = started_at or Now()
     with transaction.atomic():
         # Two programs that start at once get different numbers.
-        Experiment.objects.select_for_update(no_key=True).get(pk=experiment.pk)
+        locked = Experiment.objects.select_for_update(no_key=True)
+        if not locked.filter(pk=experiment.pk).first():
+            words = f"The experiment {experiment.name} was moved to the trash."
+            raise DefinitionError([Problem("experiment", words)])
         runs = Trial.objects.filter(experiment=experiment, sweep=None)
         number = max(1, runs.next_number())
         trial = Trial.objects.create(
@@ -205,23 +209,37 @@ def reopen_run(trial: Trial) -> bool:
     return bool(won)
 
 
-def trash_run(trial: Trial, *, actor: User) -> bool:
-    """Move a run to the trash; one that runs ends as cancelled. False: it is there."""
+def trash_run(trial: Trial, *, actor: User | None, **fields: Any) -> TrashItem | None:
+    """Move a run to the trash; one that runs ends as cancelled. ``fields`` are further
+    columns of its item. None: it is there."""
     with transaction.atomic():
-        end_run_by_hand(trial, TrialState.CANCELLED, actor=actor)
-        won = Run.objects.filter(trial=trial, deleted_at=None).update(deleted_at=Now())
-        if won:
-            # Without a reference to the run, with which the event would be hidden.
-            team, data = trial.experiment.team, {"run": trial.pk}
-            Event.log("run deleted", trial.label, actor=actor, team=team, data=data)
-    return bool(won)
+        if actor:
+            end_run_by_hand(trial, TrialState.CANCELLED, actor=actor)
+        if not Run.objects.filter(trial=trial, deleted_at=None).update(
+            deleted_at=Now()
+        ):
+            return None
+        team = trial.experiment.team
+        item = TrashItem.add(
+            Removable.RUN,
+            trial.label,
+            team.pk,
+            **{"trial": trial, "trials": 1, "moved_by": actor, **fields},
+        )
+        # Without a reference to the run, with which the event would be hidden.
+        data = {"run": trial.pk, "trash": item.pk}
+        Event.log("run moved to trash", trial.label, actor=actor, team=team, data=data)
+    return item
 
 
-def restore_run(trial: Trial, *, actor: User) -> bool:
-    """Take a run out of the trash. False: it is not there."""
+def restore_run(trial: Trial, *, actor: User | None) -> bool:
+    """Take a run out of the trash. False: it is not there, or is being deleted."""
     with transaction.atomic():
         trashed = Run.objects.filter(trial=trial, deleted_at__isnull=False)
-        won = trashed.update(deleted_at=None)
-        if won:
-            Event.log("run restored", trial.label, actor=actor, trial=trial)
-    return bool(won)
+        # The items first: a job that deletes one marks it.
+        items = TrashItem.objects.select_for_update().filter(trial=trial)
+        if any(item.began_at for item in items) or not trashed.update(deleted_at=None):
+            return False
+        items.delete()
+        Event.log("run restored", trial.label, actor=actor, trial=trial)
+    return True

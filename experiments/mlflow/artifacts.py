@@ -96,13 +96,12 @@ def _place(caller: AnyCaller, path: str, *, changes: bool) -> ArtifactPlace:
 
 
 def _within_run(trial: Trial, path: str) -> ArtifactPlace:
-    gone = trial.files_deletion_requested_at or is_deleted(trial)
-    return ArtifactPlace(None if gone else trial.current_attempt, "", path)
+    attempt = None if is_deleted(trial) else trial.current_attempt
+    return ArtifactPlace(attempt, "", path)
 
 
 def _within_model(model: LoggedModel, path: str) -> ArtifactPlace:
-    gone = model.attempt.trial.files_deletion_requested_at
-    return ArtifactPlace(None if gone else model.attempt, folder_of(model), path)
+    return ArtifactPlace(model.attempt, folder_of(model), path)
 
 
 def _check_experiment(text: str, experiment: int) -> None:

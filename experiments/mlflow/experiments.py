@@ -100,7 +100,7 @@ def _create(team: Team, name: str, user: User) -> Experiment:
     """Names that are written alike, such as A B and a-b, get slugs of their own."""
     first = slugify(name)[:MAX_SLUG] or "experiment"
     taken = set(
-        Experiment.objects.filter(team=team, slug__startswith=first).values_list(
+        Experiment.all_objects.filter(team=team, slug__startswith=first).values_list(
             "slug", flat=True
         )
     )

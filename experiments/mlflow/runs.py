@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from experiments import lifecycle
@@ -43,7 +42,7 @@ from experiments.mlflow.entities import (
 from experiments.mlflow.errors import MlflowError, invalid, invalid_value
 from experiments.mlflow.experiments import DEFAULT_ID, changeable_experiment
 from experiments.mlflow.fields import RequestFields
-from experiments.models import Attempt, Event, Run, Trial
+from experiments.models import Attempt, Run, Trial
 from experiments.models.runs import MAX_RUN_NAME
 from experiments.tracking import run_log
 
@@ -230,9 +229,7 @@ def delete(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     trial = readable_run(user, fields.text("run_id", required=True))
     check_may_change(user, trial.experiment.team)
     _refuse_trial(trial)
-    rows = Run.objects.filter(trial=trial, deleted_at=None)
-    if rows.update(deleted_at=Now()):
-        Event.log("run deleted", trial.run.name, actor=user.user, trial=trial)
+    lifecycle.trash_run(trial, actor=user.user)
     return {}
 
 
@@ -241,9 +238,7 @@ def restore(caller: AnyCaller, fields: RequestFields) -> dict[str, Any]:
     trial = readable_run(user, fields.text("run_id", required=True))
     check_may_change(user, trial.experiment.team)
     _refuse_trial(trial)
-    rows = Run.objects.filter(trial=trial, deleted_at__isnull=False)
-    if rows.update(deleted_at=None):
-        Event.log("run restored", trial.run.name, actor=user.user, trial=trial)
+    lifecycle.restore_run(trial, actor=user.user)
     return {}
 
 

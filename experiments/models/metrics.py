@@ -174,6 +174,13 @@ class Decision(models.Model):
         return self.policy.replace("_", " ").capitalize()
 
 
+class ArtifactManager(models.Manager["Artifact"]):
+    """All files except those in the trash."""
+
+    def get_queryset(self) -> models.QuerySet[Artifact]:
+        return super().get_queryset().filter(trash=None)
+
+
 class Artifact(models.Model):
     """One file of an attempt's outputs folder, stored in the data folder."""
 
@@ -184,12 +191,30 @@ class Artifact(models.Model):
     # False: its process died while writing it, so no later attempt gets it.
     whole = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    trash = models.ForeignKey(
+        "TrashItem",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+    )
+
+    objects = ArtifactManager()
+    all_objects: models.Manager[Artifact] = models.Manager()
 
     class Meta:
         ordering = ("path",)
         constraints = (
             models.UniqueConstraint(
                 fields=("attempt", "path"), name="artifact_path_once_per_attempt"
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("trash",),
+                condition=models.Q(trash__isnull=False),
+                name="artifact_in_trash",
             ),
         )
 

@@ -30,6 +30,13 @@ class Created:
         return self.created_by.display_name if self.created_by else COMMAND_LINE
 
 
+class ExperimentManager(models.Manager["Experiment"]):
+    """All experiments except those in the trash."""
+
+    def get_queryset(self) -> models.QuerySet[Experiment]:
+        return super().get_queryset().filter(deletion_requested_at=None)
+
+
 class Experiment(Created, models.Model):
     """A team's question, and the sweeps that answer it."""
 
@@ -47,6 +54,11 @@ class Experiment(Created, models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)
+    # Since then it is in the trash, with its sweeps and runs.
+    deletion_requested_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ExperimentManager()
+    all_objects: models.Manager[Experiment] = models.Manager()
 
     class Meta:
         ordering = ("-created_at",)
@@ -70,8 +82,7 @@ class Experiment(Created, models.Model):
 
 
 class CodeManager(models.Manager["CodeSnapshot"]):
-    """All snapshots except those that wait to be deleted with the sweeps that used
-    them."""
+    """All snapshots except those in the trash, also with the sweeps that used them."""
 
     def get_queryset(self) -> models.QuerySet[CodeSnapshot]:
         same = models.OuterRef("pk")
@@ -80,7 +91,7 @@ class CodeManager(models.Manager["CodeSnapshot"]):
         )
         used = Sweep.objects.filter(code=same)
         waits = models.Exists(gone) & ~models.Exists(used)
-        return super().get_queryset().exclude(waits)
+        return super().get_queryset().filter(trash=None).exclude(waits)
 
 
 class CodeSnapshot(models.Model):
@@ -95,6 +106,14 @@ class CodeSnapshot(models.Model):
     )
     # When the files came last.
     created_at = models.DateTimeField(auto_now_add=True)
+    trash = models.ForeignKey(
+        "TrashItem",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+    )
 
     objects = CodeManager()
     all_objects: models.Manager[CodeSnapshot] = models.Manager()
@@ -103,6 +122,13 @@ class CodeSnapshot(models.Model):
         constraints = (
             models.UniqueConstraint(
                 fields=("team", "digest"), name="code_digest_once_per_team"
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("trash",),
+                condition=models.Q(trash__isnull=False),
+                name="code_in_trash",
             ),
         )
 
@@ -123,7 +149,7 @@ SWEEP_ENDS = frozenset({SweepState.COMPLETED, SweepState.CANCELLED, SweepState.F
 
 
 class SweepManager(models.Manager["Sweep"]):
-    """All sweeps except those that wait to be deleted."""
+    """All sweeps except those in the trash."""
 
     def get_queryset(self) -> models.QuerySet[Sweep]:
         return super().get_queryset().filter(deletion_requested_at=None)
@@ -183,6 +209,7 @@ class Sweep(Created, models.Model):
     # Between an end and its reopening; does not count towards the timeout.
     idle = models.FloatField("idle, seconds", default=0)
     archived_at = models.DateTimeField(null=True, blank=True)
+    # Since then it is in the trash, and hidden.
     deletion_requested_at = models.DateTimeField(null=True, blank=True)
 
     objects = SweepManager()

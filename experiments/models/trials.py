@@ -98,7 +98,7 @@ class Configuration(models.Model):
 
 class TrialQuerySet(models.QuerySet["Trial"]):
     def kept(self) -> TrialQuerySet:
-        """Without those of sweeps that wait to be deleted, and runs in the trash."""
+        """Without those of sweeps in the trash, and runs there."""
         return self.filter(
             sweep__deletion_requested_at=None, run__deleted_at__isnull=True
         )
@@ -180,8 +180,8 @@ class Trial(Configuration):
     updated_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    files_deletion_requested_at = models.DateTimeField(null=True, blank=True)
-    files_deleted_at = models.DateTimeField(null=True, blank=True)
+    # When outputs of it were last moved to the trash.
+    outputs_removed_at = models.DateTimeField(null=True, blank=True)
 
     objects = TrialQuerySet.as_manager()
 
@@ -202,13 +202,6 @@ class Trial(Configuration):
             models.Index(fields=("sweep", "value"), name="trial_by_best"),
             models.Index(fields=("sweep", "updated_at"), name="trial_by_change"),
             models.Index(fields=("sweep", "stamp"), name="trial_by_stamp"),
-            models.Index(
-                fields=("id",),
-                condition=models.Q(
-                    files_deletion_requested_at__isnull=False, files_deleted_at=None
-                ),
-                name="trial_files_to_delete",
-            ),
         )
 
     def __str__(self) -> str:
@@ -303,6 +296,27 @@ class Attempt(models.Model):
     log_chunks = models.PositiveIntegerField(default=0)
     log_bytes = models.PositiveBigIntegerField(default=0)
     log_dropped = models.PositiveBigIntegerField(default=0)
+    log_trash = models.ForeignKey(
+        "TrashItem",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+    )
+    # Since then its log is in the trash, or deleted.
+    log_removed_at = models.DateTimeField(null=True, blank=True)
+    # The item that will thin the points of its other metrics; then, that one in so
+    # many of them was kept.
+    points_trash = models.ForeignKey(
+        "TrashItem",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+    )
+    thinned = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta:
         ordering = ("n",)
@@ -326,6 +340,16 @@ class Attempt(models.Model):
                 fields=("ended_at",),
                 condition=models.Q(ended_at__isnull=False, compacted_at__isnull=True),
                 name="attempt_to_compact",
+            ),
+            models.Index(
+                fields=("log_trash",),
+                condition=models.Q(log_trash__isnull=False),
+                name="log_in_trash",
+            ),
+            models.Index(
+                fields=("points_trash",),
+                condition=models.Q(points_trash__isnull=False),
+                name="points_in_trash",
             ),
         )
 

@@ -185,7 +185,7 @@ def log_context(
 
 def _notes(trial: Trial, attempt: Attempt | None, view: LogView) -> Iterator[str]:
     """Sentences before the lines."""
-    current, removed = trial.current_attempt, trial.files_deletion_requested_at
+    current, removed = trial.current_attempt, attempt and attempt.log_removed_at
     if removed:
         when = relative_text(removed, timezone.now())
         yield f"The log was removed {when} to free space."
@@ -203,7 +203,7 @@ def log_view(trial: Trial, attempt: Attempt | None, query: QueryDict) -> LogView
     """The part of an attempt's log that the query asks for."""
     choice = LogChoice.of(query)
     most = MAX_BYTES if choice.is_end else MAX_READ
-    log = storage.trial_log(trial, attempt, last=most)
+    log = storage.visible_log(attempt, last=most)
     size = storage.log_size(attempt.pk) if attempt and log else 0
     return view_of(log, choice, unread=max(0, size - most))
 

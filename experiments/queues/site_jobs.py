@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 # No pool can have this name.
 SITE_QUEUE = "@site"
 SIMULATE = "experiments.tracking.policy_simulations.simulate"
-DELETE = "experiments.sweeps.deletion.delete_requested"
+PURGE = "experiments.cleanup.purge.purge_trash"
 COMPACT = "experiments.tracking.compaction.compact_ended"
 MAX_WAITING, MAX_TRIES = 12, 3
 WANTED_KEY = "sweepsite:wanted:"

@@ -27,7 +27,7 @@ from experiments.queues import (
     pool_queue,
     queue_name,
 )
-from experiments.queues.site_jobs import COMPACT, DELETE, SIMULATE, SITE_QUEUE
+from experiments.queues.site_jobs import COMPACT, PURGE, SIMULATE, SITE_QUEUE
 from experiments.runner.signals import die_with_parent
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class SlotWorker(GuardedWorker):
 class SiteWorker(GuardedWorker):
     """Runs the site's jobs; only the process of a job loads Django's applications."""
 
-    allowed = {SIMULATE: (int, str, str, int, int), DELETE: (), COMPACT: ()}
+    allowed = {SIMULATE: (int, str, str, int, int), PURGE: (), COMPACT: ()}
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return SITE_HEARTBEAT_SECONDS

@@ -178,10 +178,17 @@ def _slug(name: str) -> str:
 def find_or_create_experiment(
     team: Team, name: str, *, user: User | None
 ) -> Experiment:
-    """The team's experiment with that name, or with a name of the same slug."""
-    experiment, _ = Experiment.objects.get_or_create(
+    """The team's experiment with that name, or with a name of the same slug. Raises
+    DefinitionError if it is in the trash."""
+    experiment, _ = Experiment.all_objects.get_or_create(
         team=team, slug=_slug(name), defaults={"name": name, "created_by": user}
     )
+    if experiment.deletion_requested_at:
+        words = (
+            f"The experiment {experiment.name} is in the trash. Restore it, or choose"
+            " another name."
+        )
+        raise DefinitionError([Problem("experiment_name", words)])
     return experiment
 
 

@@ -116,7 +116,7 @@ def compact(attempt_id: int) -> None:
             found = series.read_rows(part, start)
             cuts = {pk: list(codec.cut(points, start)) for pk, points in found.items()}
             counts = {row.pk: row.count for row in part}
-            if not _replace(attempt_id, counts, cuts, start=start):
+            if not replace_points(attempt_id, counts, cuts, start=start):
                 return
     ended = Attempt.objects.filter(pk=attempt_id, ended_at__isnull=False)
     ended.update(compacted_at=Now())
@@ -138,14 +138,15 @@ def _by_start(
     return found
 
 
-def _replace(
+def replace_points(
     attempt_id: int,
     counts: Mapping[int, int],
     cuts: Mapping[int, Sequence[SegmentRow]],
     *,
     start: int,
 ) -> bool:
-    """False: the attempt runs, or has got points since these were read."""
+    """Store these segments in place of the points from ``start`` on. False: the attempt
+    runs, or has got points since they were read."""
     with transaction.atomic():
         ended = Attempt.objects.select_for_update().filter(pk=attempt_id)
         if not ended.filter(ended_at__isnull=False).exists():
@@ -156,6 +157,10 @@ def _replace(
         Segment.objects.filter(metric__in=counts, first__gte=start).delete()
         Segment.objects.bulk_create(_segments(cuts), batch_size=BATCH)
         metrics.update(tail=b"")
+        for pk, some in cuts.items():
+            count = start + sum(segment.count for segment in some)
+            if count != counts[pk]:
+                metrics.filter(pk=pk).update(count=count)
     return True
 
 

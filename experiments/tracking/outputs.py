@@ -71,10 +71,9 @@ def store_output(
             locked = ingest.locked_attempt(attempt.pk)
             _check_room(locked, path, size, _room(locked, path))
             _forget_on_commit(locked, [path])
-            artifact, _ = Artifact.objects.update_or_create(
-                attempt=locked,
-                path=path,
-                defaults={"size": size, "sha256": digest, "whole": whole},
+            facts = {"size": size, "sha256": digest, "whole": whole, "trash": None}
+            artifact, _ = Artifact.all_objects.update_or_create(
+                attempt=locked, path=path, defaults=facts
             )
             incoming.replace(folder / digest)
             storage.flush_names(folder)
@@ -156,12 +155,12 @@ def _check_team(attempt: Attempt, size: int) -> None:
 
 def _forget_on_commit(attempt: Attempt, paths: Sequence[str]) -> None:
     """Remove the bytes of the files with these paths, unless others share them."""
-    rows = attempt.artifacts.filter(path__in=paths)
+    rows = Artifact.all_objects.filter(attempt=attempt, path__in=paths)
     for sha256 in rows.values_list("sha256", flat=True):
         transaction.on_commit(partial(_remove_unused, attempt.pk, sha256))
 
 
 def _remove_unused(attempt_id: int, sha256: str) -> None:
     """An attempt has one runner, which sends one file after another."""
-    if not Artifact.objects.filter(attempt=attempt_id, sha256=sha256).exists():
+    if not Artifact.all_objects.filter(attempt=attempt_id, sha256=sha256).exists():
         storage.output_path(attempt_id, sha256).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from experiments import storage
+from experiments.cleanup import purge, trash
 from experiments.models import (
     Artifact,
     Attempt,
@@ -21,10 +22,10 @@ from experiments.models import (
     Membership,
     Metric,
     Sweep,
+    TrashItem,
     Trial,
     User,
 )
-from experiments.sweeps import deletion
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -150,7 +151,7 @@ def test_archiving_leaves_running_sweeps_where_they_are(root: Client) -> None:
 def test_deleting_a_sweep_asks_and_counts_what_is_lost(root: Client) -> None:
     sweep = fill(2)
     Sweep.objects.update(state="completed")
-    storage.append_log(Attempt.objects.first().pk, b"x" * 1234)  # type: ignore[union-attr]
+    Attempt.objects.filter(trial__number=0).update(log_bytes=1_210)
     page = act(root, Sweep, "delete_with_files", sweep.pk)
     for fact in ("<strong>1</strong> sweeps", "<strong>2</strong> trials"):
         assert fact in page
@@ -159,17 +160,22 @@ def test_deleting_a_sweep_asks_and_counts_what_is_lost(root: Client) -> None:
     assert Sweep.objects.filter(pk=sweep.pk).exists()
 
 
+def empty_trash() -> None:
+    trash.delete_now(TrashItem.objects.all(), actor=None)
+    purge.purge_trash()
+
+
 def test_a_confirmed_deletion_hides_the_sweep_until_the_job_deletes_it(
     root: Client,
 ) -> None:
     sweep = fill(1)
     Sweep.objects.update(state="completed")
     page = act(root, Sweep, "delete_with_files", sweep.pk, confirmed="yes")
-    assert "Deleting 1 sweeps, 1 trials" in page
+    assert "1 item, 1 B, moved to the trash." in page
     assert sweep.label not in page
-    deletion.delete_requested()
+    empty_trash()
     assert not Trial.objects.exists()
-    event = Event.objects.get(verb="sweep deleted")
+    event = Event.objects.get(verb="sweep moved to trash")
     assert event.actor == User.objects.get(username="root")
 
 
@@ -200,16 +206,17 @@ def test_files_of_a_trial_go_and_its_numbers_stay(
     trial = Trial.objects.get()
     attempt = Attempt.objects.get()
     storage.append_log(attempt.pk, b"hello")
-    assert "5 B" in act(root, Trial, "delete_files", trial.pk)
+    Attempt.objects.update(log_bytes=5)
+    assert "6 B" in act(root, Trial, "delete_files", trial.pk)
     page = act(root, Trial, "delete_files", trial.pk, confirmed="yes")
-    assert "Deleting 1 trials without outputs and logs, 5 B of files." in page
-    deletion.delete_requested()
+    assert "2 items, 6 B, moved to the trash." in page
+    empty_trash()
     trial.refresh_from_db()
-    assert trial.files_deleted_at is not None
+    assert trial.outputs_removed_at is not None
     assert storage.read_log(attempt.pk) == b""
     assert not Artifact.objects.exists()
     assert factories.point_count() == 2
-    assert Event.objects.filter(trial=trial, verb="trial files deleted").count() == 1
+    assert Event.objects.filter(verb="trash deleted").count() == 2
 
 
 def test_files_of_a_live_trial_stay(root: Client) -> None:
@@ -218,7 +225,7 @@ def test_files_of_a_live_trial_stay(root: Client) -> None:
     page = act(root, Trial, "delete_files", trial.pk, confirmed="yes")
     assert "not over yet" in page
     trial.refresh_from_db()
-    assert trial.files_deleted_at is None
+    assert trial.outputs_removed_at is None
 
 
 def test_hostile_names_are_text(root: Client) -> None:

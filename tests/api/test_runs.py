@@ -180,7 +180,12 @@ def test_a_deleted_run_is_hidden_until_it_is_restored(
     assert api.post(path(run, "/restore")).status_code == 200
     assert api.get(path(run)).json()["name"] == "svm"
     verbs = Event.objects.order_by("pk").values_list("verb", flat=True)
-    assert list(verbs) == ["run started", "run ended", "run deleted", "run restored"]
+    assert list(verbs) == [
+        "run started",
+        "run ended",
+        "run moved to trash",
+        "run restored",
+    ]
 
 
 def test_the_token_of_a_trial_opens_no_run_of_the_same_number(

@@ -76,13 +76,14 @@ def metric_flood(case: Case) -> list[str]:
 
 
 DELETE = """
-from experiments.sweeps import deletion
-from experiments.models import Sweep
+from experiments.cleanup import purge, trash
+from experiments.models import Sweep, TrashItem
 sweeps = Sweep.objects.filter(pk={sweep})
 try:
-    print("SIZE", deletion.request_sweep_deletion(sweeps, actor=None))
-    deletion.delete_requested()
-except deletion.StillRunning as refusal:
+    print("SIZE", trash.move_sweeps(sweeps, actor=None))
+    trash.delete_now(TrashItem.objects.all(), actor=None)
+    purge.purge_trash()
+except trash.StillRunning as refusal:
     print("REFUSED", refusal)
 """
 

@@ -14,11 +14,12 @@ from django.db.models.functions import Now
 from redis import Redis
 
 from experiments import lifecycle, storage
-from experiments.cleanup import measure, orphans, usage
+from experiments.cleanup import measure, orphans, trash, usage
 from experiments.cleanup.usage import Measured, SpaceGrowth
 from experiments.code import snapshots
 from experiments.models import (
     Artifact,
+    Attempt,
     Event,
     Orphan,
     SpaceUsage,
@@ -88,7 +89,8 @@ def test_what_is_in_the_trash_is_a_kind_of_its_own() -> None:
     keep_output(run, b"y" * 7)
     lifecycle.trash_run(run, actor=factories.user("ada"))
     Sweep.objects.filter(pk=sweep.pk).update(deletion_requested_at=Now())
-    files.trials.update(files_deletion_requested_at=Now())
+    Attempt.objects.filter(trial__sweep=files).update(log_bytes=10)
+    trash.move_trial_files(files.trials.all(), actor=None)
     measure.measure()
     assert set(sizes(sweep=sweep.pk)) == {"trash"}
     assert sizes(sweep=sweep.pk)["trash"] > 110

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db.models.functions import Now
 
 from experiments.lifecycle import Claim
 from experiments.lifecycle.runs import claim_of_run
-from experiments.models import Attempt, Experiment, LoggedModel, Run, Team, Trial
+from experiments.models import (
+    Artifact,
+    Attempt,
+    Experiment,
+    LoggedModel,
+    Removable,
+    Run,
+    Team,
+    TrashItem,
+    Trial,
+)
 from experiments.models.trials import AttemptState
 from tests import factories
 from tests.mlflow.conftest import Mlflow
@@ -65,9 +74,11 @@ def test_models_of_a_deleted_run_are_out_of_reach(site: Mlflow) -> None:
     model, root = made["model_id"], "/api/2.0/mlflow-artifacts/artifacts"
     path = f"{root}/{made['artifact_uri'].removeprefix('mlflow-artifacts:/')}/a.bin"
     assert site("PUT", path, b"secret").status_code == 200
-    Trial.objects.update(files_deletion_requested_at=Now())
+    team = Trial.objects.get().experiment.team_id
+    item = TrashItem.add(Removable.ARTIFACTS, "files", team)
+    Artifact.objects.update(trash=item)
     assert site.get(path).status_code == 404
-    Trial.objects.update(files_deletion_requested_at=None)
+    Artifact.all_objects.update(trash=None)
     assert site.get(path).status_code == 200
     site.ok("POST", "runs/delete", {"run_id": run_id})
     for address in (path, f"logged-models/{model}"):

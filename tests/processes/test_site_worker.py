@@ -24,7 +24,8 @@ POLICY = json.dumps([json.dumps({"type": "median_stopping"})])
 FILL = """
 from django.db.models.functions import Now
 from experiments import storage
-from experiments.models import Sweep
+from experiments.cleanup import trash
+from experiments.models import Sweep, TrashItem
 from experiments.tracking.recordings import mark_of
 from tests import factories
 kept, gone = (factories.sweep(factories.team()) for _ in range(2))
@@ -33,7 +34,8 @@ for sweep in (kept, gone):
         trial = factories.reported_trial(sweep, [level] * 40, state="completed")
         storage.append_log(trial.current_attempt_id, b"hello")
 Sweep.objects.update(state="completed")
-Sweep.objects.filter(pk=gone.pk).update(deletion_requested_at=Now())
+trash.move_sweeps(Sweep.objects.filter(pk=gone.pk), actor=None)
+TrashItem.objects.update(until=Now())
 print(kept.pk, mark_of(kept))
 """
 LEFT = """
@@ -91,7 +93,7 @@ class Home:
 
 
 def deletion() -> SiteJob:
-    return site_jobs.ensure_job(site_jobs.DELETE, job_id="deletion", keep=0, wanted=60)
+    return site_jobs.ensure_job(site_jobs.PURGE, job_id="purge", keep=0, wanted=60)
 
 
 def silence(redis: Redis) -> None:
@@ -122,7 +124,7 @@ def test_its_jobs_end_although_it_is_killed(
     deletion()
     with home.worker():
         fetch = site_jobs.site_queue().fetch_job
-        wait_for(lambda: fetch("deletion") is None, "the deletion")
+        wait_for(lambda: fetch("purge") is None, "the deletion")
     assert home.logs() == 4
     assert home.manage("shell", "-v0", "-c", LEFT).split()[-3:] == [
         *("digits-1", "4", "160"),

@@ -20,7 +20,7 @@ from django.db import DatabaseError, close_old_connections
 from django.db.models.functions import Now
 
 from experiments import lifecycle, queues
-from experiments.cleanup import measure
+from experiments.cleanup import measure, purge, trash
 from experiments.db.clock import Steps, database_now
 from experiments.db.problems import explain
 from experiments.db.wal import MAX_WAL, start_checkpoints
@@ -31,7 +31,6 @@ from experiments.scheduling.recovery import (
     recover,
 )
 from experiments.scheduling.rounds import advance_all
-from experiments.sweeps import deletion
 from experiments.tracking import compaction
 
 logger = logging.getLogger(__name__)
@@ -101,9 +100,9 @@ class Rounds:
             if now - self._recovered >= RECOVER_EVERY:
                 self._recovered = now
                 self._recover(now)
-            if now - self._deleted >= deletion.EVERY:
+            if now - self._deleted >= trash.EVERY:
                 self._deleted = now
-                deletion.resume_deletion()
+                purge.resume_purge()
                 compaction.start_compaction()
                 measure.measure_if_due()
             advance_all()

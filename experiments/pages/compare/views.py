@@ -140,7 +140,7 @@ def code_words(entrants: Sequence[Entrant]) -> str:
 
 
 def _log(trial: Trial) -> Any:
-    log = storage.trial_log(trial, trial.current_attempt, last=LOG_BYTES)
+    log = storage.visible_log(trial.current_attempt, last=LOG_BYTES)
     return last_lines(parse_log(log), LOG_LINES)
 
 

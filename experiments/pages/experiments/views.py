@@ -7,6 +7,7 @@ from io import StringIO
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
@@ -17,7 +18,6 @@ from django.shortcuts import redirect, render
 from django.utils.text import slugify
 
 from experiments import access
-from experiments.lifecycle import TRASH_DAYS
 from experiments.models import Event, Experiment, Team, Trial, User
 from experiments.models.fields import VisibleTextForm
 from experiments.models.sweeps import SweepState
@@ -89,10 +89,11 @@ class ExperimentForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg
         if self.instance.pk is not None:
             return name
         slug = slugify(name)[:60] or "experiment"
-        taken = Experiment.objects.filter(team=self.instance.team, slug=slug).first()
-        if taken is not None:
+        known = Experiment.all_objects.filter(team=self.instance.team, slug=slug)
+        if taken := known.first():
+            where = " in the trash" if taken.deletion_requested_at else ""
             raise ValidationError(
-                f"The team's experiment {taken.name!r} already names its sweeps"
+                f"The team's experiment {taken.name!r}{where} already names its sweeps"
                 f" {slug}-1 and so on. Choose another name, such as {slug[:56]}-2."
             )
         self.instance.slug = slug
@@ -195,7 +196,7 @@ def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
         "run_lines": RUN_LINES.format(
             name=json.dumps(experiment.name, ensure_ascii=False)
         ),
-        "trash_days": TRASH_DAYS,
+        "trash_days": settings.TRASH_DAYS,
         "can_steer": access.can_steer(access.viewer(request), experiment.team),
     }
 

@@ -19,12 +19,12 @@ from django.db.models import Count, Min, Q, Sum
 
 from experiments import queues
 from experiments.cleanup.disk import Database, Disk, database, fullest_disk
+from experiments.cleanup.purge import late_deletions
 from experiments.db.clock import database_now
 from experiments.models import Attempt, Pool, SchedulerProcess, Sweep, Trial, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_ENDS, AttemptState
 from experiments.queues import QueueFacts
-from experiments.sweeps.deletion import late_deletions
 
 PACKAGES = ("rq", "redis", "django-rq", "numpy", "scipy", "gunicorn")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

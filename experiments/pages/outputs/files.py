@@ -90,8 +90,8 @@ def unkept_advice(words: str) -> str:
 def outputs_view(
     trial: Trial, attempt: Attempt | None, query: QueryDict
 ) -> OutputsView | None:
-    """None without files, or if they wait to be deleted."""
-    if attempt is None or trial.files_deletion_requested_at:
+    """None without files."""
+    if attempt is None:
         return None
     files = attempt.artifacts.order_by("path")
     total = files.aggregate(count=Count("pk"), size=Sum("size"))

@@ -88,8 +88,7 @@ def best_outputs_zip(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 def _zip(request: HttpRequest, trial: Trial) -> HttpResponseBase:
-    kept = None if trial.files_deletion_requested_at else shown_attempt(trial)
-    return zip_answer(request, kept, name=trial.label.replace("/", "-"))
+    return zip_answer(request, shown_attempt(trial), name=trial.label.replace("/", "-"))
 
 
 urlpatterns = [

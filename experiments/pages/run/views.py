@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -136,7 +137,7 @@ def delete_question(run: Trial) -> Confirmation:
         confirm_id="delete-run",
         title=f"Delete run {run.label}?",
         text=f"It goes to the trash of its experiment, from where it can be restored"
-        f" for {lifecycle.TRASH_DAYS} days.{running}",
+        f" for {settings.TRASH_DAYS} days.{running}",
         rows=(),
         action=reverse("run_delete", args=(run.pk,)),
         verb="Delete run",

@@ -51,10 +51,7 @@ class BestConfiguration:
 
 
 def best_configuration(sweep: Sweep, trial: Trial) -> BestConfiguration:
-    files = Artifact.objects.filter(
-        attempt=trial.current_attempt_id,
-        attempt__trial__files_deletion_requested_at=None,
-    )
+    files = Artifact.objects.filter(attempt=trial.current_attempt_id)
     return BestConfiguration(
         trial=trial,
         tabs=configuration_tabs(sweep, trial),

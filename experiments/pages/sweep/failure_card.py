@@ -165,7 +165,7 @@ def _failure(sweep: Sweep, group: FailureGroup | None, number: str) -> Failure:
     is_number = whole_number(number) is not None
     trial = trials.filter(number=number).first() if is_number else None
     trial = trial or trials.latest("ended_at", "number")
-    log = storage.trial_log(trial, trial.current_attempt, last=LOG_BYTES)
+    log = storage.visible_log(trial.current_attempt, last=LOG_BYTES)
     return Failure(trial, last_lines(parse_log(log), MAX_LINES))
 
 

@@ -211,7 +211,7 @@ def detail_of(trial: Trial) -> TrialDetail:
 def _failure_log(trial: Trial, attempt: Attempt | None) -> Sequence[LogLine]:
     if trial.state != TrialState.FAILED:
         return ()
-    return parse_log(storage.trial_log(trial, attempt, last=MAX_BYTES))
+    return parse_log(storage.visible_log(attempt, last=MAX_BYTES))
 
 
 def shown_attempt(trial: Trial) -> Attempt | None:

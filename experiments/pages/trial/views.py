@@ -97,7 +97,7 @@ def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
     name = f"{trial.label.replace('/', '-')}-attempt-{attempt.n}.log"
     disposition = content_disposition_header(True, name) or "attachment"
     return HttpResponse(
-        plain(storage.trial_log(trial, attempt)),
+        plain(storage.visible_log(attempt)),
         content_type="text/plain; charset=utf-8",
         headers={**storage.DOWNLOAD_HEADERS, "Content-Disposition": disposition},
     )

@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from experiments.cleanup.purge import purge_trash
 from experiments.models import BrowserSession, SavedForm, Sweep, Team
 from experiments.pages import sent_forms
 from experiments.pages.builder.saved.forms import (
@@ -21,7 +22,6 @@ from experiments.pages.builder.saved.forms import (
     FormKey,
     differences,
 )
-from experiments.sweeps.deletion import delete_requested
 from tests import factories
 from tests.pages.builder.builder_forms import X, form, page, send
 
@@ -295,10 +295,10 @@ def test_what_is_too_large_or_one_too_many_is_refused_with_a_sentence(
 
 def test_the_cleanup_deletes_old_ones(ada: Client) -> None:
     patch(ada)
-    delete_requested()
+    purge_trash()
     assert SavedForm.objects.count() == 1
     SavedForm.objects.update(updated_at=timezone.now() - timedelta(days=31))
-    delete_requested()
+    purge_trash()
     assert not SavedForm.objects.exists()
 
 

@@ -6,9 +6,16 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from experiments.cleanup import purge, trash
 from experiments.code import snapshots
-from experiments.models import CodeSnapshot, Event, Sweep, SweepTemplate, Team
-from experiments.sweeps.deletion import delete_requested, request_sweep_deletion
+from experiments.models import (
+    CodeSnapshot,
+    Event,
+    Sweep,
+    SweepTemplate,
+    Team,
+    TrashItem,
+)
 from tests import factories
 from tests.pages.builder.builder_forms import BATCH, X, form, page, send
 
@@ -124,8 +131,9 @@ def test_a_templates_files_stay_when_its_sweep_is_deleted(
     send(ada, form(code=code.digest, code_kind="files"))
     save(ada, "digits", code=code.digest, code_kind="files")
     assert SweepTemplate.objects.get().code == code
-    request_sweep_deletion(Sweep.objects.all(), actor=None)
-    delete_requested()
+    trash.move_sweeps(Sweep.objects.all(), actor=None)
+    trash.delete_now(TrashItem.objects.all(), actor=None)
+    purge.purge_trash()
     assert not Sweep.all_objects.exists()
     assert CodeSnapshot.objects.filter(pk=code.pk).exists()
 

@@ -17,10 +17,10 @@ from django.utils import timezone
 from redis import Redis
 
 from experiments import queues
-from experiments.cleanup import disk
+from experiments.cleanup import disk, trash
 from experiments.db.clock import database_now
 from experiments.management.embedded_valkey import EmbeddedQueue
-from experiments.models import Attempt, SchedulerProcess, Sweep, Worker
+from experiments.models import Attempt, SchedulerProcess, Sweep, TrashItem, Worker
 from experiments.pages.health import checks
 from experiments.pages.health.checks import health_issues
 from experiments.pages.health.metrics import Family, text_of
@@ -563,7 +563,8 @@ class TestLateDeletions:
     def page(self, client: Client, *, minutes: int) -> str:
         sweep = factories.sweep(factories.team(), state="completed")
         marked = database_now() - timedelta(minutes=minutes)
-        Sweep.objects.filter(pk=sweep.pk).update(deletion_requested_at=marked)
+        trash.move_sweeps(Sweep.objects.filter(pk=sweep.pk), actor=None)
+        TrashItem.objects.update(until=marked)
         client.force_login(factories.user("root", is_staff=True, is_superuser=True))
         return client.get("/health/").content.decode()
 

@@ -1,4 +1,4 @@
-"""Deletion: requested in the admin, done by a job on the site's queue."""
+"""What was moved to the trash is hidden, and deleted by a job on the site's queue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 from redis import Redis
@@ -19,6 +18,7 @@ from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
 from experiments import access, lifecycle, storage
+from experiments.cleanup import purge, trash
 from experiments.code import snapshots
 from experiments.management.commands.scheduler import Rounds
 from experiments.models import (
@@ -26,12 +26,13 @@ from experiments.models import (
     Attempt,
     CodeSnapshot,
     Event,
+    Removable,
     Run,
     Sweep,
+    TrashItem,
     Trial,
 )
 from experiments.queues import site_jobs, workers
-from experiments.sweeps import deletion
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -52,14 +53,14 @@ def test_runs_go_after_their_days_in_the_trash(home: Path) -> None:
     team = factories.team(ada="admin")
     old, new, kept = (factories.run(team) for _ in range(3))
     nested = factories.run(team, parent=old)
-    for run, days in ((old, lifecycle.TRASH_DAYS + 1), (new, 1)):
+    for run, days in ((old, -1), (new, 1)):
         lifecycle.trash_run(run, actor=factories.user("ada"))
-        deleted = timezone.now() - timedelta(days=days)
-        Run.objects.filter(trial=run).update(deleted_at=deleted)
+        until = timezone.now() + timedelta(days=days)
+        TrashItem.objects.filter(trial=run).update(until=until)
     folder = storage.log_path(old.current_attempt_id or 0).parent
     storage.append_log(old.current_attempt_id or 0, b"hello")
     factories.report(old, [0.5])
-    deletion.delete_requested()
+    purge.purge_trash()
     assert set(Trial.objects.all()) == {new, kept, nested}
     assert not folder.exists()
     assert Run.objects.get(trial=nested).parent is None
@@ -78,6 +79,7 @@ def ended_sweep() -> Sweep:
     attempt = trial.current_attempt
     assert attempt is not None
     storage.append_log(attempt.pk, b"hello")
+    Attempt.objects.filter(pk=attempt.pk).update(log_bytes=5)
     Artifact.objects.create(attempt=attempt, path="model", size=1, sha256="0" * 64)
     Sweep.objects.filter(pk=sweep.pk).update(state="completed", code=code)
     sweep.refresh_from_db()
@@ -86,7 +88,13 @@ def ended_sweep() -> Sweep:
 
 def request(*sweeps: Sweep) -> None:
     chosen = Sweep.objects.filter(pk__in=[sweep.pk for sweep in sweeps])
-    deletion.request_sweep_deletion(chosen, actor=factories.user("ada"))
+    trash.move_sweeps(chosen, actor=factories.user("ada"))
+    empty_trash()
+
+
+def empty_trash() -> None:
+    """As if the days of everything in the trash were over."""
+    trash.delete_now(TrashItem.objects.all(), actor=None)
 
 
 def work() -> None:
@@ -130,20 +138,21 @@ def test_the_job_deletes_rows_and_files(sweep: Sweep, home: Path) -> None:
     other = ended_sweep()
     request(sweep)
     assert files(home) == ["attempts", "attempts", "code", "code", *["recordings"] * 2]
-    deletion.delete_requested()
+    purge.purge_trash()
     assert list(Sweep.all_objects.all()) == [other]
     assert Trial.objects.count() == Artifact.objects.count() == 1
     assert CodeSnapshot.objects.count() == 1
     assert files(home) == ["attempts", "code", "recordings"]
-    event = Event.objects.get(verb="sweep deleted")
-    assert (event.actor, event.message) == (factories.user("ada"), sweep.label)
+    event = Event.objects.get(verb="sweep moved to trash")
+    assert event.actor == factories.user("ada")
+    assert event.message.startswith(f"{sweep.label}, ")
 
 
 def test_events_stay_with_the_names_of_what_is_gone(sweep: Sweep) -> None:
     ada, label = factories.user("ada"), sweep.label
     event = Event.log("sweep changed", actor=ada, trial=sweep.trials.get())
     request(sweep)
-    deletion.delete_requested()
+    purge.purge_trash()
     ada.delete()
     event.refresh_from_db()
     assert (event.object_name, event.sweep_id) == (f"{label}/0", sweep.pk)
@@ -157,7 +166,7 @@ def test_code_of_another_sweep_stays(sweep: Sweep, home: Path) -> None:
     assert sweep.code is not None
     Sweep.objects.filter(pk=other.pk).update(code=sweep.code)
     request(sweep)
-    deletion.delete_requested()
+    purge.purge_trash()
     assert CodeSnapshot.objects.filter(pk=sweep.code.pk).exists()
     assert storage.code_path(sweep.code.digest).exists()
 
@@ -168,7 +177,7 @@ def test_deletion_works_while_the_queue_is_down(
     with django_capture_on_commit_callbacks(execute=True):
         request(sweep)
     assert not Sweep.objects.exists() and Sweep.all_objects.exists()
-    deletion.resume_deletion()
+    purge.resume_purge()
 
 
 @pytest.fixture
@@ -178,14 +187,14 @@ def requested(
     """A sweep whose deletion is requested, and the job enqueued."""
     with django_capture_on_commit_callbacks(execute=True):
         request(sweep)
-    assert site_jobs.site_queue().job_ids == ["deletion"]
+    assert site_jobs.site_queue().job_ids == ["purge"]
     return sweep
 
 
 def test_a_worker_takes_it_from_the_queue_at_once(requested: Sweep) -> None:
     work()
     assert not Sweep.all_objects.exists()
-    deletion.resume_deletion()
+    purge.resume_purge()
     assert site_jobs.site_queue().job_ids == []
 
 
@@ -196,9 +205,9 @@ def test_a_flushed_queue_only_delays(
     monkeypatch.setattr(f"{scheduler}.close_old_connections", lambda: None)
     redis.flushall()
     Rounds().round()
-    waiting = ["deletion", "compaction", "measure"]
+    waiting = ["purge", "compaction", "measure"]
     assert site_jobs.site_queue().job_ids == waiting
-    deletion.resume_deletion()
+    purge.resume_purge()
     assert site_jobs.site_queue().job_ids == waiting
     work()
     assert not Sweep.all_objects.exists()
@@ -209,16 +218,16 @@ def test_a_worker_that_is_killed_in_between_only_delays(
 ) -> None:
     """Killed once its files are gone and before its rows are."""
     queue = site_jobs.site_queue()
-    job = queue.fetch_job("deletion")
+    job = queue.fetch_job("purge")
     assert job is not None
     queue.remove(job)
     job.set_status(JobStatus.STARTED)
     redis.zadd(queue.started_job_registry.key, {f"{job.id}:1": 1})
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(Sweep.all_objects, "filter", _killed(Sweep.all_objects.filter))
-        deletion.delete_requested()
-    assert Trial.objects.exists()
-    deletion.resume_deletion()
+        purge.purge_trash()
+    assert Sweep.all_objects.exists() and files(home) == ["code"]
+    purge.resume_purge()
     work()
     assert not Sweep.all_objects.exists() and files(home) == []
 
@@ -246,52 +255,60 @@ def test_one_failure_does_not_keep_the_others(
 
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
         patch.setattr(storage, "delete_recordings", full_disk)
-        deletion.delete_requested()
+        purge.purge_trash()
     assert list(Sweep.all_objects.all()) == [first]
-    assert "a deletion failed; it is tried again" in caplog.text
-    deletion.delete_requested()
+    assert "cannot be deleted; it is tried again" in caplog.text
+    purge.purge_trash()
     assert not Sweep.all_objects.exists()
 
 
 def test_the_job_reports_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     request(ended_sweep(), ended_sweep())
-    shares: list[float] = []
-    monkeypatch.setattr(site_jobs, "report_progress", shares.append)
-    deletion.delete_requested()
-    assert shares == [0, 1 / 4, 2 / 4, 3 / 4]
+    said: list[tuple[float, str]] = []
+    monkeypatch.setattr(site_jobs, "report_progress", lambda *args: said.append(args))
+    purge.purge_trash()
+    assert [share for share, _ in said] == sorted(share for share, _ in said)
+    assert said[-1] == (16 / 18, "digits-1, 16 B of 18 B")
 
 
 def test_files_of_trials_are_deleted_by_the_job_too(sweep: Sweep, home: Path) -> None:
     trial, attempt = sweep.trials.get(), Attempt.objects.get()
-    deletion.request_file_deletion(sweep.trials.all(), actor=None)
+    trash.move_trial_files(sweep.trials.all(), actor=None)
     assert storage.read_log(attempt.pk) == b"hello"
-    deletion.delete_requested()
+    purge.purge_trash()
+    assert storage.read_log(attempt.pk) == b"hello"
+    empty_trash()
+    purge.purge_trash()
     trial.refresh_from_db()
-    assert trial.files_deleted_at is not None
-    assert files(home) == ["code", "recordings"] and not Artifact.objects.exists()
-    again = deletion.request_file_deletion(sweep.trials.all(), actor=None)
-    assert again.trials == 0
-    assert Event.objects.filter(trial=trial, verb="trial files deleted").count() == 1
+    assert trial.outputs_removed_at is not None
+    assert files(home) == ["code", "recordings"]
+    assert not Artifact.all_objects.exists() and not TrashItem.objects.exists()
+    assert trash.move_trial_files(sweep.trials.all(), actor=None) == []
+    verbs = Event.objects.filter(verb__endswith="trash").values_list("verb", flat=True)
+    assert sorted(verbs) == [
+        *("artifacts moved to trash", "deleted from trash", "deleted from trash"),
+        "logs moved to trash",
+    ]
 
 
 def test_what_runs_is_not_deleted() -> None:
     running = factories.sweep(factories.team(ada="admin"))
     factories.user("ada")
-    with pytest.raises(deletion.StillRunning, match=r"not over yet\. Cancel first"):
+    with pytest.raises(trash.StillRunning, match=r"not over yet\. Cancel first"):
         request(running)
     stopping = factories.trial(running)
     Sweep.objects.update(state="cancelled")
-    with pytest.raises(deletion.StillRunning):
+    with pytest.raises(trash.StillRunning):
         request(running)
-    with pytest.raises(deletion.StillRunning):
-        deletion.request_file_deletion(Trial.objects.filter(pk=stopping.pk), actor=None)
-    deletion.delete_requested()
+    with pytest.raises(trash.StillRunning):
+        trash.move_trial_files(Trial.objects.filter(pk=stopping.pk), actor=None)
+    purge.purge_trash()
     assert Trial.objects.exists()
 
 
 def test_a_job_with_arguments_of_a_stranger_is_refused(redis: Redis) -> None:
     """Worker hosts can write to the queue: they cannot name what is deleted."""
-    job = site_jobs.site_queue().enqueue_call(site_jobs.DELETE, args=(1,))
+    job = site_jobs.site_queue().enqueue_call(site_jobs.PURGE, args=(1,))
     with pytest.raises(workers.RefusedJob):
         workers.site_worker().refuse_foreign(job)
 
@@ -304,7 +321,8 @@ def test_files_that_wait_to_be_deleted_are_out_of_reach() -> None:
     Artifact.objects.create(attempt=attempt, path="model.npz", size=1, sha256="0" * 64)
     ada = factories.user("ada")
     assert access.artifacts_for(ada).count() == 1
-    Trial.objects.filter(pk=trial.pk).update(files_deletion_requested_at=Now())
+    item = TrashItem.add(Removable.ARTIFACTS, "digits-1", trial.experiment.team_id)
+    Artifact.objects.update(trash=item)
     assert access.artifacts_for(ada).count() == 0
 
 
@@ -345,7 +363,7 @@ class TestWhatWaitsToBeDeleted:
         assert not access.code_for(ada).filter(pk=code.pk).exists()
         assert snapshots.store_files(team, {"train.py": b"1"}, user=ada) == code
         assert access.code_for(ada).filter(pk=code.pk).exists()
-        deletion.delete_requested()
+        purge.purge_trash()
         assert access.code_for(ada).filter(pk=code.pk).exists()
         assert storage.code_path(code.digest).exists()
 
@@ -359,7 +377,7 @@ class TestWhatWaitsToBeDeleted:
             return {client.get(url, headers=bearer).content for url in urls}
 
         assert logs() == {b"hello"}
-        deletion.request_file_deletion(sweep.trials.all(), actor=None)
+        trash.move_trial_files(sweep.trials.all(), actor=None)
         assert logs() == {b""}
         assert b"was removed" in client.get(trial.get_absolute_url()).content
         assert access.events_for(factories.user("ada")).exists()
@@ -370,13 +388,13 @@ class TestWhatWaitsToBeDeleted:
 def test_other_jobs_of_the_site_do_not_wait_for_it(
     requested: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deletion, "MAX_ROWS", 1)
+    monkeypatch.setattr(purge, "MAX_ROWS", 1)
     site_jobs.site_queue().enqueue_call(f"{__name__}.note", job_id="short")
     NOTED.clear()
     work()
     assert NOTED == [True]
     assert not Sweep.all_objects.exists()
-    assert site_jobs.site_queue().fetch_job("deletion") is None
+    assert site_jobs.site_queue().fetch_job("purge") is None
 
 
 NOTED: list[bool] = []
@@ -427,7 +445,7 @@ class TestRacesWithTheSitesWorker:
 def test_late_deletions_take_one_query(
     sweep: Sweep, django_assert_num_queries: Any
 ) -> None:
-    deletion.request_file_deletion(sweep.trials.all(), actor=None)
+    trash.move_trial_files(sweep.trials.all(), actor=None)
     request(sweep)
     with django_assert_num_queries(1):
-        assert deletion.late_deletions(timezone.now() + timedelta(minutes=1)) == 2
+        assert purge.late_deletions(timezone.now() + timedelta(minutes=1)) == 3
