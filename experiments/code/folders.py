@@ -9,7 +9,7 @@ checks again with all links resolved.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,6 +24,7 @@ from experiments.code.snapshots import MAX_FILES, SnapshotError
 from experiments.models import Pool, Team, User
 from experiments.runner.shared_folder import is_kept, kept_folders, secret_part
 from experiments.search.document.definition import SweepDefinition
+from experiments.search.document.loading import MAX_CHARACTERS
 from experiments.search.fields import DefinitionError, Problem, cut, shown
 
 MAX_FOLDERS = 50
@@ -81,6 +82,23 @@ def read_folder(folder: Path) -> dict[str, bytes]:
         }
     except OSError as error:
         raise refused(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+
+def reader_of(folder: Path) -> Callable[[str], str | None]:
+    """Reads the texts of a folder by relative path; None for anything else."""
+    top = folder.resolve()
+
+    def text_of(path: str) -> str | None:
+        file = (top / path).resolve()
+        try:
+            is_text = file.is_relative_to(top) and file.is_file()
+            if not is_text or file.stat().st_size > MAX_CHARACTERS:
+                return None
+            return file.read_text("utf-8-sig")
+        except (OSError, ValueError):
+            return None
+
+    return text_of
 
 
 def _sizes(folder: Path) -> Iterator[tuple[Path, int]]:

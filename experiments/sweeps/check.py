@@ -9,10 +9,12 @@ from experiments.search.document.definition import SweepDefinition
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.formats import (
+    Beside,
     Imported,
     InvalidImportError,
     definition_of,
     import_sweep,
+    nothing_beside,
 )
 from experiments.search.formats.detect import FORMAT_READERS
 from experiments.search.preview import (
@@ -29,14 +31,21 @@ MAX_CONFIGURATIONS = 10
 OURS = frozenset({"trial", "search_space", "objective", "limits"})
 
 
-def read_sweep(content: str | bytes, *, part: str = "", format: str = "") -> Imported:
+def read_sweep(
+    content: str | bytes,
+    *,
+    part: str = "",
+    format: str = "",
+    beside: Beside = nothing_beside,
+) -> Imported:
     """A text or file of any known format. Raises DefinitionError.
 
-    `part` names one of several steps or studies. A document of no known format that has
+    `part` names one of several steps or studies, `beside` reads files in the content's
+    folder. A document of no known format that has
     our fields is read as ours, so that each mistake is reported.
     """
     try:
-        return import_sweep(content, name=part, format=format)
+        return import_sweep(content, name=part, format=format, beside=beside)
     except InvalidImportError:
         raise
     except DefinitionError:

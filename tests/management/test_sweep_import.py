@@ -98,6 +98,26 @@ def test_submit_makes_a_sweep_of_a_foreign_file(run: Run, tmp_path: Path) -> Non
     assert Sweep.objects.get().primary_metric == "val_acc"
 
 
+def test_submit_takes_the_files_beside_a_foreign_one(run: Run, tmp_path: Path) -> None:
+    factories.team("Physics")
+    folder = tmp_path / "experiment"
+    folder.mkdir()
+    (folder / "fit.py").write_text("print('default=1')")
+    (folder / "space.json").write_text('{"lr": {"_type": "uniform", "_value": [0, 1]}}')
+    config = "trialCommand: python3 fit.py\ntrialConcurrency: 2\nmaxTrialNumber: 3\n"
+    (folder / "config.yml").write_text(f"{config}searchSpaceFile: space.json\n")
+    ran = run("sweep", "submit", folder / "config.yml", "--no-start")
+    assert ran.code == 0, ran.err
+    sweep = Sweep.objects.get()
+    assert list(sweep.definition["search_space"]) == ["lr"]
+    assert sweep.code is not None and "fit.py" in str(sweep.code.files)
+    # Only from the document's own folder.
+    (tmp_path / "space.json").write_text("{}")
+    (folder / "config.yml").write_text(f"{config}searchSpaceFile: ../space.json\n")
+    ran = run("sweep", "check", folder / "config.yml")
+    assert ran.code == 1 and "is in another file" in ran.err
+
+
 def test_submit_brings_finished_trials_along(run: Run, tmp_path: Path) -> None:
     factories.team("Physics")
     file = written(tmp_path, samples.study(0.5, None, 0.7))

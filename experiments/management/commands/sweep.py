@@ -334,7 +334,12 @@ def read_file(options: dict[str, Any]) -> Imported:
         raise CommandError(f"{path} is larger than {MAX_BYTES >> 20} MB.")
     part = options["part"]
     try:
-        return read_sweep(content, part=part, format=options["format"])
+        return read_sweep(
+            content,
+            part=part,
+            format=options["format"],
+            beside=folders.reader_of(path.parent),
+        )
     except DefinitionError as error:
         parts = parts_of(content)
         if len(parts) < 2 or part in parts:

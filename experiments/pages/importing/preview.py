@@ -8,12 +8,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 
 from experiments import access
@@ -34,6 +37,7 @@ MAX_BYTES = 64 << 20
 # Characters in the form, which may have a few megabytes.
 MAX_PACKED = 3_000_000
 MAX_NAME = 100
+MAX_FILES = 20
 
 
 class ContentError(ValueError):
@@ -42,10 +46,14 @@ class ContentError(ValueError):
 
 @dataclass(frozen=True)
 class Content:
-    """A text, or the bytes of a file that is not text. `name` is the file's name."""
+    """A text, or the bytes of a file that is not text. `name` is the file's name.
+
+    `others` are texts that were chosen with it, by their names.
+    """
 
     data: str | bytes
     name: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -64,31 +72,68 @@ class Content:
         return base64.b64encode(zlib.compress(self.data, 9)).decode()
 
     @property
+    def packed_others(self) -> str:
+        return json.dumps(dict(self.others)) if self.others else ""
+
+    def beside(self, path: str) -> str | None:
+        """A text of the others; browsers tell only the last part of a path."""
+        return self.others.get(PurePosixPath(path).name)
+
+    @property
     def is_carried(self) -> bool:
         """Whether the page can send it again."""
         return len(self.packed) <= MAX_PACKED
 
 
 def sent_content(request: HttpRequest) -> Content | None:
-    """The chosen file, or the text or file in the page's form; None without any.
+    """The chosen files, or the text or file in the page's form; None without any.
 
     Raises ContentError.
     """
-    file = request.FILES.get("file")
-    if file is not None and not isinstance(file, list):
-        if (file.size or 0) > MAX_BYTES:
-            raise ContentError(
-                f"The file has {(file.size or 0) / 1e6:.0f} MB; up to"
-                f" {MAX_BYTES >> 20} MB are allowed, or {MAX_TEXT / 1e6:.0f} MB if it"
-                " is text."
-            )
-        return _content(file.read(), (file.name or "")[:MAX_NAME])
+    if files := request.FILES.getlist("file"):
+        return _with_others([_chosen(file) for file in files[:MAX_FILES]])
     name = request.POST.get("name", "")[:MAX_NAME]
     packed = request.POST.get("packed", "")
     if packed:
         return Content(_unpacked(packed), name)
     text = request.POST.get("text", "")
-    return _content(text.encode(), name) if text.strip() else None
+    if not text.strip():
+        return None
+    return replace(_content(text.encode(), name), others=_sent_others(request))
+
+
+def _chosen(file: UploadedFile[Any]) -> Content:
+    if (file.size or 0) > MAX_BYTES:
+        raise ContentError(
+            f"The file has {(file.size or 0) / 1e6:.0f} MB; up to {MAX_BYTES >> 20} MB"
+            f" are allowed, or {MAX_TEXT / 1e6:.0f} MB if it is text."
+        )
+    return _content(file.read(), (file.name or "")[:MAX_NAME])
+
+
+def _with_others(contents: Sequence[Content]) -> Content:
+    """The content that names another one, else the first, with the others."""
+    names = {content.name for content in contents}
+    main = next(
+        (c for c in contents if any(n in c.text for n in names - {c.name, ""})),
+        contents[0],
+    )
+    others = {c.name: c.text for c in contents if c is not main and c.text}
+    if sum(map(len, others.values())) > MAX_TEXT:
+        raise ContentError(
+            f"The files have more than {MAX_TEXT / 1e6:.0f} MB of text together. Choose"
+            " only those that the sweep names."
+        )
+    return replace(main, others=others)
+
+
+def _sent_others(request: HttpRequest) -> Mapping[str, str]:
+    try:
+        found = json.loads(request.POST.get("others") or "{}")
+    except (ValueError, RecursionError):
+        found = {}
+    entries = found.items() if isinstance(found, dict) else ()
+    return {name: text for name, text in entries if isinstance(text, str)}
 
 
 def _content(data: bytes, name: str) -> Content:
@@ -176,7 +221,7 @@ def read_content(
     wrong: Sequence[str] = ()
     incomplete = False
     try:
-        imported, problems = read_part(content.data, part=part, format=format)
+        imported, problems = read_part(content, part=part, format=format)
         incomplete = bool(problems)
         document = dict(imported.document)
         notes = merged(imported.notes, fit_to_team(document, team, imported, content))
@@ -206,14 +251,17 @@ def read_content(
 
 
 def read_part(
-    data: str | bytes, *, part: str, format: str
+    content: Content, *, part: str, format: str
 ) -> tuple[Imported, Sequence[Problem]]:
     """A sweep, or the readable part of one with all its problems.
 
     Raises DefinitionError for a content that is not a sweep.
     """
     try:
-        return read_sweep(data, part=part, format=format), ()
+        imported = read_sweep(
+            content.data, part=part, format=format, beside=content.beside
+        )
+        return imported, ()
     except InvalidImportError as error:
         return error.imported, error.problems
 

@@ -26,11 +26,13 @@ from experiments.search.formats.export_katib import export_katib
 from experiments.search.formats.export_optuna import export_optuna
 from experiments.search.formats.export_wandb import export_wandb
 from experiments.search.formats.imported import (
+    Beside,
     FinishedTrial,
     Imported,
     InvalidImportError,
     Note,
     SourceMap,
+    nothing_beside,
 )
 from experiments.search.formats.nodes import Log, Node
 from experiments.search.formats.optuna_storage import MAGIC, read_storage
@@ -106,11 +108,18 @@ def _belongs(one: str, other: str) -> bool:
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
-def import_sweep(content: str | bytes, *, name: str = "", format: str = "") -> Imported:
+def import_sweep(
+    content: str | bytes,
+    *,
+    name: str = "",
+    format: str = "",
+    beside: Beside = nothing_beside,
+) -> Imported:
     """A sweep of any known format as a sweep document of this site.
 
     `name` chooses a step of a pipeline or a study of a storage that holds several.
-    `format`, one of FORMATS, skips the detection. Raises DefinitionError, with paths in
+    `format`, one of FORMATS, skips the detection. `beside` reads other files in the
+    folder of the content, which it may name. Raises DefinitionError, with paths in
     the content, when it cannot be read or its format is not known. Raises
     InvalidImportError when it breaks the rules of its own format; that error also has
     the problems of the sweep document that it would become.
@@ -124,7 +133,7 @@ def import_sweep(content: str | bytes, *, name: str = "", format: str = "") -> I
     content = content.removeprefix("\ufeff")
     if format in ("", "azure") and looks_like_script(content):
         return _script(content)
-    return _document(content, name, format)
+    return _document(content, name, format, beside)
 
 
 def _storage(content: bytes, name: str) -> Imported:
@@ -139,11 +148,11 @@ def _script(content: str) -> Imported:
     return _imported("azure", document, log, ["Python that uses Azure's SDK"], 0)
 
 
-def _document(content: str, name: str, format: str) -> Imported:
+def _document(content: str, name: str, format: str, beside: Beside) -> Imported:
     lines = lines_of(content)
     loaded = load_document(content)
     reader, settings = _recognized(loaded, format)
-    log = Log(lines)
+    log = Log(lines, beside=beside)
     document = reader.read(Node(loaded, "", log), name)
     return _imported(reader.format, document, log, settings, _leaves(loaded))
 
@@ -219,6 +228,7 @@ def _refusal(message: str) -> DefinitionError:
 __all__ = [
     "EXPORTERS",
     "FORMATS",
+    "Beside",
     "FinishedTrial",
     "Imported",
     "InvalidImportError",
@@ -226,4 +236,5 @@ __all__ = [
     "definition_of",
     "export_sweep",
     "import_sweep",
+    "nothing_beside",
 ]

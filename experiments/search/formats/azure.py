@@ -7,14 +7,17 @@ of them it is valid for both and is read as ours.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
 from experiments.search.document.code import address_problem, is_address, split_address
-from experiments.search.fields import shown
+from experiments.search.document.loading import load_document
+from experiments.search.fields import DefinitionError, shown
 from experiments.search.formats import mapping
 from experiments.search.formats.nodes import (
     Document,
+    Log,
     Node,
     compact,
     inner_mapping,
@@ -157,14 +160,18 @@ def _compute(source: Node) -> JSONValue:
 
 def _trial(source: Node, inputs: JSONObject, space: set[str]) -> JSONObject:
     value = source.take("trial")
+    trial = source.mapping("trial", value if isinstance(value, Mapping) else None)
     if isinstance(value, str):
-        command = mapping.default_command(
-            source.log,
-            source.at("trial"),
-            f"The command is in a separate component, {shown(value)}.",
-        )
-        return {"command": command}
-    trial = source.mapping("trial", value)
+        component = component_beside(source.log, value)
+        if component is None:
+            command = mapping.default_command(
+                source.log,
+                source.at("trial"),
+                f"The command is in a separate component, {shown(value)}.",
+            )
+            return {"command": command}
+        trial = source.mapping("trial", component)
+        inputs |= _defaults(trial, inputs, space)
     trial.skip(("$schema", "type"))
     document: JSONObject = {}
     if trial.has("command"):
@@ -174,13 +181,44 @@ def _trial(source: Node, inputs: JSONObject, space: set[str]) -> JSONObject:
             source.log, source.at("trial"), "The trial has no command."
         )
     _code(trial, document)
-    trial.carry(document, "environment_variables")
+    trial.carry(document, "environment_variables", "requirements", "python")
     trial.leave("environment", UNSUPPORTED["environment"], PACKAGES)
     for key in ("distribution", "services", "identity"):
         trial.leave(key, UNSUPPORTED[key])
     trial.leave("resources", "Workers have no nodes and no instance types.")
     trial.close("a trial here", also=TRIAL)
     return document
+
+
+def component_beside(log: Log, reference: str) -> Document | None:
+    """A component's own file, which the document names; None if it is not there."""
+    path = posixpath.normpath(reference.removeprefix("file:"))
+    text = None if reference.startswith(AZURE) else log.beside(path)
+    if text is None:
+        return None
+    try:
+        found = load_document(text)
+    except DefinitionError as error:
+        log.problem("trial", f"{shown(path)} cannot be read. {error}")
+        return None
+    code, folder = found.get("code"), posixpath.dirname(path)
+    if folder and isinstance(code, str) and not is_address(code):
+        # Azure reads it relative to the component's file.
+        found = {**found, "code": posixpath.normpath(posixpath.join(folder, code))}
+    return found
+
+
+def _defaults(trial: Node, inputs: JSONObject, space: set[str]) -> JSONObject:
+    """The defaults of a component's inputs that the sweep does not set."""
+    declared = trial.inner("inputs").entries()
+    return {
+        name: json_value(inner["default"])
+        for name, inner in declared
+        if name not in inputs
+        and name not in space
+        and isinstance(inner, Mapping)
+        and inner.get("default") is not None
+    }
 
 
 def _code(trial: Node, document: JSONObject) -> None:

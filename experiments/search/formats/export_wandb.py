@@ -168,7 +168,9 @@ def _policy(document: Node) -> JSONObject:
     if kind == "hyperband":
         message = "W&B checks every run from the first bracket on, as asha does."
         policy.changed("type", message)
-        policy.leave("max_resource", "W&B checks runs for as long as they report.")
+    for key in ("max_resource", "last_rung"):
+        if policy.take(key) not in (None, 0):
+            policy.leave(key, "W&B checks runs for as long as they report.")
     rule: JSONObject = {
         "type": "hyperband",
         "min_iter": math.ceil(policy.number("min_resource") or 1),

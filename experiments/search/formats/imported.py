@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -11,6 +11,12 @@ from experiments.search.fields import DefinitionError, Problem, join
 from experiments.search.records import JSONValue, Params
 
 NoteKind: TypeAlias = Literal["left out", "changed"]
+# The text of a file, by its path relative to the document's folder; None without one.
+Beside: TypeAlias = "Callable[[str], str | None]"
+
+
+def nothing_beside(path: str) -> None:
+    """For a document that comes alone."""
 
 
 @dataclass

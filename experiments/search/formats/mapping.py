@@ -6,7 +6,8 @@ import math
 import re
 from collections.abc import Iterable
 
-from experiments.search.fields import shown
+from experiments.search.document.command import CommandError, split_command
+from experiments.search.fields import listed, shown
 from experiments.search.formats.nodes import Log, Node
 from experiments.search.records import JSONObject
 
@@ -36,11 +37,15 @@ class Names:
         """The name of a parameter here; always the same one for a foreign name."""
         if foreign in self._given:
             return self._given[foreign]
-        if len(self._given) >= MAX_NAMES:
+        name = self._given[foreign] = self.give_another(foreign, path)
+        return name
+
+    def give_another(self, foreign: str, path: str) -> str:
+        """A name of its own, although the foreign one may have occurred before."""
+        if len(self._taken) >= MAX_NAMES:
             self._log.problem(path, f"A sweep may have up to {MAX_NAMES} parameters.")
             self._log.diagnostics.raise_if_any()
         name = self._unique(_valid_name(foreign))
-        self._given[foreign] = name
         if name != foreign:
             self._log.changed(
                 path,
@@ -134,21 +139,27 @@ def stepped_log(low: float, high: float, step: float) -> JSONObject:
     return {"type": "qloguniform", **ends, "q": step}
 
 
-def asha_policy(rule: Node, first: float, factor: float) -> JSONObject:
+def asha_policy(
+    rule: Node, first: float, factor: float, stages: int | None = None
+) -> JSONObject:
     """ASHA for one bracket of successive halving, noted for the whole rule.
 
     `first` is the report of the first decision. At each stage, reports grow by `factor`
-    (eta) and trials shrink by it.
+    (eta) and trials shrink by it. Without a number of `stages` there is no last one.
     """
     start, whole = max(math.floor(first), 1), whole_factor(factor)
-    reports = f"{start:,}, {start * whole:,}, {start * whole**2:,}"
+    reports = [f"{start * whole**stage:,}" for stage in range(stages or 3)]
+    named = listed(reports) if stages else f"{', '.join(reports)} and so on"
     rule.log.changed(
         rule.path,
-        f"It becomes asha: decisions are at reports {reports} and so on, and each time "
-        f"one trial in {whole} continues.",
+        f"It becomes asha: decisions are at reports {named}, and each time one trial in"
+        f" {whole} continues.",
         "Choose median stopping to end fewer trials.",
     )
-    return {"type": "asha", "min_resource": start, "reduction_factor": whole}
+    policy: JSONObject = {"type": "asha", "min_resource": start}
+    policy["reduction_factor"] = whole
+    last = start * whole ** (stages - 1) if stages else 0
+    return {**policy, "last_rung": last} if stages else policy
 
 
 def hyperband_policy(
@@ -232,6 +243,15 @@ def limits_of(total: float | None, concurrent: float | None) -> JSONObject:
         concurrent = min(DEFAULT_CONCURRENT, total or DEFAULT_CONCURRENT)
     limits["max_concurrent_trials"] = concurrent
     return limits
+
+
+def code_beside(log: Log, command: str) -> JSONObject:
+    """The document's own folder as code, if a word of the command is a file in it."""
+    try:
+        words = split_command(command)
+    except CommandError:
+        return {}
+    return {"code": "."} if any(log.beside(word) is not None for word in words) else {}
 
 
 def leave_gpus(log: Log, path: str, who: str, amount: object) -> None:

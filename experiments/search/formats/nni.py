@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from experiments.search.document.durations import seconds_of
-from experiments.search.fields import is_number, shown
+from experiments.search.document.loading import load_document
+from experiments.search.fields import DefinitionError, is_number, shown
 from experiments.search.formats import mapping
 from experiments.search.formats.mapping import Names, leave_gpus
 from experiments.search.formats.nni_search import read_assessor, read_space, read_tuner
@@ -137,8 +138,7 @@ def _trial(source: Node, v1: Node) -> JSONObject:
         command = mapping.default_command(source.log, place, why)
     trial: JSONObject = {"command": command}
     code = source.text("trialCodeDirectory") or v1.text("codeDir")
-    if code:
-        trial["code"] = code
+    trial |= {"code": code} if code else mapping.code_beside(source.log, command)
     for part, key in ((source, "trialGpuNumber"), (v1, "gpuNum")):
         amount = part.take(key)
         if amount not in (None, 0):
@@ -150,11 +150,7 @@ def _space(source: Node) -> JSONValue:
     for key in ("searchSpaceFile", "searchSpacePath"):
         if source.has(key) and not source.has("searchSpace"):
             source.record_origin("", {"search_space": key}, named=False)
-            source.problem(
-                key,
-                f"The search space is in another file, {shown(source.take(key))}. "
-                "Paste its content here as searchSpace.",
-            )
+            return read_space(_space_beside(source, key), Names(source.log))
         source.leave(key, "The search space is in the document itself.")
     if source.take("useAnnotation"):
         source.problem("useAnnotation", "This site cannot read annotations in code.")
@@ -162,6 +158,25 @@ def _space(source: Node) -> JSONValue:
     if not space.given() and not source.log.diagnostics.problems:
         source.problem("searchSpace", "searchSpace must have at least one parameter.")
     return read_space(space, Names(source.log))
+
+
+def _space_beside(source: Node, key: str) -> Node:
+    """The search space of the file that a key names."""
+    name = source.text(key)
+    found = source.log.beside(name)
+    if found is None:
+        source.problem(
+            key,
+            f"The search space is in another file, {shown(name)}. Choose both files"
+            " together, or paste its content here as searchSpace.",
+        )
+        return Node({}, source.at(key), source.log)
+    try:
+        return source.mapping(key, load_document(found))
+    except DefinitionError as error:
+        message = f"{shown(name)} cannot be read. {error.problems[0].message}"
+        source.problem(key, message)
+        return Node({}, source.at(key), source.log)
 
 
 def _objective(source: Node, goal: str) -> JSONObject:

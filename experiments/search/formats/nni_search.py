@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import TypeAlias
@@ -238,7 +239,7 @@ def _parameters(
         item = source.mapping(given, value)
         if not isinstance(value, Mapping):
             continue
-        name = names.give(f"{prefix}{given}", source.at(given))
+        name = names.give_another(f"{prefix}{given}", source.at(given))
         item.record_origin(f"search_space.{name}", PLACES, named=False)
         kind = item.text("_type")
         if kind == "choice":
@@ -255,7 +256,7 @@ def _choice(
     values: list[JSONValue] = []
     branches: list[tuple[str, Node]] = []
     for index, value in enumerate(item.items("_value")):
-        if isinstance(value, Mapping) and depth < MAX_DEPTH:
+        if _is_branch(value) and depth < MAX_DEPTH:
             branch = item.mapping(f"_value.{index}", value)
             label = branch.text("_name") or f"option_{index}"
             if len(label) > MAX_NAME_LENGTH:
@@ -269,21 +270,30 @@ def _choice(
             values.append(json_value(value))
     dist: JSONObject = {"type": "choice", "values": values}
     yield name, {**dist, "when": when} if when else dist
+    counts = Counter(key for _, branch in branches for key in branch.given())
     for label, branch in branches:
-        yield from _branch(branch, names, name, label, depth)
+        is_shared = any(counts[key] > 1 for key in branch.given() if key != "_name")
+        prefix = f"{name}_{label}_" if is_shared else f"{name}_"
+        when_here: JSONValue = {name: [label]}
+        _note_branch(branch, prefix, name, label)
+        yield from _parameters(branch, names, prefix, when_here, depth + 1)
 
 
-def _branch(
-    branch: Node, names: Names, name: str, label: str, depth: int
-) -> Iterator[tuple[str, JSONValue]]:
+def _is_branch(value: object) -> bool:
+    """Whether a value of a choice has parameters. Without any and without a name, it is
+    a whole configuration, as for the batch tuner."""
+    if not isinstance(value, Mapping):
+        return False
+    return "_name" in value or any(isinstance(x, Mapping) for x in value.values())
+
+
+def _note_branch(branch: Node, prefix: str, name: str, label: str) -> None:
     if [key for key in branch.given() if key != "_name"]:
         branch.log.changed(
             branch.path,
-            f"The parameters below {shown(label)} become {name}_NAME, and have a value "
-            f"only when {name} is {shown(label)}.",
+            f"The parameters below {shown(label)} become {prefix}NAME, and have a "
+            f"value only when {name} is {shown(label)}.",
         )
-    when: JSONValue = {name: [label]}
-    yield from _parameters(branch, names, f"{name}_", when, depth + 1)
 
 
 def _distribution(item: Node, kind: str) -> JSONObject:

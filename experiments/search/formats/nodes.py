@@ -19,7 +19,14 @@ from experiments.search.fields import (
     join,
     shown,
 )
-from experiments.search.formats.imported import FinishedTrial, Note, NoteKind, SourceMap
+from experiments.search.formats.imported import (
+    Beside,
+    FinishedTrial,
+    Note,
+    NoteKind,
+    SourceMap,
+    nothing_beside,
+)
 from experiments.search.records import JSONObject, JSONValue
 
 # Edits that make a name a misspelling, by its length. An edit adds, removes, replaces
@@ -116,6 +123,7 @@ class Log:
 
     `places` says where in it the fields of the sweep document come from. A document
     that is known to be right, such as one to be exported, needs no one who `suggests`.
+    `beside` reads files in the document's folder.
     """
 
     lines: InitVar[Mapping[str, int] | None] = None
@@ -125,6 +133,7 @@ class Log:
     trials: list[FinishedTrial] = field(default_factory=list)
     compared: int = 0
     suggests: bool = True
+    beside: Beside = nothing_beside
 
     def __post_init__(self, lines: Mapping[str, int] | None) -> None:
         self.source_map.lines = lines or {}

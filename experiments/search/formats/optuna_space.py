@@ -34,6 +34,8 @@ FIELDS = ("low", "high", "log", "step", "q", "choices")
 ENDED = ("COMPLETE", "PRUNED")
 # Pairs of a parameter and another parameter's value.
 MAX_CHECKS = 200_000
+# Beyond it, rounding errors are larger than any step, and sums may be infinite.
+MAX_SNAPPED = 2.0**53
 
 
 @dataclass
@@ -167,6 +169,8 @@ def snapped(dist: JSONObject, value: float) -> float:
     """A value of a stepped range without rounding errors."""
     low, step = dist.get("low"), dist.get("step")
     if not is_number(low) or not is_number(step) or step <= 0:
+        return value
+    if not abs(value) <= MAX_SNAPPED:
         return value
     exact_low, exact_step = Fraction(repr(low)), Fraction(repr(step))
     return float(

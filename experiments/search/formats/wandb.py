@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.search.fields import shown, unknown_name
+from experiments.search.fields import listed, shown, unknown_name
 from experiments.search.formats import mapping
 from experiments.search.formats.mapping import Names, asha_policy, whole_factor
 from experiments.search.formats.nodes import Node, compact
@@ -55,7 +55,7 @@ def read_wandb(source: Node, name: str = "") -> JSONObject:
         "experiment_name": source.text("project"),
         "display_name": source.text("name"),
         "description": source.text("description"),
-        "trial": {"command": read_command(source, parameters)},
+        "trial": _trial(source, parameters),
         "inputs": {item.name: item.value for item in parameters if item.constant},
         "search_space": {
             item.name: item.dist for item in parameters if not item.constant
@@ -69,6 +69,11 @@ def read_wandb(source: Node, name: str = "") -> JSONObject:
         source.leave(key, why)
     source.close("a sweep here")
     return compact(document)
+
+
+def _trial(source: Node, parameters: Sequence[Parameter]) -> JSONObject:
+    command = read_command(source, parameters)
+    return {"command": command, **mapping.code_beside(source.log, command)}
 
 
 def _method(source: Node) -> str:
@@ -126,23 +131,38 @@ def _hyperband(source: Node) -> JSONObject:
         rule.skip(RULE)
         rule.close("a policy here", also=RULE)
         return {}
+    fields = {"min_resource": "min_iter", "reduction_factor": "eta"}
+    rule.record_origin("early_termination", fields)
     eta = whole_factor(rule.number("eta") or 3)
     first, last = rule.number("min_iter"), rule.number("max_iter")
-    start, brackets = first, rule.number("s")
-    if first is None and last is not None and brackets is not None:
-        start = last / eta ** min(max(brackets, 0), 50)
-    if start is None:
+    brackets = rule.number("s")
+    if last is not None and brackets is not None:
+        policy = _bracketed(rule, last, brackets, eta)
+        rule.leave("min_iter", "max_iter and s decide the brackets.")
+    elif first is not None:
+        policy = asha_policy(rule, first, eta)
+        rule.leave("s", "min_iter and eta decide the number of brackets.")
+        rule.leave("max_iter", "Trials are checked for as long as they report.")
+    else:
         rule.problem("min_iter", "min_iter is required, or max_iter together with s.")
         rule.close("a policy here", also=RULE)
         return {}
-    policy = asha_policy(rule, start or 1, eta)
-    fields = {"min_resource": "min_iter", "reduction_factor": "eta"}
-    rule.record_origin("early_termination", fields)
-    if first is not None:
-        rule.leave("s", "min_iter and eta decide the number of brackets.")
-        rule.leave("max_iter", "Trials are checked for as long as they report.")
     rule.leave("strict", "There is only one rule for ending trials here.")
     rule.close("a policy here")
+    return policy
+
+
+def _bracketed(rule: Node, last: float, brackets: float, eta: int) -> JSONObject:
+    """The rule for the brackets that W&B computes: max_iter / eta, / eta^2 and so on,
+    `brackets` of them, each cut to a whole number."""
+    cuts = [last / eta**stage for stage in range(1, min(int(brackets), 50) + 1)]
+    reports = sorted(int(cut) for cut in cuts if cut >= 1)
+    if not reports:
+        rule.problem("s", "max_iter / eta must be at least 1, and s at least 1.")
+        return {}
+    policy = asha_policy(rule, reports[0], eta, len(reports))
+    if any(report != reports[0] * eta**stage for stage, report in enumerate(reports)):
+        rule.changed("max_iter", f"W&B checks at {listed(map(str, reports))}.")
     return policy
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, ClassVar, Self
 
 from experiments.search.fields import Fields
@@ -32,8 +32,8 @@ MAX_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class AshaPolicy(ComparingPolicy):
-    """Asynchronous successive halving, its stopping form (Li et al., 2020).
+class HalvingPolicy(ComparingPolicy):
+    """What both forms of asynchronous successive halving share.
 
     The rungs are the reports m, m r, m r^2, ... with m = `min_resource` and
     r = `reduction_factor`. Of k trials that have reached a rung, including the judged
@@ -41,12 +41,6 @@ class AshaPolicy(ComparingPolicy):
     do. A trial is judged once at each rung, when it gets there, by its best.
     """
 
-    kind: ClassVar[str] = "asha"
-    title: ClassVar[str] = "ASHA"
-    use: ClassVar[str] = "survivors get more"
-    advice: ClassVar[str] = (
-        "At each stage only the best continue. For many trials and little compute."
-    )
     has_rungs: ClassVar[bool] = True
 
     min_resource: int = declared(
@@ -143,7 +137,47 @@ class AshaPolicy(ComparingPolicy):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HyperbandPolicy(AshaPolicy):
+class AshaPolicy(HalvingPolicy):
+    """The stopping form of ASHA (Li et al., 2020)."""
+
+    kind: ClassVar[str] = "asha"
+    title: ClassVar[str] = "ASHA"
+    use: ClassVar[str] = "survivors get more"
+    advice: ClassVar[str] = (
+        "At each stage only the best continue. For many trials and little compute."
+    )
+
+    last_rung: int = declared(
+        IntegerSetting(
+            label="Last rung up to report",
+            default=0,
+            minimum=0,
+            help="Trials that pass it run to their end. With 0, each rung that a trial "
+            "reaches counts.",
+            phrase="last rung up to {}",
+            rare=True,
+        )
+    )
+
+    @classmethod
+    def read_settings(cls, document: Fields) -> dict[str, Any]:
+        values = super().read_settings(document)
+        first, last = values["min_resource"], values["last_rung"]
+        if 0 < last < first:
+            document.error(
+                "last_rung",
+                f"last_rung must be 0, or at least min_resource, {first:,}, not "
+                f"{last:,}.",
+            )
+        return values
+
+    def rungs(self) -> Iterator[int]:
+        last = self.last_rung or MAX_REPORTS
+        return takewhile(lambda rung: rung <= last, super().rungs())
+
+
+@dataclass(frozen=True, kw_only=True)
+class HyperbandPolicy(HalvingPolicy):
     """Successive halving in brackets, each of which begins later (Li et al., 2018).
 
     Bracket b leaves out the first b rungs below `max_resource`, the number of reports
@@ -182,10 +216,7 @@ class HyperbandPolicy(AshaPolicy):
         return values
 
     def rungs(self) -> Iterator[int]:
-        for rung in super().rungs():
-            if rung >= self.max_resource:
-                return
-            yield rung
+        return takewhile(lambda rung: rung < self.max_resource, super().rungs())
 
     def bracket(self, number: int) -> int:
         """The bracket of a trial, from 0: the one that begins at the first rung."""

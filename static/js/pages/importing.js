@@ -22,9 +22,7 @@ function wireFile(input) {
     form.classList.remove("is-over");
     if (!holdsFiles(event) || !event.dataTransfer.files.length) return;
     event.preventDefault();
-    const files = new DataTransfer();
-    files.items.add(event.dataTransfer.files[0]);
-    input.files = files.files;
+    input.files = event.dataTransfer.files;
     form.requestSubmit();
   });
 }

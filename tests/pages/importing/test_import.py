@@ -42,6 +42,28 @@ def chosen(content: bytes, name: str = "study.db") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, content)
 
 
+def test_files_that_the_sweep_names_come_with_it(ada: Client) -> None:
+    config = b"searchSpaceFile: sub/space.json\ntrialCommand: python fit.py\n"
+    config += b"maxTrialNumber: 3\n"
+    space = b'{"lr": {"_type": "uniform", "_value": [0, 1]}}'
+    files = [chosen(space, "space.json"), chosen(config, "config.yml")]
+    sent = send(ada, file=files)
+    assert sent.status_code == 200, page(sent)
+    preview = sent.context["preview"]
+    assert preview.content.name == "config.yml"
+    assert list(preview.definition.search_space.parameters) == ["lr"]
+    # The page sends them again with its text.
+    again = {"text": preview.content.text, "others": preview.content.packed_others}
+    assert preview.content.packed_others in page(sent).replace("&quot;", '"')
+    assert send(ada, do="create", name="config.yml", **again).status_code == 302
+    assert list(Sweep.objects.get().definition["search_space"]) == ["lr"]
+    # Alone, it says what is missing; nonsense in the field is no file.
+    for others in ("", "[", '{"space.json": 1}'):
+        answer = send(ada, **{**again, "others": others})
+        assert answer.status_code == 422
+        assert "Choose both files together" in page(answer)
+
+
 def test_the_empty_page_has_a_field_and_the_formats(ada: Client) -> None:
     text = page(ada.get(reverse("sweep_import")))
     assert 'name="text"' in text and 'name="file"' in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -177,15 +178,21 @@ def test_a_study_without_a_sampler_gets_optunas_default() -> None:
 
 
 def test_hyperband_of_weights_and_biases_is_asha() -> None:
-    for rule in (
-        {"type": "hyperband", "min_iter": 3},
-        {"type": "hyperband", "max_iter": 27, "s": 2},
-    ):
-        assert policy(json.dumps({**WANDB, "early_terminate": rule})) == {
-            "type": "asha",
-            "min_resource": 3,
-            "reduction_factor": 3,
-        }
+    def imported(**rule: Any) -> dict[str, Any]:
+        rule = {"type": "hyperband", **rule}
+        return policy(json.dumps({**WANDB, "early_terminate": rule}))
+
+    same = {"type": "asha", "min_resource": 3, "reduction_factor": 3}
+    assert imported(min_iter=3) == same
+    # W&B's brackets are 27 / 3 and 27 / 9.
+    assert imported(max_iter=27, s=2) == {**same, "last_rung": 9}
+    assert imported(max_iter=27, s=2, min_iter=1) == {**same, "last_rung": 9}
+    # A cut below 1 is left out: 5 / 2 and 5 / 4, cut to whole numbers.
+    few = imported(max_iter=5, s=9, eta=2)
+    assert few == {
+        **{"type": "asha", "min_resource": 1},
+        **{"reduction_factor": 2, "last_rung": 2},
+    }
 
 
 def test_hyperband_of_katib_has_its_longest_trial() -> None:

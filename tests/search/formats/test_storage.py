@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from experiments.search.document.definition import parse_document
 from experiments.search.fields import DefinitionError
 from experiments.search.formats import FinishedTrial, import_sweep
+from experiments.search.formats.optuna_space import snapped
 from experiments.search.space.space import SearchSpace
 from tests.in_time import in_time
 from tests.search.formats.storages import OLD, RATE, TODAY, database, study, trial, wine
@@ -200,3 +203,10 @@ def _only_its_own_error(content: bytes) -> None:
             assert error.problems
 
     in_time(1, read)
+
+
+@pytest.mark.parametrize("value", [1e308, -math.inf, math.nan])
+def test_values_far_from_a_stepped_range_stay(value: float):
+    dist = {"type": "float", "low": 0.0, "high": 1.0, "step": 0.1}
+    assert repr(snapped(dist, value)) == repr(value)
+    assert snapped(dist, 0.30000000000000004) == 0.3

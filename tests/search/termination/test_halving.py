@@ -39,6 +39,15 @@ def asha(objective: Objective = MAXIMIZE, **more: int) -> AshaPolicy:
     return AshaPolicy(objective=objective, **more)
 
 
+def test_no_rung_comes_after_the_last() -> None:
+    policy = asha(min_resource=3, last_rung=26)
+    assert list(policy.rungs()) == [3, 9]
+    assert policy.next_check(9) is None
+    assert policy.rungs_in_words() == "3, 9 reports"
+    with pytest.raises(DefinitionError, match="at least min_resource, 3, not 2"):
+        make_policy({"type": "asha", "min_resource": 3, "last_rung": 2}, MAXIMIZE)
+
+
 def hyperband(**more: int) -> HyperbandPolicy:
     return HyperbandPolicy(objective=MAXIMIZE, **{"max_resource": 81, **more})
 
