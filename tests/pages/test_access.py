@@ -148,6 +148,10 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     # Pages of cleanup.
     "cleanup/": (EVERYONE, None),
     "cleanup/feed.json": (EVERYONE, None),
+    "cleanup/space.csv": (EVERYONE, None),
+    "cleanup/measure/": (None, EVERYONE),
+    "cleanup/quotas/<slug:slug>/": (None, SITE),
+    "cleanup/orphans/": (SITE, SITE),
     # Pools.
     "pools/": (EVERYONE, None),
     "pools/feed.json": (EVERYONE, None),
