@@ -239,6 +239,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "experiments.pages.middleware.TimeZoneMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "experiments.pages.accounts.gate.GateMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -6,7 +6,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from csp.constants import HEADER
 from csp.middleware import CSPMiddleware
@@ -19,6 +21,7 @@ from django.http import (
     JsonResponse,
 )
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 
 from experiments import origin
 from experiments.access import address_of
@@ -54,6 +57,24 @@ class PolicyMiddleware(CSPMiddleware):
 @cache
 def _usual_policy() -> str:
     return str(build_policy())
+
+
+class TimeZoneMiddleware:
+    """Pages show times in the zone that the viewer has chosen."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with timezone.override(None):
+            return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: object) -> None:
+        """After the check of the login, which has read the account."""
+        user = getattr(request, "_cached_user", None)
+        with suppress(ZoneInfoNotFoundError):
+            if name := getattr(user, "time_zone", ""):
+                timezone.activate(ZoneInfo(name))
 
 
 class AnswerMiddleware:

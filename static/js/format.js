@@ -114,12 +114,22 @@ export function relative(date, now) {
   return `${distance(seconds)} ago`;
 }
 
+// The zone of the account, if this browser knows it; else the browser's own.
+export const ZONE = (() => {
+  try {
+    const name = globalThis.document?.documentElement.dataset.timeZone;
+    return new Intl.DateTimeFormat(undefined, { timeZone: name }).resolvedOptions().timeZone;
+  } catch {
+    return undefined;
+  }
+})();
+
 // Relative words in every <time data-relative datetime="…">, the exact time on hover.
 export function refreshTimes(root, now = Date.now()) {
   for (const element of root.querySelectorAll("time[data-relative]")) {
     const date = new Date(element.dateTime);
     if (Number.isNaN(Number(date))) continue;
     element.textContent = relative(date, now);
-    element.title = date.toLocaleString();
+    element.title = date.toLocaleString(undefined, { timeZone: ZONE });
   }
 }

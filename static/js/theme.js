@@ -1,5 +1,6 @@
 // A classic script in <head>: the theme is on <html> before anything is painted.
-// The choice "light", "dark" or "system" is kept in this browser only.
+// The choice "light", "dark" or "system" is the account's; this browser keeps it for
+// pages before the login, and as long as the account has none.
 (function () {
   "use strict";
 
@@ -9,6 +10,11 @@
   const system = window.matchMedia("(prefers-color-scheme: dark)");
 
   function choice() {
+    const ofAccount = root.dataset.accountTheme;
+    if (CHOICES.includes(ofAccount)) {
+      keep(ofAccount);
+      return ofAccount;
+    }
     try {
       const kept = window.localStorage.getItem(KEY);
       return CHOICES.includes(kept) ? kept : "system";
@@ -40,6 +46,11 @@
     }
   }
 
+  function save(button) {
+    const data = new FormData(button.form, button);
+    fetch(button.form.action, { method: "POST", body: data, redirect: "manual" });
+  }
+
   root.classList.add("js");
   apply(choice());
   system.addEventListener("change", () => apply(root.dataset.themeChoice));
@@ -47,6 +58,8 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-theme-set]");
     if (!button) return;
+    event.preventDefault();
+    save(button);
     keep(button.dataset.themeSet);
     apply(button.dataset.themeSet);
     mark();

@@ -48,7 +48,7 @@ const X_WORDS = { relative: "since the start", time: "time" };
 // Ticks are seconds from the start, written as durations or as a clock's time.
 function textOf({ x, model }) {
   if (x === "relative") return (seconds) => duration(seconds);
-  const clock = (seconds) => new Date((model.since + seconds) * 1000).toLocaleTimeString([], { timeStyle: "medium" });
+  const clock = (seconds) => new Date((model.since + seconds) * 1000).toLocaleTimeString([], { timeStyle: "medium", timeZone: ZONE });
   return x === "time" ? clock : undefined;
 }
 
