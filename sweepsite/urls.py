@@ -34,6 +34,7 @@ PAGES = (
     "teams.views",
     "teams.invitations",
     "teams.service_accounts",
+    "people.views",
     "pools.views",
     "cleanup.views",
     "cleanup.quotas",

@@ -122,6 +122,7 @@ def make_world(team: Team) -> World:
         "template_id": template.pk,
         "worker_id": factories.worker(sweep.pool).pk,
         "member_id": factories.user("vera").pk,
+        "person_id": factories.user("vera").pk,
         "token_id": ApiToken.objects.filter(user__username="ada", revoked_at=None)
         .latest("pk")
         .pk,

@@ -1,10 +1,14 @@
-"""What administrators do with accounts, and the service accounts of teams."""
+"""Accounts, as administrators of the site change them; teams' service accounts."""
 
 from __future__ import annotations
 
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.db.models import QuerySet
+from django.urls import reverse
 
 from experiments import lifecycle
 from experiments.accounts.tokens import revoke_all
@@ -15,6 +19,36 @@ from experiments.sweeps.control import NotPossible
 def people() -> QuerySet[User]:
     """Everybody who may log in."""
     return User.objects.filter(service_team=None).order_by("username")
+
+
+def create_person(
+    username: str, *, actor: User | None, email: str = "", administrator: bool = False
+) -> User:
+    """An account without a password; its person gets a link to choose one."""
+    person = User.objects.create(
+        username=username,
+        email=email,
+        password=make_password(None),
+        is_superuser=administrator,
+        is_staff=administrator,
+    )
+    _log("account created", person, actor)
+    return person
+
+
+def password_link(person: User, *, actor: User | None) -> str:
+    """A link that works once, for PASSWORD_RESET_TIMEOUT; until then the old password
+    works as well. Raises NotPossible."""
+    if person.service_team_id is not None or not person.is_active:
+        raise NotPossible(
+            f"{person.username} cannot log in, so a password would be of no use."
+        )
+    secret = default_token_generator.make_token(person)
+    path = reverse(
+        "account_reset_password_from_key", args=(user_pk_to_url_str(person), secret)
+    )
+    _log("password link created", person, actor)
+    return settings.SITE_URL + path
 
 
 def set_active(person: User, active: bool, *, actor: User | None) -> bool:

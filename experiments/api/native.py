@@ -15,12 +15,14 @@ from experiments.api import (
     failures,
     metrics,
     outputs,
+    people,
     requests,
     runs,
     savings,
     simulations,
     sweeps,
     templates,
+    tokens,
     trials,
     uploads,
 )
@@ -50,7 +52,7 @@ add_error_handlers(api)
 ON_TRIALS_ROUTER = (metrics, requests)
 for module in (
     *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings),
-    templates,
+    *(templates, tokens, people),
 ):
     api.add_router("", module.router)
 others = Router()

@@ -38,6 +38,17 @@ WRITE: dict[str, Any] = {
 }
 CREATE = {**WRITE}
 ANYBODY: dict[str, Any] = {**READ, "stranger": ALLOWED}
+# With a token of scope admin, on the tokens of its owner. The token in the path is ada's.
+MANAGE: dict[str, Any] = {
+    **dict.fromkeys(("viewer", "reading member", "member"), FORBIDDEN),
+    **dict.fromkeys(("admin", "stranger", "superuser"), ALLOWED),
+}
+NOT_OWN_TOKEN: dict[str, Any] = {
+    **MANAGE,
+    **dict.fromkeys(("admin", "stranger", "superuser"), MISSING),
+}
+# For administrators of the site.
+SITE: dict[str, Any] = {**MANAGE, "admin": FORBIDDEN, "stranger": FORBIDDEN}
 OWN: dict[str, Any] = {"own trial": ALLOWED}
 OWN_RUN: dict[str, Any] = {"own run": ALLOWED}
 
@@ -95,6 +106,14 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "POST /templates": CREATE,
     "DELETE /templates/{template_id}": WRITE,
     "POST /uploads": CREATE,
+    "GET /tokens": ANYBODY,
+    "POST /tokens": MANAGE,
+    "POST /tokens/{token_id}/renew": NOT_OWN_TOKEN,
+    "DELETE /tokens/{token_id}": NOT_OWN_TOKEN,
+    "GET /people": SITE,
+    "POST /people": SITE,
+    "PATCH /people/{person_id}": SITE,
+    "POST /people/{person_id}/password-link": SITE,
 }
 
 
@@ -174,6 +193,10 @@ def _body(route: str, ids: dict[str, int]) -> tuple[Any, str]:
             "document": factories.definition_document(),
         },
         "POST /runs": {"experiment": "digits"},
+        "POST /tokens": {"name": "notebook"},
+        "POST /tokens/{token_id}/renew": {"days": 7},
+        "POST /people": {"username": "nina"},
+        "PATCH /people/{person_id}": {"active": False},
         "PATCH /runs/{run_id}": {"note": "seen"},
         "POST /runs/{run_id}/params": {"params": {"lr": 0.1}},
         "POST /runs/{run_id}/tags": {"tags": {"gpu": "no"}},

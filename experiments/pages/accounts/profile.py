@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
+from zoneinfo import available_timezones
+
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
 from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from experiments import access
+from experiments.accounts.export import export_of
 from experiments.models import BrowserSession, Event, User
 from experiments.models.fields import VisibleTextForm
 from experiments.pages.accounts.two_factor import second_factors
 from experiments.pages.frame import after_recent_login, form_page
 from experiments.pages.teams.tokens import tokens_card
 
+AREAS = (
+    *("Africa/", "America/", "Antarctica/", "Asia/", "Atlantic/", "Australia/"),
+    *("Europe/", "Indian/", "Pacific/"),
+)
+
+
+def zone_choices() -> list[tuple[str, str]]:
+    """Names such as Europe/Stockholm, which browsers know as well."""
+    names = sorted(n for n in available_timezones() if n.startswith(AREAS))
+    return [("", "UTC"), *((name, name.replace("_", " ")) for name in names)]
+
 
 class ProfileForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
+    time_zone = forms.ChoiceField(
+        required=False,
+        choices=zone_choices,
+        help_text="Pages show times in it.",
+    )
+
     class Meta:
         model = User
-        fields = ("first_name", "last_name", "email")
+        fields = ("first_name", "last_name", "email", "time_zone", "theme")
 
 
 def profile(request: HttpRequest) -> HttpResponse:
@@ -43,6 +70,26 @@ def profile(request: HttpRequest) -> HttpResponse:
         factors=second_factors(user),
         back=request.path,
     )
+
+
+def theme(request: HttpRequest) -> HttpResponse:
+    """The choice in the menu of the account; it is for all browsers."""
+    user, chosen = access.viewer(request), request.POST.get("theme", "")
+    if chosen not in User.Theme.values:
+        return HttpResponseBadRequest("theme is light, dark or system.")
+    User.objects.filter(pk=user.pk).update(theme=chosen)
+    back = request.headers.get("Referer", "")
+    own = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
+    return redirect(back if own else "profile")
+
+
+@after_recent_login
+def export(request: HttpRequest) -> HttpResponseBase:
+    user = access.viewer(request)
+    Event.log("own data exported", actor=user, about=user)
+    answer = StreamingHttpResponse(export_of(user), content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="sweepsite-{user.pk}.json"'
+    return answer
 
 
 @after_recent_login

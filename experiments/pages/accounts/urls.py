@@ -92,6 +92,8 @@ urlpatterns = [
         name="mfa_generate_recovery_codes",
     ),
     get_or_post("settings/", profile.profile, "profile"),
+    post("settings/theme/", profile.theme, "theme"),
+    post("settings/export/", profile.export, "export"),
     post("settings/sessions/end/", profile.sessions_end, "sessions_end"),
     path(
         "settings/password/",

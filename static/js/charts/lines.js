@@ -13,7 +13,7 @@
 // Options, also for set(): y as in the model; x "" (the points') | "relative" | "time";
 // smooth: the weight of earlier values, from 0 to 1, as text.
 
-import { duration, metric, number } from "../format.js";
+import { ZONE, duration, metric, number } from "../format.js";
 import { domainOf, makeScale, preferredKind } from "../scales.js";
 import { font, palette } from "./defaults.js";
 import { columnFor, drawEndWords } from "./end_words.js";

@@ -1,0 +1,139 @@
+"""Accounts, for administrators of the site."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ValidationError as FieldError
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from ninja import Query, Router, Schema, Status
+from pydantic import Field
+
+from experiments import access
+from experiments.accounts.people import (
+    create_person,
+    password_link,
+    people,
+    set_active,
+    set_administrator,
+)
+from experiments.api.auth import manager
+from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
+from experiments.api.pagination import paginate
+from experiments.api.schemas import answers
+from experiments.models import User
+
+router = Router(tags=["people"])
+
+
+class PersonIn(ClosedSchema):
+    username: Annotated[str, Field(min_length=1, max_length=150, pattern=WITHOUT_NUL)]
+    email: Annotated[str, Field(max_length=254, pattern=WITHOUT_NUL)] = ""
+    administrator: bool = False
+
+
+class PersonChangeIn(ClosedSchema):
+    active: bool | None = None
+    administrator: bool | None = None
+
+
+class PersonOut(Schema):
+    id: int
+    username: str
+    name: str
+    email: str
+    active: bool
+    administrator: bool
+    last_login: datetime | None
+    joined: datetime
+
+    @classmethod
+    def of(cls, person: User) -> PersonOut:
+        return cls(
+            id=person.pk,
+            username=person.username,
+            name=person.get_full_name(),
+            email=person.email,
+            active=person.is_active,
+            administrator=person.is_superuser,
+            last_login=person.last_login,
+            joined=person.date_joined,
+        )
+
+
+class PasswordLinkOut(Schema):
+    link: Annotated[str, Field(description="works once, and only for an hour")]
+
+
+class NewPersonOut(PersonOut, PasswordLinkOut):
+    pass
+
+
+def _administrator(request: HttpRequest) -> User:
+    user = manager(request)
+    if not access.sees_everything(user):
+        raise PermissionDenied("Only administrators of the site may do that.")
+    return user
+
+
+def _rows(page: list[User]) -> list[PersonOut]:
+    return [PersonOut.of(person) for person in page]
+
+
+@router.get("/people", response=answers(200, list[PersonOut]))
+@paginate(rows=_rows)
+def list_people(
+    request: HttpRequest,
+    q: Annotated[
+        str, Query(pattern=WITHOUT_NUL, description="Part of a name or e-mail address.")
+    ] = "",
+) -> QuerySet[User]:
+    """Everybody who may log in, or has done so."""
+    _administrator(request)
+    wanted = Q(username__icontains=q) | Q(email__icontains=q)
+    return people().filter(wanted).order_by("id")
+
+
+@router.post("/people", response=answers(201, NewPersonOut))
+def add_person(request: HttpRequest, body: PersonIn) -> Status[NewPersonOut]:
+    """Create an account, with a link by which its person chooses a password."""
+    actor = _administrator(request)
+    name: str = User.normalize_username(body.username)
+    try:
+        User.username_validator(name)
+    except FieldError as error:
+        raise ApiError(422, "invalid", "", {"username": error.messages}) from error
+    if User.objects.filter(username__iexact=name).exists():
+        raise ApiError(409, "name_taken", f"The name {name!r} is taken.")
+    person = create_person(
+        name, email=body.email, administrator=body.administrator, actor=actor
+    )
+    link = password_link(person, actor=actor)
+    return Status(201, NewPersonOut(**PersonOut.of(person).dict(), link=link))
+
+
+@router.patch("/people/{person_id}", response=answers(200, PersonOut))
+def change_person(
+    request: HttpRequest, person_id: int, body: PersonChangeIn
+) -> PersonOut:
+    """Disable or enable an account, or change whether it is an administrator."""
+    actor = _administrator(request)
+    person = access.found_or_404(people(), pk=person_id)
+    if body.administrator is not None:
+        set_administrator(person, body.administrator, actor=actor)
+    if body.active is not None:
+        set_active(person, body.active, actor=actor)
+    return PersonOut.of(access.found_or_404(people(), pk=person_id))
+
+
+@router.post(
+    "/people/{person_id}/password-link", response=answers(200, PasswordLinkOut)
+)
+def make_password_link(request: HttpRequest, person_id: int) -> PasswordLinkOut:
+    """A link by which a person chooses a new password."""
+    actor = _administrator(request)
+    person = access.found_or_404(people(), pk=person_id)
+    return PasswordLinkOut(link=password_link(person, actor=actor))

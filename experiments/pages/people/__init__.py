@@ -1,0 +1,1 @@
+"""People of the site, for its administrators."""
