@@ -38,7 +38,7 @@ WRITE: dict[str, Any] = {
 }
 CREATE = {**WRITE}
 ANYBODY: dict[str, Any] = {**READ, "stranger": ALLOWED}
-# With a token of scope admin, on the tokens of its owner. The token in the path is ada's.
+# With a token of scope admin, on the owner's tokens. The one in the path is ada's.
 MANAGE: dict[str, Any] = {
     **dict.fromkeys(("viewer", "reading member", "member"), FORBIDDEN),
     **dict.fromkeys(("admin", "stranger", "superuser"), ALLOWED),
