@@ -231,8 +231,6 @@ MIDDLEWARE = [
     "experiments.pages.middleware.PolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "experiments.pages.middleware.AnswerMiddleware",
-    "experiments.api.report_middleware.ReportMiddleware",
-    "experiments.mlflow.log_middleware.LogMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

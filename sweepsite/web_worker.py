@@ -43,15 +43,33 @@ END_OF_HEAD = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*\r\n", re.IGNORECASE)
 # The client sends no body before an answer, or does not say how long it is.
 STREAMED = re.compile(rb"\r\n(expect|transfer-encoding):", re.IGNORECASE)
+# The head of an answer, but not of one like "100 Continue".
+ANSWER = re.compile(rb"HTTP/1\.. [2-5].*\r\n\r\n\Z", re.DOTALL)
 # Requests that check or set a password; a path may be encoded, or follow a host.
 POST = re.compile(rb"POST (?:https?://[^/\s]*)?(/\S*)", re.IGNORECASE)
 PASSWORD = re.compile(rb"/(login|settings/(password|sessions|confirm)|admin/\w+/user)/")
 
 
 class MeteredSocket(socket.socket):
-    """Ends a transfer whose sender keeps a thread waiting for too long in sum."""
+    """Ends a transfer whose sender keeps a thread waiting for too long in sum.
+
+    Keeps the head of an answer until the body is there: gunicorn sends them one after
+    the other, which wakes the client twice.
+    """
 
     waited, received = 0.0, 0
+    head = b""
+
+    def sendall(self, data: bytes, flags: int = 0, /) -> None:  # type: ignore[override]
+        if not self.head and ANSWER.match(data):
+            self.head = data
+        else:
+            self.flush(data)
+
+    def flush(self, data: bytes = b"") -> None:
+        data, self.head = self.head + data, b""
+        if data:
+            super().sendall(data)
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         if self.waited > MAX_STALL + self.received / MIN_RATE:
@@ -126,6 +144,8 @@ class Lane:
 
 
 class CollectingWorker(ThreadWorker):  # type: ignore[misc]
+    notified = 0.0
+
     def init_process(self) -> None:
         self.collecting: dict[int, Arrival] = {}
         self.bodies, self.passwords = (
@@ -202,6 +222,20 @@ class CollectingWorker(ThreadWorker):  # type: ignore[misc]
         conn.init()
         conn.parser.unreader.unread(bytes(arrival.data))
         super().enqueue_req(conn)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        try:
+            return super().handle_request(req, conn)
+        finally:
+            if not self.cfg.is_ssl:
+                conn.sock.flush()
+
+    def notify(self) -> None:
+        """Called for each event, but the arbiter asks once a second."""
+        now = time.monotonic()
+        if now > self.notified + 1:
+            self.notified = now
+            super().notify()
 
     def finish_request(self, conn: TConn, fs: Any) -> None:
         for lane in (self.bodies, self.passwords):

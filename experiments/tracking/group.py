@@ -239,7 +239,7 @@ class ReportGroup:
                 note_refused(batch.attempt, refused)
         beats = {batch.attempt for batch in batches if batch.is_heartbeat}
         lifecycle.ask_heartbeats(
-            [pk for pk in sorted(beats) if not self._attempts[pk].runner_token_digest]
+            [pk for pk in sorted(beats) if self._attempts[pk].needs_heartbeat]
         )
 
     def _reply(self, batch: ReportBatch) -> Reply:

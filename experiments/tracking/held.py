@@ -42,11 +42,18 @@ class HeldAttempt:
     resumed_from: int | None
     keys: bytes
     is_compacted: bool
+    has_recent_heartbeat: bool | None
     has_new_key: bool = False
 
     def has_token(self, digest: str) -> bool:
         """Whether the digest is of one of its tokens; an empty one was checked."""
         return digest in ("", self.trial_token_digest, self.runner_token_digest)
+
+    @property
+    def needs_heartbeat(self) -> bool:
+        """Whether its reports renew it: a worker's attempt gets its runner's, and one a
+        second is enough, as it takes half the time of storing a point."""
+        return not (self.runner_token_digest or self.has_recent_heartbeat)
 
     def has_seen(self, key: str) -> bool:
         """Whether a batch with this key was stored."""

@@ -19,18 +19,25 @@ NOW = {
     "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')",
     "postgresql": "STATEMENT_TIMESTAMP()",
 }
+# A second ago.
+RECENTLY = {
+    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', '-1 seconds')",
+    "postgresql": "STATEMENT_TIMESTAMP() - INTERVAL '1 second'",
+}
 JSON = {"sqlite": "%s", "postgresql": "%s::jsonb"}
 
 
 class Statement:
-    """Its text for each database. With ``{now}`` and ``{json}``."""
+    """Its text for each database. With ``{now}``, ``{recently}`` and ``{json}``."""
 
     def __init__(
         self, both: str = "", *, sqlite: str = "", postgresql: str = ""
     ) -> None:
         texts = {"sqlite": sqlite or both, "postgresql": postgresql or both}
         self._texts = {
-            vendor: text.replace("{now}", NOW[vendor]).replace("{json}", JSON[vendor])
+            vendor: text.replace("{now}", NOW[vendor])
+            .replace("{recently}", RECENTLY[vendor])
+            .replace("{json}", JSON[vendor])
             for vendor, text in texts.items()
         }
 
@@ -74,7 +81,8 @@ def _of_ids(text: str, *, locks: str = "") -> Statement:
 
 _ATTEMPTS = """
 SELECT id, trial_id, trial_token_digest, runner_token_digest, release_requested_at,
-       resumed_from, batches, compacted_at IS NOT NULL
+       resumed_from, batches, compacted_at IS NOT NULL,
+       heartbeat_at BETWEEN {recently} AND {now}
 FROM experiments_attempt WHERE id IN {ids} AND (state = 'running' OR pool_id IS NULL)
 ORDER BY id"""
 # Locks are taken in the order of ids.

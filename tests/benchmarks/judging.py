@@ -117,10 +117,11 @@ def measured(
     """Each policy in turn, round by round: all meet the same load of the machine. First
     without a policy, as memories do not know those reports."""
     from django.db import connection
-    from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
-    client, live = Client(), cycle(large.live)
+    from tests.site_client import SiteClient
+
+    client, live = SiteClient(), cycle(large.live)
     measures = [Measure() for _ in policies]
     pairs = list(zip(policies, measures, strict=True))
     without = [pair for pair in pairs if pair[0] is None]

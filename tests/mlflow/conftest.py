@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from experiments.api import rate_limits
 from experiments.lifecycle import Claim
 from experiments.mlflow import runs
 from experiments.models import Team
 from tests import factories
+from tests.site_client import SiteClient
 
 
 class Mlflow:
@@ -23,7 +23,7 @@ class Mlflow:
 
     def __init__(self, token: str | None) -> None:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._client = Client(raise_request_exception=False)
+        self._client = SiteClient(raise_request_exception=False)
 
     def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         path = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"

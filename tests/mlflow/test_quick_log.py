@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from experiments.mlflow import log_middleware
+from experiments.mlflow import quick_log
 from experiments.models import ApiToken, Run
 from tests import factories
 from tests.mlflow.conftest import Mlflow
@@ -43,7 +43,7 @@ def test_what_is_revoked_or_deleted_ends_soon(
 ) -> None:
     run_id = site.run(experiment_id="0")
     assert site.post("runs/log-metric", {"run_id": run_id, **POINT}).status_code == 200
-    monkeypatch.setattr(log_middleware.time, "monotonic", lambda: 1e12)
+    monkeypatch.setattr(quick_log.time, "monotonic", lambda: 1e12)
     Run.objects.update(deleted_at="2026-01-01T00:00Z")
     refused = site.post("runs/log-metric", {"run_id": run_id, **POINT})
     assert "must be in the 'active' state" in refused.json()["message"]

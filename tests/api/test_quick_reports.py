@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client
 
-from experiments.api import report_middleware
+from experiments.api import quick_reports
 from experiments.models import Team, Trial
 from experiments.tracking import ingest
 from tests import factories
+from tests.site_client import SiteClient
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ BODIES: list[Any] = [
 
 
 def answer(trial: Trial, secret: str, body: Any, **headers: str) -> Any:
-    return Client().post(
+    return SiteClient().post(
         f"/api/v1/trials/{trial.pk}/metrics",
         body,
         content_type="application/json",
@@ -49,7 +49,7 @@ def test_the_answer_and_the_rows_are_the_same(
     for quick in (True, False):
         if not quick:
             monkeypatch.setattr(
-                report_middleware.ReportMiddleware, "_answer", lambda *_: None
+                quick_reports.QuickReports, "_answer", lambda *_, **__: None
             )
         trial = factories.trial(sweep)
         secret = factories.claim(trial).trial_token.secret
@@ -113,7 +113,7 @@ def test_lists_in_lists_are_no_report(team: Team) -> None:
         (claim.trial_token, f"v1/trials/{claim.attempt.trial_id}"),
         (claim.runner_token, f"worker/v1/attempts/{claim.attempt.pk}"),
     ):
-        found = Client(raise_request_exception=False).post(
+        found = SiteClient(raise_request_exception=False).post(
             f"/api/{path}/metrics",
             '{"points": [], "x": ' + "[" * 100_000,
             content_type="application/json",

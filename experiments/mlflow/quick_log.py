@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from experiments.api import rate_limits
 from experiments.lru_cache import LruCache
@@ -24,7 +23,7 @@ from experiments.mlflow.callers import (
     limit_of,
     secret_of,
 )
-from experiments.mlflow.errors import MlflowError, answer
+from experiments.mlflow.errors import MlflowError
 from experiments.mlflow.log import points_of
 from experiments.tokens import token_digest
 from experiments.tracking import ingest
@@ -47,39 +46,37 @@ class KnownRun(NamedTuple):
     until: float
 
 
-class LogMiddleware:
-    """After SecurityMiddleware and AnswerMiddleware, whose headers its answers need."""
+class QuickLog:
+    """See sweepsite/quick_answers.py."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
+    content_type = "application/json"
+
+    def __init__(self) -> None:
         self._known: LruCache[tuple[str, str], KnownRun] = LruCache(MAX_KNOWN)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        read = READERS.get(request.path_info)
-        if read is not None and request.method == "POST":
-            # Raises an error for a host that is not allowed.
-            request.get_host()
-            if self._log(request, read):
-                return answer(b"{}")
-        return self.get_response(request)
+    def view(self, path: str) -> Callable[[HttpRequest], bytes | None] | None:
+        """What answers requests for a path; its None is for the protocol's own view."""
+        read = READERS.get(path)
+        return read and partial(self._log, read)
 
-    def _log(self, request: HttpRequest, read: Callable[[bytes], LogBatch]) -> bool:
-        """Store the points of a request; False: it is for the view."""
+    def _log(
+        self, read: Callable[[bytes], LogBatch], request: HttpRequest
+    ) -> bytes | None:
         try:
             batch = read(request.body)
             if batch.params or batch.tags or batch.of_models or not batch.points:
-                return False
+                return None
             run = self._run(request, batch)
             if rate_limits.requests.take(*run.limit):
-                return False
+                return None
             ingest.write(
                 ingest.ReportBatch(
                     run.attempt, batch.points, is_heartbeat=run.is_heartbeat
                 )
             )
-        except (MlflowError, RequestDataTooBig, ingest.AttemptNotRunning):
-            return False
-        return True
+        except (MlflowError, ingest.AttemptNotRunning):
+            return None
+        return b"{}"
 
     def _run(self, request: HttpRequest, batch: LogBatch) -> KnownRun:
         """Raises MlflowError if the request's token may not log to it."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, NamedTuple
 
 import msgspec
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest
 
 from experiments.api import rate_limits
 from experiments.api.auth import TRAINING
@@ -70,41 +69,38 @@ class Sender(NamedTuple):
     digest: str
 
 
-class ReportMiddleware:
-    """After SecurityMiddleware and AnswerMiddleware, whose headers its answers need."""
+class QuickReports:
+    """See sweepsite/quick_answers.py."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
+    content_type = "application/json; charset=utf-8"
+
+    def __init__(self) -> None:
         self._known: LruCache[Sender, int] = LruCache(MAX_KNOWN)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.method == "POST" and (path := PATH.fullmatch(request.path_info)):
-            token = request.META.get("HTTP_AUTHORIZATION", "")
-            if token.startswith(BEARER):
-                digest = token_digest(token[len(BEARER) :])
-                number = int(path[2])
-                sender = Sender(path[1].startswith("v1"), number, digest)
-                answer = self._answer(request, sender)
-                if answer is not None:
-                    return answer
-        return self.get_response(request)
+    def view(self, path: str) -> Callable[[HttpRequest], bytes | None] | None:
+        """What answers requests for a path; its None is for the API's own view."""
+        found = PATH.fullmatch(path)
+        return found and partial(
+            self._answer, is_trial=found[1].startswith("v1"), number=int(found[2])
+        )
 
-    def _answer(self, request: HttpRequest, sender: Sender) -> HttpResponse | None:
-        """None: it is for the view."""
-        # Raises an error for a host that is not allowed.
-        request.get_host()
-        attempt = self._known.get(sender) or self._found(sender)
-        if attempt is None:
+    def _answer(
+        self, request: HttpRequest, *, is_trial: bool, number: int
+    ) -> bytes | None:
+        token = request.META.get("HTTP_AUTHORIZATION", "")
+        if not token.startswith(BEARER):
             return None
-        batch = _batch(request, attempt, sender)
-        if batch is None:
+        sender = Sender(is_trial, number, token_digest(token[len(BEARER) :]))
+        attempt = self._known.get(sender) or self._found(sender)
+        batch = attempt and _batch(request, attempt, sender)
+        if not batch:
             return None
         kind = "TrialAuth" if sender.is_trial else "RunnerAuth"
         rate = settings.WORKER_REQUESTS_PER_SECOND
         if rate_limits.requests.take(f"{kind} {attempt}", rate):
             return None
         try:
-            return _response(ingest.write(batch))
+            return _reply_json(ingest.write(batch))
         except ingest.AttemptNotRunning:
             return None
 
@@ -123,10 +119,7 @@ class ReportMiddleware:
 
 
 def _batch(request: HttpRequest, attempt: int, sender: Sender) -> ReportBatch | None:
-    try:
-        body = request.body
-    except RequestDataTooBig:
-        return None
+    body = request.body
     if any(escape in body for escape in ESCAPES):
         return None
     try:
@@ -158,13 +151,5 @@ def _moment(seconds: float | None) -> int | None:
     return int(whole) * 1_000_000 + round(fraction * 1e6)
 
 
-def _response(reply: Reply) -> HttpResponse:
-    body = ReplyOut.of(reply).dict(exclude_unset=True)
-    content = msgspec.json.encode(body)
-    # The middleware after this one would set these.
-    headers = {
-        "Content-Type": "application/json; charset=utf-8",
-        "Content-Length": str(len(content)),
-        "X-Frame-Options": settings.X_FRAME_OPTIONS,
-    }
-    return HttpResponse(content, headers=headers)
+def _reply_json(reply: Reply) -> bytes:
+    return msgspec.json.encode(ReplyOut.of(reply).dict(exclude_unset=True))
