@@ -20,10 +20,13 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 
+from experiments import origin
+from experiments.access import address_of
 from experiments.api.quick_reports import QuickReports
 from experiments.mlflow.quick_log import QuickLog
 from experiments.pages.middleware import AnswerMiddleware, PolicyMiddleware
 
+REQUEST_ID = "X-Request-ID"
 logger = logging.getLogger(__name__)
 Headers = Sequence[tuple[str, str]]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -47,11 +50,15 @@ class QuickAnswers:
                 if view is None:
                     continue
                 request = WSGIRequest(environ)
-                content = _content(request, view)
+                with origin.of_request(request.path, address_of(request)) as source:
+                    content = _content(request, view)
                 if content is not None:
-                    length = ("Content-Length", str(len(content)))
+                    own = {
+                        "Content-Length": str(len(content)),
+                        REQUEST_ID: source.request_id,
+                    }
                     headers = self._common(request, quick.content_type)
-                    start_response("200 OK", [length, *headers])
+                    start_response("200 OK", [*own.items(), *headers])
                     return [content]
         return self._application(environ, start_response)
 
@@ -65,7 +72,9 @@ class QuickAnswers:
                 *(SecurityMiddleware, PolicyMiddleware),
             ):
                 handler = middleware(handler)
-            self._headers[key] = [*handler(request).items()]
+            response = handler(request)
+            del response[REQUEST_ID]
+            self._headers[key] = [*response.items()]
         return self._headers[key]
 
 

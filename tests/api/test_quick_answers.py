@@ -13,6 +13,7 @@ from experiments.tracking import ingest
 from tests import factories
 from tests.site_client import SiteClient
 
+OWN = {"Content-Length", "X-Request-ID"}
 pytestmark = pytest.mark.django_db
 BODY = {"points": [{"name": "loss", "step": 1, "value": 0.5}]}
 
@@ -41,9 +42,9 @@ def report(team: Team) -> Reporter:
 def test_it_has_the_headers_of_other_answers(report: Reporter) -> None:
     quick, usual = report(SiteClient()), report(Client())
     assert quick.resolver_match and quick.json() == usual.json()
-    names = {name for name in usual.headers if name not in ("Vary", "Content-Length")}
+    names = {name for name in usual.headers if name not in {"Vary", *OWN}}
     assert {name: quick[name] for name in names} == {n: usual[n] for n in names}
-    assert set(quick.headers) == {*names, "Content-Length"}
+    assert set(quick.headers) == {*names, *OWN}
 
 
 def test_plain_http_is_refused_where_the_site_has_https(
