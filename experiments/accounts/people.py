@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
@@ -63,6 +64,17 @@ def set_active(person: User, active: bool, *, actor: User | None) -> bool:
             BrowserSession.objects.filter(user=person).delete()
             lifecycle.revoke_run_tokens([person.pk])
         _log("account enabled" if active else "account disabled", person, actor)
+    return True
+
+
+@transaction.atomic
+def remove_factors(person: User, *, actor: User | None) -> bool:
+    """For a person who has lost them. False: there are none."""
+    factors = Authenticator.objects.filter(user=person)
+    kinds = sorted({factor.get_type_display() for factor in factors})
+    if not factors.delete()[0]:
+        return False
+    _log("second factors removed", person, actor, text=", ".join(kinds))
     return True
 
 

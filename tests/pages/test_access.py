@@ -74,6 +74,7 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "people/<int:pk>/password/": (SITE, SITE),
     "people/<int:pk>/disable/": (SITE, SITE),
     "people/<int:pk>/enable/": (SITE, SITE),
+    "people/<int:pk>/factors/": (SITE, SITE),
     "people/<int:pk>/promote/": (SITE, SITE),
     "people/<int:pk>/demote/": (SITE, SITE),
     "experiments/": (EVERYONE, None),

@@ -19,6 +19,7 @@ from experiments.accounts.people import (
     create_person,
     password_link,
     people,
+    remove_factors,
     set_active,
     set_administrator,
 )
@@ -161,6 +162,15 @@ ACTS = (
         "Enable account",
         "{} can log in again.",
         lambda person, actor: set_active(person, True, actor=actor),
+    ),
+    PersonAct(
+        "factors",
+        "Remove the second factors of {}?",
+        "For a person who has lost them. Be sure who asks: from then on the password is"
+        " enough, until the person adds a factor.",
+        "Remove second factors",
+        "{} has no second factor now.",
+        lambda person, actor: remove_factors(person, actor=actor),
     ),
     PersonAct(
         "promote",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from experiments.models import Event, User
@@ -128,6 +129,19 @@ def test_a_new_account_gets_its_password_from_its_person(boss: Client) -> None:
     assert refreshed("nina").check_password(NEW)
     taken = boss.post(f"{URL}new/", {"username": "NINA"})
     assert taken.status_code == 422 and "is taken" in text_of(taken)
+
+
+def test_lost_second_factors_are_removed(boss: Client) -> None:
+    ada = factories.user("ada")
+    for kind in (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES):
+        Authenticator.objects.create(user=ada, type=kind, data={})
+    text = page(boss, f"{URL}?q=ada")
+    assert url_of("ada", "factors") in text
+    boss.post(url_of("ada", "factors"))
+    boss.post(url_of("ada", "factors"))
+    assert not Authenticator.objects.exists()
+    event = Event.objects.get(verb="second factors removed")
+    assert (event.object_name, event.actor_name) == ("ada", "boss")
 
 
 def test_no_link_for_an_account_that_cannot_log_in(boss: Client) -> None:
