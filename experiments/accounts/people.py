@@ -69,11 +69,14 @@ def set_active(person: User, active: bool, *, actor: User | None) -> bool:
 
 @transaction.atomic
 def remove_factors(person: User, *, actor: User | None) -> bool:
-    """For a person who has lost them. False: there are none."""
+    """For a person who has lost them: their sessions end, and the next login needs the
+    password alone. False: there are none."""
     factors = Authenticator.objects.filter(user=person)
     kinds = sorted({factor.get_type_display() for factor in factors})
     if not factors.delete()[0]:
         return False
+    User.objects.filter(pk=person.pk).update(factor_due_at=None)
+    BrowserSession.objects.filter(user=person).delete()
     _log("second factors removed", person, actor, text=", ".join(kinds))
     return True
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from experiments import access, lifecycle
+from experiments.accounts.people import remove_factors
 from experiments.admin.base import AccessAdmin, TokenAdmin, VisibleModelForm
 from experiments.models import (
     ApiToken,
@@ -40,12 +41,27 @@ class AdminPersonForm(VisibleTextForm, UserChangeForm):  # type: ignore[type-arg
     """Checks names as the person's own page does."""
 
 
+class OthersPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+    """What an administrator chose must be changed at the next login."""
+
+    def save(self, commit: bool = True) -> Any:
+        self.user.must_change_password = True
+        return super().save(commit)
+
+
 @admin.register(User)
 class PersonAdmin(AccessAdmin, UserAdmin):  # type: ignore[type-arg]
     form = AdminPersonForm
+    change_password_form = OthersPasswordForm
     inlines = (UserMemberships,)
     list_display = ("username", "first_name", "last_name", "email", "is_staff")
-    actions = ("end_sessions",)
+    actions = ("end_sessions", "remove_second_factors")
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        obj.must_change_password |= not change
+        super().save_model(request, obj, form, change)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         _lock_out(User.objects.filter(pk=obj.pk))
@@ -67,6 +83,17 @@ class PersonAdmin(AccessAdmin, UserAdmin):  # type: ignore[type-arg]
             self.message_user(
                 request, f"Ended {counted(ended, 'session')} of {person.username}."
             )
+
+    @admin.action(
+        description="Remove the second factors of the selected users",
+        permissions=["change"],
+    )
+    def remove_second_factors(
+        self, request: HttpRequest, queryset: QuerySet[User]
+    ) -> None:
+        for person in queryset:
+            remove_factors(person, actor=access.viewer(request))
+            self.message_user(request, f"{person.username} logs in without one now.")
 
 
 def _lock_out(people: QuerySet[User]) -> None:

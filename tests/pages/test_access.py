@@ -31,6 +31,8 @@ STEER: Rule = {**READ, "viewer": FORBIDDEN}
 MANAGE: Rule = {**STEER, "member": FORBIDDEN}
 # What only one person has.
 ADAS: Rule = {**dict.fromkeys(PEOPLE, MISSING), "member": ANSWERED}
+# A second factor that nobody has.
+NONE_YET: Rule = dict.fromkeys(PEOPLE, MISSING)
 SITE: Rule = {**dict.fromkeys(PEOPLE, FORBIDDEN), "superuser": ANSWERED}
 CREATE: Rule = {**EVERYONE, "viewer": FORBIDDEN}
 # What a person has typed, and nobody else sees: others of the team get an empty answer.
@@ -64,6 +66,18 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "settings/export/": (None, EVERYONE),
     "settings/sessions/end/": (None, EVERYONE),
     "settings/confirm/": (EVERYONE, EVERYONE),
+    "login/code/": (EVERYONE, EVERYONE),
+    "settings/confirm/code/": (EVERYONE, EVERYONE),
+    "settings/confirm/passkey/": (EVERYONE, EVERYONE),
+    "settings/confirm/login/": (EVERYONE, None),
+    "settings/two-factor/": (EVERYONE, None),
+    "settings/two-factor/app/": (EVERYONE, EVERYONE),
+    "settings/two-factor/app/remove/": (NONE_YET, NONE_YET),
+    "settings/two-factor/passkeys/new/": (EVERYONE, EVERYONE),
+    "settings/two-factor/passkeys/<int:pk>/": (NONE_YET, NONE_YET),
+    "settings/two-factor/passkeys/<int:pk>/remove/": (NONE_YET, NONE_YET),
+    "settings/two-factor/codes/": (NONE_YET, None),
+    "settings/two-factor/codes/new/": (EVERYONE, EVERYONE),
     "settings/password/": (EVERYONE, EVERYONE),
     "settings/password/done/": (EVERYONE, None),
     "settings/tokens/new/": (EVERYONE, EVERYONE),

@@ -68,13 +68,13 @@ def test_words_of_the_place_do_not_count(
     assert change(client, f"{new} nine more").status_code == 302
 
 
-@pytest.mark.parametrize("path", ["/login/", "/settings/password/", "/settings/"])
+@pytest.mark.parametrize(
+    "path", ["/login/", "/settings/password/", "/settings/confirm/"]
+)
 def test_password_fields_hide_and_can_be_filled_by_a_manager(
     client: Client, ada: User, path: str
 ) -> None:
     browser = Client() if path == "/login/" else client
-    if path == "/settings/":
-        Client().post("/login/", {"username": ada.username, "password": PASSWORD})
     fields = re.findall(
         r"<input[^>]*password[^>]*>", browser.get(path).content.decode()
     )
@@ -103,8 +103,12 @@ def test_the_first_account_has_a_random_password(
     monkeypatch.delenv("SWEEPSITE_ADMIN_PASSWORD", raising=False)
     password = setup.ensure_admin()
     assert password is not None and len(password) >= 16
-    assert User.objects.get().check_password(password)
+    admin = User.objects.get()
+    assert admin.check_password(password) and admin.must_change_password
     assert setup.ensure_admin() is None
+    admin.delete()
+    assert setup.ensure_admin(demo=True)
+    assert not User.objects.get().must_change_password
 
 
 def test_a_weak_first_password_is_refused_in_words(

@@ -41,7 +41,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with collecting_static():
             call_command("migrate", verbosity=0, interactive=False)
-            password = ensure_admin()
+            password = ensure_admin(demo=options["demo"])
         if options["for_up"]:
             keep_embedded_token(settings.WORKER_TOKEN)
         else:
@@ -57,13 +57,17 @@ class Command(BaseCommand):
             )
 
 
-def ensure_admin() -> str | None:
-    """Make the first admin, with a team and a pool; returns a new admin's password."""
+def ensure_admin(*, demo: bool = False) -> str | None:
+    """Make the first admin, with a team and a pool; returns a new admin's password.
+    A generated one must be changed at the first login, except that of a demo."""
     if User.objects.exists():
         return None
-    password = _given_password() or secrets.token_urlsafe(12)
+    given = _given_password()
+    password = given or secrets.token_urlsafe(12)
     with transaction.atomic():
-        admin = User.objects.create_superuser(ADMIN, password=password)
+        admin = User.objects.create_superuser(
+            ADMIN, password=password, must_change_password=not (given or demo)
+        )
         team, _ = Team.objects.get_or_create(
             slug="default", defaults={"name": "Default"}
         )

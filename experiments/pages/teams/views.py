@@ -39,7 +39,9 @@ def member_add(request: HttpRequest, slug: str) -> HttpResponse:
     name, role = form.cleaned_data["username"], form.cleaned_data["role"]
     password = "" if form.person else secrets.token_urlsafe(12)
     with transaction.atomic():
-        person = form.person or User.objects.create_user(name, password=password)
+        person = form.person or User.objects.create_user(
+            name, password=password, must_change_password=True
+        )
         Membership.objects.create(team=team, user=person, role=role)
         Event.log(
             "member added",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core.cache import cache
+from django.core.management import call_command
 from django.db.models import F
 from django.test import Client
 from django.utils import timezone
@@ -255,3 +257,36 @@ def test_a_password_that_others_chose_must_be_changed_first(ada: User) -> None:
     form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
     assert client.post("/settings/password/", form).status_code == 302
     assert is_in(client)
+
+
+def test_an_administrator_removes_the_factors_of_a_person(ada: User) -> None:
+    root = factories.user("root", is_staff=True, is_superuser=True)
+    owner, admin = _in(), Client()
+    add_app(owner)
+    admin.force_login(root)
+    data = {"action": "remove_second_factors", "_selected_action": [ada.pk]}
+    admin.post("/admin/experiments/user/", data)
+    assert not is_in(owner) and log_in(Client())["Location"] == "/"
+    event = Event.objects.get(verb="second factors removed")
+    assert (event.actor, event.object_name) == (root, "ada")
+    add_app(_in())
+    call_command("remove-second-factors", "ada", stdout=(said := StringIO()))
+    assert said.getvalue() == "ada logs in with the password alone now.\n"
+    assert log_in(Client())["Location"] == "/"
+
+
+def test_passwords_that_administrators_choose_must_be_changed(ada: User) -> None:
+    admin = Client()
+    admin.force_login(factories.user("root", is_staff=True, is_superuser=True))
+    new = "purple monkey dishwasher"
+    form = {"password1": new, "password2": new, "usable_password": "true"}
+    admin.post(f"/admin/experiments/user/{ada.pk}/password/", form)
+    assert log_in(client := Client(), new)["Location"] == "/"
+    assert client.get("/")["Location"] == "/settings/password/"
+    inlines = {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
+    admin.post("/admin/experiments/user/add/", {"username": "max", **form, **inlines})
+    admin.post(
+        "/teams/physics/members/", {"username": "eve", "role": "viewer", "create": "on"}
+    )
+    made = User.objects.filter(must_change_password=True)
+    assert set(made.values_list("username", flat=True)) == {"ada", "max", "eve"}
