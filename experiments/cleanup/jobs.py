@@ -10,6 +10,7 @@ from experiments.queues.site_jobs import SiteJob
 TITLES = {
     "measure": "Measuring the space",
     "orphans": "Removing orphans",
+    "rules": "Running the rules",
     "purge": "Emptying the trash",
 }
 

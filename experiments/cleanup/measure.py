@@ -38,7 +38,7 @@ from experiments.queues import site_jobs
 
 logger = logging.getLogger(__name__)
 
-JOB, MEASURE = "measure", "experiments.cleanup.measure.measure"
+JOB = "measure"
 # The space is measured this often, and the scheduler looks this often, in seconds.
 EVERY, LOOKS_EVERY = 3600, 60
 BATCH = 500
@@ -118,7 +118,7 @@ class SpaceTotals:
 
 def start_measuring() -> None:
     """Enqueue the job if it does not wait or run. Raises QueueBusy."""
-    site_jobs.ensure_job(MEASURE, job_id=JOB, keep=0, wanted=EVERY)
+    site_jobs.ensure_job(site_jobs.MEASURE, job_id=JOB, keep=0, wanted=EVERY)
 
 
 def measure_if_due() -> None:

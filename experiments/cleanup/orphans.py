@@ -28,7 +28,7 @@ from experiments.queues import site_jobs
 
 # The largest are offered first; the others after these are removed.
 MAX_LISTED = 1000
-JOB, REMOVE = "orphans", "experiments.cleanup.orphans.remove_listed"
+JOB = "orphans"
 WANTED, BATCH = 3600, 100
 Kind = Orphan.Kind
 
@@ -109,7 +109,12 @@ def start_removal(actor: User) -> None:
     """Enqueue the job that removes those that are listed now. Raises QueueBusy."""
     newest = Orphan.objects.order_by("-pk").values_list("pk", flat=True).first()
     site_jobs.ensure_job(
-        REMOVE, actor.pk, newest or 0, job_id=JOB, keep=0, wanted=WANTED
+        site_jobs.REMOVE_ORPHANS,
+        actor.pk,
+        newest or 0,
+        job_id=JOB,
+        keep=0,
+        wanted=WANTED,
     )
 
 

@@ -90,11 +90,10 @@ def _purged(item: TrashItem) -> Steps:
     freed = item.freed
     for size in DELETIONS[Removable(item.kind)](item):
         freed += size
+        row.update(freed=F("freed") + size)
         yield size
-        if not row.filter(stopped_at=None).update(freed=F("freed") + size):
-            break
-    if row.filter(stopped_at__isnull=False).exists():
-        return
+        if row.filter(stopped_at__isnull=False).exists():
+            return
     note("trash deleted", item, actor=None, freed=freed)
     row.delete()
     logger.info("deleted %s %s", item.kind, item.name)
@@ -212,7 +211,9 @@ def _delete_unused_code(item: TrashItem) -> Steps:
     """Code that was taken into use meanwhile is restored."""
     snapshots = CodeSnapshot.all_objects.filter(trash=item)
     used = snapshots.filter(is_used())
-    CodeSnapshot.all_objects.filter(pk__in=list(used.values("pk"))).update(trash=None)
+    CodeSnapshot.all_objects.filter(
+        pk__in=list(used.values_list("pk", flat=True))
+    ).update(trash=None)
     with transaction.atomic():
         freed = _delete_code(list(snapshots))
     yield freed

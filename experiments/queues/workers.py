@@ -26,8 +26,9 @@ from experiments.queues import (
     connect,
     pool_queue,
     queue_name,
+    site_jobs,
 )
-from experiments.queues.site_jobs import COMPACT, PURGE, SIMULATE, SITE_QUEUE
+from experiments.queues.site_jobs import SITE_QUEUE
 from experiments.runner.signals import die_with_parent
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,17 @@ class SlotWorker(GuardedWorker):
 class SiteWorker(GuardedWorker):
     """Runs the site's jobs; only the process of a job loads Django's applications."""
 
-    allowed = {SIMULATE: (int, str, str, int, int), PURGE: (), COMPACT: ()}
+    allowed = {
+        site_jobs.SIMULATE: (int, str, str, int, int),
+        site_jobs.REMOVE_ORPHANS: (int, int),
+        **dict.fromkeys(
+            (
+                *(site_jobs.PURGE, site_jobs.COMPACT),
+                *(site_jobs.MEASURE, site_jobs.RUN_RULES),
+            ),
+            (),
+        ),
+    }
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return SITE_HEARTBEAT_SECONDS

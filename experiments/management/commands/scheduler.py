@@ -20,7 +20,7 @@ from django.db import DatabaseError, close_old_connections
 from django.db.models.functions import Now
 
 from experiments import lifecycle, queues
-from experiments.cleanup import measure, purge, trash
+from experiments.cleanup import measure, purge, rules, trash
 from experiments.db.clock import Steps, database_now
 from experiments.db.problems import explain
 from experiments.db.wal import MAX_WAL, start_checkpoints
@@ -105,6 +105,7 @@ class Rounds:
                 purge.resume_purge()
                 compaction.start_compaction()
                 measure.measure_if_due()
+                rules.start_rules()
             advance_all()
             self.heartbeat.note(time.monotonic() - now)
         except DatabaseError as error:

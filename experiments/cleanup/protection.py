@@ -1,0 +1,45 @@
+"""What stays although a selection matches it, and why."""
+
+from __future__ import annotations
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from experiments.cleanup.trash import running_sweeps
+from experiments.models import Event, Experiment, Sweep, Team, Trial
+from experiments.sweeps.warm_start import WARM_STARTED
+
+# The tag that protects sweeps, experiments, trials and runs.
+KEEP = "keep"
+
+
+def protected_sweeps(sweeps: QuerySet[Sweep], team: Team) -> dict[int, str]:
+    """Why these must stay, by sweep."""
+    rows = sweeps.order_by()
+    found = dict.fromkeys(_sources(team), "another sweep began with its trials")
+    tagged = [
+        experiment.pk
+        for experiment in Experiment.objects.filter(team=team)
+        if KEEP in experiment.tags
+    ]
+    marked = rows.filter(Q(tags__has_key=KEEP) | Q(experiment__in=tagged))
+    found |= dict.fromkeys(marked.values_list("pk", flat=True), f"tagged {KEEP}")
+    running = running_sweeps(rows).values_list("pk", flat=True)
+    return found | dict.fromkeys(running, "running")
+
+
+def _sources(team: Team) -> set[int]:
+    """Sweeps whose trials are the first ones of another sweep that is still there."""
+    kept = Sweep.objects.filter(pk=OuterRef("sweep_id"))
+    events = Event.objects.filter(Exists(kept), team=team, verb=WARM_STARTED)
+    trials = {
+        trial
+        for data in events.values_list("data", flat=True)
+        for trial in data.get("sources", ())
+    }
+    found = Trial.objects.filter(pk__in=trials, sweep__isnull=False)
+    return set(found.order_by().values_list("sweep", flat=True).distinct())
+
+
+def is_tagged() -> Q:
+    """Trials and runs that are tagged themselves."""
+    return Q(run__tags__contains=f'"{KEEP}":')
