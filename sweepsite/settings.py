@@ -15,6 +15,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from sweepsite.data_folder import address_from_up, home_folder, secret_keys
+from sweepsite.single_sign_on import single_sign_on
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
@@ -225,6 +226,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     *(["ninja"] if HAS_PAGES else []),
     "csp",
 ]
@@ -299,6 +302,20 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 1
 # Changes of the account ask for the password again, this long after a login.
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+# Login by an OpenID Connect provider.
+SSO = single_sign_on()
+PASSWORD_LOGIN = env_bool("SWEEPSITE_PASSWORD_LOGIN", default=True)
+if not PASSWORD_LOGIN and not SSO.url:
+    raise ImproperlyConfigured(
+        "SWEEPSITE_PASSWORD_LOGIN is off, so nobody could log in. Set"
+        " SWEEPSITE_OIDC_URL, or remove it."
+    )
+SOCIALACCOUNT_ADAPTER = "experiments.pages.accounts.single_sign_on.ProviderAdapter"
+SOCIALACCOUNT_PROVIDERS = SSO.providers
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_LOGIN_ON_GET = True
+SOCIALACCOUNT_STORE_TOKENS = False
 MFA_ADAPTER = "experiments.pages.accounts.adapter.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_FORMS = {

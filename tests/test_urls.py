@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db
 # What a visitor may see: the login page, the health check, and the API's description.
 OPEN = {
     "/login/",
+    "/login/sso/cancelled/",
     "/login/closed/",
     "/login/password/",
     "/login/password/sent/",

@@ -10,9 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from experiments import lifecycle
+from experiments.accounts.members import change_role
 from experiments.models import Attempt, Event, Experiment, Membership, Run, Team, Trial
 from experiments.models.trials import AttemptState
-from experiments.pages.teams.views import change_role
 from tests import factories
 from tests.api.conftest import Api
 from tests.mlflow.conftest import Mlflow
@@ -314,7 +314,7 @@ def test_tokens_of_runs_end_with_the_right_of_their_person(
     _, child = training.run(), training.run()
     assert own.post(path(run, "/metrics"), points(0.5)).status_code == 200
     factories.team(team.name, zoe="admin")
-    change_role(team, factories.user("ada").pk, role)
+    change_role(team, factories.user("ada"), role, actor=None)
     for where, body in (("metrics", points(0.5, 0.6)), ("tags", {"tags": {"a": "b"}})):
         assert own.post(path(run, f"/{where}"), body).status_code == 401
     assert Mlflow(run["token"]).post("runs/create", {}).status_code == 401

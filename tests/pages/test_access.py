@@ -42,6 +42,7 @@ OPEN: Rule = {**EVERYONE, "nobody": ANSWERED}
 HEALTH: Rule = dict.fromkeys((*PEOPLE, "nobody"), (200, 503))
 # The link of an invitation that does not exist.
 UNKNOWN_LINK: Rule = dict.fromkeys((*PEOPLE, "nobody"), (404, 410))
+NO_PROVIDER: Rule = dict.fromkeys((*PEOPLE, "nobody"), MISSING)
 LOG_OUT: Rule = dict.fromkeys(PEOPLE, (TO_LOGIN,))
 NOT_BY_LOGIN: Rule = dict.fromkeys((*PEOPLE, "nobody"), (401,))
 
@@ -60,6 +61,9 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "login/password/sent/": (OPEN, None),
     "login/password/done/": (OPEN, None),
     "login/password/<slug:uidb36>/<str:key>/": (OPEN, OPEN),
+    "login/sso/": (NO_PROVIDER, None),
+    "login/sso/callback/": (NO_PROVIDER, None),
+    "login/sso/cancelled/": (OPEN, None),
     "logout/": (None, LOG_OUT),
     "settings/": (EVERYONE, EVERYONE),
     "settings/theme/": (None, EVERYONE),

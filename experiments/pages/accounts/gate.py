@@ -21,6 +21,7 @@ TO_ADD_FACTOR = {
     *("mfa_index", "mfa_activate_totp", "mfa_add_webauthn", "mfa_view_recovery_codes"),
     *("account_reauthenticate", "mfa_reauthenticate", "mfa_reauthenticate_webauthn"),
     *("login_again", "password_change", "password_change_done", "account_logout"),
+    *("openid_connect_login", "openid_connect_callback"),
 }
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from allauth.account import views
 from allauth.account.internal.flows.login import perform_password_login
 from allauth.account.models import Login
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 
 from experiments import access
@@ -25,6 +26,8 @@ class LoginForm(AuthenticationForm):
     request: HttpRequest
 
     def clean(self) -> dict[str, Any]:
+        if not settings.PASSWORD_LOGIN:
+            raise ValidationError(f"Passwords are off here: use {settings.SSO.name}.")
         with login_limits.counted(self.request, self.cleaned_data.get("username", "")):
             return super().clean()
 
@@ -46,7 +49,12 @@ class LoginView(login_limits.Limited, views.LoginView):
     form_class = LoginForm
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        more = {"sent": self.request.POST.get(SENT, ""), "next": self.get_next_url()}
+        more = {
+            "sent": self.request.POST.get(SENT, ""),
+            "next": self.get_next_url(),
+            "provider": settings.SSO.name if settings.SSO.url else "",
+            "passwords": settings.PASSWORD_LOGIN,
+        }
         return {**super().get_context_data(**kwargs), **more}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account import views
 from allauth.account.forms import ResetPasswordForm
 from allauth.core import context
+from django.conf import settings
 from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.views import PasswordChangeView as DjangoPasswordChangeView
 from django.http import HttpResponse
@@ -60,4 +61,7 @@ class ForgottenView(login_limits.Limited, views.PasswordResetView):
     form_class = ForgottenForm
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "can_send": mail.can_send()}
+        return {
+            **super().get_context_data(**kwargs),
+            "can_send": mail.can_send() and settings.PASSWORD_LOGIN,
+        }

@@ -12,6 +12,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn import views as passkey_views
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -107,6 +108,6 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def login_again(request: HttpRequest) -> HttpResponse:
     """For a person without a password here and without a second factor."""
-    return render(
-        request, "account/login_again.html", {"next": request.GET.get("next")}
-    )
+    provider = settings.SSO.name if settings.SSO.url else ""
+    shown = {"next": request.GET.get("next", ""), "provider": provider}
+    return render(request, "account/login_again.html", shown)

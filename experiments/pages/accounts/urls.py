@@ -10,7 +10,14 @@ from django.contrib.auth.views import PasswordChangeDoneView
 from django.urls import path
 from django.views.generic import RedirectView
 
-from experiments.pages.accounts import confirm, login, password, profile, two_factor
+from experiments.pages.accounts import (
+    confirm,
+    login,
+    password,
+    profile,
+    single_sign_on,
+    two_factor,
+)
 from experiments.pages.frame import get, get_or_post, post
 from experiments.pages.teams import tokens
 
@@ -38,6 +45,7 @@ urlpatterns = [
         name="account_reset_password_from_key",
     ),
     path("login/code/", two_factor.CodeView.as_view(), name="mfa_authenticate"),
+    *single_sign_on.urlpatterns,
     path("admin/login/", login.admin_login),
     path(
         "admin/password_change/", RedirectView.as_view(pattern_name="password_change")

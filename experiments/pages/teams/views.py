@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from experiments import access, lifecycle
+from experiments import access
+from experiments.accounts.members import add_member, change_role
 from experiments.models import Event, Membership, Team, User
 from experiments.pages.frame import (
     SESSION_KEY,
@@ -42,45 +43,12 @@ def member_add(request: HttpRequest, slug: str) -> HttpResponse:
         person = form.person or User.objects.create_user(
             name, password=password, must_change_password=True
         )
-        Membership.objects.create(team=team, user=person, role=role)
-        Event.log(
-            "member added",
-            f"{name} as {role}",
-            actor=actor,
-            team=team,
-            data={"user": person.pk},
-        )
+        add_member(team, person, role, actor=actor)
     if not password:
         messages.success(request, f"Added {name} to the team as {role}.")
         return redirect("team_detail", team.slug)
     context = {"team": team, "person": person, "password": password, "role": role}
     return render(request, "experiments/teams/account_made.html", context)
-
-
-def change_role(team: Team, user_id: int, role: Role | None) -> Membership | None:
-    """Give a member another role, or remove them (None). Returns the membership as it
-    was, or None if there is none. Raises NotPossible to keep the team an admin."""
-    with transaction.atomic():
-        # Locked together, so that two admins cannot demote each other at once.
-        everyone = list(
-            Membership.objects.select_for_update().filter(team=team).order_by("pk")
-        )
-        member = next((m for m in everyone if m.user_id == user_id), None)
-        if member is None:
-            return None
-        admins = [m for m in everyone if m.role == Role.ADMIN]
-        if admins == [member] and role != Role.ADMIN:
-            raise NotPossible(
-                f"Team {team.name} would have no admin. Make another member an admin"
-                " first."
-            )
-        rows = Membership.objects.filter(pk=member.pk)
-        if role is None:
-            rows.delete()
-        else:
-            rows.update(role=role)
-        lifecycle.revoke_run_tokens([user_id])
-    return member
 
 
 def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
@@ -92,12 +60,8 @@ def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         if role not in Role.values:
             allowed = ", ".join(Role.values)
             raise NotPossible(f"{role!r} is not a role. Use one of {allowed}.")
-        before = change_role(team, pk, Role(role))
-        if before is None or before.role == role:
-            return ""
-        text, data = f"{person.username}: {before.role} to {role}", {"user": pk}
-        Event.log("role changed", text, actor=actor, team=team, data=data)
-        return f"{person.username} is now {role}."
+        changed = change_role(team, person, role, actor=actor)
+        return f"{person.username} is now {role}." if changed else ""
 
     return act(request, reverse("team_detail", args=(team.slug,)), change)
 
@@ -110,12 +74,8 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         return ask(request, removal_question(team, person))
 
     def remove() -> str:
-        before = change_role(team, pk, None)
-        if before is None:
-            return ""
-        text, data = f"{person.username}, {before.role}", {"user": pk}
-        Event.log("member removed", text, actor=actor, team=team, data=data)
-        return f"{person.username} is no longer in the team."
+        removed = change_role(team, person, None, actor=actor)
+        return f"{person.username} is no longer in the team." if removed else ""
 
     answer = act(request, reverse("team_detail", args=(team.slug,)), remove)
     if person == actor and not team.memberships.filter(user=actor).exists():
