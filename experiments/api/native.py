@@ -20,6 +20,7 @@ from experiments.api import (
     runs,
     savings,
     simulations,
+    space,
     sweeps,
     templates,
     tokens,
@@ -52,7 +53,7 @@ add_error_handlers(api)
 ON_TRIALS_ROUTER = (metrics, requests)
 for module in (
     *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings),
-    *(templates, tokens, people),
+    *(templates, tokens, people, space),
 ):
     api.add_router("", module.router)
 others = Router()

@@ -15,8 +15,11 @@ from django.db.models.functions import Now
 from experiments.formatting import bytes_text
 from experiments.models import Event, SpaceUsage, Sweep, Team, User
 from experiments.models.sweeps import SweepState
+from experiments.search.document.limits import bytes_of
+from experiments.sweeps.control import NotPossible
 
 ADVICE = "Free space on the cleanup page, or ask an administrator for a larger quota."
+MAX_QUOTA = 10**18
 # The share of a quota from which pages warn.
 WARNED_AT = 0.8
 OVER, UNDER = "quota used up", "quota free again"
@@ -104,3 +107,17 @@ def waiting_text(sweep: Sweep) -> str | None:
     team = sweep.experiment.team
     holds = sweep.state == SweepState.RUNNING and team.over_quota_since is not None
     return over_quota_text(team) if holds else None
+
+
+def read_quota(text: str) -> int | None:
+    """Bytes; None for an empty text. Raises NotPossible."""
+    text = text.strip()
+    if not text:
+        return None
+    size = int(text) if text.isascii() and text.isdigit() else bytes_of(text)
+    if size is None or not 0 <= size <= MAX_QUOTA:
+        raise NotPossible(
+            f'"{text[:40]}" is not a size. Use one such as 40 GB, or leave the field'
+            " empty for no quota."
+        )
+    return size

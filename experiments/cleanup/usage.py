@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from django.db.models import QuerySet, Sum
 
-from experiments.models import SpaceUsage, Team
+from experiments.models import Experiment, SpaceUsage, Sweep, Team
 from experiments.models.usage import SpaceKind
 
 WEEKS = 13
@@ -69,6 +69,20 @@ class SpaceGrowth:
         return self.days[-1] + weeks * WEEK if 0 <= weeks < 5200 else None
 
 
+class SpaceLine(NamedTuple):
+    """One row of a measurement; what was deleted since then is None."""
+
+    day: date
+    team: Team | None
+    experiment: Experiment | None
+    sweep: Sweep | None
+    person: str | None
+    kind: str
+    bytes: int
+    files: int
+    rows: int
+
+
 class Measured:
     """The rows of measurements about these teams; of all with those of the site."""
 
@@ -94,17 +108,17 @@ class Measured:
     def _newest(self, **only: object) -> QuerySet[SpaceUsage]:
         return self._rows.filter(day__in=self.days[-1:], **only)
 
-    def table(self) -> Iterator[tuple[object, ...]]:
-        """Day, team, experiment, sweep, person, kind, bytes, files and rows."""
+    def lines(self) -> Iterator[SpaceLine]:
+        """The newest rows with their names, the largest first."""
         joined = ("team", "owner", "experiment", "sweep__experiment")
         rows = self._newest().select_related(*joined).order_by("-bytes", "pk")
         for row in rows.iterator():
-            yield (
+            yield SpaceLine(
                 row.day,
-                row.team and row.team.name,
-                row.experiment and row.experiment.name,
-                row.sweep and row.sweep.label,
-                row.owner and row.owner.username,
+                row.team,
+                row.experiment,
+                row.sweep,
+                row.owner.username if row.owner else None,
                 row.kind,
                 *(row.bytes, row.files, row.rows),
             )

@@ -102,6 +102,12 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "PUT /runs/{run_id}/artifacts": WRITE | OWN_RUN,
     "POST /runs/{run_id}/finish": WRITE | OWN_RUN,
     "GET /savings": ANYBODY,
+    "GET /space": ANYBODY,
+    "POST /space/measure": {**ANYBODY, "reading member": FORBIDDEN},
+    "GET /space/quotas": ANYBODY,
+    "PUT /space/quotas/{team}": SITE,
+    "GET /space/orphans": SITE,
+    "DELETE /space/orphans": SITE,
     "GET /templates": ANYBODY,
     "POST /templates": CREATE,
     "DELETE /templates/{template_id}": WRITE,
@@ -159,7 +165,7 @@ def world(team: Team) -> World:
 
 def call(world: World, caller: str, route: str) -> Any:
     method, path = route.split(" ", 1)
-    path = path.format(**world.ids)
+    path = path.format(**world.ids, team="physics")
     body, kind = _body(route, world.ids)
     if route in {"POST /sweeps", "POST /uploads", "POST /runs", "POST /templates"}:
         path += "?team=physics"
@@ -192,6 +198,7 @@ def _body(route: str, ids: dict[str, int]) -> tuple[Any, str]:
             "name": "digits",
             "document": factories.definition_document(),
         },
+        "PUT /space/quotas/{team}": {"quota_bytes": 10**12},
         "POST /runs": {"experiment": "digits"},
         "POST /tokens": {"name": "notebook"},
         "POST /tokens/{token_id}/renew": {"days": 7},

@@ -16,11 +16,8 @@ from experiments.formatting import bytes_text
 from experiments.models import Team
 from experiments.pages.frame import act, post
 from experiments.pages.health.views import must_be_admin
-from experiments.search.document.limits import bytes_of
 from experiments.search.wording import counted
-from experiments.sweeps.control import NotPossible
 
-MAX_QUOTA = 10**18
 MAX_WEEKS = 26
 
 
@@ -74,26 +71,12 @@ def quota_change(request: HttpRequest, slug: str) -> HttpResponse:
     team = access.found_or_404(Team.objects.all(), slug=slug)
 
     def change() -> str:
-        quota = read_quota(request.POST.get("quota", ""))
+        quota = quotas.read_quota(request.POST.get("quota", ""))
         quotas.set_quota(team, quota, actor=actor)
         words = "has no quota" if quota is None else f"may use {bytes_text(quota)}"
         return f"Team {team.name} {words}."
 
     return act(request, "cleanup", change)
-
-
-def read_quota(text: str) -> int | None:
-    """Bytes; None for an empty text. Raises NotPossible."""
-    text = text.strip()
-    if not text:
-        return None
-    size = int(text) if text.isascii() and text.isdigit() else bytes_of(text)
-    if size is None or not 0 <= size <= MAX_QUOTA:
-        raise NotPossible(
-            f'"{text[:40]}" is not a size. Use one such as 40 GB, or leave the field'
-            " empty for no quota."
-        )
-    return size
 
 
 urlpatterns = [post("cleanup/quotas/<slug:slug>/", quota_change, "quota_change")]

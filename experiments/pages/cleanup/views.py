@@ -13,7 +13,7 @@ from django.shortcuts import render
 from experiments import access
 from experiments.cleanup import disk, measure
 from experiments.cleanup.jobs import running_jobs
-from experiments.cleanup.usage import Measured, SpaceAmount, SpaceGrowth
+from experiments.cleanup.usage import Measured, SpaceAmount, SpaceGrowth, SpaceLine
 from experiments.models import User
 from experiments.pages.cleanup.growth import growth_chart
 from experiments.pages.cleanup.orphans import orphan_list
@@ -33,8 +33,6 @@ from experiments.sweeps.control import NotPossible
 from experiments.sweeps.export import cell
 
 PARTS = ("facts", "jobs", "space", "growth")
-COLUMNS = ("day", "team", "experiment", "sweep", "person", "kind")
-SIZES = ("bytes", "files", "rows")
 
 
 class CleanupPage:
@@ -124,8 +122,9 @@ def space_csv(request: HttpRequest) -> HttpResponse:
     page = _page(request)
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*COLUMNS, *SIZES))
-    writer.writerows([cell(value) for value in row] for row in page.measured.table())
+    writer.writerow(SpaceLine._fields)
+    for line in page.measured.lines():
+        writer.writerow([cell(value) for value in line])
     headers = {"Content-Disposition": 'attachment; filename="space.csv"'}
     return HttpResponse(
         text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers
