@@ -212,6 +212,14 @@ def manager(request: HttpRequest) -> User:
     return caller(request).user
 
 
+def administrator(request: HttpRequest) -> User:
+    """The person, an administrator of the site, by a token of scope admin."""
+    user = manager(request)
+    if not user.is_superuser:
+        raise PermissionDenied("Only administrators of the site may do that.")
+    return user
+
+
 def readable_sweep(request: HttpRequest, sweep_id: int) -> Sweep:
     return access.found_or_404(access.sweeps_for(reader(request)), pk=sweep_id)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as FieldError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -20,7 +19,7 @@ from experiments.accounts.people import (
     set_active,
     set_administrator,
 )
-from experiments.api.auth import manager
+from experiments.api.auth import administrator
 from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
@@ -72,13 +71,6 @@ class NewPersonOut(PersonOut, PasswordLinkOut):
     pass
 
 
-def _administrator(request: HttpRequest) -> User:
-    user = manager(request)
-    if not access.sees_everything(user):
-        raise PermissionDenied("Only administrators of the site may do that.")
-    return user
-
-
 def _rows(page: list[User]) -> list[PersonOut]:
     return [PersonOut.of(person) for person in page]
 
@@ -92,7 +84,7 @@ def list_people(
     ] = "",
 ) -> QuerySet[User]:
     """Everybody who may log in, or has done so."""
-    _administrator(request)
+    administrator(request)
     wanted = Q(username__icontains=q) | Q(email__icontains=q)
     return people().filter(wanted).order_by("id")
 
@@ -100,7 +92,7 @@ def list_people(
 @router.post("/people", response=answers(201, NewPersonOut))
 def add_person(request: HttpRequest, body: PersonIn) -> Status[NewPersonOut]:
     """Create an account, with a link by which its person chooses a password."""
-    actor = _administrator(request)
+    actor = administrator(request)
     name: str = User.normalize_username(body.username)
     try:
         User.username_validator(name)
@@ -120,7 +112,7 @@ def change_person(
     request: HttpRequest, person_id: int, body: PersonChangeIn
 ) -> PersonOut:
     """Disable or enable an account, or change whether it is an administrator."""
-    actor = _administrator(request)
+    actor = administrator(request)
     person = access.found_or_404(people(), pk=person_id)
     if body.administrator is not None:
         set_administrator(person, body.administrator, actor=actor)
@@ -134,6 +126,6 @@ def change_person(
 )
 def make_password_link(request: HttpRequest, person_id: int) -> PasswordLinkOut:
     """A link by which a person chooses a new password."""
-    actor = _administrator(request)
+    actor = administrator(request)
     person = access.found_or_404(people(), pk=person_id)
     return PasswordLinkOut(link=password_link(person, actor=actor))

@@ -5,20 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from experiments import access
-from experiments.api.auth import manager, reader, writer
+from experiments.api.auth import administrator, reader, writer
 from experiments.api.errors import WITHOUT_NUL, ApiError
 from experiments.api.pagination import PageOut
 from experiments.api.schemas import answers
 from experiments.cleanup import measure, orphans, quotas
 from experiments.cleanup.quotas import MAX_QUOTA, QuotaUse
 from experiments.cleanup.usage import Measured, SpaceLine
-from experiments.models import Orphan, Team, User
+from experiments.models import Orphan, Team
 from experiments.queues.site_jobs import QueueBusy
 
 router = Router(tags=["space"])
@@ -85,14 +84,6 @@ class OrphanOut(Schema):
 
 class OrphansOut(PageOut):
     items: list[OrphanOut]
-
-
-def administrator(request: HttpRequest) -> User:
-    """The person, who must administrate the installation, by a token of that scope."""
-    user = manager(request)
-    if not user.is_superuser:
-        raise PermissionDenied("Only administrators of the installation may do that.")
-    return user
 
 
 @router.get("/space", response=answers(200, SpaceOut))
