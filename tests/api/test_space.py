@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from redis import Redis
 
-from experiments.models import Event, Orphan, SpaceUsage, Sweep, Team
+from experiments.models import ApiToken, Event, Orphan, SpaceUsage, Sweep, Team
 from experiments.queues import site_jobs
 from tests import factories
 from tests.api.conftest import Api
@@ -60,6 +60,17 @@ def test_a_quota_that_is_used_up_holds_new_trials(used: Sweep, sue: Api) -> None
     changes = Event.objects.filter(verb="quota changed")
     assert [event.actor_name for event in changes] == ["sue", "sue"]
     assert sue("PUT", "/space/quotas/physics", {"quota_bytes": -1}).status_code == 422
+
+
+def test_a_token_of_one_team_sees_only_that_team(used: Sweep, team: Team) -> None:
+    user = factories.user("sue", is_superuser=True)
+    secret = factories.api_token(user, "admin")
+    ApiToken.objects.filter(user=user).update(team=team)
+    api = Api(secret)
+    assert api.get("/space").json()["bytes"] == 40
+    assert api.get("/space/orphans").status_code == 403
+    refused = api("PUT", "/space/quotas/physics", {"quota_bytes": 1})
+    assert refused.status_code == 403
 
 
 def test_orphans_are_listed_and_removed_by_a_job(sue: Api, redis: Redis) -> None:
