@@ -19,6 +19,10 @@ DAYS = (1, 7, 30)
 DEFAULT_DAYS = 7
 
 
+class InvitationOver(Exception):
+    """It was used or revoked, its time is over, or its maker may no longer invite."""
+
+
 def invite(
     team: Team, *, role: str, meant_for: str, days: int, actor: User
 ) -> tuple[Invitation, str]:
@@ -36,24 +40,24 @@ def invite(
     return made, settings.SITE_URL + reverse("invitation", args=(secret.secret,))
 
 
-def open_invitation(secret: str) -> Invitation | None:
-    """The one of this link, as long as who made it may still invite."""
+def open_invitation(secret: str) -> Invitation:
+    """The one of this link. Raises InvitationOver."""
     rows = Invitation.open().select_related("team", "created_by")
     found = rows.filter(digest=token_digest(secret)).first()
-    if found is None or found.created_by is None:
-        return None
-    return found if access.can_manage(found.created_by, found.team) else None
+    by = found and found.created_by
+    if not (found and by and access.can_manage(by, found.team)):
+        raise InvitationOver
+    return found
 
 
-def accept(invitation: Invitation, user: User) -> bool:
-    """Join the team. False: the link has been used or revoked meanwhile."""
+def accept(invitation: Invitation, user: User) -> None:
+    """Join the team. Raises InvitationOver if the link has been used meanwhile."""
     with transaction.atomic():
         rows = Invitation.open().filter(pk=invitation.pk)
         if not rows.update(used_at=Now(), used_by=user):
-            return False
+            raise InvitationOver
         Membership.objects.create(team=invitation.team, user=user, role=invitation.role)
         _log("invitation accepted", invitation, user)
-    return True
 
 
 def revoke_invitation(invitation: Invitation, *, actor: User) -> bool:

@@ -12,11 +12,17 @@ from django.http import HttpRequest
 
 from experiments import access, lifecycle
 from experiments.accounts.people import remove_factors
-from experiments.admin.base import AccessAdmin, TokenAdmin, VisibleModelForm
+from experiments.admin.base import (
+    AccessAdmin,
+    ReadOnlyAdmin,
+    TokenAdmin,
+    VisibleModelForm,
+)
 from experiments.models import (
     ApiToken,
     BrowserSession,
     Event,
+    Invitation,
     Membership,
     Team,
     User,
@@ -136,7 +142,22 @@ class MembershipAdmin(AccessAdmin):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(TokenAdmin):
-    list_display = ("user", "name", "prefix", "scope", "last_used_at", "revoked_at")
-    list_filter = ("scope", ("revoked_at", admin.EmptyFieldListFilter))
-    list_select_related = ("user",)
+    list_display = (
+        *("user", "name", "prefix", "scope", "team", "expires_at", "last_used_at"),
+        *("last_address", "revoked_at"),
+    )
+    list_filter = ("scope", ("revoked_at", admin.EmptyFieldListFilter), "team")
+    list_select_related = ("user", "team")
     search_fields = ("name", "prefix", "user__username")
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    exclude = ("digest",)
+    list_display = (
+        *("team", "role", "meant_for", "created_by", "expires_at", "used_by"),
+        "revoked_at",
+    )
+    list_filter = ("role", "team")
+    list_select_related = ("team", "created_by", "used_by")
+    search_fields = ("meant_for", "team__name", "created_by__username")

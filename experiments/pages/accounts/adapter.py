@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.stagekit import clear_login
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import generate_totp_secret
@@ -100,6 +101,16 @@ class AccountAdapter(DefaultAccountAdapter):
         if text:
             text = text if message else text.format(**(message_context or {}))
             messages.add_message(request, level, text, extra_tags=extra_tags)
+
+    def pre_login(
+        self, request: HttpRequest, user: User, **kwargs: Any
+    ) -> HttpResponse | None:
+        """A service account never logs in, even if it was given a password."""
+        if user.service_team_id is None:
+            answer: HttpResponse | None = super().pre_login(request, user, **kwargs)
+            return answer
+        clear_login(request)
+        return self.respond_user_inactive(request, user)  # type: ignore[no-any-return]
 
     def post_login(
         self, request: HttpRequest, user: User, **kwargs: Any

@@ -10,7 +10,7 @@ from django import forms
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import UserCreationForm
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -18,6 +18,7 @@ from experiments import access
 from experiments.accounts.invitations import (
     DAYS,
     DEFAULT_DAYS,
+    InvitationOver,
     accept,
     invite,
     open_invitation,
@@ -36,8 +37,6 @@ from experiments.pages.frame import (
     managed_team,
 )
 from experiments.pages.teams.forms import ROLES
-
-GONE = "This invitation does not work: it was used or revoked, or its time is over."
 
 
 class InvitationForm(VisibleTextForm, forms.Form):
@@ -119,9 +118,13 @@ def invitation_revoke(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @login_not_required
 def invitation(request: HttpRequest, secret: str) -> HttpResponse:
     """What a person sees who opens the link: a form for a new account, or a button."""
-    found = open_invitation(secret)
-    if found is None:
-        raise Http404(GONE)
+    try:
+        return _opened(request, open_invitation(secret))
+    except InvitationOver:
+        return render(request, "experiments/teams/invitation_over.html", status=404)
+
+
+def _opened(request: HttpRequest, found: Invitation) -> HttpResponse:
     if isinstance(request.user, User):
         return _join_as(request, found, request.user)
     form = NewAccountForm(request.POST or None)
@@ -145,8 +148,7 @@ def _join_as(request: HttpRequest, found: Invitation, user: User) -> HttpRespons
     member = found.team.memberships.filter(user=user).exists()
     if request.method != "POST" or member:
         return _page(request, found, forms.Form())
-    if not accept(found, user):
-        raise Http404(GONE)
+    accept(found, user)
     return redirect("team_detail", found.team.slug)
 
 
@@ -155,8 +157,7 @@ def _join_anew(
 ) -> HttpResponse:
     with transaction.atomic():
         user: User = form.save()
-        if not accept(found, user):
-            raise Http404(GONE)
+        accept(found, user)
     return log_in(request, user, reverse("team_detail", args=(found.team.slug,)))
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from experiments.models import Event, Invitation, Membership, Team, User
 from tests import factories
-from tests.pages.clients import client_of, page
+from tests.pages.clients import client_of, page, text_of
 
 pytestmark = pytest.mark.django_db
 URL = "/teams/physics/invitations/"
@@ -76,7 +76,8 @@ def test_a_member_does_not_use_it_up(link: str) -> None:
 
 def test_a_link_works_once(link: str) -> None:
     Client().post(link, NEW)
-    assert Client().get(link).status_code == 404
+    over = Client().get(link)
+    assert over.status_code == 404 and "does not work any more" in text_of(over)
     assert Client().post(link, {**NEW, "username": "second"}).status_code == 404
     assert not User.objects.filter(username="second").exists()
 

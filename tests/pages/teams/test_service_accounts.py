@@ -54,6 +54,15 @@ def test_it_has_tokens_and_a_role_but_no_login(ada: Client, robot: User) -> None
     assert events.count() == 2
 
 
+def test_a_password_is_of_no_use_to_it(robot: User) -> None:
+    robot.set_password("purple monkey dishwasher")
+    robot.save()
+    data = {"username": robot.username, "password": "purple monkey dishwasher"}
+    client = Client()
+    assert client.post("/login/", data)["Location"] == "/login/closed/"
+    assert client.get("/settings/").status_code == 302
+
+
 def test_other_admins_of_the_team_manage_its_tokens(ada: Client, robot: User) -> None:
     secret = secret_of(robot, ada)
     token = ApiToken.objects.get()
