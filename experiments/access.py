@@ -91,13 +91,24 @@ def _within(queryset: QuerySet[M], path: str, user: User) -> QuerySet[M]:
     return queryset.filter(Q(**{f"{path}__in": teams_for(user).values("pk")}))
 
 
+def _readable(queryset: QuerySet[M], experiment: str, user: User) -> QuerySet[M]:
+    """The rows of experiments of the user's teams, and of those that are open to all;
+    ``experiment`` is the lookup of the experiment, with its underscores."""
+    if sees_everything(user):
+        return queryset
+    own = Q(**{f"{experiment}team__in": teams_for(user).values("pk")})
+    if user.is_active and user.token_team_id is None and user.service_team_id is None:
+        own |= Q(**{f"{experiment}open_to_all": True})
+    return queryset.filter(own)
+
+
 def experiments_for(user: User) -> QuerySet[Experiment]:
-    return _within(Experiment.objects.all(), "team", user)
+    return _readable(Experiment.objects.all(), "", user)
 
 
 def sweeps_for(user: User) -> QuerySet[Sweep]:
     queryset = Sweep.objects.select_related("experiment__team", "created_by", "pool")
-    return _within(queryset, "experiment__team", user)
+    return _readable(queryset, "experiment__", user)
 
 
 def trials_for(user: User, *, trashed: bool = False) -> QuerySet[Trial]:
@@ -105,13 +116,13 @@ def trials_for(user: User, *, trashed: bool = False) -> QuerySet[Trial]:
     trash."""
     trials = Trial.objects.all() if trashed else Trial.objects.kept()
     queryset = trials.select_related("experiment__team", "sweep__experiment", "run")
-    return _within(queryset, "experiment__team", user)
+    return _readable(queryset, "experiment__", user)
 
 
 def runs_for(user: User) -> QuerySet[Trial]:
     """Trials and single runs of the user's teams, also runs in the trash."""
     rows = Trial.objects.filter(sweep__deletion_requested_at=None)
-    return _within(rows, "experiment__team", user)
+    return _readable(rows, "experiment__", user)
 
 
 def artifacts_for(user: User) -> QuerySet[Artifact]:
@@ -120,7 +131,7 @@ def artifacts_for(user: User) -> QuerySet[Artifact]:
         attempt__trial__sweep__deletion_requested_at=None,
         attempt__trial__run__deleted_at__isnull=True,
     )
-    return _within(kept, "attempt__trial__experiment__team", user)
+    return _readable(kept, "attempt__trial__experiment__", user)
 
 
 def templates_for(user: User) -> QuerySet[SweepTemplate]:
@@ -158,6 +169,14 @@ def pools_for(user: User) -> QuerySet[Pool]:
     )
 
 
+def can_run_on(user: User, pool: Pool) -> bool:
+    """Whether the user may run commands on the pool: one of its people, if it has
+    any."""
+    if sees_everything(user) or not pool.runners.exists():
+        return True
+    return pool.runners.filter(pk=user.pk).exists()
+
+
 def can_steer(user: User, team: Team) -> bool:
     """Whether the user may create, change and stop the team's sweeps."""
     return teams_for(user, roles=STEERERS).filter(pk=team.pk).exists()
@@ -167,7 +186,8 @@ def check_can_steer(user: User, team: Team) -> None:
     """Raises PermissionDenied."""
     if not can_steer(user, team):
         raise PermissionDenied(
-            f"You are a viewer of team {team.name}; members and admins may do that."
+            f"You may only read what team {team.name} has; its members and admins may"
+            " do that."
         )
 
 

@@ -17,6 +17,7 @@ from experiments.failures.groups import FailureGroup, failure_groups
 from experiments.failures.known_errors import known_error
 from experiments.failures.preflight import Preflight
 from experiments.models import Sweep
+from experiments.sweeps.control import check_may_run
 
 router = Router(tags=["sweeps"])
 
@@ -135,7 +136,9 @@ def preflight(
     Without ``hold`` the others follow by themselves once it has reported.
     """
     sweep = steerable_sweep(request, sweep_id)
-    if lifecycle.start_preflight(sweep, hold=hold, actor=reader(request)):
+    actor = reader(request)
+    check_may_run(actor, sweep)
+    if lifecycle.start_preflight(sweep, hold=hold, actor=actor):
         queues.wake_scheduler()
     sweep.refresh_from_db()
     if sweep.preflight is None:

@@ -54,6 +54,12 @@ class Experiment(Created, models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)
+    open_to_all = models.BooleanField(
+        "everybody may read it",
+        default=False,
+        help_text="All people of this site see its sweeps, runs, metrics, logs and"
+        " outputs, and change nothing.",
+    )
     # Since then it is in the trash, with its sweeps and runs.
     deletion_requested_at = models.DateTimeField(null=True, blank=True)
 

@@ -21,6 +21,14 @@ class Pool(models.Model):
 
     name = models.SlugField(max_length=60, unique=True)
     teams = models.ManyToManyField(Team, related_name="pools", blank=True)
+    runners = models.ManyToManyField(
+        User,
+        related_name="+",
+        blank=True,
+        verbose_name="people who may run commands",
+        help_text="Nobody chosen: all members of its teams. Otherwise only these people"
+        " start sweeps on it.",
+    )
     price_per_hour = models.DecimalField(
         "price of one slot for an hour",
         max_digits=10,

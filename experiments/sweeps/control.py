@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from django.db import transaction
 from django.db.models.functions import Now
 
-from experiments import lifecycle, queues
+from experiments import access, lifecycle, queues
 from experiments.models import Event, Run, Sweep, Trial, User
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import TRIAL_ENDS
@@ -50,8 +50,19 @@ STEPS: Mapping[Action, Step] = {
 }
 
 
+def check_may_run(actor: User, sweep: Sweep) -> None:
+    """Raises NotPossible for a person who may not run commands on the sweep's pool."""
+    if not access.can_run_on(actor, sweep.pool):
+        raise NotPossible(
+            f"You may not run commands on pool {sweep.pool.name}. Ask an administrator"
+            " of the site, or somebody who may."
+        )
+
+
 def steer(sweep: Sweep, action: Action, *, actor: User | None) -> Sweep:
     """Carry out the action. Idempotent. Raises NotPossible if the state forbids it."""
+    if actor is not None and action in ("start", "resume"):
+        check_may_run(actor, sweep)
     step = STEPS[action]
     if step.move(sweep, actor=actor):
         queues.wake_scheduler()

@@ -66,6 +66,7 @@ def sweep_columns(
 ) -> dict[str, Any]:
     """The columns of a Sweep for its document, with its pool and code looked up."""
     pool = _pool(team, definition.compute)
+    check_may_run(user, pool)
     definition = with_shared_code(definition, pool)
     code = _code(team, definition, user)
     return {"code": code, "pool": pool, **sweep_fields(definition, code)}
@@ -218,6 +219,17 @@ def _pool(team: Team, name: str) -> Pool:
             )
         )
     return pool
+
+
+def check_may_run(user: User | None, pool: Pool) -> None:
+    """Raise DefinitionError for a person who may not run commands on the pool."""
+    if user is None or access.can_run_on(user, pool):
+        return
+    sentence = (
+        f"You may not run commands on pool {pool.name!r}. Choose another pool, or ask"
+        " an administrator of the site."
+    )
+    raise DefinitionError((Problem("compute", sentence),))
 
 
 def check_for_team(team: Team, definition: SweepDefinition) -> None:

@@ -72,15 +72,20 @@ class ExperimentForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg
 
     class Meta:
         model = Experiment
-        fields = ("name", "question", "tags")
+        fields = ("name", "question", "tags", "open_to_all")
         help_texts = {
             "name": "Short, such as digits. Its sweeps are called digits-1, digits-2.",
             "question": "What should its sweeps find out?",
         }
 
-    def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, team: Team, can_manage: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.instance.team = team
+        if not can_manage:
+            # Only the team's admins show its work to others.
+            del self.fields["open_to_all"]
         self.fields["name"].widget.attrs["autofocus"] = True
 
     def clean_name(self) -> str:
@@ -140,6 +145,18 @@ def log(experiment: Experiment, actor: User, verb: str) -> None:
     Event.log(verb, experiment.name, actor=actor, team=experiment.team, data=data)
 
 
+def _log_opening(experiment: Experiment, actor: User) -> None:
+    Event.log(
+        "experiment opened to all" if experiment.open_to_all else "experiment closed",
+        experiment.name,
+        actor=actor,
+        team=experiment.team,
+        about=experiment,
+        before={"open_to_all": not experiment.open_to_all},
+        after={"open_to_all": experiment.open_to_all},
+    )
+
+
 def experiment_list(request: HttpRequest) -> HttpResponse:
     team, user = current_team(request), access.viewer(request)
     if team is None:
@@ -152,10 +169,18 @@ def experiment_list(request: HttpRequest) -> HttpResponse:
         "team": team,
         "page": page,
         "archived": archived,
+        "others": _of_other_teams(user, team, archived=archived),
         "archived_count": every.filter(archived_at__isnull=False).count(),
         "can_steer": access.can_steer(user, team),
     }
     return render(request, "experiments/experiments/list.html", context)
+
+
+def _of_other_teams(user: User, team: Team, *, archived: bool) -> Any:
+    """Those that other teams show to everybody, the newest first."""
+    others = access.experiments_for(user).exclude(team=team).filter(open_to_all=True)
+    shown = others.filter(archived_at__isnull=not archived).select_related("team")
+    return shown.order_by("-pk")[:PAGE_SIZE]
 
 
 def _with_counts(experiments: Any) -> Any:
@@ -220,7 +245,8 @@ def experiment_create(request: HttpRequest) -> HttpResponse:
     team, user = current_team(request), access.viewer(request)
     if team is None or not access.can_steer(user, team):
         raise PermissionDenied
-    form = ExperimentForm(request.POST or None, team=team)
+    can_manage = access.can_manage(user, team)
+    form = ExperimentForm(request.POST or None, team=team, can_manage=can_manage)
     form.instance.created_by = user
     return _answer(request, form, "experiment created", title="New experiment")
 
@@ -228,7 +254,10 @@ def experiment_create(request: HttpRequest) -> HttpResponse:
 def experiment_edit(request: HttpRequest, pk: int) -> HttpResponse:
     experiment = steerable(request, pk)
     data, title = request.POST or None, f"Edit {experiment.name}"
-    form = ExperimentForm(data, instance=experiment, team=experiment.team)
+    can_manage = access.can_manage(access.viewer(request), experiment.team)
+    form = ExperimentForm(
+        data, instance=experiment, team=experiment.team, can_manage=can_manage
+    )
     return _answer(request, form, "experiment changed", title=title)
 
 
@@ -242,8 +271,11 @@ def experiment_notes(request: HttpRequest, pk: int) -> HttpResponse:
 def _answer(request: HttpRequest, form: Any, verb: str, *, title: str) -> HttpResponse:
     """The saved experiment's page, or the form."""
     if request.method == "POST" and form.is_valid():
+        before = form.initial.get("open_to_all", False)
         experiment = form.save()
         log(experiment, access.viewer(request), verb)
+        if experiment.open_to_all != before:
+            _log_opening(experiment, access.viewer(request))
         return redirect(experiment)
     known = form.instance if form.instance.pk else None
     context = {"title": title, "team": form.instance.team, "experiment": known}

@@ -40,9 +40,10 @@ class PoolForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Pool
-        fields = ("teams", "price_per_hour", "python", "folders")
+        fields = ("teams", "runners", "price_per_hour", "python", "folders")
         widgets = {
             "teams": forms.CheckboxSelectMultiple,
+            "runners": forms.CheckboxSelectMultiple,
             "python": forms.TextInput(attrs={"spellcheck": "false", "class": "mono"}),
         }
         labels = {

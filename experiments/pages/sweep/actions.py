@@ -91,6 +91,7 @@ def preflight(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _test_one(sweep: Sweep, user: User) -> str:
+    control.check_may_run(user, sweep)
     if not lifecycle.start_preflight(sweep, hold=True, actor=user):
         sweep.refresh_from_db()
         text = f"{sweep} is {sweep.state}. Only a draft can be tested first."
