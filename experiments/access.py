@@ -154,6 +154,17 @@ def events_for(user: User) -> QuerySet[Event]:
     return _within(kept, "team", user)
 
 
+def audit_for(user: User) -> QuerySet[Event]:
+    """The audit log of the teams that the user manages; a site's administrator has all
+    of it. Raises PermissionDenied if there is none."""
+    if sees_everything(user):
+        return Event.objects.all()
+    managed = list(teams_for(user, roles=ADMINS).values_list("pk", flat=True))
+    if not managed:
+        raise PermissionDenied("The audit log is for admins of a team.")
+    return Event.objects.filter(team__in=managed)
+
+
 def pools_for_team(team: Team) -> QuerySet[Pool]:
     """The pools whose slots this team's sweeps may use."""
     return Pool.objects.filter(teams=team)

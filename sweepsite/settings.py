@@ -96,6 +96,18 @@ def site_url(folder: Path) -> str:
     return url.rstrip("/")
 
 
+def syslog_url() -> str:
+    """Where events are sent; empty: nowhere."""
+    name = "SWEEPSITE_SYSLOG"
+    if not os.environ.get(name, "").strip():
+        return ""
+    url = env_url(name, "", schemes=("udp", "tcp", "unix"))
+    if not (urlsplit(url).path if url.startswith("unix") else urlsplit(url).hostname):
+        why = "the host is missing, as in tcp://logs.example.org:514"
+        raise bad_url(name, url, why)
+    return url
+
+
 def redis_url(folder: Path) -> str:
     """REDIS_URL, else the embedded server that ``up`` runs, else the usual port."""
     url = env_url(
@@ -208,6 +220,8 @@ TOKEN_DAYS = env_int("SWEEPSITE_TOKEN_DAYS", 365, low=1, high=3_650)
 # The hour at which rules of cleanup run.
 CLEANUP_HOUR = env_int("SWEEPSITE_CLEANUP_HOUR", 3, low=0, high=23)
 TRASH_DAYS = env_int("SWEEPSITE_TRASH_DAYS", 14, low=1, high=3_650)
+EVENT_DAYS = env_int("SWEEPSITE_EVENT_DAYS", 400, low=1, high=36_500)
+SYSLOG_URL = syslog_url()
 LOG_LIMIT_BYTES = env_int("SWEEPSITE_LOG_MB", 4, low=1, high=1_000) << 20
 
 # The API's framework takes 9 MB, which only processes with pages need.

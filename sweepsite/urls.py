@@ -37,6 +37,7 @@ PAGES = (
     "people.views",
     "pools.views",
     "cleanup.views",
+    "audit",
     "cleanup.quotas",
     "cleanup.orphans",
     "queue_pages",

@@ -15,7 +15,16 @@ PACKAGES = (
     "models",
     *("access", "formatting", "storage", "queues", "code"),
     "lifecycle",
-    *("tracking", "failures", "sweeps", "accounts", "cleanup", "scheduling", "backup"),
+    *(
+        "tracking",
+        "failures",
+        "sweeps",
+        "accounts",
+        "cleanup",
+        "audit",
+        "scheduling",
+        "backup",
+    ),
     "workers",
     *("templatetags", "api", "mlflow", "pages", "admin", "management", "apps"),
 )

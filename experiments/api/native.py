@@ -12,6 +12,7 @@ from ninja import NinjaAPI, Router, Swagger
 
 from experiments.api import (
     documents,
+    events,
     failures,
     metrics,
     outputs,
@@ -53,7 +54,7 @@ add_error_handlers(api)
 ON_TRIALS_ROUTER = (metrics, requests)
 for module in (
     *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings),
-    *(templates, tokens, people, space),
+    *(templates, tokens, people, space, events),
 ):
     api.add_router("", module.router)
 others = Router()

@@ -60,7 +60,11 @@ class Event(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        indexes = (models.Index(fields=("team", "-id"), name="event_by_team"),)
+        indexes = (
+            models.Index(fields=("team", "-id"), name="event_by_team"),
+            models.Index(fields=("verb", "-id"), name="event_by_verb"),
+            models.Index(fields=("object_name", "-id"), name="event_by_object"),
+        )
 
     @classmethod
     def log(
@@ -150,3 +154,14 @@ def without_secrets(value: Any) -> Any:
         str(name): HIDDEN if SECRET.search(str(name)) else without_secrets(each)
         for name, each in value.items()
     }
+
+
+class LogForwarding(models.Model):
+    """How far the events were sent to a log server: one row."""
+
+    sent_until = models.BigIntegerField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+    problem = models.CharField(max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        return f"until event {self.sent_until}"

@@ -101,6 +101,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "POST /runs/{run_id}/tags": WRITE | OWN_RUN,
     "PUT /runs/{run_id}/artifacts": WRITE | OWN_RUN,
     "POST /runs/{run_id}/finish": WRITE | OWN_RUN,
+    "GET /events": MANAGE,
     "GET /savings": ANYBODY,
     "GET /space": ANYBODY,
     "POST /space/measure": {**ANYBODY, "reading member": FORBIDDEN},

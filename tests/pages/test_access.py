@@ -34,6 +34,8 @@ ADAS: Rule = {**dict.fromkeys(PEOPLE, MISSING), "member": ANSWERED}
 # A second factor that nobody has.
 NONE_YET: Rule = dict.fromkeys(PEOPLE, MISSING)
 SITE: Rule = {**dict.fromkeys(PEOPLE, FORBIDDEN), "superuser": ANSWERED}
+# Of their own teams.
+AUDIT: Rule = {**SITE, "admin": ANSWERED, "stranger": ANSWERED}
 CREATE: Rule = {**EVERYONE, "viewer": FORBIDDEN}
 # What a person has typed, and nobody else sees: others of the team get an empty answer.
 SAVED: Rule = {**STEER, "viewer": MISSING}
@@ -175,6 +177,8 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "teams/<slug:slug>/members/<int:pk>/remove/": (MANAGE, MANAGE),
     # Pages of cleanup.
     "cleanup/": (EVERYONE, None),
+    "audit/": (AUDIT, None),
+    "audit/export.<str:kind>": (AUDIT, None),
     "cleanup/feed.json": (EVERYONE, None),
     "cleanup/space.csv": (EVERYONE, None),
     "cleanup/measure/": (None, EVERYONE),

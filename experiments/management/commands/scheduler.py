@@ -20,6 +20,7 @@ from django.db import DatabaseError, close_old_connections
 from django.db.models.functions import Now
 
 from experiments import lifecycle, queues
+from experiments.audit import retention, syslog
 from experiments.cleanup import measure, purge, rules, trash
 from experiments.db.clock import Steps, database_now
 from experiments.db.problems import explain
@@ -106,6 +107,8 @@ class Rounds:
                 compaction.start_compaction()
                 measure.measure_if_due()
                 rules.start_rules()
+                retention.delete_old()
+                syslog.start_sending()
             advance_all()
             self.heartbeat.note(time.monotonic() - now)
         except DatabaseError as error:

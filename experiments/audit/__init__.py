@@ -1,0 +1,1 @@
+"""The audit log: choosing, exporting, keeping and forwarding its events."""
