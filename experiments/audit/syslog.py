@@ -12,6 +12,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -92,6 +93,8 @@ def connected(url: str) -> Iterator[Callable[[bytes], object]]:
     """What sends a line to ``udp://HOST:PORT``, ``tcp://HOST:PORT`` or
     ``unix:///dev/log``."""
     parts = urlsplit(url)
+    family: int
+    where: Any
     address = (parts.hostname or "", parts.port or 514)
     if parts.scheme == "tcp":
         with socket.create_connection(address, TIMEOUT_SECONDS) as stream:
