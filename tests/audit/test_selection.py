@@ -75,7 +75,7 @@ def test_long_ago_days_have_bars_too() -> None:
 
 @pytest.mark.parametrize("text", ["2026-13-01", "yesterday", "0001-01-01", "\u202e"])
 def test_a_wrong_day_is_explained(text: str) -> None:
-    with pytest.raises(ValueError, match="from is .* such as 2026-12-01"):
+    with pytest.raises(ValueError, match=r"from is .* such as 2026-12-01"):
         EventFilter.read({"from": text})
 
 
