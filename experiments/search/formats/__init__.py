@@ -19,7 +19,7 @@ from experiments.search.fields import (
     shown,
     unknown_name,
 )
-from experiments.search.formats.azure_v1 import looks_like_script, read_script
+from experiments.search.formats.azure_scripts import azure_script, read_script
 from experiments.search.formats.detect import FORMAT_READERS, FORMATS, FormatReader
 from experiments.search.formats.export_azure import export_azure
 from experiments.search.formats.export_katib import export_katib
@@ -36,6 +36,7 @@ from experiments.search.formats.imported import (
 )
 from experiments.search.formats.nodes import Log, Node
 from experiments.search.formats.optuna_storage import MAGIC, read_storage
+from experiments.search.formats.python_text import PythonText
 from experiments.search.records import JSONValue
 from experiments.search.samplers import fresh_seed
 
@@ -131,8 +132,8 @@ def import_sweep(
             return _storage(content, name)
         content = _decoded(content)
     content = content.removeprefix("\ufeff")
-    if format in ("", "azure") and looks_like_script(content):
-        return _script(content)
+    if format in ("", "azure") and (script := azure_script(content)) is not None:
+        return _script(script, name, beside)
     return _document(content, name, format, beside)
 
 
@@ -142,9 +143,9 @@ def _storage(content: bytes, name: str) -> Imported:
     return _imported("optuna", document, log, ["SQLite", "studies", "trials"], 0)
 
 
-def _script(content: str) -> Imported:
-    log = Log()
-    document = read_script(content, log)
+def _script(script: PythonText, name: str, beside: Beside) -> Imported:
+    log = Log(beside=beside)
+    document = read_script(script, log, name)
     return _imported("azure", document, log, ["Python that uses Azure's SDK"], 0)
 
 

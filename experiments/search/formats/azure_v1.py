@@ -1,233 +1,241 @@
-"""Python text that uses Azure's v1 SDK, as its articles show it. It is never run."""
+"""Sweeps in Python that uses Azure's v1 SDK: HyperDrive, in scripts and notebooks."""
 
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from experiments.search.document.code import stays_inside
 from experiments.search.fields import shown
 from experiments.search.formats import mapping
-from experiments.search.formats.nodes import Log, compact
-from experiments.search.records import JSONObject, JSONValue
-from experiments.search.space.expressions import SAMPLINGS, parse_space
-from experiments.search.space.source import ExpressionError
-
-MAX_CHARACTERS = 50_000
-HINT = re.compile(
-    r"ParameterSampling\s*\(|HyperDriveConfig\s*\(|"
-    r"\b(?:q?(?:log)?(?:uniform|normal)|choice|randint)\s*\("
+from experiments.search.formats.azure_calls import (
+    Arguments,
+    SweptNames,
+    at_node,
+    read_policy,
 )
+from experiments.search.formats.nodes import Log, compact
+from experiments.search.formats.python_text import UNKNOWN, PythonText, called
+from experiments.search.records import JSONObject
+from experiments.search.space.expressions import SAMPLINGS
+
+CONFIGS = ("HyperDriveConfig", "HyperDriveRunConfig")
+CONFIG = (
+    *("hyperparameter_sampling", "primary_metric_name", "primary_metric_goal"),
+    *("max_total_runs", "max_concurrent_runs", "max_duration_minutes", "policy"),
+    *("estimator", "run_config", "pipeline"),
+)
+LIMITS = {
+    "max_total_runs": ("max_total_trials", 1),
+    "max_concurrent_runs": ("max_concurrent_trials", 1),
+    "max_duration_minutes": ("timeout", 60),
+}
+SETTINGS = ("primary_metric_name", "primary_metric_goal", *LIMITS)
+# What starts the script, with the order of its first arguments.
+STARTERS: Mapping[str, tuple[str, ...]] = {
+    "ScriptRunConfig": ("source_directory", "script", "arguments", "run_config"),
+    **dict.fromkeys(
+        (
+            "Estimator",
+            "TensorFlow",
+            "PyTorch",
+            "Keras",
+            "SKLearn",
+            "Chainer",
+            "MMLBase",
+        ),
+        ("source_directory",),
+    ),
+}
+UNSUPPORTED = {
+    "environment": "Trials run in the worker's environment.",
+    "compute_target": "Trials run on the workers of a pool.",
+    "distributed_job_config": "A trial is one process; its command may start others.",
+    "distributed_training": "A trial is one process; its command may start others.",
+    "node_count": "A trial is one process; its command may start others.",
+    "pip_packages": "List packages in trial.requirements.",
+    "conda_packages": "List packages in trial.requirements.",
+}
 POLICIES = {
     "BanditPolicy": "bandit",
     "MedianStoppingPolicy": "median_stopping",
     "TruncationSelectionPolicy": "truncation_selection",
     "NoTerminationPolicy": "",
 }
-LIMITS = {
-    "max_total_runs": ("max_total_trials", 1),
-    "max_concurrent_runs": ("max_concurrent_trials", 1),
-    "max_duration_minutes": ("timeout", 60),
-}
-# The name of a policy's first argument; the others are passed by name.
-FIRST = {
-    "BanditPolicy": "evaluation_interval",
-    "MedianStoppingPolicy": "evaluation_interval",
-    "TruncationSelectionPolicy": "truncation_percentage",
-    "NoTerminationPolicy": "",
-}
+
+
+def hyperdrive_sweeps(script: PythonText) -> Mapping[str, Arguments]:
+    """The arguments of each configuration, by its variable or place.
+
+    Without one, the parts of a configuration that an article shows count as one.
+    """
+    found: dict[str, Arguments] = {}
+    for variable, node in script.calls(*CONFIGS):
+        label = variable or script.place(node)
+        if label in found:
+            label = f"{label} ({script.place(node)})"
+        found[label] = Arguments.of(script, node, CONFIG)
+    parts = {} if found else dict(_loose_parts(script))
+    return found or ({"": Arguments(script, parts)} if _has_sweep(parts) else {})
+
+
+def _has_sweep(parts: Mapping[str, ast.expr]) -> bool:
+    return not parts.keys().isdisjoint(("hyperparameter_sampling", "policy"))
+
+
+def _loose_parts(script: PythonText) -> Iterator[tuple[str, ast.expr]]:
+    for node in script.statements:
+        if not isinstance(node, ast.Expr | ast.Assign):
+            continue
+        value = node.value
+        if isinstance(value, ast.Tuple) and len(value.elts) == 1:
+            value = value.elts[0]
+        variable = node.targets[0] if isinstance(node, ast.Assign) else None
+        if called(value) in SAMPLINGS or _is_space(value):
+            script.use(node)
+            yield "hyperparameter_sampling", value
+        elif called(value) in POLICIES:
+            script.use(node)
+            yield "policy", value
+        elif isinstance(variable, ast.Name) and variable.id in SETTINGS:
+            script.use(node)
+            yield variable.id, value
+
+
+def _is_space(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Dict) and any(map(called, node.values))
+
+
+def read_hyperdrive(given: Arguments, log: Log) -> JSONObject:
+    """The sweep document of one configuration."""
+    document: JSONObject = {}
+    names = SweptNames(log)
+    _sampling(given, names, document)
+    document["trial"] = _Starter(given, names, log).trial()
+    policy = given.resolved("policy")
+    if isinstance(policy, ast.Call) and called(policy) in POLICIES:
+        kind = POLICIES[called(policy)]
+        document["early_termination"] = read_policy(given.script, policy, kind, log)
+    _fill(given, document, log)
+    for name in given.unread():
+        log.left_out(given.at(name, log), f"{name} has no equivalent in a sweep here.")
+    return compact(document)
+
+
+def _sampling(given: Arguments, names: SweptNames, document: JSONObject) -> None:
+    node = given.resolved("hyperparameter_sampling")
+    if isinstance(node, ast.Call) and called(node) in SAMPLINGS:
+        document["sampling_algorithm"] = {"type": SAMPLINGS[called(node)]}
+        inner = Arguments.of(given.script, node, ("parameter_space",))
+        node = inner.resolved("parameter_space")
+    if not isinstance(node, ast.Dict):
+        names.log.problem(
+            "search_space",
+            "The script has no search space that can be read, such as"
+            " RandomParameterSampling({…}).",
+        )
+        return
+    document["search_space"] = names.read(given.script, node)
 
 
 @dataclass
-class _Script:
-    """The settings found so far in a script."""
+class _Starter:
+    """The run configuration or estimator that starts the script."""
 
-    text: str
+    given: Arguments
+    names: SweptNames
     log: Log
-    document: JSONObject = field(default_factory=dict)
-    metric: JSONObject = field(default_factory=dict)
-    limits: JSONObject = field(default_factory=dict)
-    spaces: dict[str, str] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
 
-    def note(self, node: ast.AST, name: str, message: str) -> None:
-        self._at(name, node)
-        self.log.left_out(name, message)
+    def trial(self) -> JSONObject:
+        node = self.given.resolved("run_config") or self.given.resolved("estimator")
+        self.given.resolved("pipeline")
+        order = STARTERS.get(called(node))
+        if order is None or not isinstance(node, ast.Call):
+            return self._default("The script does not have the training command.")
+        start = Arguments.of(self.given.script, node, order)
+        self._words(start)
+        code = start.text("source_directory")
+        for name in start.unread():
+            why = UNSUPPORTED.get(name, f"{name} has no equivalent in a sweep here.")
+            self.log.left_out(start.at(name, self.log), why)
+        if not self.words:
+            why = "The script's name is known only when it runs."
+            return self._default(why)
+        command = mapping.joined([*self.words, *self.names.options()])
+        if code and stays_inside(code):
+            return {"command": command, "code": code}
+        return {"command": command, **mapping.code_beside(self.log, command)}
 
-    def _at(self, name: str, node: ast.AST) -> None:
-        """Remember the line of something that has a name."""
-        places = self.log.source_map
-        places.lines = {**places.lines, name: getattr(node, "lineno", 1)}
+    def _default(self, why: str) -> JSONObject:
+        command = mapping.default_command(self.log, "", why)
+        if self.names.are_renamed:
+            command = f"{command} {mapping.joined(self.names.options())}"
+        return {"command": command}
 
-    def read(self, name: str, node: ast.expr) -> None:
-        """Read one value to which the script gives a name."""
-        if isinstance(node, ast.Tuple) and len(node.elts) == 1:
-            node = node.elts[0]
-        called = _called(node)
-        if called in SAMPLINGS or isinstance(node, ast.Dict):
-            self._space(name, node, called)
-        elif called in POLICIES and isinstance(node, ast.Call):
-            self._policy(node, called)
-        elif called == "HyperDriveConfig" and isinstance(node, ast.Call):
-            for keyword in node.keywords:
-                if not isinstance(keyword.value, ast.Name):
-                    self.read(keyword.arg or "**", keyword.value)
-                elif keyword.arg not in ("hyperparameter_sampling", "policy"):
-                    self._unknown(keyword.arg or "**", keyword.value)
-        else:
-            self._setting(name, node)
+    def _words(self, start: Arguments) -> None:
+        whole = start.resolved("command")
+        script = start.text("script") or start.text("entry_script")
+        if isinstance(whole, ast.List | ast.Tuple):
+            self._add(start, whole.elts)
+        elif text := start.text("command"):
+            self.words += text.split()
+        elif script:
+            self.words += ["python", script]
+        arguments = start.resolved("arguments")
+        if isinstance(arguments, ast.List | ast.Tuple):
+            self._add(start, arguments.elts)
+        params = start.resolved("script_params")
+        if isinstance(params, ast.Dict):
+            pairs = zip(params.keys, params.values, strict=True)
+            self._add(start, [node for pair in pairs for node in pair if node])
 
-    def _space(self, name: str, node: ast.expr, called: str) -> None:
-        if called:
-            self.document["sampling_algorithm"] = {"type": SAMPLINGS[called]}
-        segment = self._text_of(node)
-        self.spaces[name] = segment
-        self.document["search_space"] = segment
-        try:
-            parse_space(segment)
-        except ExpressionError as error:
-            where = getattr(node, "lineno", 1) - 1
-            column = error.column + (node.col_offset if error.line == 1 else 0)
-            message = f"Line {error.line + where}, column {column}: {error.message}"
-            self.log.problem("search_space", message)
+    def _add(self, start: Arguments, nodes: list[ast.expr]) -> None:
+        """Add literal words; a value that only a run knows goes with its option."""
+        for node in nodes:
+            value = start.script.literal(node)
+            if value is UNKNOWN:
+                gone = [self.words.pop()] if self._ends_with_option() else []
+                text = shown(ast.unparse(node), most=60)
+                what = " ".join([*gone, text])
+                self.log.left_out(
+                    at_node(start.script, node, "arguments", self.log),
+                    f"{what} in the command is known only when the script runs.",
+                    "Add it to the command, such as a path that every worker can read.",
+                )
+            elif value not in ("", None):
+                self.words.append(str(value))
 
-    def _text_of(self, node: ast.expr) -> str:
-        """The text of a space, which may be the name of an earlier one."""
-        given = _space_in(node)
-        if isinstance(given, ast.Name) and given.id in self.spaces:
-            return self.spaces[given.id]
-        return ast.get_source_segment(self.text, node) or ""
-
-    def _policy(self, node: ast.Call, called: str) -> None:
-        settings: JSONObject = {"type": POLICIES[called]}
-        for position, argument in enumerate(node.args):
-            self._policy_setting(
-                settings, FIRST[called] if not position else "", argument
-            )
-        for keyword in node.keywords:
-            self._policy_setting(settings, keyword.arg or "", keyword.value)
-        self.document["early_termination"] = (
-            compact(settings) if POLICIES[called] else {}
-        )
-
-    def _policy_setting(self, settings: JSONObject, name: str, node: ast.expr) -> None:
-        value = _plain(node)
-        if name and value is not None:
-            settings[name] = value
-        elif not (isinstance(node, ast.Constant) and node.value is None):
-            self.note(
-                node,
-                f"early_termination.{name or 'argument'}",
-                "This is not a plain value, and the script does not run here.",
-            )
-
-    def _setting(self, name: str, node: ast.expr) -> None:
-        plain = _plain(node)
-        if name == "primary_metric_name" and isinstance(plain, str):
-            self.metric["primary_metric"] = plain
-        elif name == "primary_metric_goal" and isinstance(node, ast.Attribute):
-            self.metric["goal"] = node.attr.lower()
-        elif name == "primary_metric_goal" and isinstance(plain, str):
-            self.metric["goal"] = plain.lower()
-        elif name in LIMITS and isinstance(plain, int | float):
-            ours, factor = LIMITS[name]
-            self.limits[ours] = plain * factor
-        else:
-            self._unknown(name, node)
-
-    def _unknown(self, name: str, node: ast.AST) -> None:
-        self.note(node, name, f"{name} has no equivalent in a sweep here.")
+    def _ends_with_option(self) -> bool:
+        return bool(self.words) and self.words[-1].startswith("-")
 
 
-def read_script(text: str, log: Log) -> JSONObject:
-    """The sweep document of a script. Raises SyntaxError if it is not Python."""
-    script = _Script(_dedented(text), log)
-    for name, value in _named_values(ast.parse(script.text), script):
-        script.read(name, value)
-    _fill(script)
-    return compact(script.document)
-
-
-def looks_like_script(text: str) -> bool:
-    """Whether a text is Python that builds a space, a policy or a configuration."""
-    if len(text) > MAX_CHARACTERS or not HINT.search(text):
-        return False
-    try:
-        body = ast.parse(_dedented(text)).body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return False
-    values = [node.value for node in body if isinstance(node, ast.Expr | ast.Assign)]
-    known = {*SAMPLINGS, *POLICIES, "HyperDriveConfig"}
-    return any(
-        _called(value) in known
-        or (isinstance(value, ast.Dict) and any(map(_called, value.values)))
-        for value in values
-    )
-
-
-def _named_values(tree: ast.Module, script: _Script) -> Iterator[tuple[str, ast.expr]]:
-    for node in tree.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            continue
-        if isinstance(node, ast.Expr):
-            yield f"line {node.lineno}", node.value
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            yield node.targets[0].id, node.value
-        else:
-            segment = ast.get_source_segment(script.text, node) or "This"
-            message = f"{shown(segment, most=40)} has no equivalent in a sweep here."
-            script.note(node, f"line {node.lineno}", message)
-
-
-def _fill(script: _Script) -> None:
-    """Fill in what the rest of the program would set."""
-    log, document = script.log, script.document
-    if "search_space" not in document:
-        log.problem(
-            "search_space",
-            "The script has no search space, such as RandomParameterSampling({…}).",
-        )
-    why = "The script does not have the training command."
-    document["trial"] = {"command": mapping.default_command(log, "", why)}
-    why = "The script sets no primary metric."
-    if "primary_metric" not in script.metric:
-        script.metric["primary_metric"] = mapping.default_metric(
-            log, "", why, "accuracy"
-        )
-    if "goal" not in script.metric:
+def _fill(given: Arguments, document: JSONObject, log: Log) -> None:
+    """The objective and limits, with notes on what the script does not set."""
+    metric, goal = given.text("primary_metric_name"), _goal(given)
+    if not metric:
+        why = "The script sets no primary metric."
+        metric = mapping.default_metric(log, "", why, "accuracy")
+    if not goal:
         why = "The script sets no goal."
-        script.metric["goal"] = mapping.default_goal(log, "", why, "maximize")
-    if "max_total_trials" not in script.limits:
+        goal = mapping.default_goal(log, "", why, "maximize")
+    document["objective"] = {"primary_metric": metric, "goal": goal}
+    limits: JSONObject = {}
+    for name, (ours, factor) in LIMITS.items():
+        value = given.literal(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            limits[ours] = value * factor
+        elif value is not None:
+            log.left_out(given.at(name, log), f"{name} is not a number.")
+    if "max_total_trials" not in limits:
         why = "The script has no max_total_runs."
-        script.limits["max_total_trials"] = mapping.default_total(log, "", why)
-    document["objective"] = script.metric
-    document["limits"] = script.limits
+        limits["max_total_trials"] = mapping.default_total(log, "", why)
+    document["limits"] = limits
 
 
-def _called(node: ast.expr | None) -> str:
-    """The plain name that a node calls, or an empty text."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return node.func.id
-    return ""
-
-
-def _space_in(node: ast.expr) -> ast.expr | None:
-    """The space that a sampling class gets."""
-    if not isinstance(node, ast.Call):
-        return None
-    named = (item.value for item in node.keywords if item.arg == "parameter_space")
-    return next(iter([*node.args, *named]), None)
-
-
-def _plain(node: ast.expr) -> JSONValue:
-    """A literal; None for anything else."""
-    value = node.value if isinstance(node, ast.Constant) else None
-    return value if isinstance(value, bool | int | float | str) else None
-
-
-def _dedented(text: str) -> str:
-    """The text without the blanks before its first line, as copied from an article."""
-    lines = text.lstrip("\n")
-    if lines[:1] in (" ", "\t"):
-        return "\n" * (len(text) - len(lines)) + text.strip()
-    return text
+def _goal(given: Arguments) -> str:
+    node = given.resolved("primary_metric_goal")
+    if isinstance(node, ast.Attribute):
+        return node.attr.lower()
+    return given.text("primary_metric_goal").lower()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError
 from experiments.search.formats.azure import read_azure, recognize_azure
+from experiments.search.formats.azure_scripts import azure_script, sweeps_of
 from experiments.search.formats.azure_wire import (
     is_sweep_step,
     read_pipeline,
@@ -152,12 +153,14 @@ FORMAT_READERS = (
 
 
 def parts_of(content: str | bytes) -> list[str]:
-    """The names of a storage's studies or a pipeline's sweep steps.
+    """The names of a storage's studies, or of the sweeps of a pipeline or script.
 
     Empty for a file with one sweep or none.
     """
     if isinstance(content, bytes):
         return _studies(content) if content.startswith(MAGIC) else []
+    if (script := azure_script(content)) is not None:
+        return list(sweeps_of(script))[:MAX_PARTS]
     try:
         jobs = load_document(content).get("jobs")
     except DefinitionError:

@@ -1,0 +1,226 @@
+"""Sweeps in Python that uses Azure's v2 SDK: `command(…)` and `.sweep(…)`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from experiments.search.formats.azure import read_azure
+from experiments.search.formats.azure_calls import Arguments, read_policy
+from experiments.search.formats.azure_v1 import POLICIES
+from experiments.search.formats.nodes import Log, Node, compact, json_value
+from experiments.search.formats.python_text import (
+    UNKNOWN,
+    PythonText,
+    called,
+    is_named,
+    owner_of,
+)
+from experiments.search.records import JSONObject, JSONValue
+
+DISTRIBUTIONS = (
+    *("Choice", "Uniform", "LogUniform", "QUniform", "QLogUniform"),
+    *("Normal", "LogNormal", "QNormal", "QLogNormal", "Randint"),
+)
+SAMPLINGS = {
+    "RandomSamplingAlgorithm": "random",
+    "GridSamplingAlgorithm": "grid",
+    "BayesianSamplingAlgorithm": "bayesian",
+}
+SWEEP = ("primary_metric", "goal", "sampling_algorithm")
+# Attributes of a sweep job that its document has under the same name.
+ATTRIBUTES = ("display_name", "experiment_name", "description", "tags", "compute")
+COMMAND, COMPONENT = "command", "load_component"
+JOB = (*ATTRIBUTES, "name", "identity", "queue_settings", "resources")
+
+
+@dataclass
+class _Job:
+    """What `.sweep(…)` is called on: what a trial runs, its inputs and its space."""
+
+    trial: JSONValue = None
+    inputs: JSONObject = field(default_factory=dict)
+    space: JSONObject = field(default_factory=dict)
+    attributes: JSONObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SdkSweep:
+    """One call of `.sweep(…)`, and the variable that holds its job."""
+
+    script: PythonText
+    call: ast.Call
+    variable: str
+
+    def document(self, log: Log) -> JSONObject:
+        """The sweep document, by way of Azure's own."""
+        given = Arguments.of(self.script, self.call, ("compute",))
+        job = self._job(log)
+        document: JSONObject = {**job.attributes, "trial": job.trial}
+        document |= {"inputs": job.inputs, "search_space": job.space}
+        document["objective"] = compact(
+            {
+                "primary_metric": given.text("primary_metric"),
+                "goal": given.text("goal").lower(),
+            }
+        )
+        algorithm = self.script.resolved(given.values.get("sampling_algorithm"))
+        given.read.add("sampling_algorithm")
+        document["sampling_algorithm"] = self._sampling(algorithm)
+        document["compute"] = given.text("compute")
+        early = given.resolved("early_termination_policy")
+        document["early_termination"] = self._policy(early, log)
+        document["limits"] = self._limits(given)
+        document |= self._attributes(log)
+        for name in given.unread():
+            why = f"{name} has no equivalent in a sweep here."
+            log.left_out(given.at(name, log), why)
+        if not job.space:
+            log.problem(
+                "search_space",
+                "The sweep has no search space that can be read, such as"
+                " job(learning_rate=Uniform(min_value=0.01, max_value=0.1)).",
+            )
+        return read_azure(Node(compact(document), "", log))
+
+    def _job(self, log: Log) -> _Job:
+        job = self.script.resolved(owner_of(self.call))
+        if not isinstance(job, ast.Call):
+            return _Job()
+        self.script.use(job)
+        base: ast.expr | None = job
+        if called(job) not in (COMMAND, COMPONENT):
+            # A job that is called with the values and the space.
+            base = self.script.resolved(job.func)
+        found = self._base(base, log)
+        if base is not job:
+            self._sort(_pairs(job), found, log)
+        return found
+
+    def _base(self, node: ast.expr | None, log: Log) -> _Job:
+        if not isinstance(node, ast.Call):
+            return _Job()
+        if called(node) == COMPONENT:
+            component = Arguments.of(self.script, node, ("source",))
+            return _Job(component.text("source") or component.text("path"))
+        return self._command(node, log)
+
+    def _command(self, node: ast.Call, log: Log) -> _Job:
+        given = Arguments.of(self.script, node, ())
+        trial: JSONObject = {}
+        for name in ("command", "code", "environment_variables"):
+            value = given.literal(name)
+            if value is UNKNOWN:
+                why = "This is not a plain value, and the script does not run here."
+                log.left_out(given.at(name, log), why)
+            elif value is not None:
+                trial[name] = json_value(value)
+        if given.resolved("environment") is not None:
+            trial["environment"] = given.text("environment") or "of the script"
+        found = _Job(trial, attributes=_plain(given, *ATTRIBUTES))
+        inputs = given.resolved("inputs")
+        if isinstance(inputs, ast.Dict):
+            self._sort(_entries(self.script, inputs), found, log)
+        given.read |= {"outputs", *JOB}
+        for name in given.unread():
+            why = f"{name} has no equivalent in a trial here."
+            log.left_out(given.at(name, log), why)
+        return found
+
+    def _sort(self, pairs: Iterator[tuple[str, ast.expr]], job: _Job, log: Log) -> None:
+        """Add each pair to the inputs, or to the search space."""
+        for name, node in pairs:
+            value = self.script.resolved(node)
+            job.inputs.pop(name, None)
+            if called(value) in DISTRIBUTIONS and value is not None:
+                job.space[name] = ast.unparse(self.script.inlined(value))
+            elif called(value) == "Input" and isinstance(value, ast.Call):
+                job.inputs[name] = self._data(value)
+            elif (literal := self.script.literal(node)) is not UNKNOWN:
+                job.inputs[name] = json_value(literal)
+            else:
+                text = ast.unparse(node)[:60]
+                log.left_out(
+                    f"inputs.{name}",
+                    f"{text} is known only when the script runs.",
+                    f"Enter a value for the input {name}.",
+                )
+                job.inputs[name] = text
+
+    def _data(self, node: ast.Call) -> JSONObject:
+        given = Arguments.of(self.script, node, ())
+        found = {name: given.literal(name) for name in ("type", "path", "default")}
+        return {
+            name: json_value(value)
+            if isinstance(value, str | int | float)
+            else ast.unparse(given.values[name])[:60]
+            for name, value in found.items()
+            if value is not None
+        }
+
+    def _sampling(self, node: ast.expr | None) -> JSONValue:
+        if isinstance(node, ast.Call) and called(node) in SAMPLINGS:
+            given = Arguments.of(self.script, node, ())
+            options = {name: given.literal(name) for name in given.values}
+            known = {k: json_value(v) for k, v in options.items() if v is not UNKNOWN}
+            return {"type": SAMPLINGS[called(node)], **known}
+        value = None if node is None else self.script.literal(node)
+        return value if isinstance(value, str) else None
+
+    def _policy(self, node: ast.expr | None, log: Log) -> JSONObject:
+        if isinstance(node, ast.Call) and called(node) in POLICIES:
+            return read_policy(self.script, node, POLICIES[called(node)], log)
+        return {}
+
+    def _limits(self, given: Arguments) -> JSONObject:
+        limits = _plain(given, "max_total_trials", "max_concurrent_trials")
+        for _, call in self.script.calls("set_limits"):
+            if is_named(owner_of(call), self.variable):
+                inner = Arguments.of(self.script, call, ())
+                limits |= _plain(inner, *inner.values)
+        return limits
+
+    def _attributes(self, log: Log) -> JSONObject:
+        """What the script sets on the job later."""
+        found: JSONObject = {}
+        for name, node in self.script.set_on(self.variable, after=self.call.lineno):
+            value = self.script.resolved(node)
+            if name == "early_termination":
+                found[name] = self._policy(value, log)
+            elif name == "limits" and isinstance(value, ast.Call):
+                inner = Arguments.of(self.script, value, ())
+                found[name] = _plain(inner, *inner.values)
+            elif name in ATTRIBUTES:
+                literal = self.script.literal(node)
+                found[name] = None if literal is UNKNOWN else json_value(literal)
+        return compact(found)
+
+
+def sdk_sweeps(script: PythonText) -> Mapping[str, SdkSweep]:
+    """Every sweep of a script by its variable or place."""
+    found: dict[str, SdkSweep] = {}
+    for variable, call in script.calls("sweep"):
+        if not any(word.arg in SWEEP for word in call.keywords):
+            continue
+        label = variable or script.place(call)
+        if label in found:
+            label = f"{label} ({script.place(call)})"
+        found[label] = SdkSweep(script, call, variable)
+    return found
+
+
+def _pairs(call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
+    return ((word.arg, word.value) for word in call.keywords if word.arg)
+
+
+def _entries(script: PythonText, node: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
+    for key, value in zip(node.keys, node.values, strict=True):
+        name = script.literal(key)
+        if isinstance(name, str):
+            yield name, value
+
+
+def _plain(given: Arguments, *names: str) -> JSONObject:
+    values = {name: given.literal(name) for name in names}
+    return {k: json_value(v) for k, v in values.items() if v not in (None, UNKNOWN)}

@@ -1,0 +1,243 @@
+"""Python scripts and notebooks of other systems, read as syntax trees and never run."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from experiments.search.records import JSONValue
+
+MAX_CHARACTERS = 200_000
+MAX_NOTEBOOK = 8_000_000
+# Names that are replaced by their values in one expression, and how deep.
+MAX_NAMES, MAX_DEPTH = 2_000, 10
+# Notebooks have these beside Python: `%pip install x`, `!ls`, `dataset?`.
+MAGIC = re.compile(r"^\s*(?:[%!].*|.*\?)$", re.MULTILINE)
+UNKNOWN = object()
+
+
+@dataclass
+class PythonText:
+    """A script's statements in order, those inside blocks and functions included.
+
+    `places` has, for a notebook, the cell of each line and its line there.
+    """
+
+    text: str
+    tree: ast.Module
+    places: Mapping[int, str] = field(default_factory=dict)
+    used: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.statements = list(_statements(self.tree.body))
+        self._assigned: dict[str, list[ast.Assign]] = {}
+        for node in self.statements:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                self._assigned.setdefault(node.targets[0].id, []).append(node)
+
+    def place(self, node: ast.AST) -> str:
+        """Where a node is, in words: `line 7`, or `cell 3, line 7`."""
+        line = getattr(node, "lineno", 1)
+        return self.places.get(line, f"line {line}")
+
+    def calls(self, *names: str) -> Iterator[tuple[str, ast.Call]]:
+        """Every call of these names, with the variable that it is assigned to."""
+        for statement in self.statements:
+            target = _target(statement)
+            for node in _expressions(statement):
+                if isinstance(node, ast.Call) and called(node) in names:
+                    yield target, node
+
+    def assigned(self) -> Iterator[tuple[str, ast.expr]]:
+        """Every variable with its value, in order."""
+        for nodes in self._assigned.values():
+            for node in nodes:
+                yield _target(node), node.value
+
+    def set_on(self, variable: str, *, after: int) -> Iterator[tuple[str, ast.expr]]:
+        """Attributes that are set on a variable after a line: `job.compute = "cpu"`.
+
+        Ends where the variable is assigned again.
+        """
+        lines = [node.lineno for node in self._assigned.get(variable, ())]
+        end = min((line for line in lines if line > after), default=10**9)
+        for node in self.statements:
+            if not isinstance(node, ast.Assign) or not after <= node.lineno < end:
+                continue
+            target = node.targets[0]
+            if isinstance(target, ast.Attribute) and is_named(target.value, variable):
+                self.use(node)
+                yield target.attr, node.value
+
+    def use(self, node: ast.AST) -> None:
+        """Count a node's statement as read."""
+        self.used.add(getattr(node, "lineno", 0))
+
+    def resolved(self, node: ast.expr | None, depth: int = 0) -> ast.expr | None:
+        """The value of a variable as it is at a node; other nodes as they are."""
+        if not isinstance(node, ast.Name) or depth > MAX_DEPTH:
+            return node
+        found = self._value(node)
+        return node if found is None else self.resolved(found, depth + 1)
+
+    def _value(self, name: ast.Name) -> ast.expr | None:
+        nodes = self._assigned.get(name.id, [])
+        before = [node for node in nodes if node.lineno < name.lineno] or nodes[:1]
+        if not before:
+            return None
+        self.use(before[-1])
+        return before[-1].value
+
+    def inlined(self, node: ast.expr) -> ast.expr:
+        """A copy with variables replaced by their values, modules left out of names."""
+        return _Inliner(self).replaced(node, 0)
+
+    def literal(self, node: ast.expr | None) -> JSONValue | object:
+        """The value of a literal, also through variables; UNKNOWN for other nodes."""
+        if node is None:
+            return UNKNOWN
+        try:
+            value: JSONValue = ast.literal_eval(self.inlined(node))
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            return UNKNOWN
+        return value
+
+    def unread(self) -> int:
+        """How many statements, apart from imports, were not read."""
+        kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef)
+        ends = [
+            (node.lineno, node.end_lineno or node.lineno)
+            for node in self.statements
+            if not isinstance(node, kinds) and not hasattr(node, "body")
+        ]
+        return sum(not any(a <= line <= b for line in self.used) for a, b in ends)
+
+
+class _Inliner:
+    def __init__(self, script: PythonText) -> None:
+        self.script = script
+        self.count = 0
+
+    def replaced(self, node: ast.expr, depth: int) -> ast.expr:
+        found = self.script.resolved(node)
+        self.count += 1
+        if found is None or depth > MAX_DEPTH or self.count > MAX_NAMES:
+            return node
+        if isinstance(found, ast.Call) and isinstance(found.func, ast.Attribute):
+            found = copy.copy(found)
+            found.func = ast.copy_location(ast.Name(called(found)), found)
+        else:
+            found = copy.copy(found)
+        for name, value in ast.iter_fields(found):
+            if name != "func":
+                setattr(found, name, self._inner(value, depth + 1))
+        return found
+
+    def _inner(self, value: object, depth: int) -> object:
+        if isinstance(value, ast.expr):
+            return self.replaced(value, depth)
+        if isinstance(value, list):
+            return [self._inner(item, depth) for item in value]
+        if isinstance(value, ast.keyword):
+            return ast.keyword(value.arg, self.replaced(value.value, depth))
+        return value
+
+
+def called(node: ast.AST | None) -> str:
+    """The last name of what a node calls: `choice` of `hyperdrive.choice(1, 2)`."""
+    func = node.func if isinstance(node, ast.Call) else None
+    if isinstance(func, ast.Attribute):
+        return func.attr
+    return func.id if isinstance(func, ast.Name) else ""
+
+
+def is_named(node: ast.expr | None, variable: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == variable
+
+
+def owner_of(call: ast.Call) -> ast.expr | None:
+    """The object whose method is called: `job` of `job.sweep()`."""
+    return call.func.value if isinstance(call.func, ast.Attribute) else None
+
+
+def read_python(content: str) -> PythonText | None:
+    """A script or the code of a notebook; None for anything else."""
+    cells = _cells(content)
+    if cells is not None:
+        return _notebook(cells)
+    if len(content) > MAX_CHARACTERS:
+        return None
+    tree = _parsed(_dedented(content))
+    return None if tree is None else PythonText(content, tree)
+
+
+def _cells(content: str) -> list[str] | None:
+    if not content.lstrip().startswith("{") or '"cells"' not in content:
+        return None
+    if len(content) > MAX_NOTEBOOK:
+        return None
+    try:
+        cells = json.loads(content)["cells"]
+        sources = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
+    return ["".join(map(str, source)) for source in sources]
+
+
+def _notebook(cells: list[str]) -> PythonText | None:
+    """The cells that are Python, one below the other."""
+    lines: list[str] = []
+    places: dict[int, str] = {}
+    for number, cell in enumerate(cells, 1):
+        code = "" if cell.lstrip().startswith("%%") else MAGIC.sub("", cell)
+        if _parsed(code) is None or len(code) > MAX_CHARACTERS:
+            continue
+        for line, text in enumerate(code.split("\n"), 1):
+            lines.append(text)
+            places[len(lines)] = f"cell {number}, line {line}"
+    text = "\n".join(lines)
+    tree = _parsed(text) if len(text) <= 5 * MAX_CHARACTERS else None
+    return None if tree is None else PythonText(text, tree, places)
+
+
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+
+
+def _dedented(text: str) -> str:
+    """The text without the blanks before its first line, as copied from an article."""
+    lines = text.lstrip("\n")
+    if lines[:1] in (" ", "\t"):
+        return "\n" * (len(text) - len(lines)) + text.strip()
+    return text
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        yield node
+        for name in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(node, name, []))
+        for handler in getattr(node, "handlers", []):
+            yield from _statements(handler.body)
+
+
+def _expressions(statement: ast.stmt) -> Iterator[ast.AST]:
+    """The expressions of a statement itself, without those of statements inside."""
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        inner = ast.iter_child_nodes(node)
+        waiting += [child for child in inner if not isinstance(child, ast.stmt)]
+
+
+def _target(statement: ast.stmt) -> str:
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    return target.id if isinstance(target, ast.Name) else ""
