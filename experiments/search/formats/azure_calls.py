@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from experiments.search.fields import shown
 from experiments.search.formats.mapping import Names, parameter_placeholder
 from experiments.search.formats.nodes import Log, compact, json_value
 from experiments.search.formats.python_text import UNKNOWN, PythonText
@@ -49,6 +50,22 @@ class Arguments:
         """The value of an argument; None without it, UNKNOWN if it is not a literal."""
         self.read.add(name)
         return self.script.literal(self.values[name]) if self.has(name) else None
+
+    def plain(self, name: str, log: Log) -> JSONValue:
+        """The value of an argument; None without it, and with a note if it is none."""
+        value = self.literal(name)
+        if value is UNKNOWN:
+            text = shown(ast.unparse(self.values[name]), most=60)
+            log.left_out(
+                self.at(name, log),
+                f"{name} is {text}, which is known only when the script runs.",
+            )
+            return None
+        return json_value(value)
+
+    def plain_values(self, log: Log, *names: str) -> JSONObject:
+        """Those of several arguments that have a value."""
+        return compact({name: self.plain(name, log) for name in names})
 
     def text(self, name: str) -> str:
         """A text that is a literal, else an empty one."""

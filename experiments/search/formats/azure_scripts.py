@@ -8,7 +8,11 @@ from functools import partial
 
 from experiments.search.fields import listed
 from experiments.search.formats.azure_sdk import sdk_sweeps
-from experiments.search.formats.azure_v1 import hyperdrive_sweeps, read_hyperdrive
+from experiments.search.formats.azure_v1 import (
+    hyperdrive_sweeps,
+    loose_sweep,
+    read_hyperdrive,
+)
 from experiments.search.formats.nodes import Log
 from experiments.search.formats.python_text import (
     PythonText,
@@ -33,13 +37,10 @@ AUTOML_CALLS = ("AutoMLConfig", "classification", "regression", "forecasting")
 
 def sweeps_of(script: PythonText) -> Mapping[str, Callable[[Log], JSONObject]]:
     """What reads each sweep of a script, by its name there."""
-    return {
-        **{
-            label: partial(read_hyperdrive, given)
-            for label, given in hyperdrive_sweeps(script).items()
-        },
-        **{label: sweep.document for label, sweep in sdk_sweeps(script).items()},
-    }
+    jobs = {label: sweep.document for label, sweep in sdk_sweeps(script).items()}
+    configs = hyperdrive_sweeps(script) or ({} if jobs else loose_sweep(script))
+    read = {label: partial(read_hyperdrive, given) for label, given in configs.items()}
+    return {**read, **jobs}
 
 
 def azure_script(content: str) -> PythonText | None:

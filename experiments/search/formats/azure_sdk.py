@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from experiments.search.formats import mapping
 from experiments.search.formats.azure import read_azure
 from experiments.search.formats.azure_calls import Arguments, read_policy
 from experiments.search.formats.azure_v1 import POLICIES
@@ -31,6 +32,7 @@ SAMPLINGS = {
 SWEEP = ("primary_metric", "goal", "sampling_algorithm")
 # Attributes of a sweep job that its document has under the same name.
 ATTRIBUTES = ("display_name", "experiment_name", "description", "tags", "compute")
+LIMITS = ("max_total_trials", "max_concurrent_trials", "timeout", "trial_timeout")
 COMMAND, COMPONENT = "command", "load_component"
 JOB = (*ATTRIBUTES, "name", "identity", "queue_settings", "resources")
 
@@ -57,31 +59,33 @@ class SdkSweep:
         """The sweep document, by way of Azure's own."""
         given = Arguments.of(self.script, self.call, ("compute",))
         job = self._job(log)
-        document: JSONObject = {**job.attributes, "trial": job.trial}
-        document |= {"inputs": job.inputs, "search_space": job.space}
-        document["objective"] = compact(
-            {
-                "primary_metric": given.text("primary_metric"),
-                "goal": given.text("goal").lower(),
-            }
-        )
-        algorithm = self.script.resolved(given.values.get("sampling_algorithm"))
-        given.read.add("sampling_algorithm")
-        document["sampling_algorithm"] = self._sampling(algorithm)
-        document["compute"] = given.text("compute")
-        early = given.resolved("early_termination_policy")
-        document["early_termination"] = self._policy(early, log)
-        document["limits"] = self._limits(given)
-        document |= self._attributes(log)
-        for name in given.unread():
-            why = f"{name} has no equivalent in a sweep here."
-            log.left_out(given.at(name, log), why)
+        space = given.resolved("search_space")
+        if isinstance(space, ast.Dict):
+            self._sort(_entries(self.script, space), job, log)
         if not job.space:
             log.problem(
                 "search_space",
                 "The sweep has no search space that can be read, such as"
                 " job(learning_rate=Uniform(min_value=0.01, max_value=0.1)).",
             )
+        document: JSONObject = {
+            **job.attributes,
+            "trial": job.trial,
+            "inputs": job.inputs,
+            "search_space": job.space,
+            "objective": _objective(given, log),
+            "sampling_algorithm": self._sampling(given),
+            "early_termination": self._policy(
+                given.resolved("early_termination_policy"), log
+            ),
+            "limits": self._limits(given, log),
+            **given.plain_values(log, *ATTRIBUTES),
+            **self._attributes(log),
+        }
+        for name in given.unread():
+            why = f"{name} has no equivalent in a sweep here."
+            log.left_out(given.at(name, log), why)
+        document["limits"] = _complete(document["limits"], log)
         return read_azure(Node(compact(document), "", log))
 
     def _job(self, log: Log) -> _Job:
@@ -108,17 +112,10 @@ class SdkSweep:
 
     def _command(self, node: ast.Call, log: Log) -> _Job:
         given = Arguments.of(self.script, node, ())
-        trial: JSONObject = {}
-        for name in ("command", "code", "environment_variables"):
-            value = given.literal(name)
-            if value is UNKNOWN:
-                why = "This is not a plain value, and the script does not run here."
-                log.left_out(given.at(name, log), why)
-            elif value is not None:
-                trial[name] = json_value(value)
+        trial = given.plain_values(log, "command", "code", "environment_variables")
         if given.resolved("environment") is not None:
             trial["environment"] = given.text("environment") or "of the script"
-        found = _Job(trial, attributes=_plain(given, *ATTRIBUTES))
+        found = _Job(trial, attributes=given.plain_values(log, *ATTRIBUTES))
         inputs = given.resolved("inputs")
         if isinstance(inputs, ast.Dict):
             self._sort(_entries(self.script, inputs), found, log)
@@ -159,26 +156,26 @@ class SdkSweep:
             if value is not None
         }
 
-    def _sampling(self, node: ast.expr | None) -> JSONValue:
+    def _sampling(self, given: Arguments) -> JSONValue:
+        node = given.resolved("sampling_algorithm")
         if isinstance(node, ast.Call) and called(node) in SAMPLINGS:
-            given = Arguments.of(self.script, node, ())
-            options = {name: given.literal(name) for name in given.values}
+            inner = Arguments.of(self.script, node, ())
+            options = {name: inner.literal(name) for name in inner.values}
             known = {k: json_value(v) for k, v in options.items() if v is not UNKNOWN}
             return {"type": SAMPLINGS[called(node)], **known}
-        value = None if node is None else self.script.literal(node)
-        return value if isinstance(value, str) else None
+        return given.text("sampling_algorithm") or None
 
     def _policy(self, node: ast.expr | None, log: Log) -> JSONObject:
         if isinstance(node, ast.Call) and called(node) in POLICIES:
             return read_policy(self.script, node, POLICIES[called(node)], log)
         return {}
 
-    def _limits(self, given: Arguments) -> JSONObject:
-        limits = _plain(given, "max_total_trials", "max_concurrent_trials")
+    def _limits(self, given: Arguments, log: Log) -> JSONObject:
+        limits = given.plain_values(log, *LIMITS)
         for _, call in self.script.calls("set_limits"):
             if is_named(owner_of(call), self.variable):
                 inner = Arguments.of(self.script, call, ())
-                limits |= _plain(inner, *inner.values)
+                limits |= inner.plain_values(log, *inner.values)
         return limits
 
     def _attributes(self, log: Log) -> JSONObject:
@@ -190,7 +187,7 @@ class SdkSweep:
                 found[name] = self._policy(value, log)
             elif name == "limits" and isinstance(value, ast.Call):
                 inner = Arguments.of(self.script, value, ())
-                found[name] = _plain(inner, *inner.values)
+                found[name] = inner.plain_values(log, *inner.values)
             elif name in ATTRIBUTES:
                 literal = self.script.literal(node)
                 found[name] = None if literal is UNKNOWN else json_value(literal)
@@ -221,6 +218,20 @@ def _entries(script: PythonText, node: ast.Dict) -> Iterator[tuple[str, ast.expr
             yield name, value
 
 
-def _plain(given: Arguments, *names: str) -> JSONObject:
-    values = {name: given.literal(name) for name in names}
-    return {k: json_value(v) for k, v in values.items() if v not in (None, UNKNOWN)}
+def _objective(given: Arguments, log: Log) -> JSONObject:
+    metric, goal = given.plain("primary_metric", log), given.plain("goal", log)
+    if not metric:
+        why = "The script does not name the primary metric as a text."
+        metric = mapping.default_metric(log, "", why, "accuracy")
+    if not goal:
+        why = "The script does not name the goal as a text."
+        goal = mapping.default_goal(log, "", why, "maximize")
+    return {"primary_metric": metric, "goal": str(goal).lower()}
+
+
+def _complete(limits: JSONValue, log: Log) -> JSONObject:
+    known = dict(limits) if isinstance(limits, dict) else {}
+    if "max_total_trials" not in known:
+        why = "The script has no max_total_trials."
+        known["max_total_trials"] = mapping.default_total(log, "", why)
+    return known

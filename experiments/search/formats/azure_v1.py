@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from experiments.search.document.code import stays_inside
 from experiments.search.fields import shown
 from experiments.search.formats import mapping
 from experiments.search.formats.azure_calls import (
@@ -66,22 +65,22 @@ POLICIES = {
 
 
 def hyperdrive_sweeps(script: PythonText) -> Mapping[str, Arguments]:
-    """The arguments of each configuration, by its variable or place.
-
-    Without one, the parts of a configuration that an article shows count as one.
-    """
+    """The arguments of each configuration, by its variable or place."""
     found: dict[str, Arguments] = {}
     for variable, node in script.calls(*CONFIGS):
         label = variable or script.place(node)
         if label in found:
             label = f"{label} ({script.place(node)})"
         found[label] = Arguments.of(script, node, CONFIG)
-    parts = {} if found else dict(_loose_parts(script))
-    return found or ({"": Arguments(script, parts)} if _has_sweep(parts) else {})
+    return found
 
 
-def _has_sweep(parts: Mapping[str, ast.expr]) -> bool:
-    return not parts.keys().isdisjoint(("hyperparameter_sampling", "policy"))
+def loose_sweep(script: PythonText) -> Mapping[str, Arguments]:
+    """The parts of a configuration that an article shows, as one without a name."""
+    parts = dict(_loose_parts(script))
+    if parts.keys().isdisjoint(("hyperparameter_sampling", "policy")):
+        return {}
+    return {"": Arguments(script, parts)}
 
 
 def _loose_parts(script: PythonText) -> Iterator[tuple[str, ast.expr]]:
@@ -164,7 +163,7 @@ class _Starter:
             why = "The script's name is known only when it runs."
             return self._default(why)
         command = mapping.joined([*self.words, *self.names.options()])
-        if code and stays_inside(code):
+        if code and not code.startswith(("/", "~")):
             return {"command": command, "code": code}
         return {"command": command, **mapping.code_beside(self.log, command)}
 

@@ -101,10 +101,9 @@ class PythonText:
         if node is None:
             return UNKNOWN
         try:
-            value: JSONValue = ast.literal_eval(self.inlined(node))
+            return _value(self.inlined(node))
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return UNKNOWN
-        return value
 
     def unread(self) -> int:
         """How many statements, apart from imports, were not read."""
@@ -128,8 +127,7 @@ class _Inliner:
         if found is None or depth > MAX_DEPTH or self.count > MAX_NAMES:
             return node
         if isinstance(found, ast.Call) and isinstance(found.func, ast.Attribute):
-            found = copy.copy(found)
-            found.func = ast.copy_location(ast.Name(called(found)), found)
+            found = self._plain_call(found, found.func)
         else:
             found = copy.copy(found)
         for name, value in ast.iter_fields(found):
@@ -137,14 +135,49 @@ class _Inliner:
                 setattr(found, name, self._inner(value, depth + 1))
         return found
 
+    def _plain_call(self, call: ast.Call, func: ast.Attribute) -> ast.Call:
+        """`choice(1)` of `hyperdrive.choice(1)`; `strip("a")` of `"a".strip()`."""
+        owner = self.script.resolved(func.value)
+        is_text = isinstance(owner, ast.Constant)
+        args = [func.value, *call.args] if is_text else call.args
+        name = ast.copy_location(ast.Name(func.attr), call)
+        return ast.copy_location(ast.Call(name, args, call.keywords), call)
+
     def _inner(self, value: object, depth: int) -> object:
         if isinstance(value, ast.expr):
             return self.replaced(value, depth)
         if isinstance(value, list):
-            return [self._inner(item, depth) for item in value]
+            items = [self._inner(item, depth) for item in value]
+            return [each for item in items for each in _unpacked(item)]
         if isinstance(value, ast.keyword):
             return ast.keyword(value.arg, self.replaced(value.value, depth))
         return value
+
+
+def _unpacked(item: object) -> list[object]:
+    """The items of `*[1, 2]`, else the item itself."""
+    inner = item.value if isinstance(item, ast.Starred) else None
+    return list(inner.elts) if isinstance(inner, ast.List | ast.Tuple) else [item]
+
+
+def _value(node: ast.expr) -> JSONValue:
+    """A literal, or texts that are joined or changed in the usual ways.
+
+    Raises ValueError for anything else.
+    """
+    match node:
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            one, other = _value(left), _value(right)
+            if isinstance(one, str) and isinstance(other, str):
+                return one + other
+        case ast.Call(func=ast.Name(id="strip"), args=[text]):
+            return str(_value(text)).strip()
+        case ast.Call(func=ast.Name(id="replace"), args=[text, old, new]):
+            return str(_value(text)).replace(str(_value(old)), str(_value(new)))
+        case ast.Call(func=ast.Name(id="join"), args=[text, ast.List(elts=items)]):
+            return str(_value(text)).join(str(_value(item)) for item in items)
+    value: JSONValue = ast.literal_eval(node)
+    return value
 
 
 def called(node: ast.AST | None) -> str:
