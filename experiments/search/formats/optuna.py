@@ -23,6 +23,7 @@ from experiments.search.formats.optuna_space import (
     unknown_fields,
 )
 from experiments.search.records import JSONObject, JSONValue
+from experiments.search.wording import counted
 
 STATES = {"COMPLETE": "completed", "PRUNED": "terminated", "FAIL": "failed"}
 METRIC = "value"
@@ -124,8 +125,24 @@ def _add_trials(
             for name, value in trial.params.items()
             if name in called
         }
-        log.trials.append(FinishedTrial(params, _best(study, trial), state))
+        best = _best(study, trial) if trial.is_feasible else None
+        log.trials.append(FinishedTrial(params, best, state))
     _note_unknown_parameters(study, called, log)
+    _note_constraints(study, log)
+
+
+def _note_constraints(study: OptunaStudy, log: Log) -> None:
+    """Optuna never calls a trial best that does not meet the study's constraints."""
+    if not any(trial.constraints for trial in study.trials):
+        return
+    wrong = sum(not trial.is_feasible for trial in study.trials)
+    do = counted(wrong, "trial does", "trials do")
+    log.changed(
+        "trials",
+        f"The study has constraints on results; {do} not meet them. Such trials are "
+        "imported without a value.",
+        "Let the script fail, or report no value, when a constraint is not met.",
+    )
 
 
 def _note_unknown_parameters(
@@ -217,6 +234,9 @@ def _trial(item: Node) -> StudyTrial:
         item.at("distributions"),
     )
     item.skip(RECORDS)
+    attributes = item.take("system_attrs")
+    if isinstance(attributes, Mapping):
+        trial.constraints = _numbers(attributes.get("constraints", []))
     for key in ("user_attrs", "system_attrs", "duration"):
         if item.take(key):
             item.leave(key, "Attributes of a trial are not imported.")

@@ -42,7 +42,8 @@ MAX_SNAPPED = 2.0**53
 class StudyTrial:
     """One trial in Optuna's terms: its state in upper case, its values by name.
 
-    `place` is the path of its distributions, if it has its own.
+    `place` is the path of its distributions, if it has its own. `constraints` are those
+    of a constrained study; a trial meets one that is at most 0.
     """
 
     state: str
@@ -50,6 +51,11 @@ class StudyTrial:
     values: list[float] = field(default_factory=list)
     distributions: dict[str, object] = field(default_factory=dict)
     place: str = ""
+    constraints: list[float] = field(default_factory=list)
+
+    @property
+    def is_feasible(self) -> bool:
+        return all(value <= 0 for value in self.constraints)
 
 
 @dataclass

@@ -146,6 +146,7 @@ class _Storage:
         }
         self._add_params(trials)
         self._add_values(trials)
+        self._add_constraints(trials)
         return list(trials.values())
 
     def _add_params(self, trials: dict[object, StudyTrial]) -> None:
@@ -177,6 +178,16 @@ class _Storage:
             self._add_numbers(trials, "trial_values", "value", final=False)
         if reports in self._tables:
             self._add_numbers(trials, reports, "intermediate_value", final=False)
+
+    def _add_constraints(self, trials: dict[object, StudyTrial]) -> None:
+        if "trial_system_attributes" not in self._tables:
+            return
+        where = ('"key" = ?', "constraints")
+        columns = "trial_id, value_json"
+        for number, text in self._rows("trial_system_attributes", columns, where):
+            values = _parsed(text)
+            if number in trials and isinstance(values, list):
+                trials[number].constraints = [v for v in values if is_number(v)]
 
     def _add_numbers(
         self, trials: dict[object, StudyTrial], table: str, column: str, *, final: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -14,9 +15,20 @@ from experiments.search.formats import FinishedTrial, import_sweep
 from experiments.search.formats.optuna_space import snapped
 from experiments.search.space.space import SearchSpace
 from tests.in_time import in_time
-from tests.search.formats.storages import OLD, RATE, TODAY, database, study, trial, wine
+from tests.search.formats.storages import (
+    OLD,
+    RATE,
+    TODAY,
+    database,
+    study,
+    trial,
+    wine,
+)
 
 WINE = wine()
+TEXT = """{"study_name": "s", "directions": ["MINIMIZE"], "trials": [{"number": 0,
+"state": "COMPLETE", "values": [0.5], "params": {"x": 0.5}, "distributions": {"x":
+{"name": "FloatDistribution", "attributes": {"low": 0, "high": 1, "log": false}}}}]}"""
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"
 
 
@@ -210,3 +222,28 @@ def test_values_far_from_a_stepped_range_stay(value: float):
     dist = {"type": "float", "low": 0.0, "high": 1.0, "step": 0.1}
     assert repr(snapped(dist, value)) == repr(value)
     assert snapped(dist, 0.30000000000000004) == 0.3
+
+
+def test_trials_that_do_not_meet_constraints_have_no_value():
+    rows = [
+        *study(1, "pipe", "MINIMIZE"),
+        *trial(1, 1, "COMPLETE", {"lr": (0.5, RATE)}, value=0.1),
+        *trial(2, 1, "COMPLETE", {"lr": (0.2, RATE)}, value=0.4),
+    ]
+    table = (
+        "CREATE TABLE IF NOT EXISTS trial_system_attributes (trial_system_attribute_id"
+        ' INTEGER, trial_id INTEGER, "key" TEXT, value_json TEXT);'
+    )
+    insert = "INSERT INTO trial_system_attributes VALUES (?, ?, 'constraints', ?)"
+    rows += [(insert, (1, 1, "[-1.0, 0.5]")), (insert, (2, 2, "[0.0, -2.0]"))]
+    imported = import_sweep(database(TODAY + table, rows))
+    assert [each.value for each in imported.trials] == [None, 0.4]
+    (note,) = [note for note in imported.notes if note.path == "trials"]
+    assert "1 trial does not meet them" in note.message
+
+
+def test_constraints_of_a_study_as_json():
+    document = json.loads(TEXT)
+    document["trials"][0]["system_attrs"] = {"constraints": [2]}
+    imported = import_sweep(json.dumps(document))
+    assert [each.value for each in imported.trials] == [None]
