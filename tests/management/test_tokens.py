@@ -34,6 +34,33 @@ def test_a_token_has_a_scope(run: Run, scope: str) -> None:
     assert ApiToken.objects.get().scope == scope
 
 
+def test_a_token_ends_and_may_be_for_one_team(run: Run) -> None:
+    team = factories.team("Physics", ada="member")
+    options = ("--team", "physics", "--days", "7")
+    ran = run("token", "create", "--user", "ada", *options)
+    token = ApiToken.objects.get()
+    assert token.team == team and token.expires_at is not None
+    end = f"{token.expires_at:%Y-%m-%d}"
+    assert f"valid until {end}" in ran.err and f"ends {end}" in run("token", "list").out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--days", "366"), "a token lasts from 1 to 365 days"),
+        (("--team", "chemistry"), "is not in team Chemistry"),
+    ],
+)
+def test_a_token_that_may_not_be_is_a_sentence(
+    run: Run, options: tuple[str, ...], words: str
+) -> None:
+    factories.team("Physics", ada="member")
+    factories.team("Chemistry")
+    ran = run("token", "create", "--user", "ada", *options)
+    assert ran.code == 1 and words in ran.err
+    assert not ApiToken.objects.exists()
+
+
 def test_an_unknown_scope_is_refused_with_those_there_are(run: Run) -> None:
     factories.user("ada")
     ran = run("token", "create", "--user", "ada", "--scope", "root")
