@@ -35,9 +35,14 @@ def restore(case: Case) -> list[str]:
         acked = {run.attempt: run.steps for run in runs(old.witness)}
         before = Process.of(old)
         old.manage("backup", str(backup))
-        ended = old.ended_trials(sweep)
-        old.wait(lambda: old.ended_trials(sweep) > ended, "a trial after the backup")
-        old.wait(lambda: _young(old), "another young training")
+        (made,) = backup.iterdir()
+        last = max(_attempts_in(made))
+        # The first sweep may have ended meanwhile.
+        old.submit(command, trials=case.size)
+        old.wait(
+            lambda: _young(old) and max(old.training().values(), default=0) > last,
+            "a young training of after the backup",
+        )
         after = Process.of(old)
     finally:
         old.stop()
@@ -58,7 +63,7 @@ def _go_on(
     (backup,) = (case.folder / "backup").iterdir()
     new.manage("restore", str(backup))
     problems = _missing(new, acked) + new.database.damage()
-    running = _running_in(backup)
+    running = _attempts_in(backup, "WHERE state = 'running'")
     _forget_what_came_later(new, old)
     shutil.copytree(old.folder / "queue", new.folder / "queue")
     new.start()
@@ -122,10 +127,10 @@ def _attempts(site: Installation, state: str) -> set[int]:
     return {row[0] for row in site.database.rows(query)}
 
 
-def _running_in(backup: Path) -> set[int]:
+def _attempts_in(backup: Path, where: str = "") -> set[int]:
     with contextlib.closing(sqlite3.connect(backup / "database.sqlite3")) as database:
-        query = "SELECT id FROM experiments_attempt WHERE state = 'running'"
-        return {row[0] for row in database.execute(query)}
+        rows = database.execute(f"SELECT id FROM experiments_attempt {where}")
+        return {row[0] for row in rows}
 
 
 def _missing(site: Installation, acked: dict[int, list[int]]) -> list[str]:

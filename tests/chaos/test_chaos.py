@@ -22,7 +22,7 @@ SMALL = {
     **{"freeze": 22, "clock-chaos": 8},
     **{"dup-delivery": 6, "two-brains": 20, "fast-fail": 500, "stop-storm": 8},
     **{"delete-live": 2, "log-flood": 4, "slots": 100},
-    **{"power-cut": 40, "restore": 14, "db-locked": 25, "db-away": 15},
+    **{"power-cut": 40, "restore": 8, "db-locked": 25, "db-away": 15},
     **{"disk-full": 4, "queue-full": 6, "metric-flood": 4, "soak": 120},
 }
 
