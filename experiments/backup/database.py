@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -13,8 +13,9 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
-from experiments.backup.rows import BackupError, Progress, copy_rows
+from experiments.backup.rows import BackupError, Progress, copy_rows, tables
 from experiments.models import User
 
 FILE = "backup_file"
@@ -57,14 +58,28 @@ def save_database(path: Path, progress: Progress) -> dict[str, int]:
 
 
 def _save_rows(path: Path, progress: Progress) -> None:
-    with opened(path, DEFAULT_DB_ALIAS):
-        call_command("migrate", verbosity=0, interactive=False)
     refuse_newer(DEFAULT_DB_ALIAS)
     refuse_older(DEFAULT_DB_ALIAS)
+    with opened(path) as file:
+        make_tables(file, MigrationRecorder(connection).applied_migrations())
     with opened(path) as file, transaction.atomic(), transaction.atomic(file):
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         copy_rows(DEFAULT_DB_ALIAS, file, progress)
+
+
+def make_tables(alias: str, applied: Iterable[tuple[str, str]]) -> None:
+    """The tables of this version, at once: one migration after the other takes half a
+    minute on a busy machine. The database says that these migrations were applied."""
+    database = connections[alias]
+    with database.schema_editor() as editor:
+        for model in tables():
+            if not model._meta.auto_created:
+                editor.create_model(model)
+    recorder = MigrationRecorder(database)
+    recorder.ensure_schema()
+    for app, name in applied:
+        recorder.record_applied(app, name)
 
 
 def check_database(path: Path) -> dict[str, int]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
-from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.models.functions import Now
@@ -16,6 +15,7 @@ from experiments.backup import rows
 from experiments.backup.database import (
     check_database,
     load_rows,
+    make_tables,
     opened,
     refuse_newer,
     refuse_older,
@@ -44,8 +44,8 @@ def with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def full(with_tables: Path, tmp_path: Path) -> Path:
     """A file with two rows in every table of ours, and an id that is free again."""
     if not with_tables.exists():
-        with opened(with_tables, DEFAULT_DB_ALIAS):
-            call_command("migrate", verbosity=0)
+        with opened(with_tables) as file:
+            make_tables(file, MigrationLoader(None).disk_migrations)
     path = tmp_path / "full.sqlite3"
     path.write_bytes(with_tables.read_bytes())
     with opened(path, DEFAULT_DB_ALIAS), transaction.atomic():
