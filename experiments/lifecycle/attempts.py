@@ -41,6 +41,7 @@ MAX_HOST_FAILURES = 6
 # Losses that neither the trial nor the host caused: a worker was shut down, or a sweep
 # was paused and its running trials stopped.
 RELEASED, PAUSED = "released", "paused"
+PARENT_ENDED = "Its trial has ended."
 PAUSE_MESSAGE = "The sweep was paused; this trial continues later from its outputs."
 # The worker ran out of disk, memory or processes, or its settings are wrong.
 WORKER_PROBLEM = "worker_problem"
@@ -165,10 +166,10 @@ def finish_attempt(attempt: Attempt, outcome: Outcome) -> bool:
         )
         if not won:
             return False
-        _end_token_of_children(attempt)
         failpoint("finish.updated")
         trial = Trial.objects.select_related("sweep").get(pk=attempt.trial_id)
         state, reason, message = _final_state(trial, outcome)
+        _end_children(attempt, state)
         if state == TrialState.FAILED and _may_retry(trial, reason):
             _start_over(trial)
         else:
@@ -177,11 +178,26 @@ def finish_attempt(attempt: Attempt, outcome: Outcome) -> bool:
     return True
 
 
-def _end_token_of_children(attempt: Attempt) -> None:
-    """The runs below a trial have its token, which ends with its attempt."""
-    if digest := attempt.trial_token_digest:
-        children = Attempt.objects.filter(trial_token_digest=digest, pool=None)
-        children.exclude(pk=attempt.pk).update(trial_token_digest="")
+def _end_children(attempt: Attempt, state: TrialState) -> None:
+    """The runs below a trial have its token, and end with its attempt; those that its
+    script has not ended are completed if the trial is, else cancelled."""
+    own = Attempt.objects.filter(
+        trial_token_digest=attempt.trial_token_digest, pool=None
+    ).exclude(pk=attempt.pk)
+    found = own.order_by("pk").values_list("pk", flat=True)
+    children = list(found) if attempt.trial_token_digest else []
+    if not children:
+        return
+    attempts = Attempt.objects.filter(pk__in=children)
+    attempts.update(trial_token_digest="")
+    end = {"message": PARENT_ENDED, "ended_at": Now()}
+    attempts.filter(state=AttemptState.RUNNING).update(
+        state=AttemptState.FINISHED, elapsed=None, **end
+    )
+    completed = state == TrialState.COMPLETED
+    Trial.objects.filter(current_attempt__in=children, state=TrialState.RUNNING).update(
+        state=state if completed else TrialState.CANCELLED, updated_at=Now(), **end
+    )
 
 
 def _loss_reason(attempt: Attempt, outcome: Outcome) -> str:
@@ -271,7 +287,7 @@ def lose_attempt(
         won = running.update(state=AttemptState.LOST, ended_at=Now(), **columns)
         if not won:
             return False
-        _end_token_of_children(attempt)
+        _end_children(attempt, TrialState.CANCELLED)
         failpoint("lose.updated")
         trial = Trial.objects.select_related("sweep").get(pk=attempt.trial_id)
         _after_loss(trial, reason, message)

@@ -121,6 +121,25 @@ def test_a_token_reaches_its_own_trial_and_what_is_below(
         assert trial_site.post(path, body).status_code == 403, path
 
 
+@pytest.mark.parametrize(("exit_code", "state"), [(0, "completed"), (1, "cancelled")])
+def test_runs_below_a_trial_end_with_it(
+    trial_site: Mlflow, claim: Claim, exit_code: int, state: str
+) -> None:
+    trial = claim.attempt.trial
+    parent = f"{trial.pk:032x}"
+    metric = {"key": "accuracy", "value": 0.5, "timestamp": NOW}
+    trial_site.ok("POST", "runs/log-metric", {"run_id": parent, **metric})
+    tags = [{"key": "mlflow.parentRunId", "value": parent}]
+    left, failed = trial_site.run(tags=tags), trial_site.run(tags=tags)
+    trial_site.ok("POST", "runs/update", {"run_id": failed, "status": "FAILED"})
+    assert lifecycle.finish_attempt(claim.attempt, Outcome("exited", exit_code=exit_code))
+    for run_id, ended in ((left, state), (failed, "failed")):
+        child = Trial.objects.get(pk=int(run_id, 16))
+        assert (child.state, child.attempts.get().state) == (ended, "finished")
+        assert child.ended_at and not child.attempts.get().trial_token_digest
+    assert Trial.objects.get(pk=int(left, 16)).message == "Its trial has ended."
+
+
 def test_a_single_runs_own_token_logs_to_it_also_after_its_end(
     site: Mlflow, db: None
 ) -> None:
