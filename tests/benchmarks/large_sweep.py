@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from numpy.typing import NDArray
 
@@ -100,7 +101,8 @@ def make_trials(
     )
     for trial, attempt in zip(rows, attempts, strict=True):
         trial.current_attempt = attempt
-    Trial.objects.bulk_update(rows, ["current_attempt"], batch_size=500)
+    own = Attempt.objects.filter(trial=OuterRef("pk")).values("pk")
+    Trial.objects.filter(sweep=sweep).update(current_attempt=Subquery(own))
     return rows
 
 

@@ -132,7 +132,9 @@ def test_runs_below_a_trial_end_with_it(
     tags = [{"key": "mlflow.parentRunId", "value": parent}]
     left, failed = trial_site.run(tags=tags), trial_site.run(tags=tags)
     trial_site.ok("POST", "runs/update", {"run_id": failed, "status": "FAILED"})
-    assert lifecycle.finish_attempt(claim.attempt, Outcome("exited", exit_code=exit_code))
+    assert lifecycle.finish_attempt(
+        claim.attempt, Outcome("exited", exit_code=exit_code)
+    )
     for run_id, ended in ((left, state), (failed, "failed")):
         child = Trial.objects.get(pk=int(run_id, 16))
         assert (child.state, child.attempts.get().state) == (ended, "finished")

@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.formatting import duration_text, metric_text, number_text, share_text
+from experiments.formatting import (
+    duration_text,
+    named_metric_text,
+    number_text,
+    share_text,
+)
 from experiments.models import Sweep
 from experiments.pages.simulator.policy_words import Settings, kind_name, settings_words
 from experiments.search.simulation import Evaluation, Figures
@@ -137,7 +142,7 @@ def _row(
 def _value(sweep: Sweep, figures: Figures) -> str:
     if figures.loss is None:
         return DASH
-    return metric_text(sweep.objective.value(figures.loss))
+    return named_metric_text(sweep.objective.value(figures.loss), sweep.primary_metric)
 
 
 def _rank(figures: Figures) -> OutcomeCell:
@@ -185,8 +190,10 @@ def _best_words(sweep: Sweep, figures: Figures, evaluation: Evaluation) -> str:
     if figures.rank == 1:
         return "keeps the best" if figures.ended_rank != 1 else "keeps the best value"
     objective = sweep.objective
-    reached = metric_text(objective.value(figures.loss))
-    best = metric_text(objective.value(float(evaluation.finals.min())))
+    reached, best = (
+        named_metric_text(objective.value(float(loss)), objective.primary_metric)
+        for loss in (figures.loss, evaluation.finals.min())
+    )
     place = ordinal(figures.rank)
     return f"loses the best: {reached} (ranked {place}) remains instead of {best}"
 
