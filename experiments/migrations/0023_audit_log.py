@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0023_open_experiments'),
+        ('experiments', '0022_trash_marks'),
     ]
 
     operations = [
