@@ -23,6 +23,7 @@ from experiments.models import (
     Sweep,
     SweepTemplate,
     Team,
+    TrashItem,
     Trial,
     User,
 )
@@ -165,6 +166,11 @@ def audit_for(user: User) -> QuerySet[Event]:
     return Event.objects.filter(team__in=managed)
 
 
+def trash_for(user: User) -> QuerySet[TrashItem]:
+    rows = TrashItem.objects.select_related("team", "moved_by", "experiment")
+    return _within(rows, "team", user)
+
+
 def pools_for_team(team: Team) -> QuerySet[Pool]:
     """The pools whose slots this team's sweeps may use."""
     return Pool.objects.filter(teams=team)
@@ -205,6 +211,12 @@ def check_can_steer(user: User, team: Team) -> None:
 def can_manage(user: User, team: Team) -> bool:
     """Whether the user may add and remove the team's people."""
     return teams_for(user, roles=ADMINS).filter(pk=team.pk).exists()
+
+
+def check_can_manage(user: User, team: Team) -> None:
+    """Raises PermissionDenied."""
+    if not can_manage(user, team):
+        raise PermissionDenied(f"Only admins of team {team.name} may do that.")
 
 
 def found_or_404(queryset: QuerySet[M], **lookup: object) -> M:

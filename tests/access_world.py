@@ -14,11 +14,14 @@ from experiments.code import snapshots
 from experiments.models import (
     ApiToken,
     Artifact,
+    CleanupRule,
     Invitation,
+    Removable,
     SavedForm,
     Sweep,
     SweepTemplate,
     Team,
+    TrashItem,
     TrialRequest,
 )
 from experiments.models.environments import note_environment
@@ -109,7 +112,11 @@ def make_world(team: Team) -> World:
         digest="0" * 64,
         expires_at=timezone.now() + timedelta(days=1),
     )
+    rule = CleanupRule.objects.create(team=team, selection={"kind": "logs"})
+    item = TrashItem.add(Removable.LOGS, "digits-1", team.pk, sweep=sweep)
     ids = {
+        "rule_id": rule.pk,
+        "item_id": item.pk,
         "service_account_id": service.pk,
         "invitation_id": invitation.pk,
         "sweep_id": sweep.pk,

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router, Swagger
 
 from experiments.api import (
+    cleanup,
     documents,
     events,
     failures,
@@ -54,7 +55,7 @@ add_error_handlers(api)
 ON_TRIALS_ROUTER = (metrics, requests)
 for module in (
     *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings),
-    *(templates, tokens, people, space, events),
+    *(templates, tokens, people, space, events, cleanup),
 ):
     api.add_router("", module.router)
 others = Router()

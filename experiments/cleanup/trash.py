@@ -58,14 +58,14 @@ MAX_ROWS = 20_000
 EVERY = 60
 
 
-class StillRunning(Exception):
+class StillRunning(NotPossible):
     """Something that was to be removed has not ended. ``labels`` name it."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.labels = labels
         super().__init__(
             f"{', '.join(labels)} {'is' if len(labels) == 1 else 'are'} not over yet."
-            " Cancel first, then delete."
+            " Cancel first, then move to the trash."
         )
 
 

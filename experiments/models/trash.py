@@ -127,6 +127,10 @@ class TrashItem(models.Model):
         )
 
     @property
+    def is_due(self) -> bool:
+        return self.until is not None and self.until <= timezone.now()
+
+    @property
     def mover(self) -> str:
         """Who moved it, for pages."""
         if self.rule_id:

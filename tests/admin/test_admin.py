@@ -182,7 +182,7 @@ def test_a_confirmed_deletion_hides_the_sweep_until_the_job_deletes_it(
 def test_running_sweeps_are_not_deleted(root: Client) -> None:
     sweep = fill(1)
     page = act(root, Sweep, "delete_with_files", sweep.pk, confirmed="yes")
-    assert "not over yet. Cancel first, then delete." in page
+    assert "not over yet. Cancel first, then move to the trash." in page
     assert Trial.objects.count() == 1
 
 

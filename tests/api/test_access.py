@@ -37,6 +37,7 @@ WRITE: dict[str, Any] = {
     "stranger": MISSING,
 }
 CREATE = {**WRITE}
+ADMIN = {**WRITE, "member": FORBIDDEN}
 ANYBODY: dict[str, Any] = {**READ, "stranger": ALLOWED}
 # With a token of scope admin, on the owner's tokens. The one in the path is ada's.
 MANAGE: dict[str, Any] = {
@@ -113,6 +114,16 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "POST /templates": CREATE,
     "DELETE /templates/{template_id}": WRITE,
     "POST /uploads": CREATE,
+    "DELETE /sweeps/{sweep_id}": WRITE,
+    "POST /cleanup/plan": READ,
+    "POST /cleanup/move": ADMIN,
+    "GET /cleanup/rules": ANYBODY,
+    "POST /cleanup/rules": ADMIN,
+    "PATCH /cleanup/rules/{rule_id}": ADMIN,
+    "DELETE /cleanup/rules/{rule_id}": ADMIN,
+    "GET /trash": ANYBODY,
+    "POST /trash/{item_id}/restore": WRITE,
+    "DELETE /trash/{item_id}": ADMIN,
     "GET /tokens": ANYBODY,
     "POST /tokens": MANAGE,
     "POST /tokens/{token_id}/renew": NOT_OWN_TOKEN,
@@ -201,6 +212,10 @@ def _body(route: str, ids: dict[str, int]) -> tuple[Any, str]:
         },
         "PUT /space/quotas/{team}": {"quota_bytes": 10**12},
         "POST /runs": {"experiment": "digits"},
+        "POST /cleanup/plan": {"team": "physics"},
+        "POST /cleanup/move": {"team": "physics"},
+        "POST /cleanup/rules": {"team": "physics", "older_than": 30},
+        "PATCH /cleanup/rules/{rule_id}": {"enabled": False},
         "POST /tokens": {"name": "notebook"},
         "POST /tokens/{token_id}/renew": {"days": 7},
         "POST /people": {"username": "nina"},

@@ -29,6 +29,7 @@ EVERYONE: Rule = dict.fromkeys(PEOPLE, ANSWERED)
 READ: Rule = {**EVERYONE, "stranger": MISSING}
 STEER: Rule = {**READ, "viewer": FORBIDDEN}
 MANAGE: Rule = {**STEER, "member": FORBIDDEN}
+ANY_ADMIN: Rule = {**EVERYONE, "viewer": FORBIDDEN, "member": FORBIDDEN}
 # What only one person has.
 ADAS: Rule = {**dict.fromkeys(PEOPLE, MISSING), "member": ANSWERED}
 # A second factor that nobody has.
@@ -181,6 +182,17 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "audit/export.<str:kind>": (AUDIT, None),
     "cleanup/feed.json": (EVERYONE, None),
     "cleanup/space.csv": (EVERYONE, None),
+    "cleanup/plan.csv": (ANY_ADMIN, None),
+    "cleanup/move/": (ANY_ADMIN, ANY_ADMIN),
+    "cleanup/rules/new/": (None, ANY_ADMIN),
+    "cleanup/rules/<slug:slug>/": (None, MANAGE),
+    "cleanup/rules/<int:pk>/remove/": (None, MANAGE),
+    "cleanup/trash/<int:pk>/restore/": (STEER, STEER),
+    "cleanup/trash/<int:pk>/delete/": (MANAGE, MANAGE),
+    "cleanup/trash/<slug:slug>/empty/": (MANAGE, MANAGE),
+    "cleanup/trash/<slug:slug>/stop/": (None, MANAGE),
+    "sweeps/<int:pk>/trash/": (STEER, STEER),
+    "experiments/<int:pk>/trash/": (STEER, STEER),
     "cleanup/measure/": (None, EVERYONE),
     "cleanup/quotas/<slug:slug>/": (None, SITE),
     "cleanup/orphans/": (SITE, SITE),
@@ -247,6 +259,8 @@ OWNERS = {
     "settings": "token_id",
     "people": "member_id",
     "invitations": "invitation_id",
+    "rules": "rule_id",
+    "trash": "item_id",
     "service-accounts": "service_account_id",
 }
 NAMES = {

@@ -7,7 +7,8 @@ from functools import cached_property
 from io import StringIO
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
 
 from experiments import access
@@ -15,10 +16,13 @@ from experiments.cleanup import disk, measure
 from experiments.cleanup.jobs import running_jobs
 from experiments.cleanup.usage import Measured, SpaceAmount, SpaceGrowth, SpaceLine
 from experiments.models import User
+from experiments.pages.cleanup.choose import choose_card
 from experiments.pages.cleanup.growth import growth_chart
 from experiments.pages.cleanup.orphans import orphan_list
 from experiments.pages.cleanup.quotas import quota_rows
+from experiments.pages.cleanup.rules import rules_card
 from experiments.pages.cleanup.space import VIEWS, SpaceQuery, shares_of, space_rows
+from experiments.pages.cleanup.trash import trash_card
 from experiments.pages.frame import (
     act,
     digest,
@@ -89,10 +93,23 @@ class CleanupPage:
         }
 
 
+def removal_cards(user: User, query: QueryDict) -> dict[str, Any]:
+    """What the cards to choose, dry_run, rules and trash need."""
+    choose = choose_card(user, query)
+    team = choose.team if choose else None
+    return {
+        "choose": choose,
+        "rules": rules_card(team) if team else None,
+        "trash": trash_card(user, query, team),
+        "cleanup_hour": f"{settings.CLEANUP_HOUR:02}",
+    }
+
+
 def cleanup(request: HttpRequest) -> HttpResponse:
     """The cards to choose, dry_run, rules and trash are templates of their own."""
     page = _page(request)
-    return render(request, "experiments/cleanup/page.html", page.context())
+    context = page.context() | removal_cards(page.user, request.GET)
+    return render(request, "experiments/cleanup/page.html", context)
 
 
 def cleanup_feed(request: HttpRequest) -> JsonResponse:

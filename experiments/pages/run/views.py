@@ -126,8 +126,10 @@ def run_delete(request: HttpRequest, pk: int) -> HttpResponse:
     run = _steered(request, pk)
     if request.method != "POST":
         return ask(request, delete_question(run))
-    lifecycle.trash_run(run, actor=access.viewer(request))
-    messages.success(request, f"{run.label} was moved to the trash.")
+    item = lifecycle.trash_run(run, actor=access.viewer(request))
+    undo = reverse("trash_restore", args=(item.pk,)) if item else ""
+    text = f"{run.label} was moved to the trash."
+    messages.success(request, text, extra_tags=undo)
     return redirect(f"{run.experiment.get_absolute_url()}?trash")
 
 
@@ -135,12 +137,11 @@ def delete_question(run: Trial) -> Confirmation:
     running = "" if run.has_ended else " It is marked as cancelled."
     return Confirmation(
         confirm_id="delete-run",
-        title=f"Delete run {run.label}?",
-        text=f"It goes to the trash of its experiment, from where it can be restored"
-        f" for {settings.TRASH_DAYS} days.{running}",
+        title=f"Move run {run.label} to the trash?",
+        text=f"It can be restored from there for {settings.TRASH_DAYS} days.{running}",
         rows=(),
         action=reverse("run_delete", args=(run.pk,)),
-        verb="Delete run",
+        verb="Move to trash",
         keep="Keep run",
         keep_url=run.get_absolute_url(),
     )

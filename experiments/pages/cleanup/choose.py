@@ -1,0 +1,226 @@
+"""The cards that choose what to remove and show the dry run, and the move to the trash.
+
+What is chosen is in the address, so that Back undoes a step.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from experiments import access
+from experiments.cleanup import rules
+from experiments.cleanup.plan import CleanupPlan, PlanRow, confirmed, move, plan_of
+from experiments.cleanup.selection import KINDS, STATES, read_selection
+from experiments.formatting import bytes_text
+from experiments.models import Experiment, Team, User
+from experiments.models.trials import TrialState
+from experiments.pages.frame import Confirmation, act, ask, get, get_or_post, post
+from experiments.search.fields import DefinitionError
+from experiments.search.wording import counted
+from experiments.sweeps.export import cell
+
+TEXTS = ("older_than", "larger_than", "not_best", "files", "where")
+USUAL = {"older_than": "30 days", "not_best": "10"}
+MAX_SHOWN = 30
+COLUMNS = ("name", "files", "trials", "bytes", "example", "kept", "kept_bytes")
+
+
+@dataclass(frozen=True)
+class SelectField:
+    """A field with choices as (value, words, whether it is the chosen one)."""
+
+    name: str
+    label: str
+    options: Sequence[tuple[str, str, bool]]
+
+
+@dataclass(frozen=True)
+class ChooseCard:
+    """``plan`` is the dry run, if one was asked for; ``problems`` are by field."""
+
+    team: Team
+    query: QueryDict
+    selects: Sequence[SelectField]
+    texts: dict[str, str]
+    plan: CleanupPlan | None
+    problems: dict[str, list[str]]
+
+    @property
+    def address(self) -> str:
+        return self.query.urlencode()
+
+    @property
+    def shown(self) -> Sequence[PlanRow]:
+        return self.plan.rows[:MAX_SHOWN] if self.plan else ()
+
+    @property
+    def more(self) -> int:
+        return len(self.plan.rows) - len(self.shown) if self.plan else 0
+
+    @property
+    def question(self) -> Confirmation | None:
+        return move_question(self.plan, self.query) if self.plan else None
+
+
+def managed_teams(user: User) -> list[Team]:
+    return list(access.teams_for(user, roles=access.ADMINS))
+
+
+def choose_card(user: User, query: QueryDict) -> ChooseCard | None:
+    """None for people who manage no team."""
+    teams = managed_teams(user)
+    if not teams:
+        return None
+    team, experiment = _place(query, teams)
+    plan, problems = None, dict[str, list[str]]()
+    if "kind" in query:
+        try:
+            plan = _plan(query, team, experiment)
+        except DefinitionError as error:
+            problems = error.by_path()
+    usual = {} if "kind" in query else USUAL
+    return ChooseCard(
+        team=team,
+        query=query,
+        selects=_selects(query, teams),
+        texts={name: query.get(name, usual.get(name, "")) for name in TEXTS},
+        plan=plan,
+        problems=problems,
+    )
+
+
+def _place(query: QueryDict, teams: Sequence[Team]) -> tuple[Team, str]:
+    """The chosen team, and the id of its experiment or an empty text."""
+    slug, _, experiment = query.get("place", "").partition("/")
+    team = next((team for team in teams if team.slug == slug), teams[0])
+    return team, experiment if team.slug == slug else ""
+
+
+def _plan(query: QueryDict, team: Team, experiment: str) -> CleanupPlan:
+    data = {name: query.get(name, "") for name in ("kind", "state", *TEXTS)}
+    return plan_of(read_selection({**data, "experiment": experiment}, team), team)
+
+
+def _selects(query: QueryDict, teams: Sequence[Team]) -> list[SelectField]:
+    places = []
+    experiments = Experiment.objects.filter(team__in=teams).order_by("name")
+    for team in teams:
+        places.append((team.slug, f"{team.name}, all experiments"))
+        places += [
+            (f"{team.slug}/{each.pk}", f"{team.name}: {each.name}")
+            for each in experiments
+            if each.team_id == team.pk
+        ]
+    kinds = [(kind.value, kind.label.lower()) for kind in KINDS]
+    kinds.sort(key=lambda pair: pair[0] != "artifacts")
+    ends = [(state.value, TrialState(state).label) for state in STATES]
+    states = [("", "any"), *ends]
+    return [
+        SelectField(name, label, _options(found, query.get(name, "")))
+        for name, label, found in (
+            ("place", "Where", places),
+            ("kind", "Kind", kinds),
+            ("state", "State", states),
+        )
+    ]
+
+
+def _options(
+    found: Sequence[tuple[str, str]], chosen: str
+) -> list[tuple[str, str, bool]]:
+    return [(value, words, value == chosen) for value, words in found]
+
+
+def move_question(plan: CleanupPlan, query: QueryDict) -> Confirmation:
+    size = bytes_text(plan.taken.bytes)
+    until = f"until {plan.until:%-d %B}" if plan.until else "until you delete it"
+    sent = query.copy()
+    sent["mark"] = plan.mark
+    return Confirmation(
+        confirm_id="move-selected",
+        title=f"Move {size} to the trash?",
+        text=f"{plan.selection.words[:1].upper()}{plan.selection.words[1:]}. All of it"
+        f" can be restored {until}.",
+        rows=(
+            ("Files", f"{plan.taken.files:,}"),
+            ("Trials", f"{plan.taken.trials:,}"),
+            ("Kept although it matches", bytes_text(plan.kept)),
+        ),
+        action=f"{reverse('cleanup_move')}?{sent.urlencode()}",
+        verb=f"Move {size} to trash",
+        keep="Keep all",
+        keep_url=f"{reverse('cleanup')}?{query.urlencode()}",
+    )
+
+
+def cleanup_move(request: HttpRequest) -> HttpResponse:
+    """GET asks first; POST moves what the dry run in the address said."""
+    user = access.viewer(request)
+    card = choose_card(user, request.GET)
+    if card is None:
+        raise PermissionDenied
+    query = request.GET.copy()
+    mark = query.pop("mark", [""])[-1]
+    back = f"{reverse('cleanup')}?{query.urlencode()}"
+    if card.plan is None:
+        return redirect(back)
+    if request.method != "POST":
+        return ask(request, move_question(card.plan, query))
+    plan = card.plan
+
+    def do() -> str:
+        items = move(confirmed(plan.selection, plan.team, mark), actor=user)
+        size = bytes_text(sum(item.bytes for item in items))
+        return f"{counted(len(items), 'item')}, {size}, moved to the trash."
+
+    return act(request, back, do)
+
+
+def plan_csv(request: HttpRequest) -> HttpResponse:
+    """The dry run, for spreadsheets."""
+    card = choose_card(access.viewer(request), request.GET)
+    if card is None:
+        raise PermissionDenied
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in card.plan.rows if card.plan else ():
+        size = row.taken
+        facts = (size.files, size.trials, size.bytes, row.example, row.kept, row.left)
+        writer.writerow([cell(value) for value in (row.name, *facts)])
+    headers = {"Content-Disposition": 'attachment; filename="dry-run.csv"'}
+    return HttpResponse(
+        text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers
+    )
+
+
+def rule_new(request: HttpRequest) -> HttpResponse:
+    """The chosen conditions as a rule of the team."""
+    user = access.viewer(request)
+    card = choose_card(user, request.GET)
+    if card is None:
+        raise PermissionDenied
+
+    def do() -> str:
+        if card.plan is None:
+            return ""
+        data = card.plan.selection.document()
+        rule = rules.save_rule(card.team, data, enabled=True, actor=user)
+        return f"Rule {rule.pk} runs every night: {rules.words_of(rule)}."
+
+    return act(request, f"{reverse('cleanup')}?{request.GET.urlencode()}", do)
+
+
+urlpatterns = [
+    get("cleanup/plan.csv", plan_csv, "cleanup_plan_csv"),
+    get_or_post("cleanup/move/", cleanup_move, "cleanup_move"),
+    post("cleanup/rules/new/", rule_new, "cleanup_rule_new"),
+]
