@@ -18,11 +18,14 @@ from experiments.admin.base import (
     TokenAdmin,
     VisibleModelForm,
 )
+from experiments.cleanup import quotas
+from experiments.formatting import bytes_text
 from experiments.models import (
     ApiToken,
     BrowserSession,
     Event,
     Invitation,
+    LoginLimit,
     Membership,
     Team,
     User,
@@ -111,7 +114,8 @@ def _lock_out(people: QuerySet[User]) -> None:
 @admin.register(Team)
 class TeamAdmin(AccessAdmin):
     form = VisibleModelForm
-    list_display = ("name", "slug", "people", "created_at")
+    list_display = ("name", "slug", "people", "quota", "created_at")
+    list_filter = (("over_quota_since", admin.EmptyFieldListFilter), "created_at")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
     inlines = (TeamMemberships,)
@@ -124,6 +128,22 @@ class TeamAdmin(AccessAdmin):
     @admin.display(ordering="people")
     def people(self, team: Any) -> int:
         return int(team.people)
+
+    @admin.display(ordering="quota_bytes")
+    def quota(self, team: Team) -> str:
+        return "none" if team.quota_bytes is None else bytes_text(team.quota_bytes)
+
+    def save_model(
+        self, request: HttpRequest, obj: Team, form: Any, change: bool
+    ) -> None:
+        """A new quota counts at once."""
+        quota = obj.quota_bytes
+        if change:
+            stored = Team.objects.get(pk=obj.pk)
+            quotas.set_quota(stored, quota, actor=access.viewer(request))
+            stored.refresh_from_db()
+            obj.over_quota_since = stored.over_quota_since
+        super().save_model(request, obj, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only teams without experiments: others would leave files behind."""
@@ -161,3 +181,11 @@ class InvitationAdmin(ReadOnlyAdmin):
     list_filter = ("role", "team")
     list_select_related = ("team", "created_by", "used_by")
     search_fields = ("meant_for", "team__name", "created_by__username")
+
+
+@admin.register(LoginLimit)
+class LoginLimitAdmin(ReadOnlyAdmin):
+    """Whose names and addresses they are is not stored."""
+
+    list_display = ("key", "used_until")
+    search_fields = ("=key",)

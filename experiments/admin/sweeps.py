@@ -13,13 +13,22 @@ from experiments import access, lifecycle, queues
 from experiments.admin.base import (
     ReadOnlyAdmin,
     Removal,
+    SweepRowAdmin,
     VisibleModelForm,
     size_row,
 )
 from experiments.cleanup.sizes import Size, sweeps_size
 from experiments.cleanup.trash import ACTIVE, move_sweeps
 from experiments.formatting import bytes_text
-from experiments.models import CodeSnapshot, Event, Experiment, Sweep
+from experiments.models import (
+    CodeSnapshot,
+    Event,
+    Experiment,
+    SpaceVersion,
+    Sweep,
+    SweepTemplate,
+    TrialRequest,
+)
 
 
 def _sweep_rows(size: Size) -> list[tuple[str, object]]:
@@ -161,3 +170,29 @@ class CodeSnapshotAdmin(ReadOnlyAdmin):
     @admin.display(description="size", ordering="size")
     def bytes(self, snapshot: CodeSnapshot) -> str:
         return bytes_text(snapshot.size)
+
+
+@admin.register(SweepTemplate)
+class SweepTemplateAdmin(ReadOnlyAdmin):
+    list_display = ("name", "team", "created_by", "updated_at")
+    list_filter = ("team",)
+    list_select_related = ("team", "created_by")
+    search_fields = ("name", "team__name", "created_by__username")
+
+
+@admin.register(SpaceVersion)
+class SpaceVersionAdmin(SweepRowAdmin):
+    sweep_lookup = "sweep"
+    list_display = ("sweep", "version", "until", "changed_by", "changed_at")
+    list_filter = ("sweep__experiment__team", "changed_at")
+    list_select_related = ("sweep__experiment", "changed_by")
+    search_fields = ("sweep__experiment__slug", "changed_by__username")
+
+
+@admin.register(TrialRequest)
+class TrialRequestAdmin(SweepRowAdmin):
+    sweep_lookup = "sweep"
+    list_display = ("sweep", "origin", "number", "requested_by", "requested_at")
+    list_filter = ("origin", "sweep__experiment__team")
+    list_select_related = ("sweep__experiment", "requested_by")
+    search_fields = ("=number", "sweep__experiment__slug", "requested_by__username")

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from experiments import access
-from experiments.admin.base import Removal, SweepRowAdmin, size_row
+from experiments.admin.base import ReadOnlyAdmin, Removal, SweepRowAdmin, size_row
 from experiments.cleanup.sizes import Size, files_size
 from experiments.cleanup.trash import move_trial_files
 from experiments.formatting import bytes_text
@@ -15,6 +15,8 @@ from experiments.models import (
     Artifact,
     Attempt,
     Decision,
+    EnvironmentPart,
+    LoggedModel,
     Metric,
     Run,
     Trial,
@@ -34,6 +36,11 @@ TRASH_FILES = Removal(
     request=move_trial_files,
     rows=_file_rows,
 )
+
+
+TRIAL = ("trial__sweep__experiment", "trial__run")
+ATTEMPT = tuple(f"attempt__{path}" for path in TRIAL)
+TEAM = "attempt__trial__experiment__team"
 
 
 @admin.register(Trial)
@@ -107,15 +114,12 @@ class ArtifactAdmin(SweepRowAdmin):
         "attempt__trial__sweep__experiment",
         "attempt__trial__run",
     )
+    list_filter = ("whole", TEAM)
     search_fields = ("path", "=sha256")
 
     @admin.display(description="size", ordering="size")
     def bytes(self, artifact: Artifact) -> str:
         return bytes_text(artifact.size)
-
-
-TRIAL = ("trial__sweep__experiment", "trial__run")
-ATTEMPT = tuple(f"attempt__{path}" for path in TRIAL)
 
 
 @admin.register(Metric)
@@ -131,6 +135,7 @@ class MetricAdmin(SweepRowAdmin):
         "high",
     )
     list_select_related = ATTEMPT
+    list_filter = (TEAM,)
     search_fields = ("name", "attempt__trial__experiment__slug")
 
 
@@ -140,3 +145,21 @@ class DecisionAdmin(SweepRowAdmin):
     list_filter = ("stop",)
     list_select_related = TRIAL
     search_fields = ("=trial__number", "trial__experiment__slug", "reason")
+
+
+@admin.register(LoggedModel)
+class LoggedModelAdmin(SweepRowAdmin):
+    sweep_lookup = "attempt__trial__sweep"
+    list_display = ("name", "experiment", "kind", "status", "created_at")
+    list_filter = ("status", "experiment__team")
+    list_select_related = ("experiment",)
+    search_fields = ("name", "=id", "experiment__slug")
+
+
+@admin.register(EnvironmentPart)
+class EnvironmentPartAdmin(ReadOnlyAdmin):
+    """Lists of packages and differences that trials share."""
+
+    list_display = ("digest", "used_at")
+    list_filter = ("used_at",)
+    search_fields = ("digest",)

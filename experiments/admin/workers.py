@@ -69,6 +69,8 @@ class SchedulerProcessAdmin(ReadOnlyAdmin):
         *("host", "pid", "version", "started_at", "heartbeat_at"),
         *("round_seconds", "longest_seconds", "stopped_at"),
     )
+    list_filter = (("stopped_at", admin.EmptyFieldListFilter), "version")
+    search_fields = ("host", "=pid", "version")
 
 
 @admin.register(Event)

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from experiments import storage
 from experiments.cleanup import purge, trash
 from experiments.models import (
     Artifact,
     Attempt,
+    CleanupRule,
     Decision,
+    EnvironmentPart,
     Event,
+    Invitation,
+    LoggedModel,
+    LoginLimit,
     Membership,
     Metric,
+    Orphan,
+    SpaceUsage,
+    SpaceVersion,
     Sweep,
+    SweepTemplate,
     TrashItem,
     Trial,
+    TrialRequest,
     User,
 )
 from tests import factories
@@ -75,16 +88,76 @@ def queries(client: Client, url: str) -> int:
     return len(captured)
 
 
-def test_every_table_has_a_list(root: Client) -> None:
+# What nobody else sees, keys that let people in, and rows that only programs read.
+HIDDEN = {"SavedForm", "BrowserSession", "Segment", "ReportVersion"}
+
+
+def test_every_table_has_a_list_that_is_searched_and_filtered(root: Client) -> None:
     fill(1)
-    assert len(OURS) == 19
+    fill_other_tables()
+    every = {
+        model.__name__ for model in apps.get_app_config("experiments").get_models()
+    }
+    assert every - {model.__name__ for model in OURS} == HIDDEN
     for model in OURS:
+        page = admin.site._registry[model]
+        assert page.search_fields and (page.list_filter or model is LoginLimit), model
         assert root.get(changelist(model)).status_code == 200, model
+        assert root.get(f"{changelist(model)}?q=7").status_code == 200, model
+
+
+def test_secrets_of_second_factors_have_no_page() -> None:
+    names = {model.__name__ for model in admin.site._registry}
+    assert not names & {"Authenticator", "SocialToken"}
+
+
+def test_a_new_quota_counts_at_once(root: Client) -> None:
+    team = factories.team()
+    SpaceUsage.objects.create(day=date.today(), team=team, kind="logs", bytes=9)
+    url = reverse("admin:experiments_team_change", args=(team.pk,))
+    form = {"name": "Physics", "slug": "physics", "quota_bytes": "8"}
+    form |= {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
+    assert root.post(url, form).status_code == 302
+    team.refresh_from_db()
+    assert team.quota_bytes == 8 and team.over_quota_since is not None
+    verbs = Event.objects.filter(team=team).values_list("verb", flat=True)
+    assert {"quota changed", "quota used up"} <= set(verbs)
+
+
+def fill_other_tables(number: int = 0) -> None:
+    """A row of each table that no trial fills, of its own team and person."""
+    person = factories.user(f"other-{number}")
+    team = factories.team(f"Other {number}", **{person.username: "member"})
+    sweep = factories.sweep(team, user=person)
+    attempt = factories.trial(sweep).current_attempt
+    day, end = date.today(), timezone.now()
+    SpaceUsage.objects.create(
+        day=day, team=team, sweep=sweep, owner=person, kind="logs"
+    )
+    Orphan.objects.create(kind="code", name=f"{number:064}")
+    TrashItem.objects.create(team=team, kind="logs", name="logs", moved_by=person)
+    CleanupRule.objects.create(team=team, created_by=person, bytes=number)
+    SweepTemplate.objects.create(
+        team=team, name=f"t{number}", document={}, created_by=person
+    )
+    SpaceVersion.objects.create(
+        sweep=sweep, version=1, document={}, until=number, changed_by=person
+    )
+    TrialRequest.objects.create(sweep=sweep, requested_by=person)
+    Invitation.objects.create(
+        team=team, digest=f"{number:064}", created_by=person, expires_at=end
+    )
+    LoggedModel.objects.create(
+        experiment=sweep.experiment, name="model", attempt=attempt
+    )
+    EnvironmentPart.objects.create(digest=f"{number:064}", value=[])
+    LoginLimit.objects.create(key=f"{number:016}")
 
 
 def test_lists_ask_no_more_for_thirty_rows(root: Client) -> None:
     sweep = fill(1)
     factories.run(sweep.experiment.team, created_by=factories.user("ada"))
+    fill_other_tables()
     few = {model: queries(root, changelist(model)) for model in OURS}
     fill(29)
     for index in range(28):
@@ -97,6 +170,7 @@ def test_lists_ask_no_more_for_thirty_rows(root: Client) -> None:
         factories.worker(factories.pool(other, f"pool-{index}"), f"host-{index}")
         factories.experiment(other, created_by=person)
         factories.sweep(other, user=person)
+        fill_other_tables(index + 1)
     many = {model: queries(root, changelist(model)) for model in OURS}
     assert [model for model in OURS if many[model] > few[model] + 1] == []
 
