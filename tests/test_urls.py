@@ -16,6 +16,7 @@ OPEN = {
     "/login/",
     "/login/sso/cancelled/",
     "/login/closed/",
+    "/login/email/x/",
     "/login/password/",
     "/login/password/sent/",
     "/login/password/done/",

@@ -74,6 +74,8 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "settings/sessions/end/": (None, EVERYONE),
     "settings/confirm/": (EVERYONE, EVERYONE),
     "login/code/": (EVERYONE, EVERYONE),
+    "login/email/<str:key>/": (OPEN, UNKNOWN_LINK),
+    "settings/email/": (EVERYONE, EVERYONE),
     "settings/confirm/code/": (EVERYONE, EVERYONE),
     "settings/confirm/passkey/": (EVERYONE, EVERYONE),
     "settings/confirm/login/": (EVERYONE, None),

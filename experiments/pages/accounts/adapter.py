@@ -39,13 +39,13 @@ SENTENCES = {
     "account/messages/email_confirmation_failed.txt": (
         "{email} was not confirmed: another account has it."
     ),
-    "account/messages/email_deleted.txt": "Removed {email}.",
 }
+# Logged by experiments/pages/accounts/email, which knows both addresses.
+EMAIL_CHANGED = "account/email/email_changed"
 # The event of each change that allauth tells the person about by e-mail.
 VERBS = {
     "account/email/password_reset": "password reset",
-    "account/email/email_changed": "e-mail address changed",
-    "account/email/email_deleted": "e-mail address removed",
+    EMAIL_CHANGED: "e-mail address changed",
     "mfa/email/totp_activated": "authenticator app added",
     "mfa/email/totp_deactivated": "authenticator app removed",
     "mfa/email/webauthn_added": "passkey added",
@@ -138,6 +138,9 @@ class AccountAdapter(DefaultAccountAdapter):
             "account_confirm_email", args=(emailconfirmation.key,)
         )
 
+    def get_email_verification_redirect_url(self, email_address: Any) -> str:
+        return reverse("account_email")
+
     def send_notification_mail(
         self,
         template_prefix: str,
@@ -147,7 +150,8 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> None:
         """Log the change, and tell the person, whatever browser it came from."""
         what = VERBS.get(template_prefix, "account changed")
-        Event.log(what, actor=user)
+        if template_prefix != EMAIL_CHANGED:
+            Event.log(what, actor=user, about=user)
         if to := email or user.email:
             about = {
                 "user": user,

@@ -46,7 +46,7 @@ class ProfileForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = User
-        fields = ("first_name", "last_name", "email", "time_zone", "theme")
+        fields = ("first_name", "last_name", "time_zone", "theme")
 
 
 def profile(request: HttpRequest) -> HttpResponse:

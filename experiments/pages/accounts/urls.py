@@ -12,6 +12,7 @@ from django.views.generic import RedirectView
 
 from experiments.pages.accounts import (
     confirm,
+    email,
     login,
     password,
     profile,
@@ -43,6 +44,11 @@ urlpatterns = [
         "login/password/<slug:uidb36>/<str:key>/",
         views.password_reset_from_key,
         name="account_reset_password_from_key",
+    ),
+    path(
+        "login/email/<str:key>/",
+        email.ConfirmEmailView.as_view(),
+        name="account_confirm_email",
     ),
     path("login/code/", two_factor.CodeView.as_view(), name="mfa_authenticate"),
     *single_sign_on.urlpatterns,
@@ -103,6 +109,7 @@ urlpatterns = [
     post("settings/theme/", profile.theme, "theme"),
     post("settings/export/", profile.export, "export"),
     post("settings/sessions/end/", profile.sessions_end, "sessions_end"),
+    path("settings/email/", email.EmailView.as_view(), name="account_email"),
     path(
         "settings/password/",
         password.PasswordChangeView.as_view(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,13 +18,6 @@ pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"
 NEW = "purple monkey dishwasher"
 FORM = {"password1": NEW, "password2": NEW}
-
-
-@pytest.fixture
-def server(settings: Any) -> Iterator[MailServer]:
-    with MailServer() as server:
-        settings.SMTP_URL = server.url
-        yield server
 
 
 @pytest.fixture
