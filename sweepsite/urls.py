@@ -32,6 +32,7 @@ PAGES = (
     "requests.views",
     "compare.views",
     "teams.views",
+    "teams.transfers",
     "teams.invitations",
     "teams.service_accounts",
     "people.views",

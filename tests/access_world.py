@@ -128,6 +128,7 @@ def make_world(team: Team) -> World:
         "request_id": trial_request.pk,
         "template_id": template.pk,
         "worker_id": factories.worker(sweep.pool).pk,
+        "user_id": factories.user("vera").pk,
         "member_id": factories.user("vera").pk,
         "person_id": factories.user("vera").pk,
         "token_id": ApiToken.objects.filter(user__username="ada", revoked_at=None)

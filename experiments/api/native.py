@@ -24,6 +24,7 @@ from experiments.api import (
     simulations,
     space,
     sweeps,
+    teams,
     templates,
     tokens,
     trials,
@@ -55,7 +56,7 @@ add_error_handlers(api)
 ON_TRIALS_ROUTER = (metrics, requests)
 for module in (
     *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings),
-    *(templates, tokens, people, space, events, cleanup),
+    *(templates, tokens, people, teams, space, events, cleanup),
 ):
     api.add_router("", module.router)
 others = Router()

@@ -48,6 +48,10 @@ NOT_OWN_TOKEN: dict[str, Any] = {
     **MANAGE,
     **dict.fromkeys(("admin", "stranger", "superuser"), MISSING),
 }
+# Of the team in the path, with a token of scope admin.
+TEAM: dict[str, Any] = {**MANAGE, "stranger": MISSING}
+# The admin is not in the other team.
+TRANSFER: dict[str, Any] = {**TEAM, "admin": MISSING}
 # For administrators of the site.
 SITE: dict[str, Any] = {**MANAGE, "admin": FORBIDDEN, "stranger": FORBIDDEN}
 OWN: dict[str, Any] = {"own trial": ALLOWED}
@@ -128,6 +132,16 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "POST /tokens": MANAGE,
     "POST /tokens/{token_id}/renew": NOT_OWN_TOKEN,
     "DELETE /tokens/{token_id}": NOT_OWN_TOKEN,
+    "GET /teams": ANYBODY,
+    "GET /teams/{slug}": READ,
+    "GET /teams/{slug}/members": READ,
+    "POST /teams/{slug}/members": TEAM,
+    "PATCH /teams/{slug}/members/{user_id}": TEAM,
+    "DELETE /teams/{slug}/members/{user_id}": TEAM,
+    "GET /experiments": ANYBODY,
+    "GET /experiments/{experiment_id}": READ,
+    "POST /experiments/{experiment_id}/transfer": TRANSFER,
+    "POST /sweeps/{sweep_id}/transfer": TRANSFER,
     "GET /people": SITE,
     "POST /people": SITE,
     "PATCH /people/{person_id}": SITE,
@@ -177,7 +191,7 @@ def world(team: Team) -> World:
 
 def call(world: World, caller: str, route: str) -> Any:
     method, path = route.split(" ", 1)
-    path = path.format(**world.ids, team="physics")
+    path = path.format(**world.ids, slug="physics", team="physics")
     body, kind = _body(route, world.ids)
     if route in {"POST /sweeps", "POST /uploads", "POST /runs", "POST /templates"}:
         path += "?team=physics"
@@ -219,6 +233,13 @@ def _body(route: str, ids: dict[str, int]) -> tuple[Any, str]:
         "POST /tokens": {"name": "notebook"},
         "POST /tokens/{token_id}/renew": {"days": 7},
         "POST /people": {"username": "nina"},
+        "POST /teams/{slug}/members": {"username": "otto"},
+        "PATCH /teams/{slug}/members/{user_id}": {"role": "member"},
+        "POST /experiments/{experiment_id}/transfer": {
+            "team": "chemistry",
+            "dry_run": True,
+        },
+        "POST /sweeps/{sweep_id}/transfer": {"team": "chemistry", "dry_run": True},
         "PATCH /people/{person_id}": {"active": False},
         "PATCH /runs/{run_id}": {"note": "seen"},
         "POST /runs/{run_id}/params": {"params": {"lr": 0.1}},

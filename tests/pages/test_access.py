@@ -107,6 +107,8 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "experiments/<int:pk>/runs.csv": (READ, None),
     "experiments/<int:pk>/edit/": (STEER, STEER),
     "experiments/<int:pk>/notes/": (STEER, STEER),
+    "experiments/<int:pk>/transfer/": (MANAGE, MANAGE),
+    "sweeps/<int:pk>/transfer/": (MANAGE, MANAGE),
     "experiments/<int:pk>/archive/": (None, STEER),
     "sweeps/import/": (CREATE, CREATE),
     "sweeps/new/": (CREATE, CREATE),

@@ -223,6 +223,7 @@ def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
         ),
         "trash_days": settings.TRASH_DAYS,
         "can_steer": access.can_steer(access.viewer(request), experiment.team),
+        "can_manage": access.can_manage(access.viewer(request), experiment.team),
     }
 
 

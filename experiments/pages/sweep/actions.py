@@ -140,6 +140,7 @@ def _page(
         "form": form,
         "policy": editing.policy_words(sweep, sweep.early_termination),
         "document": document_text(sweep, "yaml"),
+        "can_manage": access.can_manage(access.viewer(request), sweep.experiment.team),
     }
     return render(request, "experiments/sweep/settings.html", context, status=status)
 
