@@ -27,8 +27,9 @@ RECORD = np.dtype(
     [("step", "<i8"), ("time", "<i8"), ("arrived", "<i8"), ("value", "<f8")]
 )
 WHOLE = ("step", "time", "arrived")
-# The first byte of a segment. Without a time of its own, a point has that of arrival.
-ALL, ARRIVED_IS_TIME = b"\x01", b"\x02"
+# The first byte of a segment. Without a time of its own, a point has that of arrival;
+# others have one shortly before it, so the difference from it may be shorter.
+ALL, ARRIVED_IS_TIME, TIME_FROM_ARRIVED = b"\x01", b"\x02", b"\x03"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -49,11 +50,20 @@ def from_tail(tail: bytes | memoryview) -> Records:
 
 
 def encode(points: Records) -> bytes:
-    """A segment's data."""
-    same = bool((points["time"] == points["arrived"]).all())
-    columns = [_differences(points[name]) for name in (WHOLE[:2] if same else WHOLE)]
-    parts = [_shuffled(column) for column in (*columns, points["value"])]
-    kind = ARRIVED_IS_TIME if same else ALL
+    """A segment's data; a full one is as short as it can be."""
+    if (points["time"] == points["arrived"]).all():
+        return _encoded(points, ARRIVED_IS_TIME)
+    if len(points) < MAX_SEGMENT:
+        return _encoded(points, ALL)
+    return min((_encoded(points, kind) for kind in (ALL, TIME_FROM_ARRIVED)), key=len)
+
+
+def _encoded(points: Records, kind: bytes) -> bytes:
+    names = WHOLE[:2] if kind == ARRIVED_IS_TIME else WHOLE
+    columns = {name: _differences(points[name]) for name in names}
+    if kind == TIME_FROM_ARRIVED:
+        columns["time"] = points["time"] - points["arrived"]
+    parts = [_shuffled(column) for column in (*columns.values(), points["value"])]
     level = FULL_LEVEL if len(points) == MAX_SEGMENT else LEVEL
     return kind + zlib.compress(b"".join(parts), level)
 
@@ -68,7 +78,7 @@ def _differences(column: NDArray[Any]) -> NDArray[Any]:
 def decode(data: bytes | memoryview) -> Records:
     """The points of a segment. Raises UnknownFormat."""
     kind = bytes(data[:1])
-    if kind not in (ALL, ARRIVED_IS_TIME):
+    if kind not in (ALL, ARRIVED_IS_TIME, TIME_FROM_ARRIVED):
         raise UnknownFormat(f"Segments of format {kind!r} cannot be read.")
     names = ("step", "time", "value") if kind == ARRIVED_IS_TIME else RECORD.names
     try:
@@ -79,9 +89,12 @@ def decode(data: bytes | memoryview) -> Records:
     points = np.empty(columns.shape[2], RECORD)
     for name, column in zip(names or (), columns, strict=True):
         flat = np.ascontiguousarray(column.T).view(RECORD[name]).ravel()
-        points[name] = np.cumsum(flat) if name in WHOLE else flat
+        is_plain = name == "value" or (name, kind) == ("time", TIME_FROM_ARRIVED)
+        points[name] = flat if is_plain else np.cumsum(flat)
     if kind == ARRIVED_IS_TIME:
         points["arrived"] = points["time"]
+    elif kind == TIME_FROM_ARRIVED:
+        points["time"] += points["arrived"]
     return points
 
 

@@ -37,6 +37,19 @@ class TestCodec:
         assert data[:1] == codec.ARRIVED_IS_TIME
         assert codec.decode(memoryview(data)).tobytes() == points.tobytes()
 
+    @given(st.lists(st.tuples(WHOLE, WHOLE, WHOLE, VALUES), min_size=1, max_size=9))
+    @settings(max_examples=20)
+    def test_a_full_segment_has_its_points_bit_by_bit(self, rows: Any) -> None:
+        points = np.resize(records(rows), codec.MAX_SEGMENT)
+        # Late by a different time each, so that the difference is the shorter form.
+        points["time"] = points["arrived"] - np.arange(codec.MAX_SEGMENT) % 97
+        pauses = np.random.default_rng(0).integers(1, 2**40, codec.MAX_SEGMENT)
+        for column in ("arrived", "time"):
+            points[column] += np.cumsum(pauses)
+        data = codec.encode(points)
+        assert data[:1] == codec.TIME_FROM_ARRIVED
+        assert codec.decode(data).tobytes() == points.tobytes()
+
     def test_a_tail_is_the_records_as_they_are(self) -> None:
         points = records([(1, 2, 3, -0.0), (-1, 5, 6, math.nan)])
         assert len(points.tobytes()) == 64
