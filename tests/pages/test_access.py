@@ -177,6 +177,7 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "teams/<slug:slug>/invitations/<int:pk>/revoke/": (MANAGE, MANAGE),
     "teams/<slug:slug>/service-accounts/new/": (MANAGE, MANAGE),
     "teams/<slug:slug>/service-accounts/<int:pk>/close/": (MANAGE, MANAGE),
+    "teams/<slug:slug>/rules/": (MANAGE, MANAGE),
     "teams/<slug:slug>/members/": (None, MANAGE),
     "teams/<slug:slug>/members/<int:pk>/role/": (None, MANAGE),
     "teams/<slug:slug>/members/<int:pk>/remove/": (MANAGE, MANAGE),

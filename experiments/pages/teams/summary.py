@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -77,6 +79,7 @@ class Member:
     membership: Membership
     fixed: bool
     team: Team
+    has_second_factor: bool = False
 
     @property
     def user(self) -> User:
@@ -104,12 +107,18 @@ def removal_question(team: Team, person: User) -> Confirmation:
 
 
 def members_of(team: Team) -> Sequence[Member]:
-    memberships = list(
-        team.memberships.select_related("user").order_by("user__username")
-    )
+    own = Authenticator.objects.filter(user=OuterRef("user"))
+    factors = own.exclude(type=Authenticator.Type.RECOVERY_CODES)
+    rows = team.memberships.select_related("user").order_by("user__username")
+    memberships = list(rows.annotate(has_factor=Exists(factors)))
     admins = sum(m.role == Membership.Role.ADMIN for m in memberships)
     return [
-        Member(m, fixed=m.role == Membership.Role.ADMIN and admins == 1, team=team)
+        Member(
+            m,
+            fixed=m.role == Membership.Role.ADMIN and admins == 1,
+            team=team,
+            has_second_factor=m.has_factor,
+        )
         for m in memberships
     ]
 
@@ -137,6 +146,8 @@ def team_page(
         "back": reverse("team_detail", args=(team.slug,)),
     }
     if context["can_manage"]:
+        people = [m for m in context["members"] if not m.user.service_team_id]
+        context["without_factor"] = sum(not m.has_second_factor for m in people)
         context["invitations"] = invitations_card(team)
         context["service_accounts"] = service_account_rows(team)
     return render(request, "experiments/teams/detail.html", context, status=status)

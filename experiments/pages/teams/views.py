@@ -17,6 +17,7 @@ from experiments.models import Event, Membership, Team, User
 from experiments.pages.frame import (
     SESSION_KEY,
     act,
+    after_recent_login,
     ask,
     form_page,
     get,
@@ -88,6 +89,28 @@ def team_detail(request: HttpRequest, slug: str) -> HttpResponse:
     return team_page(request, team, user)
 
 
+@after_recent_login
+def team_rules(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the team requires of its people."""
+    team, actor = managed_team(request, slug)
+    if request.method != "POST":
+        return redirect("team_detail", team.slug)
+    wanted = "requires_second_factor" in request.POST
+    rows = Team.objects.filter(pk=team.pk, requires_second_factor=not wanted)
+    if rows.update(requires_second_factor=wanted):
+        Event.log(
+            "team's rules changed",
+            team.name,
+            actor=actor,
+            team=team,
+            about=team,
+            before={"requires_second_factor": not wanted},
+            after={"requires_second_factor": wanted},
+        )
+    messages.success(request, f"Saved the rules of team {team.name}.")
+    return redirect("team_detail", team.slug)
+
+
 def team_switch(request: HttpRequest, slug: str = "") -> HttpResponse:
     """Work in another team: home and lists show it from now on."""
     teams = access.teams_for(access.viewer(request))
@@ -124,6 +147,7 @@ urlpatterns = [
     post("teams/switch/", team_switch, "team_switch"),
     post("teams/<slug:slug>/switch/", team_switch, "team_switch"),
     get("teams/<slug:slug>/", team_detail, "team_detail"),
+    get_or_post("teams/<slug:slug>/rules/", team_rules, "team_rules"),
     post(f"{MEMBERS}/", member_add, "member_add"),
     post(f"{MEMBERS}/<int:pk>/role/", member_role, "member_role"),
     get_or_post(f"{MEMBERS}/<int:pk>/remove/", member_remove, "member_remove"),

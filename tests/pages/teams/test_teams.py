@@ -268,3 +268,29 @@ def test_queries_do_not_grow_with_people_and_workers(ada: Client, team: Team) ->
         factories.worker(factories.pool(team, f"pool-{index}"), f"host-{index}")
         factories.api_token(factories.user("ada"))
     assert count_queries(ada, URL) == few < 24
+
+
+def test_an_admin_requires_a_second_factor_of_the_team(ada: Client, team: Team) -> None:
+    text = page(ada, URL)
+    assert "3 people have no second factor yet" in text and "two-factor" in text
+    assert "two-factor" not in page(client_of("max"), URL)
+    ada.post(f"{URL}rules/", {"requires_second_factor": "on"})
+    team.refresh_from_db()
+    assert team.requires_second_factor
+    event = Event.objects.get(verb="team's rules changed")
+    assert event.before == {"requires_second_factor": False}
+    assert event.after == {"requires_second_factor": True}
+    assert client_of("max").post(f"{URL}rules/").status_code == 403
+
+
+def test_the_work_of_people_who_leave_stays_and_continues(
+    ada: Client, team: Team
+) -> None:
+    sweep = factories.sweep(team, user=factories.user("max"))
+    trial = factories.claim(factories.trial(sweep)).attempt.trial
+    ada.post(member_url("max", "remove"))
+    sweep.refresh_from_db()
+    trial.refresh_from_db()
+    assert (sweep.state, trial.state) == ("running", "running")
+    assert sweep.created_by == factories.user("max")
+    assert client_of("max").get(f"/sweeps/{sweep.pk}/").status_code == 404
