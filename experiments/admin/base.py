@@ -18,7 +18,7 @@ from experiments import access, lifecycle
 from experiments.cleanup.sizes import Size
 from experiments.cleanup.trash import StillRunning
 from experiments.formatting import bytes_text
-from experiments.models import Event, Sweep, TrashItem
+from experiments.models import Event, Sweep, Team, TrashItem
 from experiments.models.fields import VisibleTextForm
 from experiments.search.wording import counted
 
@@ -47,7 +47,52 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
-class AccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Whose changes are in the audit log, with the values before and after."""
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        names, old, new = form.changed_data, form.initial, form.cleaned_data
+        request.changes = {  # type: ignore[attr-defined]
+            "before": {} if add else {n: _plain(old.get(n)) for n in names},
+            "after": {n: _plain(new.get(n)) for n in names},
+        }
+        return super().construct_change_message(request, form, formsets, add)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        entry = super().log_addition(request, obj, message)
+        _log_act(request, "added", obj, entry.get_change_message())
+        return entry
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        entry = super().log_change(request, obj, message)
+        _log_act(request, "changed", obj, entry.get_change_message())
+        return entry
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for obj in queryset:
+            _log_act(request, "deleted", obj)
+        return super().log_deletions(request, queryset)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has; of rows their names."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, QuerySet | list | tuple):
+        return [_plain(each) for each in value]
+    return str(value)
+
+
+def _log_act(request: HttpRequest, act: str, obj: Any, message: str = "") -> None:
+    team = obj if isinstance(obj, Team) else getattr(obj, "team", None)
+    changes = getattr(request, "changes", {})
+    verb, actor = f"{obj._meta.verbose_name} {act}", access.viewer(request)
+    Event.log(verb, message, actor=actor, team=team, about=obj, **changes)
+
+
+class AccessAdmin(LoggedAdmin):
     """Who loses access here loses the tokens of their runs."""
 
     def save_related(self, request: HttpRequest, *args: Any) -> None:

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from experiments import access, lifecycle, queues
 from experiments.admin.base import (
+    LoggedAdmin,
     ReadOnlyAdmin,
     Removal,
     SweepRowAdmin,
@@ -52,7 +53,7 @@ TRASH_SWEEPS = Removal(
 
 
 @admin.register(Experiment)
-class ExperimentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ExperimentAdmin(LoggedAdmin):
     form = VisibleModelForm
     list_display = ("name", "team", "question", "created_by", "created_at")
     list_filter = ("team", ("archived_at", admin.EmptyFieldListFilter))

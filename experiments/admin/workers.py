@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from experiments.admin.base import (
+    LoggedAdmin,
     ReadOnlyAdmin,
     TokenAdmin,
     VisibleModelForm,
@@ -26,7 +27,7 @@ class AdminPoolForm(VisibleModelForm):
 
 
 @admin.register(Pool)
-class PoolAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PoolAdmin(LoggedAdmin):
     form = AdminPoolForm
     list_display = ("name", "price_per_hour", "created_at")
     list_filter = ("teams",)

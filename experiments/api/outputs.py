@@ -18,7 +18,7 @@ from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.models import Artifact, Trial
 from experiments.runner.log_marks import Stream
-from experiments.tracking.downloads import file_answer, zip_answer
+from experiments.tracking.downloads import file_answer, note_download, zip_answer
 from experiments.tracking.log_rows import log_text
 
 router = Router(tags=["outputs"])
@@ -87,6 +87,7 @@ def download(request: HttpRequest, trial_id: int, artifact_id: int) -> HttpRespo
     artifact: Artifact = access.found_or_404(
         access.artifacts_for(reader(request)), pk=artifact_id, attempt__trial=trial_id
     )
+    _note(request, artifact.attempt.trial)
     return file_answer(request, artifact)
 
 
@@ -113,7 +114,13 @@ def download_best(request: HttpRequest, sweep_id: int) -> HttpResponseBase:
     return _zip(request, trial)
 
 
+def _note(request: HttpRequest, trial: Trial) -> None:
+    actor = reader(request)
+    note_download(request, "outputs downloaded", actor=actor, about=trial)
+
+
 def _zip(request: HttpRequest, trial: Trial) -> HttpResponseBase:
+    _note(request, trial)
     return zip_answer(
         request, trial.current_attempt, name=trial.label.replace("/", "-")
     )

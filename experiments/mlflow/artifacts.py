@@ -16,6 +16,7 @@ from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponseBase
 
 from experiments import storage
+from experiments.api.auth import Caller
 from experiments.mlflow.callers import (
     AnyCaller,
     changeable_run,
@@ -26,7 +27,7 @@ from experiments.mlflow.callers import (
 from experiments.mlflow.errors import does_not_exist, invalid
 from experiments.mlflow.fields import RequestFields
 from experiments.mlflow.logged_models import changeable_model, folder_of, model_of
-from experiments.models import Artifact, Attempt, LoggedModel, Trial
+from experiments.models import Artifact, Attempt, Event, LoggedModel, Trial
 from experiments.tracking import outputs
 
 CHUNK = 1 << 20
@@ -147,21 +148,21 @@ def upload_to_run(caller: AnyCaller, request: HttpRequest) -> dict[str, Any]:
 def download_of_run(caller: AnyCaller, fields: RequestFields) -> HttpResponseBase:
     """How MLflow's pages fetch a file."""
     path = checked_path(fields.text("path", required=True))
-    return _download(_within_run(readable_run(caller, fields.run_id()), path))
+    return _download(caller, _within_run(readable_run(caller, fields.run_id()), path))
 
 
 def download_of_model(
     caller: AnyCaller, fields: RequestFields, model_id: str
 ) -> HttpResponseBase:
     path = checked_path(fields.text("artifact_file_path", required=True))
-    return _download(_within_model(model_of(caller, model_id), path))
+    return _download(caller, _within_model(model_of(caller, model_id), path))
 
 
 def download(caller: AnyCaller, path: str) -> HttpResponseBase:
-    return _download(_place(caller, path, changes=False))
+    return _download(caller, _place(caller, path, changes=False))
 
 
-def _download(place: ArtifactPlace) -> HttpResponseBase:
+def _download(caller: AnyCaller, place: ArtifactPlace) -> HttpResponseBase:
     path = place.path
     artifact = Artifact.objects.filter(attempt=place.attempt, path=place.full).first()
     if artifact is None:
@@ -171,6 +172,9 @@ def _download(place: ArtifactPlace) -> HttpResponseBase:
         file = stored.open("rb")
     except FileNotFoundError as error:
         raise does_not_exist(f"The artifact {path} was deleted.") from error
+    if isinstance(caller, Caller):
+        trial = artifact.attempt.trial
+        Event.log("outputs downloaded", path, actor=caller.user, trial=trial)
     return FileResponse(
         file,
         as_attachment=True,

@@ -16,7 +16,7 @@ from experiments.models.trials import Trial
 
 MAX_NAME = 200
 SECRET = re.compile(
-    "(^|[_-])(password|secret|token|digest|credential|(api_?)?key)$", re.IGNORECASE
+    r"(^|[_-])(password\d?|secret|token|digest|credential|(api_?)?key)$", re.IGNORECASE
 )
 HIDDEN = "(not recorded)"
 

@@ -3,7 +3,6 @@ a later end of the session."""
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,12 +25,11 @@ from django.utils import timezone
 from experiments import origin
 from experiments.access import address_of
 from experiments.mlflow.errors import failure_answer, is_mlflow
+from experiments.pages.refusals import note_refusal
 from experiments.pages.sessions import note_use
 from experiments.search.wording import UNSEEN, visible
 
-logger = logging.getLogger(__name__)
 HTTPS_ONLY = "Use https. Plain http is refused so that tokens are never sent openly."
-MAX_LOGGED_PATH = 200
 JSON_SCRIPT = re.compile(
     rb'<script[^>]*type="application/json"[^>]*>.*?</script>', re.DOTALL
 )
@@ -96,8 +94,8 @@ class AnswerMiddleware:
         note_use(request)
         if isinstance(response, HttpResponse):
             _show_unseen(request, response)
-        if response.status_code in (403, 404):
-            _log_refusal(request, response.status_code)
+        if response.status_code in (401, 403, 404):
+            note_refusal(request, response.status_code)
         return response
 
 
@@ -148,17 +146,3 @@ def _as_text(content: bytes) -> bytes:
 
 def _character(escape: bytes) -> str:
     return chr(int(escape[2:], 16))
-
-
-def _log_refusal(request: HttpRequest, status: int) -> None:
-    """Only of known callers: what a person may not see is a 404 as well."""
-    caller = getattr(request, "auth", None)
-    user = getattr(caller, "user", None) or getattr(request, "_cached_user", None)
-    who = caller if user is None else user
-    if who is None or not getattr(user, "is_authenticated", True):
-        return
-    path = request.path.encode("unicode_escape").decode("ascii")[:MAX_LOGGED_PATH]
-    logger.warning(
-        "refused %s %s %s: %s from %s",
-        *(status, request.method, path, who, address_of(request)),
-    )

@@ -19,7 +19,7 @@ from django.utils.http import content_disposition_header
 from zipstream import ZipStream
 
 from experiments import storage
-from experiments.models import Artifact, Attempt
+from experiments.models import Artifact, Attempt, Event, Sweep, Trial, User
 from experiments.tracking.outputs import OutputRefused
 
 CHUNK = 1 << 18
@@ -37,6 +37,15 @@ PICTURE_HEADERS = {
 }
 
 Body = Callable[[int, int], Iterator[bytes]]
+
+
+def note_download(
+    request: HttpRequest, verb: str, *, actor: User, about: Sweep | Trial
+) -> None:
+    """One event for a download, also if it is resumed later."""
+    if request.headers.get("Range", "bytes=0-").startswith("bytes=0-"):
+        trial, sweep = (about, None) if isinstance(about, Trial) else (None, about)
+        Event.log(verb, actor=actor, trial=trial, sweep=sweep)
 
 
 def file_answer(

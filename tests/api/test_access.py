@@ -14,9 +14,17 @@ from django.db import transaction
 from experiments.api.native import api as native_api
 from experiments.api.worker import api as worker_api
 from experiments.api.worker_hosts import PROTOCOL
-from experiments.models import Team
+from experiments.models import Event, Team
 from tests import factories
-from tests.access_world import ALLOWED, FORBIDDEN, MISSING, UNKNOWN, World, make_world
+from tests.access_world import (
+    ALLOWED,
+    FORBIDDEN,
+    MISSING,
+    OK,
+    UNKNOWN,
+    World,
+    make_world,
+)
 from tests.api.conftest import Api
 
 CALLERS = ("nobody", "viewer", "reading member", "member", "admin", "stranger")
@@ -322,3 +330,27 @@ def test_a_session_cookie_opens_nothing(world: World, client: Any) -> None:
     client.force_login(factories.user("ada"))
     answer = client.get(f"/api/v1/sweeps/{world.ids['sweep_id']}")
     assert answer.status_code == 401
+
+
+# Which change nothing, or only what trials themselves send: their rows say it.
+NO_ACT = {
+    "POST /sweeps/check": "it checks",
+    "POST /sweeps/{sweep_id}/simulations": "it calculates",
+}
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if not route.startswith("GET")]
+)
+def test_an_act_is_one_event(world: World, route: str) -> None:
+    for caller in ("member", "admin", "superuser"):
+        before = Event.objects.count()
+        answer = call(world, caller, route)
+        if answer.status_code in OK:
+            break
+    assert answer.status_code in OK, answer.json()
+    found = list(Event.objects.order_by("pk")[before:])
+    assert len(found) == 1, [event.verb for event in found]
+    assert found[0].via.startswith("token "), found[0].via
+    assert found[0].actor_name, found[0].verb
+    assert found[0].request_id and found[0].address

@@ -304,6 +304,7 @@ def experiment_runs_csv(request: HttpRequest, pk: int) -> HttpResponse:
     runs = kept.select_related("run", "current_attempt")
     text = StringIO()
     write_runs_csv(runs.order_by("number"), text)
+    log(experiment, access.viewer(request), "runs exported")
     name = f"{experiment.slug}-runs.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(

@@ -15,7 +15,7 @@ from experiments.pages.frame import get, sweep_to_read
 from experiments.pages.outputs.files import outputs_html
 from experiments.pages.outputs.previews import picture_type
 from experiments.pages.trial.detail import shown_attempt
-from experiments.tracking.downloads import file_answer, zip_answer
+from experiments.tracking.downloads import file_answer, note_download, zip_answer
 from experiments.tracking.outputs import OutputRefused
 
 View = Callable[..., HttpResponseBase]
@@ -55,7 +55,9 @@ def outputs_part(request: HttpRequest, pk: int) -> HttpResponse:
 def artifact_download(
     request: HttpRequest, pk: int, artifact_pk: int
 ) -> HttpResponseBase:
-    return file_answer(request, _artifact(request, pk, artifact_pk))
+    artifact = _artifact(request, pk, artifact_pk)
+    _note(request, artifact.attempt.trial)
+    return file_answer(request, artifact)
 
 
 @_answering
@@ -88,7 +90,13 @@ def best_outputs_zip(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 def _zip(request: HttpRequest, trial: Trial) -> HttpResponseBase:
+    _note(request, trial)
     return zip_answer(request, shown_attempt(trial), name=trial.label.replace("/", "-"))
+
+
+def _note(request: HttpRequest, trial: Trial) -> None:
+    actor = access.viewer(request)
+    note_download(request, "outputs downloaded", actor=actor, about=trial)
 
 
 urlpatterns = [

@@ -12,6 +12,7 @@ from experiments import access, storage
 from experiments.code.reading import differences, source_file
 from experiments.models import CodeSnapshot, Sweep
 from experiments.pages.frame import get, sweep_to_read, whole_number
+from experiments.tracking.downloads import note_download
 
 MAX_FILES, MAX_OTHERS = 1_000, 100
 
@@ -70,6 +71,8 @@ def code_archive(request: HttpRequest, pk: int) -> FileResponse:
     """All files as one zip archive."""
     sweep = sweep_to_read(request, pk)
     code = _code(request, sweep)
+    actor = access.viewer(request)
+    note_download(request, "code downloaded", actor=actor, about=sweep)
     return FileResponse(
         storage.code_path(code.digest).open("rb"),
         as_attachment=True,
