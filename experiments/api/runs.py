@@ -278,6 +278,10 @@ def change(request: HttpRequest, run_id: int, body: RunChangeIn) -> RunOut:
         words = body.dict(include={"name", "note"}, exclude_none=True)
         if words:
             run_log.change_run(run, **words)
+        if own_attempt(request) is None:
+            names = ", ".join(body.dict(exclude_none=True))
+            actor, text = reader(request), f"{run.label}: {names}"
+            Event.log("run changed", text, actor=actor, trial=run)
     return _out(run)
 
 

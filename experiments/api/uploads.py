@@ -9,10 +9,11 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from experiments.api.auth import chosen_team
+from experiments.api.auth import chosen_team, reader
 from experiments.api.errors import WITHOUT_NUL, ApiError
 from experiments.api.schemas import answers
 from experiments.code import snapshots
+from experiments.models import Event
 
 router = Router(tags=["uploads"])
 
@@ -66,10 +67,11 @@ def upload(request: HttpRequest, team: TeamSlug = None) -> Status[UploadOut]:
         snapshot = snapshots.store_archive(
             owner,
             _archive(request),
-            user=request.auth.user,  # type: ignore[attr-defined]
+            user=reader(request),
         )
     except snapshots.SnapshotError as error:
         raise ApiError(422, "invalid", str(error), {"body": [str(error)]}) from error
+    Event.log("code uploaded", actor=reader(request), team=owner, about=snapshot)
     return Status(
         201,
         UploadOut(id=snapshot.digest, files=len(snapshot.files), bytes=snapshot.size),

@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import transaction
 
 from experiments.api.native import api as native_api
 from experiments.api.worker import api as worker_api
 from experiments.api.worker_hosts import PROTOCOL
-from experiments.models import Event, Team
+from experiments.models import Event, Sweep, Team
 from tests import factories
 from tests.access_world import (
     ALLOWED,
@@ -332,25 +333,82 @@ def test_a_session_cookie_opens_nothing(world: World, client: Any) -> None:
     assert answer.status_code == 401
 
 
-# Which change nothing, or only what trials themselves send: their rows say it.
-NO_ACT = {
-    "POST /sweeps/check": "it checks",
-    "POST /sweeps/{sweep_id}/simulations": "it calculates",
+# What training sends, what only asks, and what is as it shall be already.
+NO_ACTS = {
+    *("POST /sweeps/check", "POST /sweeps/{sweep_id}/simulations"),
+    *("POST /sweeps/{sweep_id}/backfill", "POST /sweeps/{sweep_id}/preflight"),
+    *("POST /trials/{trial_id}/metrics", "POST /runs/{run_id}/metrics"),
+    *("POST /runs/{run_id}/params", "POST /runs/{run_id}/tags"),
+    *("POST /runs/{run_id}/finish", "PUT /runs/{run_id}/artifacts"),
+    *("POST /runs/{run_id}/restore", "POST /cleanup/plan"),
 }
+# The state of the world is another one, or there is no queue.
+REFUSED = {
+    *("POST /sweeps/{sweep_id}/extend", "POST /sweeps/{sweep_id}/warm-start"),
+    *("POST /sweeps/{sweep_id}/ask", "POST /trials/{trial_id}/retry"),
+    *("POST /trials/{trial_id}/finish", "POST /trials/{trial_id}/heartbeat"),
+    *("POST /space/measure", "DELETE /space/orphans", "POST /cleanup/move"),
+    *("DELETE /sweeps/{sweep_id}", "POST /tokens/{token_id}/renew"),
+    "DELETE /tokens/{token_id}",
+}
+STATES = {
+    "POST /sweeps/{sweep_id}/start": "draft",
+    "POST /sweeps/{sweep_id}/resume": "paused",
+}
+# It ends the run, or makes a link, as well.
+TWO_EVENTS = {"DELETE /runs/{run_id}", "POST /people"}
 
 
 @pytest.mark.parametrize(
     "route", [route for route in ROUTES if not route.startswith("GET")]
 )
-def test_an_act_is_one_event(world: World, route: str) -> None:
+def test_an_act_is_one_event_and_what_is_refused_is_none(
+    world: World, route: str
+) -> None:
+    """Only a 403 is one: who may not do it has tried."""
+    if state := STATES.get(route):
+        Sweep.objects.filter(pk=world.ids["sweep_id"]).update(state=state)
     for caller in ("member", "admin", "superuser"):
-        before = Event.objects.count()
+        before = list(Event.objects.values_list("pk", flat=True))
         answer = call(world, caller, route)
         if answer.status_code in OK:
             break
-    assert answer.status_code in OK, answer.json()
-    found = list(Event.objects.order_by("pk")[before:])
-    assert len(found) == 1, [event.verb for event in found]
-    assert found[0].via.startswith("token "), found[0].via
-    assert found[0].actor_name, found[0].verb
-    assert found[0].request_id and found[0].address
+    assert (answer.status_code in OK) == (route not in REFUSED), answer.json()
+    found = Event.objects.exclude(pk__in=before)
+    expected = 0 if route in NO_ACTS | REFUSED else 1 + (route in TWO_EVENTS)
+    assert len(found) == expected, [event.verb for event in found]
+    for event in found:
+        assert event.via.startswith("token ")
+        assert event.actor_name and event.request_id and event.address
+
+
+def test_refused_people_and_tokens_are_logged_once_a_minute(world: World) -> None:
+    cache.clear()
+    before = Event.objects.count()
+    for _ in range(3):
+        call(world, "viewer", "POST /sweeps/{sweep_id}/pause")
+        call(world, "revoked", "GET /sweeps")
+        call(world, "stranger", "GET /sweeps/{sweep_id}")
+    token, person = Event.objects.all()[: Event.objects.count() - before]
+    assert (token.verb, token.who, token.message) == (
+        *("token refused", "sweepsite"),
+        "GET /api/v1/sweeps",
+    )
+    assert (person.verb, person.actor_name) == ("refused", "vera")
+    assert person.message == f"POST /api/v1/sweeps/{world.ids['sweep_id']}/pause"
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "GET /sweeps/{sweep_id}/best/outputs",
+        "GET /trials/{trial_id}/outputs",
+        "GET /trials/{trial_id}/artifacts/{artifact_id}",
+    ],
+)
+def test_a_download_is_an_event(world: World, route: str) -> None:
+    before = Event.objects.count()
+    call(world, "viewer", route)
+    (event,) = Event.objects.all()[: Event.objects.count() - before]
+    assert (event.verb, event.actor_name) == ("outputs downloaded", "vera")
+    assert event.object_kind == "trial"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextvars import copy_context
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from experiments import origin
-from experiments.models import Event, Team
+from experiments.models import Event, Membership, Team
 from experiments.pages import audit
 from tests import factories
 
@@ -94,3 +96,53 @@ def test_more_events_take_no_more_queries(
     root.get("/audit/")
     with django_assert_max_num_queries(14):
         root.get("/audit/")
+
+
+def test_a_change_in_the_administration_is_logged_with_its_values() -> None:
+    client, sue = Client(), factories.user("sue", is_staff=True, is_superuser=True)
+    client.force_login(sue)
+    team = factories.team("Vision", eve="member")
+    member = Membership.objects.get(team=team)
+    url = f"/admin/experiments/membership/{member.pk}/change/"
+    form = {"user": member.user_id, "team": team.pk, "role": "viewer"}
+    assert client.post(url, form).status_code == 302
+    (event,) = Event.objects.filter(via=origin.ADMIN)
+    assert (event.verb, event.actor_name, event.team) == (
+        *("membership changed", "sue"),
+        team,
+    )
+    assert (event.before, event.after) == ({"role": "member"}, {"role": "viewer"})
+    client.post(f"/admin/experiments/membership/{member.pk}/delete/", {"post": "yes"})
+    deleted = Event.objects.get(verb="membership deleted")
+    assert deleted.object_name == "eve in Vision: viewer"
+
+
+def test_a_password_is_not_recorded() -> None:
+    client, sue = Client(), factories.user("sue", is_staff=True, is_superuser=True)
+    client.force_login(sue)
+    secret = "correct horse battery"
+    names = ("usable_password", "password1", "password2")
+    form = dict(zip(names, ("true", secret, secret), strict=True))
+    inline = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+    answer = client.post("/admin/experiments/user/add/", {"username": "n", **form})
+    if answer.status_code != 302:
+        form |= {name: str(value) for name, value in inline.items()}
+        client.post("/admin/experiments/user/add/", {"username": "n", **form})
+    event = Event.objects.get(verb="user added")
+    assert secret not in json.dumps([event.after, event.message, event.data])
+
+
+def test_a_command_is_logged_with_the_systems_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOGNAME", "operator")
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "correct horse battery")
+    context = copy_context()
+    context.run(origin.note_command, "createsuperuser")
+    words = {"interactive": False, "username": "boss", "email": "b@example.org"}
+    context.run(call_command, "createsuperuser", **words)
+    event = Event.objects.get(verb="administrator created")
+    assert (event.who, event.via, event.object_name) == (
+        *("operator", "command line"),
+        "boss",
+    )

@@ -101,7 +101,14 @@ def run_edit(request: HttpRequest, pk: int) -> HttpResponse:
     with transaction.atomic():
         run_log.change_run(run, **found)
         actor, names = access.viewer(request), ", ".join(form.changed_data)
-        Event.log("run changed", f"{run.label}: {names}", actor=actor, trial=run)
+        Event.log(
+            "run changed",
+            f"{run.label}: {names}",
+            actor=actor,
+            trial=run,
+            before={name: before[name] for name in form.changed_data},
+            after={name: form.cleaned_data[name] for name in form.changed_data},
+        )
     return redirect(run)
 
 
