@@ -116,6 +116,7 @@ def start_removal(actor: User) -> None:
         keep=0,
         wanted=WANTED,
     )
+    Event.log("removal of orphans started", actor=actor)
 
 
 def remove_listed(actor: int, newest: int) -> None:

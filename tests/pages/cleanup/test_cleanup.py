@@ -13,7 +13,7 @@ from redis import Redis
 
 from experiments.cleanup import quotas
 from experiments.cleanup.usage import Measured, SpaceGrowth
-from experiments.models import Orphan, SpaceUsage, Sweep, Team
+from experiments.models import Event, Orphan, SpaceUsage, Sweep, Team
 from experiments.pages.cleanup.growth import growth_chart
 from experiments.pages.cleanup.space import SpaceQuery, SpaceTree
 from experiments.queues import site_jobs
@@ -193,6 +193,11 @@ def test_orphans_are_offered_to_administrators_and_removed_by_a_job(
     assert job is not None and job.func_name.endswith("orphans.remove_listed")
     job.func(*job.args)
     assert not Orphan.objects.exists()
+    events = Event.objects.order_by("pk").values_list("verb", "actor_name")
+    assert list(events) == [
+        ("removal of orphans started", "root"),
+        ("orphans removed", "root"),
+    ]
 
 
 def test_the_health_page_shows_what_was_measured(sweep: Sweep, root: Client) -> None:
