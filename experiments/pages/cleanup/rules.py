@@ -26,13 +26,20 @@ PHRASES: Mapping[str, Sequence[str]] = {
 
 
 @dataclass(frozen=True)
+class RuleNumber:
+    name: str
+    value: object
+    label: str
+
+
+@dataclass(frozen=True)
 class RuleRow:
     """A rule of the card: one that was saved, or one that is offered. ``key`` names its
-    fields; ``parts`` are words and (name, value, label) of numbers."""
+    fields; ``parts`` are words and numbers."""
 
     key: str
     rule: CleanupRule | None
-    parts: Sequence[Any]
+    parts: Sequence[str | RuleNumber]
 
     @property
     def enabled(self) -> bool:
@@ -77,13 +84,14 @@ def _standard(place: int, rule: CleanupRule | None) -> RuleRow:
     usual = rules.STANDARD[place]
     values = {**usual, **(rule.selection if rule else {})}
     key, phrase = f"standard-{place}", PHRASES[usual["kind"]]
-    parts: list[Any] = [phrase[0]]
+    parts: list[str | RuleNumber] = [phrase[0]]
     if len(phrase) > 1:
         name = phrase[1]
         value = values[name]
-        shown = bytes_text(value) if value > 1000 and name == "keep" else value
-        parts += [(f"{key}-{name}", shown, phrase[0]), phrase[2]]
-    parts += [(f"{key}-older_than", values["older_than"], "days"), "days"]
+        shown = bytes_text(value) if name == "keep" and value > 1000 else value
+        parts += [RuleNumber(f"{key}-{name}", shown, phrase[0]), phrase[2]]
+    days = f"{values['older_than']:g}"
+    parts += [RuleNumber(f"{key}-older_than", days, "days"), "days"]
     return RuleRow(key, rule, parts)
 
 
