@@ -279,9 +279,8 @@ def change(request: HttpRequest, run_id: int, body: RunChangeIn) -> RunOut:
         if words:
             run_log.change_run(run, **words)
         if own_attempt(request) is None:
-            names = ", ".join(body.dict(exclude_none=True))
-            actor, text = reader(request), f"{run.label}: {names}"
-            Event.log("run changed", text, actor=actor, trial=run)
+            after = body.dict(exclude_none=True)
+            Event.log("run changed", actor=reader(request), trial=run, after=after)
     return _out(run)
 
 
