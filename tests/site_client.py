@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
@@ -27,7 +28,9 @@ class _Handler(ClientHandler):
 
     def __call__(self, environ: dict[str, Any]) -> Any:
         started: list[Any] = []
-        content = self._quick(environ, lambda *answer: started.append(answer))
+        # As Django's own test client: a test's transaction keeps its connection.
+        with patch("sweepsite.quick_answers.close_old_connections"):
+            content = self._quick(environ, lambda *answer: started.append(answer))
         if not started:
             return super().__call__(environ)
         ((_, headers),) = started
