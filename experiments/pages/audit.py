@@ -59,14 +59,19 @@ class EventLine:
 def audit(request: HttpRequest) -> HttpResponse:
     events = access.audit_for(access.viewer(request))
     wanted, problem = _read(request)
-    page = _page(wanted.rows(events), request)
+    rows, total = wanted.rows(events), f"{events.count():,}"
+    page = _page(rows, request)
+    # A search reads the whole log, once if one page has all.
+    whole = not (page["older"] or page["newer"])
+    lines = sum(len(some) for _, _, some in page["days"])
+    count = f"{lines}" if whole else total if wanted.is_all else count_text(rows)
     context = {
         **page,
         "problem": problem,
         "wanted": wanted,
         "bars": _bars(wanted, events, request.GET),
-        "count": count_text(wanted.rows(events), exact=wanted.is_all),
-        "total": count_text(events, exact=True),
+        "count": count,
+        "total": total,
         "oldest": events.order_by("created_at").first(),
         "verbs": known_verbs(),
         "groups": _groups(request.GET),

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.utils import timezone
 
 from experiments import origin
@@ -19,6 +20,11 @@ from experiments.models import Event, LogForwarding, Team, User
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def no_known_verbs() -> None:
+    cache.clear()
 
 
 @pytest.fixture
