@@ -17,7 +17,7 @@ ROLES = [(role.value, role.value) for role in Membership.Role]
 
 
 class PersonForm(forms.Form):
-    """A new member: an existing account, or a new one."""
+    """A new member, who has an account: ``person``."""
 
     username = forms.CharField(
         label="User name",
@@ -25,42 +25,26 @@ class PersonForm(forms.Form):
         widget=forms.TextInput({"autocomplete": "off"}),
     )
     role = forms.ChoiceField(choices=ROLES, initial=Membership.Role.MEMBER)
-    create = forms.BooleanField(
-        required=False,
-        label="Create an account with this name and a generated password",
-    )
 
     def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.team = team
-        self.person: User | None = None
+        self.person = User()
 
     def clean_username(self) -> str:
         name: str = User.normalize_username(self.cleaned_data["username"])
-        User.username_validator(name)
-        self.person = User.objects.filter(username=name).first()
-        if Membership.objects.filter(team=self.team, user=self.person).exists():
+        person = User.objects.filter(username=name).first()
+        if person is None:
+            raise ValidationError(
+                f"There is no account {name!r}. Check the spelling, or invite the"
+                " person by a link."
+            )
+        if self.team.memberships.filter(user=person).exists():
             raise ValidationError(
                 f"{name} is already in the team. Change the role in the list."
             )
+        self.person = person
         return name
-
-    def clean(self) -> dict[str, Any]:
-        data: dict[str, Any] = super().clean() or {}
-        name, create = data.get("username"), data.get("create")
-        if name and self.person is None and not create:
-            self.add_error(
-                "username",
-                f"There is no account {name!r}. Check the spelling, or tick the box"
-                " below to create one.",
-            )
-        if name and self.person is not None and create:
-            self.add_error(
-                "username",
-                f"The account {name!r} already exists. Untick the box below to add it,"
-                " or choose another name.",
-            )
-        return data
 
 
 class TeamForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
 
 from experiments import access
@@ -38,18 +36,13 @@ def member_add(request: HttpRequest, slug: str) -> HttpResponse:
     form = PersonForm(request.POST, team=team)
     if not form.is_valid():
         return team_page(request, team, actor, person_form=form, status=422)
-    name, role = form.cleaned_data["username"], form.cleaned_data["role"]
-    password = "" if form.person else secrets.token_urlsafe(12)
-    with transaction.atomic():
-        person = form.person or User.objects.create_user(
-            name, password=password, must_change_password=True
-        )
+    person, role = form.person, form.cleaned_data["role"]
+
+    def add() -> str:
         add_member(team, person, role, actor=actor)
-    if not password:
-        messages.success(request, f"Added {name} to the team as {role}.")
-        return redirect("team_detail", team.slug)
-    context = {"team": team, "person": person, "password": password, "role": role}
-    return render(request, "experiments/teams/account_made.html", context)
+        return f"Added {person.username} to the team as {role}."
+
+    return act(request, reverse("team_detail", args=(team.slug,)), add)
 
 
 def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
