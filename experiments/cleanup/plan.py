@@ -292,7 +292,9 @@ PLANS: Mapping[Removable, Callable[[Selection, Team], list[PlanRow]]] = {
 def move(
     plan: CleanupPlan, *, actor: User | None, rule: CleanupRule | None = None
 ) -> list[TrashItem]:
-    """Move what the plan says. What runs by now stays."""
+    """Move what the plan says. What runs by now stays. What rules would move is
+    computed again by their job."""
+    CleanupRule.objects.filter(team=plan.team).update(measured_at=None)
     fields = {"moved_by": actor, "rule": rule}
     if plan.selection.kind == Removable.CODE:
         code = _unused_code(plan.selection, plan.team)

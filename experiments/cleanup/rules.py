@@ -107,8 +107,9 @@ def delete_rule(rule: CleanupRule, *, actor: User | None) -> None:
 
 
 def start_rules() -> None:
-    """Enqueue the job if a rule is due; the scheduler calls this regularly."""
-    if due_rules().exists():
+    """Enqueue the job if a rule is due, or to be measured again; the scheduler calls
+    this regularly."""
+    if due_rules().exists() or CleanupRule.objects.filter(_is_old()).exists():
         with contextlib.suppress(site_jobs.QueueBusy):
             site_jobs.ensure_job(site_jobs.RUN_RULES, job_id=JOB, keep=0, wanted=EVERY)
 
