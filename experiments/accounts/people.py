@@ -7,6 +7,7 @@ from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
@@ -20,6 +21,17 @@ from experiments.sweeps.control import NotPossible
 def people() -> QuerySet[User]:
     """Everybody who may log in."""
     return User.objects.filter(service_team=None).order_by("username")
+
+
+def free_name(text: str) -> str:
+    """The name for a new account. Raises ValidationError, with the code ``taken`` if
+    another account has it in any case."""
+    name: str = User.normalize_username(text)
+    User.username_validator(name)
+    if User.objects.filter(username__iexact=name).exists():
+        words = f"The name {name!r} is taken. Choose another one."
+        raise ValidationError(words, code="taken")
+    return name
 
 
 def create_person(

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from experiments.api import rate_limits
 from experiments.lifecycle import NoRoom
+from experiments.queues.site_jobs import QueueBusy
 from experiments.scheduling.ask import NothingToRun
 from experiments.search.fields import DefinitionError
 from experiments.sweeps.control import NotPossible
@@ -138,6 +139,7 @@ REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
     OutputRefused: lambda error: ApiError(error.status, error.code, str(error)),
     RunLogError: _unloggable,
     NotPossible: lambda error: ApiError(409, "wrong_state", str(error)),
+    QueueBusy: lambda error: ApiError(409, "busy", str(error)),
     Conflict: lambda error: ApiError(409, "conflict", str(error)),
     NothingToRun: lambda error: ApiError(409, error.code, str(error)),
     TeamNotChosen: lambda error: ApiError(422, "team_not_chosen", str(error)),

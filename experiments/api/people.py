@@ -14,6 +14,7 @@ from pydantic import Field
 from experiments import access
 from experiments.accounts.people import (
     create_person,
+    free_name,
     password_link,
     people,
     set_active,
@@ -93,13 +94,12 @@ def list_people(
 def add_person(request: HttpRequest, body: PersonIn) -> Status[NewPersonOut]:
     """Create an account, with a link by which its person chooses a password."""
     actor = administrator(request)
-    name: str = User.normalize_username(body.username)
     try:
-        User.username_validator(name)
+        name = free_name(body.username)
     except FieldError as error:
+        if error.code == "taken":
+            raise ApiError(409, "name_taken", str(error.message)) from error
         raise ApiError(422, "invalid", "", {"username": error.messages}) from error
-    if User.objects.filter(username__iexact=name).exists():
-        raise ApiError(409, "name_taken", f"The name {name!r} is taken.")
     person = create_person(
         name, email=body.email, administrator=body.administrator, actor=actor
     )

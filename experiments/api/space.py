@@ -11,14 +11,13 @@ from pydantic import Field
 
 from experiments import access
 from experiments.api.auth import administrator, reader, writer
-from experiments.api.errors import WITHOUT_NUL, ApiError
+from experiments.api.errors import WITHOUT_NUL
 from experiments.api.pagination import PageOut
 from experiments.api.schemas import answers
 from experiments.cleanup import measure, orphans, quotas
 from experiments.cleanup.quotas import MAX_QUOTA, QuotaUse
 from experiments.cleanup.usage import Measured, SpaceLine
 from experiments.models import Orphan, Team
-from experiments.queues.site_jobs import QueueBusy
 
 router = Router(tags=["space"])
 
@@ -128,10 +127,7 @@ def start_measuring(request: HttpRequest) -> Status[StartedOut]:
     """Measure the space now. 409 ``busy``: other jobs wait already, or the queue does
     not answer."""
     writer(request)
-    try:
-        measure.start_measuring()
-    except QueueBusy as busy:
-        raise ApiError(409, "busy", str(busy)) from busy
+    measure.start_measuring()
     return Status(202, StartedOut(started=True))
 
 
@@ -177,8 +173,5 @@ def remove_orphans(request: HttpRequest) -> Status[StartedOut]:
     """Remove the listed orphans by a job, after another look at each; for
     administrators of the installation. 409 ``busy``: the job cannot start now."""
     actor = administrator(request)
-    try:
-        orphans.start_removal(actor)
-    except QueueBusy as busy:
-        raise ApiError(409, "busy", str(busy)) from busy
+    orphans.start_removal(actor)
     return Status(202, StartedOut(started=True))

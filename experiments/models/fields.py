@@ -1,4 +1,4 @@
-"""A field and a form that Django lacks."""
+"""Fields and a form that Django lacks."""
 
 from __future__ import annotations
 
@@ -39,6 +39,18 @@ class OrderedJSONField(_TextField):
 
     def value_to_string(self, obj: models.Model) -> str:
         return self.get_prep_value(self.value_from_object(obj)) or ""
+
+
+def trash_mark() -> models.ForeignKey[Any, Any]:
+    """Of a row that is in the trash: the item that holds it."""
+    return models.ForeignKey(
+        "TrashItem",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+    )
 
 
 class VisibleTextForm(forms.BaseForm):

@@ -10,6 +10,7 @@ import time
 from django.db import models
 from django.db.models.functions import Now
 
+from experiments.models.fields import trash_mark
 from experiments.models.sweeps import Sweep
 from experiments.models.trials import Attempt, Trial
 
@@ -191,14 +192,7 @@ class Artifact(models.Model):
     # False: its process died while writing it, so no later attempt gets it.
     whole = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    trash = models.ForeignKey(
-        "TrashItem",
-        models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-        db_index=False,
-    )
+    trash = trash_mark()
 
     objects = ArtifactManager()
     all_objects: models.Manager[Artifact] = models.Manager()

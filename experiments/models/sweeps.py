@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from experiments.models.fields import OrderedJSONField
+from experiments.models.fields import OrderedJSONField, trash_mark
 from experiments.models.teams import Team, User
 from experiments.models.workers import Pool
 from experiments.search.records import Objective
@@ -112,14 +112,7 @@ class CodeSnapshot(models.Model):
     )
     # When the files came last.
     created_at = models.DateTimeField(auto_now_add=True)
-    trash = models.ForeignKey(
-        "TrashItem",
-        models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-        db_index=False,
-    )
+    trash = trash_mark()
 
     objects = CodeManager()
     all_objects: models.Manager[CodeSnapshot] = models.Manager()

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from experiments.models.fields import OrderedJSONField
+from experiments.models.fields import OrderedJSONField, trash_mark
 from experiments.models.sweeps import Experiment, Sweep, SweepState
 from experiments.models.teams import User
 from experiments.models.workers import Pool, Worker
@@ -296,26 +296,12 @@ class Attempt(models.Model):
     log_chunks = models.PositiveIntegerField(default=0)
     log_bytes = models.PositiveBigIntegerField(default=0)
     log_dropped = models.PositiveBigIntegerField(default=0)
-    log_trash = models.ForeignKey(
-        "TrashItem",
-        models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-        db_index=False,
-    )
+    log_trash = trash_mark()
     # Since then its log is in the trash, or deleted.
     log_removed_at = models.DateTimeField(null=True, blank=True)
     # The item that will thin the points of its other metrics; then, that one in so
     # many of them was kept.
-    points_trash = models.ForeignKey(
-        "TrashItem",
-        models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-        db_index=False,
-    )
+    points_trash = trash_mark()
     thinned = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta:

@@ -38,6 +38,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from experiments import access
 from experiments.models import Sweep, Team, Trial, User
+from experiments.queues.site_jobs import QueueBusy
 from experiments.search.fields import DefinitionError
 from experiments.sweeps.control import NotPossible
 
@@ -202,7 +203,7 @@ def act(
     try:
         if sentence := do():
             messages.success(request, sentence)
-    except (NotPossible, DefinitionError) as error:
+    except (NotPossible, DefinitionError, QueueBusy) as error:
         messages.error(request, str(error))
     return redirect(to)
 
@@ -215,10 +216,23 @@ def form_page(
     return render(request, template, {"form": form, **context}, status=status)
 
 
+def csv_file(name: str, text: str) -> HttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
+
+
 def whole_number(text: str, *, most_digits: int = 9) -> int | None:
     """The number, if the text is nothing else."""
     is_whole = text.isascii() and text.isdigit() and len(text) <= most_digits
     return int(text) if is_whole else None
+
+
+def administrator(request: HttpRequest) -> User:
+    """The viewer, who must be an administrator of the site."""
+    user = access.viewer(request)
+    if not access.sees_everything(user):
+        raise PermissionDenied
+    return user
 
 
 def readable_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
@@ -232,8 +246,7 @@ def readable_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
 def managed_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
     """The team and the viewer, who must be one of its admins."""
     team, user = readable_team(request, slug)
-    if not access.can_manage(user, team):
-        raise PermissionDenied
+    access.check_can_manage(user, team)
     return team, user
 
 

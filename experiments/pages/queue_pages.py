@@ -12,7 +12,7 @@ import functools
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,10 @@ from redis.exceptions import RedisError, ResponseError
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 
 from experiments.models import Event
-from experiments.pages.health.views import must_be_admin
+from experiments.pages.frame import View, administrator
 
 logger = logging.getLogger(__name__)
 
-View = Callable[..., HttpResponseBase]
 TEMPLATES = Path(django_rq.__file__).parent / "templates"
 INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
@@ -71,7 +70,7 @@ def guarded(view: View, name: str) -> View:
 
     @functools.wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        user = must_be_admin(request)
+        user = administrator(request)
         try:
             response = view(request, *args, **kwargs)
         except GONE as error:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
-from io import TextIOBase
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import StringIO, TextIOBase
 from typing import Any
 
 from django.db.models import QuerySet
@@ -30,6 +30,14 @@ OWN = (
     "started_at",
     "ended_at",
 )
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """The rows for spreadsheets."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows(map(cell, row) for row in rows)
+    return text.getvalue()
 
 
 def write_csv(sweep: Sweep, file: TextIOBase) -> None:

@@ -5,10 +5,9 @@ What is chosen is in the address, so that Back undoes a step.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -22,10 +21,18 @@ from experiments.cleanup.selection import KINDS, STATES, read_selection
 from experiments.formatting import bytes_text
 from experiments.models import Experiment, Team, User
 from experiments.models.trials import TrialState
-from experiments.pages.frame import Confirmation, act, ask, get, get_or_post, post
+from experiments.pages.frame import (
+    Confirmation,
+    act,
+    ask,
+    csv_file,
+    get,
+    get_or_post,
+    post,
+)
 from experiments.search.fields import DefinitionError
 from experiments.search.wording import counted
-from experiments.sweeps.export import cell
+from experiments.sweeps.export import csv_text
 
 TEXTS = ("older_than", "larger_than", "not_best", "files", "where")
 USUAL = {"older_than": "30 days", "not_best": "10"}
@@ -189,17 +196,14 @@ def plan_csv(request: HttpRequest) -> HttpResponse:
     card = choose_card(access.viewer(request), request.GET)
     if card is None:
         raise PermissionDenied
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in card.plan.rows if card.plan else ():
-        size = row.taken
-        facts = (size.files, size.trials, size.bytes, row.example, row.kept, row.left)
-        writer.writerow([cell(value) for value in (row.name, *facts)])
-    headers = {"Content-Disposition": 'attachment; filename="dry-run.csv"'}
-    return HttpResponse(
-        text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers
-    )
+    rows = map(_cells, card.plan.rows if card.plan else ())
+    return csv_file("dry-run.csv", csv_text([COLUMNS, *rows]))
+
+
+def _cells(row: PlanRow) -> tuple[Any, ...]:
+    size = row.taken
+    facts = (size.files, size.trials, size.bytes, row.example, row.kept, row.left)
+    return row.name, *facts
 
 
 def rule_new(request: HttpRequest) -> HttpResponse:

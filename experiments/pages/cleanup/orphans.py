@@ -12,11 +12,8 @@ from django.urls import reverse
 from experiments.cleanup import orphans
 from experiments.formatting import bytes_text
 from experiments.models import Orphan
-from experiments.pages.frame import Confirmation, act, ask, get_or_post
-from experiments.pages.health.views import must_be_admin
-from experiments.queues.site_jobs import QueueBusy
+from experiments.pages.frame import Confirmation, act, administrator, ask, get_or_post
 from experiments.search.wording import counted
-from experiments.sweeps.control import NotPossible
 
 MAX_SHOWN = 10
 
@@ -58,15 +55,12 @@ def orphan_list() -> OrphanList:
 
 def orphans_remove(request: HttpRequest) -> HttpResponse:
     """GET asks first."""
-    actor = must_be_admin(request)
+    actor = administrator(request)
     if request.method != "POST":
         return ask(request, _question())
 
     def start() -> str:
-        try:
-            orphans.start_removal(actor)
-        except QueueBusy as busy:
-            raise NotPossible(str(busy)) from busy
+        orphans.start_removal(actor)
         return ""
 
     return act(request, "cleanup", start)

@@ -14,8 +14,7 @@ from experiments.cleanup.usage import SpaceAmount, SpaceGrowth
 from experiments.db.clock import database_now
 from experiments.formatting import bytes_text
 from experiments.models import Team
-from experiments.pages.frame import act, post
-from experiments.pages.health.views import must_be_admin
+from experiments.pages.frame import act, administrator, post
 from experiments.search.wording import counted
 
 MAX_WEEKS = 26
@@ -67,7 +66,7 @@ def _note(use: QuotaUse, growth: SpaceGrowth) -> str:
 
 
 def quota_change(request: HttpRequest, slug: str) -> HttpResponse:
-    actor = must_be_admin(request)
+    actor = administrator(request)
     team = access.found_or_404(Team.objects.all(), slug=slug)
 
     def change() -> str:

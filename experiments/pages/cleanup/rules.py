@@ -13,7 +13,7 @@ from experiments import access
 from experiments.cleanup import rules
 from experiments.formatting import bytes_text
 from experiments.models import CleanupRule, Removable, Team
-from experiments.pages.frame import act, post
+from experiments.pages.frame import act, managed_team, post
 
 # A standard rule's words before, between and after its fields.
 PHRASES: Mapping[str, Sequence[str]] = {
@@ -97,9 +97,7 @@ def _standard(place: int, rule: CleanupRule | None) -> RuleRow:
 
 def rules_save(request: HttpRequest, slug: str) -> HttpResponse:
     """All rows of the card at once."""
-    user = access.viewer(request)
-    team: Team = access.found_or_404(access.teams_for(user), slug=slug)
-    access.check_can_manage(user, team)
+    team, user = managed_team(request, slug)
 
     def do() -> str:
         for row in rules_card(team).rows:

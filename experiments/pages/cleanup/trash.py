@@ -28,6 +28,7 @@ from experiments.pages.frame import (
     act,
     ask,
     get_or_post,
+    managed_team,
     post,
     sweep_to_steer,
 )
@@ -146,7 +147,7 @@ def trash_delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def trash_empty(request: HttpRequest, slug: str) -> HttpResponse:
-    team = _managed(request, slug)
+    team, _ = managed_team(request, slug)
     rows = TrashItem.objects.filter(team=team)
     action = reverse("trash_empty", args=(slug,))
     return _delete(request, rows, f"Empty the trash of team {team.name}?", action)
@@ -177,21 +178,14 @@ def _delete(request: HttpRequest, items: Any, title: str, action: str) -> HttpRe
 
 def trash_stop(request: HttpRequest, slug: str) -> HttpResponse:
     """Stop the job for what the team has in the trash."""
-    team = _managed(request, slug)
+    team, user = managed_team(request, slug)
 
     def do() -> str:
         items = TrashItem.objects.filter(team=team)
-        count = trash.stop_purge(items, actor=access.viewer(request))
+        count = trash.stop_purge(items, actor=user)
         return f"{counted(count, 'deletion')} stopped. What is left stays in the trash."
 
     return act(request, f"{reverse('cleanup')}#trash", do)
-
-
-def _managed(request: HttpRequest, slug: str) -> Team:
-    user = access.viewer(request)
-    team: Team = access.found_or_404(access.teams_for(user), slug=slug)
-    access.check_can_manage(user, team)
-    return team
 
 
 # --- moving one thing -------------------------------------------------------------

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from functools import cached_property
-from io import StringIO
 from typing import Any
 
 from django.conf import settings
@@ -25,6 +23,7 @@ from experiments.pages.cleanup.space import VIEWS, SpaceQuery, shares_of, space_
 from experiments.pages.cleanup.trash import trash_card
 from experiments.pages.frame import (
     act,
+    csv_file,
     digest,
     get,
     live_parts,
@@ -32,9 +31,7 @@ from experiments.pages.frame import (
     post,
     render_parts,
 )
-from experiments.queues.site_jobs import QueueBusy
-from experiments.sweeps.control import NotPossible
-from experiments.sweeps.export import cell
+from experiments.sweeps.export import csv_text
 
 PARTS = ("facts", "jobs", "space", "growth")
 
@@ -125,10 +122,7 @@ def space_measure(request: HttpRequest) -> HttpResponse:
     access.viewer(request)
 
     def start() -> str:
-        try:
-            measure.start_measuring()
-        except QueueBusy as busy:
-            raise NotPossible(str(busy)) from busy
+        measure.start_measuring()
         return ""
 
     return act(request, "cleanup", start)
@@ -136,16 +130,8 @@ def space_measure(request: HttpRequest) -> HttpResponse:
 
 def space_csv(request: HttpRequest) -> HttpResponse:
     """The rows of the newest measurement, for spreadsheets."""
-    page = _page(request)
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(SpaceLine._fields)
-    for line in page.measured.lines():
-        writer.writerow([cell(value) for value in line])
-    headers = {"Content-Disposition": 'attachment; filename="space.csv"'}
-    return HttpResponse(
-        text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers
-    )
+    lines = _page(request).measured.lines()
+    return csv_file("space.csv", csv_text([SpaceLine._fields, *lines]))
 
 
 urlpatterns = [

@@ -25,6 +25,7 @@ from experiments.pages.experiments.entries import entry_table
 from experiments.pages.experiments.run_table import runs_of
 from experiments.pages.experiments.summary import experiment_summary, version
 from experiments.pages.frame import (
+    csv_file,
     current_team,
     form_page,
     get,
@@ -305,11 +306,7 @@ def experiment_runs_csv(request: HttpRequest, pk: int) -> HttpResponse:
     text = StringIO()
     write_runs_csv(runs.order_by("number"), text)
     log(experiment, access.viewer(request), "runs exported")
-    name = f"{experiment.slug}-runs.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return HttpResponse(
-        text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers
-    )
+    return csv_file(f"{experiment.slug}-runs.csv", text.getvalue())
 
 
 urlpatterns = [

@@ -7,7 +7,6 @@ from __future__ import annotations
 import time
 
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -15,8 +14,13 @@ from django.urls import path
 
 from experiments import queues
 from experiments.cleanup import usage
-from experiments.models import User
-from experiments.pages.frame import get, live_parts, parts_feed, render_parts
+from experiments.pages.frame import (
+    administrator,
+    get,
+    live_parts,
+    parts_feed,
+    render_parts,
+)
 from experiments.pages.health.checks import health_issues
 from experiments.pages.health.status import (
     installation_status,
@@ -50,27 +54,19 @@ def _database_answers() -> bool:
 
 
 def health(request: HttpRequest) -> HttpResponse:
-    must_be_admin(request)
+    administrator(request)
     context = {**live_parts(moment(), rendered_parts()), "versions": versions()}
     return render(request, "experiments/health/page.html", context)
 
 
 def health_feed(request: HttpRequest) -> JsonResponse:
-    must_be_admin(request)
+    administrator(request)
     return parts_feed(request, moment(), rendered_parts)
 
 
 def moment() -> str:
     """A mark that changes every few seconds, so that open pages measure seldom."""
     return str(int(time.monotonic() // MEASURED_EVERY))
-
-
-def must_be_admin(request: HttpRequest) -> User:
-    """The viewer, who must be an admin of the installation."""
-    user = request.user
-    if not (isinstance(user, User) and user.is_active and user.is_superuser):
-        raise PermissionDenied
-    return user
 
 
 def rendered_parts() -> dict[str, str]:

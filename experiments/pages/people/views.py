@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Count, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +16,7 @@ from django.urls import reverse
 from experiments import access
 from experiments.accounts.people import (
     create_person,
+    free_name,
     password_link,
     people,
     remove_factors,
@@ -29,6 +29,7 @@ from experiments.pages.frame import (
     Confirmation,
     View,
     act,
+    administrator,
     after_recent_login,
     ask,
     form_page,
@@ -45,14 +46,6 @@ STATES: Mapping[str, tuple[str, Q]] = {
     "no-factor": ("without a second factor", Q(factors=0)),
     "no-login": ("never logged in", Q(last_login=None)),
 }
-
-
-def administrator(request: HttpRequest) -> User:
-    """The viewer, who must be an administrator of the site."""
-    user = access.viewer(request)
-    if not user.is_superuser:
-        raise PermissionDenied
-    return user
 
 
 def people_list(request: HttpRequest) -> HttpResponse:
@@ -91,11 +84,7 @@ class PersonAccountForm(VisibleTextForm, forms.Form):
     )
 
     def clean_username(self) -> str:
-        name: str = User.normalize_username(self.cleaned_data["username"])
-        User.username_validator(name)
-        if User.objects.filter(username__iexact=name).exists():
-            raise ValidationError(f"The name {name!r} is taken. Choose another one.")
-        return name
+        return free_name(self.cleaned_data["username"])
 
 
 @after_recent_login

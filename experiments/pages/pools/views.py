@@ -21,6 +21,7 @@ from experiments import access, lifecycle
 from experiments.models import Event, Pool, User, Worker, WorkerToken
 from experiments.models.trials import AttemptState
 from experiments.pages.frame import (
+    administrator,
     ask,
     current_team,
     form_page,
@@ -30,7 +31,6 @@ from experiments.pages.frame import (
     parts_feed,
     post,
 )
-from experiments.pages.health.views import must_be_admin
 from experiments.pages.pools.forms import (
     NewPoolForm,
     PoolForm,
@@ -152,7 +152,7 @@ def pool_of(name: str) -> Pool:
 
 
 def host_drain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
-    admin, worker = must_be_admin(request), host_of(name, pk)
+    admin, worker = administrator(request), host_of(name, pk)
     reason = request.POST.get("reason", "").replace("\0", "").strip()
     refused = bool(reason_problem(reason))
     if request.method != "POST" or refused:
@@ -168,7 +168,7 @@ def host_drain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
 
 
 def host_undrain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
-    admin, worker = must_be_admin(request), host_of(name, pk)
+    admin, worker = administrator(request), host_of(name, pk)
     if lifecycle.undrain_worker(worker, actor=admin):
         messages.success(request, f"{worker.name} takes trials again.")
     else:
@@ -177,7 +177,7 @@ def host_undrain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
 
 
 def host_forget(request: HttpRequest, name: str, pk: int) -> HttpResponse:
-    admin, worker = must_be_admin(request), host_of(name, pk)
+    admin, worker = administrator(request), host_of(name, pk)
     if request.method != "POST":
         return ask(request, forget_question(worker))
     if lifecycle.forget_worker(worker, actor=admin):
@@ -193,7 +193,7 @@ def host_forget(request: HttpRequest, name: str, pk: int) -> HttpResponse:
 
 def pool_token(request: HttpRequest, name: str) -> HttpResponse:
     """Create a token for the pool's workers, and show it this once."""
-    admin, pool = must_be_admin(request), pool_of(name)
+    admin, pool = administrator(request), pool_of(name)
     with transaction.atomic():
         token = WorkerToken.issue(pool, by=admin)
         Event.log("credential created", f"{pool.name} {token.prefix}…", actor=admin)
@@ -201,7 +201,7 @@ def pool_token(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def pool_edit(request: HttpRequest, name: str) -> HttpResponse:
-    admin, pool = must_be_admin(request), pool_of(name)
+    admin, pool = administrator(request), pool_of(name)
     form = PoolForm(request.POST or None, instance=pool)
     if request.method == "POST" and form.is_valid():
         save(form, admin, "pool changed")
@@ -211,7 +211,7 @@ def pool_edit(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def pool_create(request: HttpRequest) -> HttpResponse:
-    admin = must_be_admin(request)
+    admin = administrator(request)
     form = NewPoolForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         pool = save(form, admin, "pool created")

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from experiments import access
-from experiments.accounts.people import close_service_account, create_service_account
+from experiments.accounts.people import (
+    close_service_account,
+    create_service_account,
+    free_name,
+)
 from experiments.models import ApiToken, Membership, Team, User
 from experiments.models.fields import VisibleTextForm
 from experiments.pages.frame import (
@@ -38,11 +41,7 @@ class ServiceAccountForm(VisibleTextForm, forms.Form):
     role = forms.ChoiceField(choices=ROLES, initial=Membership.Role.MEMBER)
 
     def clean_username(self) -> str:
-        name: str = User.normalize_username(self.cleaned_data["username"])
-        User.username_validator(name)
-        if User.objects.filter(username__iexact=name).exists():
-            raise ValidationError(f"The name {name!r} is taken. Choose another one.")
-        return name
+        return free_name(self.cleaned_data["username"])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,6 +14,7 @@ from experiments.models import Event, Membership, Team, User
 from experiments.pages.frame import (
     SESSION_KEY,
     act,
+    administrator,
     after_recent_login,
     ask,
     form_page,
@@ -113,9 +113,7 @@ def team_switch(request: HttpRequest, slug: str = "") -> HttpResponse:
 
 
 def team_create(request: HttpRequest) -> HttpResponse:
-    user = access.viewer(request)
-    if not user.is_superuser:
-        raise PermissionDenied
+    user = administrator(request)
     form = TeamForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         team = _make(form, user)
