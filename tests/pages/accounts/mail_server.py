@@ -11,6 +11,13 @@ from typing import Any, Self
 from tests.processes.running_site import wait_for
 
 
+def text_of(message: Message) -> str:
+    """As a program for e-mail shows it."""
+    decoded = message.get_payload(decode=True)
+    assert isinstance(decoded, bytes)
+    return decoded.decode()
+
+
 class MailServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
 

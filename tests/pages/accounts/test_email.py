@@ -11,7 +11,7 @@ from django.test import Client
 
 from experiments.models import Event, User
 from tests import factories
-from tests.pages.accounts.mail_server import MailServer
+from tests.pages.accounts.mail_server import MailServer, text_of
 from tests.pages.clients import client_of
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ def change(client: Client, email: str = NEW) -> Any:
 
 
 def link_in(message: Any) -> str:
-    found = re.search(r"http://127.0.0.1:8000(/login/email/\S+)", message.get_payload())
+    found = re.search(r"http://127.0.0.1:8000(/login/email/\S+)", text_of(message))
     assert found is not None
     return found[1]
 

@@ -11,7 +11,7 @@ from django.test import Client
 
 from experiments.models import BrowserSession, Event, User
 from tests import factories
-from tests.pages.accounts.mail_server import MailServer
+from tests.pages.accounts.mail_server import MailServer, text_of
 from tests.processes.running_site import wait_for
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +31,7 @@ def ask(client: Client, email: str = "ada@lab.example") -> Any:
 
 def link_in(message: Any) -> str:
     """The path in the message; its host is the site's own."""
-    text = message.get_payload()
+    text = text_of(message)
     found = re.search(r"http://127.0.0.1:8000(/login/password/\S+)", text)
     assert found is not None, text
     return found[1]
@@ -85,7 +85,7 @@ def test_a_strangers_host_is_in_no_link(
 ) -> None:
     settings.ALLOWED_HOSTS = ["*"]
     client.post("/login/password/", {"email": ada.email}, HTTP_HOST="evil.example")
-    assert "evil" not in server.last().get_payload()
+    assert "evil" not in text_of(server.last())
 
 
 def test_old_and_forged_links_change_nothing(
