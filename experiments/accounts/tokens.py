@@ -42,7 +42,7 @@ def default_days() -> int:
 
 
 def end_after(days: int, *, latest: datetime | None = None) -> datetime:
-    """When a token of so many days ends. Raises NotPossible.
+    """When a token that lasts this many days ends. Raises NotPossible.
 
     ``latest``: the end of the token that asks for it, so that none prolongs itself.
     """

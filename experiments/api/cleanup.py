@@ -40,7 +40,7 @@ class SelectionIn(ClosedSchema):
     older_than: Annotated[float, Field(ge=0, description="days")] = 0
     larger_than: Annotated[Text | Whole, Field(description="such as 1 MB")] = 0
     not_best: Annotated[
-        Whole, Field(description="so many best trials of each sweep stay")
+        Whole, Field(description="how many of the best trials of each sweep stay")
     ] = 1
     files: Annotated[Text, Field(description="a pattern, such as *.pt")] = ""
     where: Annotated[

@@ -38,8 +38,7 @@ MAX_DATAGRAM = 8_000
 def start_sending() -> None:
     """Enqueue the job if events wait; the scheduler calls this regularly."""
     if settings.SYSLOG_URL and _waiting(_forwarding()).exists():
-        with contextlib.suppress(site_jobs.QueueBusy):
-            site_jobs.ensure_job(JOB, job_id="syslog", keep=0, wanted=EVERY)
+        site_jobs.ensure_later(JOB, job_id="syslog", every=EVERY)
 
 
 def _forwarding() -> LogForwarding:

@@ -22,7 +22,7 @@ DATABASE, FILES, MANIFEST = "database.sqlite3", "files", "manifest.json"
 FORMAT = 1
 NAME = "sweepsite-%Y-%m-%dT%H-%M-%SZ"
 PARTIAL = ".part-"
-# The newest backup of each of so many days, and of each of so many weeks.
+# The newest backup of this many days, and of this many weeks, is kept.
 DAYS, WEEKS = 7, 4
 
 

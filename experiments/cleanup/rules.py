@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -37,7 +36,7 @@ STANDARD: tuple[Mapping[str, Any], ...] = (
 
 
 def selection_of(rule: CleanupRule) -> Selection:
-    """Raises DefinitionError if its experiment or sweep is gone."""
+    """Raises DefinitionError if its experiment or sweep was deleted."""
     return read_selection(rule.selection, rule.team)
 
 
@@ -110,8 +109,7 @@ def start_rules() -> None:
     """Enqueue the job if a rule is due, or to be measured again; the scheduler calls
     this regularly."""
     if due_rules().exists() or CleanupRule.objects.filter(_is_old()).exists():
-        with contextlib.suppress(site_jobs.QueueBusy):
-            site_jobs.ensure_job(site_jobs.RUN_RULES, job_id=JOB, keep=0, wanted=EVERY)
+        site_jobs.ensure_later(site_jobs.RUN_RULES, job_id=JOB, every=EVERY)
 
 
 def due_rules() -> QuerySet[CleanupRule]:

@@ -6,7 +6,6 @@ number. The job of cleanup/purge.py deletes it when its days in the trash are ov
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -338,5 +337,4 @@ def stop_purge(items: TrashQuerySet, *, actor: User | None) -> int:
 
 def start_purge() -> None:
     """Enqueue the job if it does not wait or run. A busy queue has it later."""
-    with contextlib.suppress(site_jobs.QueueBusy):
-        site_jobs.ensure_job(site_jobs.PURGE, job_id="purge", keep=0, wanted=EVERY)
+    site_jobs.ensure_later(site_jobs.PURGE, job_id="purge", every=EVERY)

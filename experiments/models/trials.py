@@ -299,8 +299,8 @@ class Attempt(models.Model):
     log_trash = trash_mark()
     # Since then its log is in the trash, or deleted.
     log_removed_at = models.DateTimeField(null=True, blank=True)
-    # The item that will thin the points of its other metrics; then, that one in so
-    # many of them was kept.
+    # The item that will thin the points of its other metrics. Afterwards one of
+    # `thinned` points is left.
     points_trash = trash_mark()
     thinned = models.PositiveIntegerField(null=True, blank=True)
 

@@ -5,6 +5,7 @@ A flushed queue or a killed worker only delays them: the caller ensures a job ag
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +83,12 @@ def ensure_job(
     except RedisError as error:
         logger.warning("%s not enqueued: %s", job_id, error)
         raise QueueBusy(QUEUE_DOWN) from error
+
+
+def ensure_later(function: str, *, job_id: str, every: float) -> None:
+    """For callers that ask again regularly: a busy queue has the job then."""
+    with contextlib.suppress(QueueBusy):
+        ensure_job(function, job_id=job_id, keep=0, wanted=every)
 
 
 def site_queue() -> Queue:

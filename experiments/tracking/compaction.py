@@ -7,7 +7,6 @@ stays the same. This may be killed at any moment, and run again.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,10 +37,7 @@ def start_compaction() -> None:
     """Enqueue the job if there is something to do; the scheduler calls this regularly.
     A busy queue has it later."""
     if _waiting() or _long_series():
-        with contextlib.suppress(site_jobs.QueueBusy):
-            site_jobs.ensure_job(
-                site_jobs.COMPACT, job_id="compaction", keep=0, wanted=EVERY
-            )
+        site_jobs.ensure_later(site_jobs.COMPACT, job_id="compaction", every=EVERY)
 
 
 def compact_ended() -> None:

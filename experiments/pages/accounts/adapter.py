@@ -1,5 +1,5 @@
-"""What django-allauth asks this site: where links lead, who is told what, and what
-follows a login."""
+"""What django-allauth asks this site: where links lead, which e-mails are sent, and
+what follows a login."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class FactorAdapter(DefaultMFAAdapter):
             return _cipher().decrypt(encrypted_text.encode()).decode()
         except InvalidToken:
             # No code fits: an administrator removes the factor.
-            logger.error("a second factor was encrypted with a secret key that is gone")
+            logger.error("a second factor was encrypted with an unknown secret key")
             return str(generate_totp_secret())
 
     def can_delete_authenticator(self, authenticator: Any) -> bool:

@@ -50,7 +50,8 @@ class PasswordChangeView(login_limits.Limited, DjangoPasswordChangeView):
 
 
 class ForgottenForm(ResetPasswordForm):
-    """allauth's. Nobody's mailbox is flooded, and no address is told from another."""
+    """allauth's. E-mails to one address are limited, and the answer does not tell who
+    has an account."""
 
     def clean_email(self) -> str:
         login_limits.take_mail(context.request, self.cleaned_data["email"])
