@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,8 @@ from tests.processes.running_site import ROOT, RunningSite, running_site, wait_f
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 LIMITS = {"max_total_trials": 4, "max_concurrent_trials": 2}
 SLOW = "python train_resumes.py 60 0.05 0"
+# It runs for longer than any of this takes.
+LONG = "python train_resumes.py 20000 0.05 0"
 
 
 def refused(site: RunningSite, *arguments: str) -> str:
@@ -36,12 +37,10 @@ def test_a_backup_under_load_continues_elsewhere_when_it_is_resumed(
 ) -> None:
     backups = tmp_path / "backups"
     with running_site(tmp_path / "old") as old:
-        sweep = old.submit(command=SLOW, limits=LIMITS)
+        sweep = old.submit(command=LONG, limits=LIMITS)
         wait_for(lambda: len(old.training()) >= 2, "two trials", old.said)
-        old.manage("backup", str(backups))
-        said = old.manage("backup", str(backups), "--rotate")
+        old.manage("backup", str(backups), "--rotate")
         token = old.token
-    assert "Deleted 1 old backup." in said
     (backup,) = backups.iterdir()
     assert backup.stat().st_mode & 0o077 == 0
     new = RunningSite(tmp_path / "new", fresh=True)
@@ -49,8 +48,6 @@ def test_a_backup_under_load_continues_elsewhere_when_it_is_resumed(
     said = new.manage("restore", str(backup))
     assert "1 sweep paused, 2 attempts lost, 1 worker credential revoked" in said
     assert "has files already" in refused(new, "restore", str(backup))
-    shutil.rmtree(new.home / "store")
-    assert "it has users" in refused(new, "restore", str(backup))
     new.token = token
     try:
         new.start()
@@ -58,7 +55,7 @@ def test_a_backup_under_load_continues_elsewhere_when_it_is_resumed(
         assert (facts["state"], facts["reason"]) == ("paused", "restored")
         assert not new.training()
         new.api("POST", f"/sweeps/{sweep}/resume")
-        assert new.wait_for_end(sweep)["state"] == "completed", new.story(sweep)
+        wait_for(lambda: len(new.training()) >= 2, "two trials again", new.said)
     finally:
         new.stop()
 
@@ -96,7 +93,7 @@ def test_a_sweep_continues_on_postgresql(tmp_path: Path) -> None:
         site.environment["DATABASE_URL"] = url
         assert "Stop it first" in refused(site, "move-database")
         site.stop()
-        assert "is now" not in refused(site, "move-database", "--from", "nothing")
+        assert "no database" in refused(site, "move-database", "--from", "nothing")
         reader = f"import sqlite3; c = sqlite3.connect({str(file)!r});"
         reader += "c.execute('SELECT * FROM experiments_pool').fetchall(); input()"
         other = subprocess.Popen([sys.executable, "-c", reader], stdin=subprocess.PIPE)
