@@ -1,4 +1,4 @@
-"""A new e-mail address counts once its link was opened."""
+"""A new e-mail address is used once its link was opened."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_old_address_counts_until_the_link_is_opened(
     client = client_of("ada")
     assert change(client)["Location"] == "/settings/email/"
     page = client.get("/settings/email/").content.decode()
-    assert "Your address is ada@old.example. ada@new.example counts once" in page
+    assert "Your address is ada@old.example. ada@new.example is used once" in page
     message = server.last()
     assert message["To"] == NEW
     link = link_in(message)
