@@ -13,7 +13,7 @@ from experiments import access
 from experiments.cleanup import disk, measure
 from experiments.cleanup.jobs import running_jobs
 from experiments.cleanup.usage import Measured, SpaceAmount, SpaceGrowth, SpaceLine
-from experiments.models import User
+from experiments.models import Event, User
 from experiments.pages.cleanup.choose import choose_card
 from experiments.pages.cleanup.growth import growth_chart
 from experiments.pages.cleanup.orphans import orphan_list
@@ -131,6 +131,7 @@ def space_measure(request: HttpRequest) -> HttpResponse:
 def space_csv(request: HttpRequest) -> HttpResponse:
     """The rows of the newest measurement, for spreadsheets."""
     lines = _page(request).measured.lines()
+    Event.log("space exported", actor=access.viewer(request))
     return csv_file("space.csv", csv_text([SpaceLine._fields, *lines]))
 
 
