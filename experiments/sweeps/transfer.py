@@ -18,6 +18,7 @@ from experiments.models import (
     Run,
     Sweep,
     Team,
+    TrashItem,
     Trial,
     User,
 )
@@ -106,6 +107,7 @@ def transfer_experiment(
     before = experiment.team
     _copy_code(Sweep.all_objects.filter(experiment=experiment), team)
     Experiment.all_objects.filter(pk=experiment.pk).update(team=team)
+    TrashItem.objects.filter(experiment=experiment).update(team=team)
     experiment.team = team
     authors = Run.objects.filter(trial__experiment=experiment)
     _revoke(authors.exclude(created_by=None).values_list("created_by", flat=True))
@@ -126,6 +128,7 @@ def transfer_sweep(sweep: Sweep, team: Team, *, actor: User | None) -> Sweep:
     at_next_number(home, lambda number: rows.update(experiment=home, number=number))
     Trial.objects.filter(sweep=sweep).update(experiment=home)
     LoggedModel.objects.filter(source_run__sweep=sweep).update(experiment=home)
+    TrashItem.objects.filter(sweep=sweep).update(team=team, experiment=home)
     sweep.refresh_from_db()
     _log("sweep transferred", f"{old_name}, now {sweep}", before, team, actor, sweep)
     return sweep
@@ -135,10 +138,12 @@ def _copy_code(sweeps: QuerySet[Sweep], team: Team) -> None:
     """The team's own rows of the code; the files are stored once per content."""
     used = CodeSnapshot.all_objects.filter(pk__in=sweeps.values("code"))
     for code in used.exclude(team=team):
-        own, _ = CodeSnapshot.all_objects.get_or_create(
+        own, _ = CodeSnapshot.all_objects.update_or_create(
             team=team,
             digest=code.digest,
-            defaults={
+            # The team's row may wait in its trash.
+            defaults={"trash": None},
+            create_defaults={
                 "files": code.files,
                 "size": code.size,
                 "created_by": code.created_by,

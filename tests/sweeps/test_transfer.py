@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 
-from experiments import access
+from experiments import access, storage
+from experiments.cleanup import purge, trash
 from experiments.code import snapshots
-from experiments.models import CodeSnapshot, Event, Pool, Sweep, Team, Trial
+from experiments.models import (
+    CodeSnapshot,
+    Event,
+    Pool,
+    Sweep,
+    Team,
+    TrashItem,
+    Trial,
+)
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.transfer import (
     TransferPlan,
@@ -116,3 +125,43 @@ def test_the_api_plans_and_transfers(team: Team, other: Team) -> None:
     assert api.post(path, {"team": "chemistry"}).json()["transferred"] is True
     assert Sweep.objects.get().experiment.team == other
     assert api.post(path, {"team": "nowhere"}).status_code in (403, 404)
+
+
+def _code_deleted(team: Team) -> None:
+    """The team's unused code goes to the trash, and is deleted from it."""
+    trash.move_code(
+        CodeSnapshot.objects.filter(~purge.is_used(), team=team), team_id=team.pk
+    )
+    trash.delete_now(TrashItem.objects.all(), actor=None)
+    purge.purge_trash()
+
+
+def test_deleting_one_teams_copy_of_code_keeps_the_file_for_the_other(
+    team: Team, other: Team
+) -> None:
+    sweep = with_code(team, state="completed")
+    root = factories.user("root")
+    for old, new in ((team, other), (other, team)):
+        sweep = transfer_sweep(sweep, new, actor=root)
+        _code_deleted(old)
+        left = CodeSnapshot.objects.get()
+        assert left.team == new and left == sweep.code
+        assert storage.code_path(left.digest).exists()
+
+
+def test_a_copy_that_waits_in_the_trash_is_taken_out(team: Team, other: Team) -> None:
+    sweep = with_code(team, state="completed")
+    kept = snapshots.store_files(other, {"train.py": b"print(1)"}, user=None)
+    trash.move_code(CodeSnapshot.objects.filter(pk=kept.pk), team_id=other.pk)
+    assert not CodeSnapshot.objects.filter(pk=kept.pk).exists()
+    transfer_sweep(sweep, other, actor=factories.user("root"))
+    assert CodeSnapshot.objects.get(team=other) == kept
+
+
+def test_what_is_in_the_trash_goes_to_the_new_team(team: Team, other: Team) -> None:
+    ada, otto = factories.user("ada"), factories.user("otto")
+    sweep = with_code(team, state="completed")
+    trash.move_sweeps(Sweep.objects.filter(pk=sweep.pk), actor=ada)
+    transfer_experiment(sweep.experiment, other, actor=factories.user("root"))
+    assert not access.trash_for(ada).exists()
+    assert access.trash_for(otto).get().sweep_id == sweep.pk
