@@ -186,12 +186,16 @@ def pools_for(user: User) -> QuerySet[Pool]:
     )
 
 
-def can_run_on(user: User, pool: Pool) -> bool:
-    """Whether the user may run commands on the pool: one of its people, if it has
+def runnable(pools: QuerySet[Pool], user: User) -> QuerySet[Pool]:
+    """The pools on which the user may run commands: one of their people, if they have
     any."""
-    if sees_everything(user) or not pool.runners.exists():
-        return True
-    return pool.runners.filter(pk=user.pk).exists()
+    if sees_everything(user):
+        return pools
+    return pools.filter(Q(runners=None) | Q(runners=user))
+
+
+def can_run_on(user: User, pool: Pool) -> bool:
+    return runnable(Pool.objects.filter(pk=pool.pk), user).exists()
 
 
 def can_steer(user: User, team: Team) -> bool:

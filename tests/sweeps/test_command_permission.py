@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from experiments.models import Pool, Sweep, Team
@@ -11,6 +13,7 @@ from experiments.sweeps import control
 from experiments.sweeps.creation import create_sweep
 from tests import factories
 from tests.api.conftest import Api
+from tests.pages.clients import client_of, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -57,3 +60,21 @@ def test_the_api_names_the_field(team: Team) -> None:
         "/sweeps", factories.definition_document()
     )
     assert again.status_code == 201
+
+
+def test_the_builder_offers_only_pools_on_which_you_may_run_commands(
+    team: Team,
+) -> None:
+    Pool.objects.create(name="open").teams.add(team)
+    limit("ada")
+    max_, new = client_of("max"), "/sweeps/new/"
+    assert offered(max_.get(new)) == ["open"]
+    assert sorted(offered(client_of("ada").get(new))) == ["default", "open"]
+    sweep = factories.sweep(team, state="draft")
+    copied = max_.get(f"{new}?clone={sweep.pk}")
+    assert "default, you may not run commands on it" in text_of(copied)
+
+
+def offered(page: Any) -> list[str]:
+    choices = page.context["form"].fields["compute"].widget.choices
+    return [name for name, _ in choices]

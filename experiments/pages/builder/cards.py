@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from experiments.models import Pool
+from experiments.pages.builder.context import FormContext
 from experiments.pages.builder.policy_fields import NO_POLICY
-from experiments.scheduling.occupancy import PoolSlots, TeamSlots
+from experiments.scheduling.occupancy import PoolSlots
 from experiments.search.fields import listed
 from experiments.search.recommendations import Recommendation
 from experiments.search.samplers import SAMPLERS
@@ -114,11 +115,15 @@ def _recommended(card: Card, recommendation: Recommendation) -> Card:
     return replace(card, why=recommendation.reason) if card.fit else card
 
 
-def pool_choices(slots: TeamSlots, picked: str) -> list[tuple[str, str]]:
-    """The team's pools with their slots in words, and the picked value in any case."""
-    pools = [(pool.pool.name, _slot_words(pool)) for pool in slots.pools]
+def pool_choices(context: FormContext, picked: str) -> list[tuple[str, str]]:
+    """The pools on which the user may run commands, with their slots in words, and the
+    picked value in any case."""
+    slots = {pool.pool.name: _slot_words(pool) for pool in context.slots.pools}
+    allowed = {pool.name for pool in context.pools}
+    pools = [(name, words) for name, words in slots.items() if name in allowed]
     if picked not in [name for name, _ in pools]:
         words = "not one of the team's pools" if picked else "choose a pool"
+        words = "you may not run commands on it" if picked in slots else words
         pools.append((picked, words))
     return pools
 

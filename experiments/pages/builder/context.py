@@ -56,7 +56,8 @@ class FormContext:
 
     @cached_property
     def pools(self) -> Sequence[Pool]:
-        return list(access.pools_for_team(self.team))
+        """Those of the team on which the user may run commands."""
+        return list(access.runnable(access.pools_for_team(self.team), self.user))
 
     @cached_property
     def slots(self) -> TeamSlots:

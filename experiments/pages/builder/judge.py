@@ -77,7 +77,8 @@ def _pool_problems(
         allowed = listed(names, last="or") if names else "none yet"
         yield Problem(
             "compute",
-            f"The pool must be one of team {team.name}: {allowed}, not "
+            f"The pool must be one of team {team.name} on which you may run commands:"
+            f" {allowed}, not "
             f"{shown(form.text('compute').strip())}.",
         )
 

@@ -67,7 +67,7 @@ def page_context(page: Builder, *, token: str) -> dict[str, Any]:
     preview = preview_of(form)
     form["command"].help_text = _unused_words(form)
     form["folder"].help_text = escape(folder_words(page.context.pools))
-    pools = pool_choices(page.context.slots, form.text("compute"))
+    pools = pool_choices(page.context, form.text("compute"))
     form.fields["compute"].widget.choices = [
         (name, ", ".join(filter(None, (name, words)))) for name, words in pools
     ]
