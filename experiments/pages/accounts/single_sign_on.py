@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
@@ -18,7 +19,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
-from django.urls import path
+from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 from requests import RequestException
 
@@ -28,6 +29,8 @@ from experiments.pages.frame import get
 
 logger = logging.getLogger(__name__)
 PROVIDER, KIND = "sso", "openid_connect"
+# allauth reverses two of the URLs with the provider's name.
+SSO = {"provider_id": PROVIDER}
 MAX_NAME = 150
 
 
@@ -138,6 +141,14 @@ def _follow(sociallogin: SocialLogin, groups: list[str]) -> None:
     follow_groups(user, groups, settings.SSO.rules)
 
 
+def to_provider(request: HttpRequest, to: str) -> HttpResponse:
+    """After a form was sent. It is a page, since browsers follow no redirect of a form
+    to another site here (form-action)."""
+    url = reverse("openid_connect_login", kwargs=SSO) + "?" + urlencode({"next": to})
+    context = {"url": url, "provider": settings.SSO.name}
+    return render(request, "socialaccount/leaving.html", context)
+
+
 @login_not_required
 def login(request: HttpRequest, provider_id: str) -> HttpResponse:
     """To the provider. ``?again``: it asks who is there, whatever it remembers."""
@@ -167,8 +178,6 @@ def cancelled(request: HttpRequest) -> HttpResponse:
     return render(request, "socialaccount/refused.html", {"why": ""})
 
 
-# allauth reverses two of these with the provider's name.
-SSO = {"provider_id": PROVIDER}
 urlpatterns = [
     path("login/sso/", require_safe(login), SSO, name="openid_connect_login"),
     path(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import UserCreationForm
 from django.db import transaction
@@ -28,6 +29,7 @@ from experiments.accounts.invitations import (
 from experiments.models import Invitation, Membership, Team, User
 from experiments.models.fields import VisibleTextForm
 from experiments.pages.accounts.login import log_in
+from experiments.pages.accounts.single_sign_on import to_provider
 from experiments.pages.frame import (
     Confirmation,
     act,
@@ -37,6 +39,9 @@ from experiments.pages.frame import (
     managed_team,
 )
 from experiments.pages.teams.forms import ROLES
+
+# In the session of a person who logs in by the provider: the invitation that they use.
+JOINS = "joins"
 
 
 class InvitationForm(VisibleTextForm, forms.Form):
@@ -127,6 +132,8 @@ def invitation(request: HttpRequest, secret: str) -> HttpResponse:
 def _opened(request: HttpRequest, found: Invitation) -> HttpResponse:
     if isinstance(request.user, User):
         return _join_as(request, found, request.user)
+    if not settings.PASSWORD_LOGIN:
+        return _join_by_provider(request, found)
     form = NewAccountForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         return _join_anew(request, found, form)
@@ -141,12 +148,22 @@ def _page(request: HttpRequest, found: Invitation, form: Any) -> HttpResponse:
         form,
         invitation=found,
         member=member,
+        provider="" if settings.PASSWORD_LOGIN else settings.SSO.name,
     )
+
+
+def _join_by_provider(request: HttpRequest, found: Invitation) -> HttpResponse:
+    """They join when they come back from the provider's login."""
+    if request.method != "POST":
+        return _page(request, found, forms.Form())
+    request.session[JOINS] = found.pk
+    return to_provider(request, request.path)
 
 
 def _join_as(request: HttpRequest, found: Invitation, user: User) -> HttpResponse:
     member = found.team.memberships.filter(user=user).exists()
-    if request.method != "POST" or member:
+    wants = request.method == "POST" or request.session.pop(JOINS, 0) == found.pk
+    if not wants or member:
         return _page(request, found, forms.Form())
     accept(found, user)
     return redirect("team_detail", found.team.slug)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import requests
@@ -14,6 +14,7 @@ from allauth.account.models import EmailAddress
 from django.test import Client
 from django.urls import reverse
 
+from experiments.accounts.invitations import invite
 from experiments.models import Event, Membership, User
 from sweepsite.single_sign_on import GroupRule, SingleSignOn
 from tests import factories
@@ -254,3 +255,24 @@ def test_a_provider_that_does_not_answer_is_said(
 def test_without_a_provider_there_is_no_such_login(client: Client) -> None:
     assert client.get("/login/sso/").status_code == 404
     assert "/login/sso/" not in text_of(client.get("/login/"))
+
+
+def test_without_passwords_an_invited_person_joins_after_the_providers_login(
+    client: Client, settings: Any, provider: Provider
+) -> None:
+    settings.PASSWORD_LOGIN = False
+    team = factories.team("Physics", ada="admin")
+    _, link = invite(
+        team, role="member", meant_for="", days=1, actor=factories.user("ada")
+    )
+    path = urlsplit(link).path
+    page = client.get(path)
+    assert "Log in with Lab login and join" in text_of(page)
+    assert 'type="password"' not in page.content.decode()
+    leaving = client.post(path, {"username": "x", "password1": "y", "password2": "y"})
+    assert f"/login/sso/?next={quote(path, safe='')}" in leaving.content.decode()
+    provider.knows("u9", preferred_username="nina")
+    assert log_in(client, provider, "u9", to=path)["Location"] == path
+    assert not roles("nina"), "the login alone joins nothing"
+    assert client.get(path)["Location"] == "/teams/physics/"
+    assert roles("nina") == {"physics": "member"}
