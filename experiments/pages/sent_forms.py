@@ -1,7 +1,7 @@
 """A form that is sent after the session has ended: it is sent again after the login.
 
-Until then its data is in the login page, not in the database: nobody who is not logged
-in can store anything.
+Until then its data is in the login page, or in the browser's tab during a login by the
+provider, not in the database: nobody who is not logged in can store anything.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 
 SENT, SENT_AT = "sent_form", "sent_form_at"
 MAX_SENT = 2 << 20
@@ -72,11 +75,31 @@ def _login_page(request: HttpRequest) -> HttpResponse:
     is_too_large = len(sent) > MAX_SENT
     context = {
         "form": AuthenticationForm(),
-        "next": request.get_full_path(),
-        "sent": "" if is_too_large else sent,
+        **login_choices(request.get_full_path(), "" if is_too_large else sent),
         "is_too_large": is_too_large,
     }
     return render(request, "account/login.html", context, status=401)
+
+
+def login_choices(to: str, sent: str) -> dict[str, Any]:
+    """What the login page offers, and what it carries."""
+    return {
+        "next": to,
+        "sent": sent,
+        "provider": settings.SSO.name if settings.SSO.url else "",
+        "passwords": settings.PASSWORD_LOGIN,
+    }
+
+
+def send_kept(request: HttpRequest) -> HttpResponse:
+    """After a login by the provider: the browser has the form, and sends it here."""
+    to = request.POST.get("next", request.GET.get("next", ""))
+    if not url_has_allowed_host_and_scheme(to, allowed_hosts={request.get_host()}):
+        to = reverse("home")
+    if request.method != "POST":
+        return render(request, "account/send_kept.html", {"next": to})
+    keep_sent(request)
+    return redirect(to)
 
 
 def keep_sent(request: HttpRequest) -> None:

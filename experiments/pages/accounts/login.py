@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from experiments import access
 from experiments.models import Event, User
 from experiments.pages import login_limits
-from experiments.pages.sent_forms import SENT, keep_sent
+from experiments.pages.sent_forms import SENT, keep_sent, login_choices
 
 
 class LoginForm(AuthenticationForm):
@@ -49,12 +49,7 @@ class LoginView(login_limits.Limited, views.LoginView):
     form_class = LoginForm
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        more = {
-            "sent": self.request.POST.get(SENT, ""),
-            "next": self.get_next_url(),
-            "provider": settings.SSO.name if settings.SSO.url else "",
-            "passwords": settings.PASSWORD_LOGIN,
-        }
+        more = login_choices(self.get_next_url(), self.request.POST.get(SENT, ""))
         return {**super().get_context_data(**kwargs), **more}
 
 

@@ -20,6 +20,7 @@ from experiments.pages.accounts import (
     two_factor,
 )
 from experiments.pages.frame import get, get_or_post, post
+from experiments.pages.sent_forms import send_kept
 from experiments.pages.teams import tokens
 
 urlpatterns = [
@@ -51,6 +52,7 @@ urlpatterns = [
         name="account_confirm_email",
     ),
     path("login/code/", two_factor.CodeView.as_view(), name="mfa_authenticate"),
+    get_or_post("login/sent/", send_kept, "send_kept"),
     *single_sign_on.urlpatterns,
     path("admin/login/", login.admin_login),
     path(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -22,6 +22,7 @@ from experiments.pages.builder.saved.forms import (
     FormKey,
     differences,
 )
+from sweepsite.single_sign_on import SingleSignOn
 from tests import factories
 from tests.pages.builder.builder_forms import X, form, page, send
 
@@ -327,6 +328,7 @@ def test_differences_are_by_field() -> None:
 # --- an expired session -----------------------------------------------------------
 
 PASSWORD = "a long enough password"
+SEND_KEPT = "/login/sent/"
 
 
 def expired(client: Client, user: str = "ada") -> str:
@@ -405,3 +407,28 @@ def test_files_that_came_with_the_form_are_asked_for_again(ada: Client) -> None:
     done = log_in_from(ada, send(ada, fields))
     assert not Sweep.objects.exists()
     assert "Choose them again" in page(done)
+
+
+def test_the_login_that_a_form_meets_offers_all_ways_to_log_in(
+    ada: Client, settings: Any
+) -> None:
+    expired(ada)
+    assert 'type="password"' in page(send(ada, form(do="start")))
+    settings.SSO = SingleSignOn(url="https://id.example", name="Lab login")
+    settings.PASSWORD_LOGIN = False
+    text = page(send(ada, form(do="start")))
+    assert 'type="password"' not in text and "Log in with Lab login" in text
+    assert f'data-sent-next="{SEND_KEPT}?next={quote(NEW, safe="")}"' in text
+
+
+def test_what_the_browser_kept_during_the_providers_login_is_sent(ada: Client) -> None:
+    person = expired(ada)
+    response = send(ada, form(do="start", person=person, max_total_trials="many"))
+    kept = {"sent_form": response.context["sent"], "next": NEW}
+    assert ada.post(SEND_KEPT, kept)["Location"].startswith("/login/?next=")
+    ada.force_login(factories.user("ada"))
+    assert "has not kept" in page(ada.get(f"{SEND_KEPT}?next={NEW}"))
+    done = ada.post(SEND_KEPT, kept, follow=True)
+    assert done.status_code == 422 and 'value="many"' in page(done)
+    away = {**kept, "next": "https://evil.example/"}
+    assert ada.post(SEND_KEPT, away)["Location"] == "/"
