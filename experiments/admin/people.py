@@ -143,6 +143,7 @@ class TeamAdmin(AccessAdmin):
             quotas.set_quota(stored, quota, actor=access.viewer(request))
             stored.refresh_from_db()
             obj.over_quota_since = stored.over_quota_since
+            obj.near_quota_since = stored.near_quota_since
         super().save_model(request, obj, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -22,7 +22,7 @@ ADVICE = "Free space on the cleanup page, or ask an administrator for a larger q
 MAX_QUOTA = 10**18
 # The share of a quota from which pages warn.
 WARNED_AT = 0.8
-OVER, UNDER = "quota used up", "quota free again"
+NEAR, OVER, UNDER = "quota nearly used up", "quota used up", "quota free again"
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,23 @@ def judge() -> None:
 
 
 def _judge(use: QuotaUse) -> None:
+    was_near = use.team.near_quota_since is not None
     was_over = use.team.over_quota_since is not None
-    if use.is_over == was_over:
-        return
-    since = Now() if use.is_over else None
-    Team.objects.filter(pk=use.team.pk).update(over_quota_since=since)
+    rows = Team.objects.filter(pk=use.team.pk)
+    if use.is_near != was_near:
+        rows.update(near_quota_since=Now() if use.is_near else None)
+    if use.is_over != was_over:
+        rows.update(over_quota_since=Now() if use.is_over else None)
+        _log(OVER if use.is_over else UNDER, use)
+    elif use.is_near and not was_near:
+        _log(NEAR, use)
+
+
+def _log(verb: str, use: QuotaUse) -> None:
     text = f"{bytes_text(use.used)} of {bytes_text(use.quota or 0)}"
     if use.quota is None:
         text = f"{bytes_text(use.used)}, without a quota"
-    Event.log(OVER if use.is_over else UNDER, text, team=use.team)
+    Event.log(verb, text, team=use.team)
 
 
 def set_quota(team: Team, quota: int | None, *, actor: User | None) -> None:
@@ -100,6 +108,20 @@ def over_quota_text(team: Team) -> str:
     """Why new trials of a team over its quota wait."""
     quota = bytes_text(team.quota_bytes or 0)
     return f"Team {team.name} uses more than its {quota} of space, so new trials wait."
+
+
+def quota_warning(team: Team) -> str:
+    """For pages of the team, from the last measurement; empty below 80 %."""
+    if team.over_quota_since is not None:
+        return over_quota_text(team)
+    if team.near_quota_since is None:
+        return ""
+    quota = bytes_text(team.quota_bytes or 0)
+    share = f"{WARNED_AT:.0%}".replace("%", " %")
+    return (
+        f"Team {team.name} uses at least {share} of its {quota} of space. Over its"
+        " quota, new trials wait."
+    )
 
 
 def waiting_text(sweep: Sweep) -> str | None:

@@ -93,6 +93,8 @@ class Team(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     # NULL: as much as the disk has.
     quota_bytes = models.PositiveBigIntegerField("quota, bytes", null=True, blank=True)
+    # Since then it uses at least 80 % of its quota.
+    near_quota_since = models.DateTimeField(null=True, blank=True, editable=False)
     # Since then it uses more than its quota, and new trials wait.
     over_quota_since = models.DateTimeField(null=True, blank=True, editable=False)
 

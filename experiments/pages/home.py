@@ -17,6 +17,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from experiments import access, queues
+from experiments.cleanup.quotas import quota_warning
 from experiments.failures.circuit_breaker import SAME_FAILURE
 from experiments.formatting import HOUR, MINUTE, duration_text
 from experiments.lifecycle import PREFLIGHT_FAILED, PREFLIGHT_HELD
@@ -253,6 +254,7 @@ def home(request: HttpRequest) -> HttpResponse:
         return render(request, "experiments/home/first_start.html", context)
     context |= live_parts(version(team), rendered_parts(team))
     context |= {"month": month_of(team), "new_sweep_is_primary": steers}
+    context["quota_warning"] = quota_warning(team) if steers else ""
     return render(request, "experiments/home/page.html", context)
 
 

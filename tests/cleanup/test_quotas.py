@@ -12,7 +12,7 @@ from experiments.models import Event, Pool, SpaceUsage, Sweep, Team, Trial
 from experiments.scheduling import ask, rounds
 from experiments.scheduling.waiting import queue_of, wait_of
 from tests import factories
-from tests.pages.clients import sweep_page
+from tests.pages.clients import client_of, page, sweep_page
 from tests.scheduling.test_dispatch import notified
 
 __all__ = ["notified"]
@@ -134,3 +134,29 @@ def test_a_quota_warns_at_80_percent(
 ) -> None:
     use = quotas.QuotaUse(Team(quota_bytes=quota), used)
     assert (use.is_near, use.is_over) == (is_near, is_over)
+
+
+def test_80_percent_and_more_than_all_are_one_event_each_and_on_pages(
+    physics: Team,
+) -> None:
+    factories.team(ada="admin", vera="viewer")
+    factories.sweep(physics)
+    quotas.set_quota(physics, 10 * GB, actor=None)
+    ada, vera = client_of("ada"), client_of("vera")
+    for size in (7, 8, 9, 11, 12, 9, 7):
+        use(physics, size * GB)
+        near, over = 8 <= size <= 10, size > 10
+        for path in ("/", f"/teams/{physics.slug}/"):
+            text = page(ada, path)
+            assert ("uses at least 80 % of its 10 GB" in text) == near
+            assert ("uses more than its 10 GB" in text) == over
+    use(physics, 11 * GB)
+    assert "its 10 GB" not in page(vera, "/"), "she can do nothing about it"
+    verbs = Event.objects.filter(verb__startswith="quota").order_by("pk")
+    assert [event.verb for event in verbs] == [
+        "quota changed",
+        "quota nearly used up",
+        "quota used up",
+        "quota free again",
+        "quota used up",
+    ]
