@@ -131,6 +131,19 @@ def managed_tokens(user: User) -> QuerySet[ApiToken]:
     ).select_related("user__service_team", "team")
 
 
+def tokens_limited_to(team: Team) -> QuerySet[ApiToken]:
+    """People's tokens that reach this team alone."""
+    people = ApiToken.objects.filter(user__service_team=None)
+    return people.filter(team=team, revoked_at=None).select_related("user", "team")
+
+
+def revocable_tokens(user: User) -> QuerySet[ApiToken]:
+    """Also people's tokens that are limited to a team that the user manages."""
+    teams = access.teams_for(user, roles=access.ADMINS)
+    theirs = ApiToken.objects.filter(team__in=teams.values("pk"), revoked_at=None)
+    return managed_tokens(user) | theirs.select_related("user__service_team", "team")
+
+
 def _described(token: ApiToken) -> dict[str, str]:
     return {
         "of": token.user.username,

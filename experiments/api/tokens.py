@@ -18,6 +18,7 @@ from experiments.accounts.tokens import (
     default_days,
     managed_tokens,
     renew_token,
+    revocable_tokens,
     revoke_token,
 )
 from experiments.api.auth import caller, manager, reader
@@ -147,8 +148,9 @@ def renew(request: HttpRequest, token_id: int, body: RenewalIn) -> TokenOut:
 
 @router.delete("/tokens/{token_id}", response=answers(204, None))
 def remove_token(request: HttpRequest, token_id: int) -> Status[None]:
-    """Revoke a token. Programs that use it are refused from now on."""
+    """Revoke a token, also one that is limited to a team you manage. Programs that use
+    it are refused from now on."""
     user = manager(request)
-    token = access.found_or_404(managed_tokens(user), pk=token_id)
+    token = access.found_or_404(revocable_tokens(user), pk=token_id)
     revoke_token(token, actor=user)
     return Status(204, None)

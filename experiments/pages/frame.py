@@ -145,6 +145,15 @@ def parts_feed(
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A list to choose from: values and words."""
+
+    name: str
+    label: str
+    options: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Confirmation:
     """What components/confirm_body.html asks before something is lost."""
 
@@ -160,6 +169,9 @@ class Confirmation:
     reason_label: str = ""
     reason: str = ""
     reason_error: str = ""
+    choice: Choice | None = None
+    # Sent along.
+    fields: Sequence[tuple[str, str]] = ()
 
 
 def ask(

@@ -9,12 +9,13 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from experiments import lifecycle
+from experiments import access, lifecycle
 from experiments.models import (
     CodeSnapshot,
     Event,
     Experiment,
     LoggedModel,
+    Membership,
     Run,
     Sweep,
     Team,
@@ -132,6 +133,34 @@ def transfer_sweep(sweep: Sweep, team: Team, *, actor: User | None) -> Sweep:
     sweep.refresh_from_db()
     _log("sweep transferred", f"{old_name}, now {sweep}", before, team, actor, sweep)
     return sweep
+
+
+def running_sweeps(team: Team) -> QuerySet[Sweep]:
+    """The team's sweeps that have started and not ended."""
+    live = Sweep.objects.filter(experiment__team=team).exclude(state__in=AT_REST)
+    return live.select_related("experiment").order_by("experiment__slug", "number")
+
+
+def possible_owners(team: Team) -> QuerySet[User]:
+    """The team's people who may have sweeps."""
+    members = Membership.objects.filter(team=team, role__in=access.STEERERS)
+    people = User.objects.filter(is_active=True, pk__in=members.values("user"))
+    return people.order_by("username")
+
+
+@transaction.atomic
+def hand_over(sweeps: QuerySet[Sweep], owner: User, *, actor: User | None) -> None:
+    """Give the sweeps to another owner; the audit log keeps who created them."""
+    for sweep in sweeps.select_related("experiment__team", "created_by"):
+        Sweep.objects.filter(pk=sweep.pk).update(created_by=owner)
+        Event.log(
+            "sweep handed over",
+            f"to {owner.username}",
+            actor=actor,
+            sweep=sweep,
+            before={"owner": sweep.creator},
+            after={"owner": owner.username},
+        )
 
 
 def _copy_code(sweeps: QuerySet[Sweep], team: Team) -> None:

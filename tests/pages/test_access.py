@@ -29,6 +29,7 @@ EVERYONE: Rule = dict.fromkeys(PEOPLE, ANSWERED)
 READ: Rule = {**EVERYONE, "stranger": MISSING}
 STEER: Rule = {**READ, "viewer": FORBIDDEN}
 MANAGE: Rule = {**STEER, "member": FORBIDDEN}
+MEMBERS: Rule = {**READ, "superuser": MISSING}
 ANY_ADMIN: Rule = {**EVERYONE, "viewer": FORBIDDEN, "member": FORBIDDEN}
 # What only one person has.
 ADAS: Rule = {**dict.fromkeys(PEOPLE, MISSING), "member": ANSWERED}
@@ -78,6 +79,8 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "settings/email/": (EVERYONE, EVERYONE),
     "settings/confirm/code/": (EVERYONE, EVERYONE),
     "settings/confirm/passkey/": (EVERYONE, EVERYONE),
+    "teams/<slug:slug>/leave/": (MEMBERS, MEMBERS),
+    "login/sent/": (EVERYONE, EVERYONE),
     "settings/confirm/login/": (EVERYONE, None),
     "settings/two-factor/": (EVERYONE, None),
     "settings/two-factor/app/": (EVERYONE, EVERYONE),

@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import Exists, OuterRef
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -19,12 +20,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from experiments import access
 from experiments.accounts.export import export_of
-from experiments.models import BrowserSession, Event, User
+from experiments.models import BrowserSession, Event, Membership, User
 from experiments.models.fields import VisibleTextForm
 from experiments.pages.accounts.two_factor import second_factors
-from experiments.pages.frame import after_recent_login, form_page
+from experiments.pages.frame import Confirmation, after_recent_login, form_page
+from experiments.pages.teams.summary import leave_question
 from experiments.pages.teams.tokens import tokens_card
 
+Role = Membership.Role
 AREAS = (
     *("Africa/", "America/", "Antarctica/", "Asia/", "Atlantic/", "Australia/"),
     *("Europe/", "Indian/", "Pacific/"),
@@ -61,7 +64,7 @@ def profile(request: HttpRequest) -> HttpResponse:
         request,
         "experiments/accounts/profile.html",
         form,
-        memberships=user.memberships.select_related("team").order_by("team__name"),
+        memberships=own_memberships(user),
         tokens=tokens_card(user),
         sessions=BrowserSession.valid_for(user),
         this_session=request.session.session_key,
@@ -70,6 +73,19 @@ def profile(request: HttpRequest) -> HttpResponse:
         factors=second_factors(user),
         back=request.path,
     )
+
+
+def own_memberships(user: User) -> list[tuple[Membership, Confirmation | None]]:
+    """With the question before the viewer leaves; None for the only admin."""
+    admins = Membership.objects.filter(team=OuterRef("team"), role=Role.ADMIN)
+    others = Exists(admins.exclude(user=user))
+    rows = user.memberships.select_related("team").annotate(has_others=others)
+    return [
+        (row, leave_question(row.team))
+        if row.role != Role.ADMIN or row.has_others
+        else (row, None)
+        for row in rows.order_by("team__name")
+    ]
 
 
 def theme(request: HttpRequest) -> HttpResponse:

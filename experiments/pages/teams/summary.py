@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,15 +15,17 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from experiments import access
+from experiments.cleanup.quotas import quota_warning
 from experiments.models import Experiment, Membership, Sweep, Team, User
-from experiments.pages.frame import Confirmation
+from experiments.pages.frame import Choice, Confirmation
 from experiments.pages.teams.forms import ROLES, PersonForm
 from experiments.pages.teams.invitations import invitations_card
 from experiments.pages.teams.service_accounts import service_account_rows
-from experiments.pages.teams.tokens import tokens_card
+from experiments.pages.teams.tokens import team_token_rows, tokens_card
 from experiments.scheduling.occupancy import team_slots
 from experiments.sweeps import savings
 from experiments.sweeps.savings import Saving
+from experiments.sweeps.transfer import MAX_NAMED, possible_owners, running_sweeps
 
 MAX_MONTHS = 12
 
@@ -78,31 +81,65 @@ class Member:
 
     membership: Membership
     fixed: bool
-    team: Team
+    removal: Confirmation
     has_second_factor: bool = False
 
     @property
     def user(self) -> User:
         return self.membership.user
 
-    @property
-    def removal(self) -> Confirmation:
-        return removal_question(self.team, self.user)
+
+class RemovalQuestions:
+    """Before people are removed: with the choice of a new owner of what they run."""
+
+    def __init__(self, team: Team) -> None:
+        self.team = team
+        self.running = defaultdict[int | None, list[str]](list)
+        for sweep in running_sweeps(team):
+            self.running[sweep.created_by_id].append(str(sweep))
+        self.owners = list(possible_owners(team)) if self.running else []
+
+    def of(self, person: User) -> Confirmation:
+        team, names = self.team, self.running.get(person.pk, [])
+        more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+        running = ", ".join(names[:MAX_NAMED]) + more
+        return Confirmation(
+            confirm_id=f"remove-{person.pk}",
+            title=f"Remove {person.username} from team {team.name}?",
+            text=f"{person.display_name} no longer sees this team and its experiments.",
+            rows=[
+                ("stays", "their account and their running sweeps"),
+                *([("running", running)] if names else []),
+                ("ends", "access of their API tokens to this team"),
+            ],
+            action=reverse("member_remove", args=(team.slug, person.pk)),
+            verb="Remove",
+            keep=f"Keep {person.username}",
+            keep_url=reverse("team_detail", args=(team.slug,)),
+            choice=self._owners(person) if names else None,
+        )
+
+    def _owners(self, person: User) -> Choice:
+        others = [each for each in self.owners if each != person]
+        names = [(each.username, each.display_name) for each in others]
+        label = "Owner of the running sweeps"
+        return Choice("owner", label, [("", f"{person.username}, as now"), *names])
 
 
-def removal_question(team: Team, person: User) -> Confirmation:
+def leave_question(team: Team) -> Confirmation:
     return Confirmation(
-        confirm_id=f"remove-{person.pk}",
-        title=f"Remove {person.username} from team {team.name}?",
-        text=f"{person.display_name} no longer sees this team and its experiments.",
+        confirm_id=f"leave-{team.slug}",
+        title=f"Leave team {team.name}?",
+        text="You no longer see this team and its experiments. An admin of the team can"
+        " add you again.",
         rows=[
-            ("stays", "their account and their running sweeps"),
-            ("ends", "access of their API tokens to this team"),
+            ("stays", "your account, and your sweeps and results in the team"),
+            ("ends", "access of your API tokens to this team"),
         ],
-        action=reverse("member_remove", args=(team.slug, person.pk)),
-        verb="Remove",
-        keep=f"Keep {person.username}",
-        keep_url=reverse("team_detail", args=(team.slug,)),
+        action=reverse("team_leave", args=(team.slug,)),
+        verb="Leave team",
+        keep="Stay",
+        keep_url=reverse("profile"),
     )
 
 
@@ -111,12 +148,13 @@ def members_of(team: Team) -> Sequence[Member]:
     factors = own.exclude(type=Authenticator.Type.RECOVERY_CODES)
     rows = team.memberships.select_related("user").order_by("user__username")
     memberships = list(rows.annotate(has_factor=Exists(factors)))
+    questions = RemovalQuestions(team)
     admins = sum(m.role == Membership.Role.ADMIN for m in memberships)
     return [
         Member(
             m,
             fixed=m.role == Membership.Role.ADMIN and admins == 1,
-            team=team,
+            removal=questions.of(m.user),
             has_second_factor=m.has_factor,
         )
         for m in memberships
@@ -142,6 +180,7 @@ def team_page(
         ).count(),
         "can_manage": access.can_manage(user, team),
         "person_form": person_form or PersonForm(team=team),
+        "quota_warning": quota_warning(team) if access.can_steer(user, team) else "",
         "tokens": tokens_card(user),
         "back": reverse("team_detail", args=(team.slug,)),
     }
@@ -149,5 +188,6 @@ def team_page(
         people = [m for m in context["members"] if not m.user.service_team_id]
         context["without_factor"] = sum(not m.has_second_factor for m in people)
         context["invitations"] = invitations_card(team)
+        context["team_tokens"] = team_token_rows(team, user)
         context["service_accounts"] = service_account_rows(team)
     return render(request, "experiments/teams/detail.html", context, status=status)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from django import forms
 from django.contrib import messages
@@ -23,7 +23,9 @@ from experiments.accounts.tokens import (
     default_days,
     managed_tokens,
     renew_token,
+    revocable_tokens,
     revoke_token,
+    tokens_limited_to,
 )
 from experiments.models import ApiToken, Team, User
 from experiments.models.fields import VisibleTextForm
@@ -38,6 +40,7 @@ from experiments.pages.frame import (
 )
 from experiments.sweeps.control import NotPossible
 
+TokenRows: TypeAlias = Sequence[tuple[ApiToken, Confirmation]]
 SCOPES = [
     ("read", "read: view"),
     ("write", "write: run sweeps"),
@@ -110,7 +113,15 @@ def tokens_card(owner: User) -> TokensCard:
     return TokensCard(owner, rows, TokenForm(owner=owner))
 
 
-def revocation_question(token: ApiToken) -> Confirmation:
+def team_token_rows(team: Team, viewer: User) -> TokenRows:
+    """Tokens of others that are limited to the team; the viewer's are in their card."""
+    others = tokens_limited_to(team).exclude(user=viewer)
+    rows = others.order_by("user__username", "-pk")
+    back = reverse("team_detail", args=(team.slug,))
+    return [(token, revocation_question(token, back=back)) for token in rows]
+
+
+def revocation_question(token: ApiToken, *, back: str = "") -> Confirmation:
     used = token.last_used_at
     by = f" from {token.last_address}" if token.last_address else ""
     return Confirmation(
@@ -125,7 +136,8 @@ def revocation_question(token: ApiToken) -> Confirmation:
         action=reverse("token_revoke", args=(token.pk,)),
         verb="Revoke token",
         keep="Keep token",
-        keep_url=reverse("profile"),
+        keep_url=back or reverse("profile"),
+        fields=[("back", back)] if back else (),
     )
 
 
@@ -189,9 +201,9 @@ def _renewed(token: ApiToken, data: dict[str, Any], user: User) -> str:
 
 def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     user = access.viewer(request)
-    token = access.found_or_404(managed_tokens(user), pk=pk)
+    token = access.found_or_404(revocable_tokens(user), pk=pk)
     if request.method != "POST":
-        return ask(request, revocation_question(token))
+        return ask(request, revocation_question(token, back=_back(request)))
     if revoke_token(token, actor=user):
         messages.success(request, f"Revoked token {token.name or token.prefix}.")
     return redirect(_back(request))

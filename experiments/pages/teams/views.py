@@ -25,8 +25,9 @@ from experiments.pages.frame import (
     readable_team,
 )
 from experiments.pages.teams.forms import PersonForm, TeamForm
-from experiments.pages.teams.summary import removal_question, team_page
+from experiments.pages.teams.summary import RemovalQuestions, leave_question, team_page
 from experiments.sweeps.control import NotPossible
+from experiments.sweeps.transfer import hand_over, possible_owners, running_sweeps
 
 Role = Membership.Role
 
@@ -65,16 +66,47 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     team, actor = managed_team(request, slug)
     person = access.found_or_404(User.objects.filter(memberships__team=team), pk=pk)
     if request.method != "POST":
-        return ask(request, removal_question(team, person))
+        return ask(request, RemovalQuestions(team).of(person))
 
     def remove() -> str:
-        removed = change_role(team, person, None, actor=actor)
+        owner = _new_owner(request, team, person)
+        with transaction.atomic():
+            if owner is not None:
+                mine = running_sweeps(team).filter(created_by=person)
+                hand_over(mine, owner, actor=actor)
+            removed = change_role(team, person, None, actor=actor)
         return f"{person.username} is no longer in the team." if removed else ""
 
     answer = act(request, reverse("team_detail", args=(team.slug,)), remove)
     if person == actor and not team.memberships.filter(user=actor).exists():
         return redirect("home")
     return answer
+
+
+def _new_owner(request: HttpRequest, team: Team, person: User) -> User | None:
+    """Who gets the running sweeps of a person who is removed; None: they stay theirs.
+    Raises NotPossible for somebody who may not have them."""
+    name = request.POST.get("owner", "")
+    if not name:
+        return None
+    others = possible_owners(team).exclude(pk=person.pk)
+    owner = others.filter(username=name).first()
+    if owner is None:
+        raise NotPossible(f"{name} cannot have sweeps of team {team.name}.")
+    return owner
+
+
+def team_leave(request: HttpRequest, slug: str) -> HttpResponse:
+    user = access.viewer(request)
+    team = access.found_or_404(Team.objects.filter(memberships__user=user), slug=slug)
+    if request.method != "POST":
+        return ask(request, leave_question(team))
+
+    def leave() -> str:
+        left = change_role(team, user, None, actor=user)
+        return f"You are no longer in team {team.name}." if left else ""
+
+    return act(request, reverse("profile"), leave)
 
 
 def team_detail(request: HttpRequest, slug: str) -> HttpResponse:
@@ -138,6 +170,7 @@ urlpatterns = [
     post("teams/switch/", team_switch, "team_switch"),
     post("teams/<slug:slug>/switch/", team_switch, "team_switch"),
     get("teams/<slug:slug>/", team_detail, "team_detail"),
+    get_or_post("teams/<slug:slug>/leave/", team_leave, "team_leave"),
     get_or_post("teams/<slug:slug>/rules/", team_rules, "team_rules"),
     post(f"{MEMBERS}/", member_add, "member_add"),
     post(f"{MEMBERS}/<int:pk>/role/", member_role, "member_role"),

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from django.test import Client
 
-from experiments.models import ApiToken, Event, Membership, Pool, Team, User
+from experiments.models import ApiToken, Event, Membership, Pool, Sweep, Team, User
 from experiments.tokens import token_digest
 from tests import factories
-from tests.pages.clients import client_of, count_queries, page
+from tests.pages.clients import client_of, count_queries, page, text_of
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script>"
@@ -272,3 +272,41 @@ def test_the_work_of_people_who_leave_stays_and_continues(
     assert (sweep.state, trial.state) == ("running", "running")
     assert sweep.created_by == factories.user("max")
     assert client_of("max").get(f"/sweeps/{sweep.pk}/").status_code == 404
+
+
+def test_running_sweeps_of_a_person_who_is_removed_get_a_new_owner(
+    ada: Client, team: Team
+) -> None:
+    max_ = factories.user("max")
+    running = factories.sweep(team, user=max_)
+    done = factories.sweep(team, user=max_, state="completed")
+    text = page(ada, member_url("max", "remove"))
+    assert str(running) in text and str(done) not in text
+    assert "Owner of the running sweeps" in text and "max, as now" in text
+    refused = ada.post(member_url("max", "remove"), {"owner": "vera"}, follow=True)
+    assert "vera cannot have sweeps of team Physics." in text_of(refused)
+    assert role("max") == "member"
+    ada.post(member_url("max", "remove"), {"owner": "ada"})
+    owners = Sweep.objects.order_by("number").values_list("created_by__username", "pk")
+    assert list(owners) == [("ada", running.pk), ("max", done.pk)]
+    event = Event.objects.get(verb="sweep handed over")
+    assert (event.before, event.after) == ({"owner": "max"}, {"owner": "ada"})
+
+
+def test_without_a_new_owner_running_sweeps_stay(ada: Client, team: Team) -> None:
+    running = factories.sweep(team, user=factories.user("max"))
+    ada.post(member_url("max", "remove"), {"owner": ""})
+    assert Sweep.objects.get().created_by == running.created_by
+    assert not Event.objects.filter(verb="sweep handed over").exists()
+
+
+def test_a_member_leaves_from_the_profile_page(ada: Client, team: Team) -> None:
+    max_ = client_of("max")
+    assert f"{URL}leave/" in page(max_, "/settings/")
+    assert "Leave team Physics?" in page(max_, f"{URL}leave/")
+    assert max_.post(f"{URL}leave/")["Location"] == "/settings/"
+    assert not Membership.objects.filter(user__username="max").exists()
+    assert max_.get(URL).status_code == 404
+    assert f"{URL}leave/" not in page(ada, "/settings/"), "she is the only admin"
+    answer = ada.post(f"{URL}leave/", follow=True)
+    assert "would have no admin" in text_of(answer)

@@ -105,3 +105,24 @@ def test_a_token_ends_with_the_password_if_asked(ada: Client, way: str) -> None:
         user.save()
     assert [token.pk for token in ApiToken.valid()] == [stays.pk]
     assert Event.objects.get(verb="token revoked").data == {"token": ends.pk}
+
+
+def test_admins_see_and_revoke_members_tokens_that_reach_their_team_alone(
+    ada: Client, team: Team
+) -> None:
+    max_ = client_of("max")
+    limited = create(max_, name="nightly", team=team.pk)
+    wide = create(max_, name="laptop")
+    text = page(ada, "/teams/physics/")
+    assert "nightly" in text and limited.prefix in text and "laptop" not in text
+    assert limited.digest not in text
+    assert "Members’ tokens" not in page(max_, "/teams/physics/")
+    renewal = f"/settings/tokens/{limited.pk}/renew/"
+    assert ada.post(renewal, {"days": 30}).status_code == 404
+    back = {"back": "/teams/physics/"}
+    for token, status in ((limited, 302), (wide, 404)):
+        answer = ada.post(f"/settings/tokens/{token.pk}/revoke/", back)
+        assert answer.status_code == status
+    assert list(ApiToken.objects.filter(revoked_at=None)) == [wide]
+    event = Event.objects.get(verb="token revoked")
+    assert event.actor_name == "ada" and event.team == team
