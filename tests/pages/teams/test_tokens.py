@@ -116,7 +116,7 @@ def test_admins_see_and_revoke_members_tokens_that_reach_their_team_alone(
     text = page(ada, "/teams/physics/")
     assert "nightly" in text and limited.prefix in text and "laptop" not in text
     assert limited.digest not in text
-    assert "Members’ tokens" not in page(max_, "/teams/physics/")
+    assert "team-tokens" not in page(max_, "/teams/physics/")
     renewal = f"/settings/tokens/{limited.pk}/renew/"
     assert ada.post(renewal, {"days": 30}).status_code == 404
     back = {"back": "/teams/physics/"}
