@@ -91,11 +91,11 @@ def create_token(
 
 def renew_token(
     token: ApiToken, days: int, *, actor: User | None, latest: datetime | None = None
-) -> datetime | None:
-    """Its new end; None if it has ended meanwhile. Raises NotPossible."""
+) -> datetime:
+    """Its new end. Raises NotPossible."""
     end = end_after(days, latest=latest)
     if not ApiToken.valid().filter(pk=token.pk).update(expires_at=end):
-        return None
+        raise NotPossible("This token has ended, so it cannot be renewed.")
     before, after = {"ends": _day(token.expires_at)}, {"ends": _day(end)}
     _log("renewed", token, actor, before=before, after=after)
     return end
@@ -121,6 +121,13 @@ def end_with_password(owner: User) -> None:
     """Revoke the tokens that end when their owner's password changes."""
     if owner.pk is not None:
         revoke_all(owner.api_tokens.filter(ends_with_password=True), actor=None)
+
+
+def managed_accounts(user: User) -> QuerySet[User]:
+    """The service accounts of teams that the user manages."""
+    teams = access.teams_for(user, roles=access.ADMINS)
+    accounts = User.objects.filter(service_team__in=teams, is_active=True)
+    return accounts.select_related("service_team")
 
 
 def managed_tokens(user: User) -> QuerySet[ApiToken]:

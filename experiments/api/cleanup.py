@@ -52,7 +52,9 @@ class SelectionIn(ClosedSchema):
     ] = 0
 
     def given(self) -> dict[str, Any]:
-        found = {name: value for name, value in self.dict().items() if value}
+        """The conditions that are set."""
+        names = SelectionIn.model_fields
+        found = {name: value for name in names if (value := getattr(self, name))}
         if self.older_than:
             found["older_than"] = f"{self.older_than:g}"
         return found
@@ -144,12 +146,7 @@ def dry_run(request: HttpRequest, body: PlanIn) -> PlanOut:
 
 def _plan(request: HttpRequest, body: PlanIn) -> CleanupPlan:
     team = _team(request, body.team)
-    return plan_of(read_selection(_selected(body), team), team)
-
-
-def _selected(body: PlanIn) -> dict[str, Any]:
-    given = body.given()
-    return {name: given[name] for name in given if name not in ("team", "mark")}
+    return plan_of(read_selection(body.given(), team), team)
 
 
 def _plan_out(plan: CleanupPlan) -> PlanOut:
@@ -182,7 +179,7 @@ def move_selected(request: HttpRequest, body: PlanIn) -> list[TrashOut]:
     """Move to the trash what the dry run with this ``mark`` said. 409: what matches
     has changed since."""
     team = _managed(request, _team(request, body.team))
-    plan = confirmed(read_selection(_selected(body), team), team, body.mark)
+    plan = confirmed(read_selection(body.given(), team), team, body.mark)
     return _trash_rows(move(plan, actor=reader(request)))
 
 
@@ -284,9 +281,8 @@ def list_rules(request: HttpRequest) -> QuerySet[CleanupRule]:
 def add_rule(request: HttpRequest, body: RuleIn) -> Status[RuleOut]:
     """Add a rule; one of the kind `trash` says how long the team's trash is kept."""
     team = _managed(request, _team(request, body.team))
-    given = body.given()
-    data = {name: given[name] for name in given if name not in ("team", "enabled")}
-    rule = rules.save_rule(team, data, enabled=body.enabled, actor=reader(request))
+    actor, given = reader(request), body.given()
+    rule = rules.save_rule(team, given, enabled=body.enabled, actor=actor)
     return Status(201, RuleOut.of(rule))
 
 

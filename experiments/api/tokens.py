@@ -16,6 +16,7 @@ from experiments.accounts.tokens import (
     TokenRequest,
     create_token,
     default_days,
+    managed_accounts,
     managed_tokens,
     renew_token,
     revocable_tokens,
@@ -26,7 +27,6 @@ from experiments.api.errors import WITHOUT_NUL, ClosedSchema
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.models import ApiToken, Team, User
-from experiments.sweeps.control import NotPossible
 
 router = Router(tags=["tokens"])
 Days = Annotated[
@@ -120,11 +120,7 @@ def add_token(request: HttpRequest, body: TokenIn) -> Status[NewTokenOut]:
 def _owner(user: User, account: str | None) -> User:
     if account is None:
         return user
-    teams = access.teams_for(user, roles=access.ADMINS)
-    accounts = User.objects.filter(service_team__in=teams, is_active=True)
-    return access.found_or_404(
-        accounts.select_related("service_team"), username=account
-    )
+    return access.found_or_404(managed_accounts(user), username=account)
 
 
 def _team(user: User, slug: str | None) -> Team | None:
@@ -141,8 +137,7 @@ def renew(request: HttpRequest, token_id: int, body: RenewalIn) -> TokenOut:
     user = manager(request)
     token = access.found_or_404(managed_tokens(user), pk=token_id)
     days, latest = body.days or default_days(), caller(request).expires_at
-    if renew_token(token, days, actor=user, latest=latest) is None:
-        raise NotPossible("This token has ended, so it cannot be renewed.")
+    renew_token(token, days, actor=user, latest=latest)
     return TokenOut.of(access.found_or_404(managed_tokens(user), pk=token_id))
 
 

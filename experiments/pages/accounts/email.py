@@ -1,4 +1,4 @@
-"""The e-mail address: a new one counts once its link was opened."""
+"""The e-mail address: a new one is used once its link was opened."""
 
 from __future__ import annotations
 

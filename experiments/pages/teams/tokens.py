@@ -21,6 +21,7 @@ from experiments.accounts.tokens import (
     allowed_days,
     create_token,
     default_days,
+    managed_accounts,
     managed_tokens,
     renew_token,
     revocable_tokens,
@@ -166,9 +167,7 @@ def _owner(request: HttpRequest, user: User) -> User:
     number = whole_number(request.POST.get("account", request.GET.get("account", "")))
     if number is None or number == user.pk:
         return user
-    teams = access.teams_for(user, roles=access.ADMINS)
-    accounts = User.objects.filter(service_team__in=teams, is_active=True)
-    return access.found_or_404(accounts.select_related("service_team"), pk=number)
+    return access.found_or_404(managed_accounts(user), pk=number)
 
 
 @after_recent_login
@@ -194,8 +193,6 @@ def token_renew(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _renewed(token: ApiToken, data: dict[str, Any], user: User) -> str:
     end = renew_token(token, data["days"], actor=user)
-    if end is None:
-        raise NotPossible("This token has ended, so it cannot be renewed.")
     return f"Token {token.name or token.prefix} now ends on {end:%-d %b %Y}."
 
 
