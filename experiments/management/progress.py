@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.management.base import OutputWrapper
 
 from experiments.formatting import bytes_text
+from experiments.search.wording import visible
 
 WIDTH = 24
+
+
+class VisibleOutput(OutputWrapper):
+    """Names may come from scripts, and a terminal obeys some characters."""
+
+    def write(self, msg: str = "", *args: Any, **options: Any) -> None:  # type: ignore[override]
+        super().write(visible(msg), *args, **options)
 
 
 class ProgressBar:

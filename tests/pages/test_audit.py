@@ -146,3 +146,11 @@ def test_a_command_is_logged_with_the_systems_user(
         *("operator", "command line"),
         "boss",
     )
+
+
+def test_a_terminal_gets_no_unseen_character(
+    team: Team, capsys: pytest.CaptureFixture[str]
+) -> None:
+    factories.api_token(factories.user("a\u202e\x1b[2J"))
+    call_command("token", "list")
+    assert "a\\u202e\\x1b[2J" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,6 +12,7 @@ from experiments.cleanup.plan import CleanupPlan, move, plan_of
 from experiments.cleanup.selection import KINDS, STATES, read_selection
 from experiments.formatting import bytes_text
 from experiments.management.lookups import find_team
+from experiments.management.progress import VisibleOutput
 from experiments.models import CleanupRule, TrashItem
 from experiments.search.fields import DefinitionError
 from experiments.search.wording import counted
@@ -55,6 +57,7 @@ class Command(BaseCommand):
         run.add_argument("--run", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout = VisibleOutput(options.get("stdout") or sys.stdout)
         action = {
             "plan": self._plan,
             "move": self._move,

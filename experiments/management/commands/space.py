@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,6 +12,7 @@ from experiments.cleanup.quotas import QuotaUse
 from experiments.cleanup.usage import Measured
 from experiments.formatting import bytes_text
 from experiments.management.lookups import find_team
+from experiments.management.progress import VisibleOutput
 from experiments.models import Orphan, Team
 from experiments.sweeps.control import NotPossible
 
@@ -31,6 +33,7 @@ class Command(BaseCommand):
         lost.add_argument("--remove", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout = VisibleOutput(options.get("stdout") or sys.stdout)
         action = {
             "show": self._show,
             "measure": self._measure,

@@ -18,7 +18,6 @@ from django.core.management.base import (
     BaseCommand,
     CommandError,
     CommandParser,
-    OutputWrapper,
 )
 from django.db import OperationalError, ProgrammingError, transaction
 
@@ -36,6 +35,7 @@ from experiments.management.lookups import (
     is_installed,
     url_of,
 )
+from experiments.management.progress import VisibleOutput
 from experiments.management.sweep_actions import (
     BACKFILL,
     STEPS,
@@ -62,7 +62,6 @@ from experiments.search.formats import (
 )
 from experiments.search.formats.detect import parts_of
 from experiments.search.preview import BARS, histogram_lines
-from experiments.search.wording import visible
 from experiments.sweeps import export
 from experiments.sweeps.check import check_import, read_sweep
 from experiments.sweeps.control import NotPossible
@@ -80,13 +79,6 @@ SKIPPED = (
 MAX_LISTED = 1_000
 MAX_SHOWN = 5
 MAX_BYTES = 64 << 20
-
-
-class VisibleOutput(OutputWrapper):
-    """Names may come from scripts, and a terminal obeys some characters."""
-
-    def write(self, msg: str = "", *args: Any, **options: Any) -> None:  # type: ignore[override]
-        super().write(visible(msg), *args, **options)
 
 
 class Command(BaseCommand):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from experiments.accounts.tokens import TokenRequest, create_token, default_days
 from experiments.management.lookups import find_team, find_user
+from experiments.management.progress import VisibleOutput
 from experiments.management.token_actions import add_list_and_revoke, run_on_tokens
 from experiments.models import ApiToken
 from experiments.sweeps.control import NotPossible
@@ -34,6 +36,7 @@ class Command(BaseCommand):
         add_list_and_revoke(actions)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout = VisibleOutput(options.get("stdout") or sys.stdout)
         if options["action"] != "create":
             tokens = ApiToken.objects.select_related("user")
             self.stdout.write(run_on_tokens(tokens, options))
