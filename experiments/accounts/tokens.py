@@ -131,10 +131,14 @@ def managed_accounts(user: User) -> QuerySet[User]:
 
 
 def managed_tokens(user: User) -> QuerySet[ApiToken]:
-    """The user's own tokens, and those of service accounts of teams they manage."""
+    """The user's own tokens, and those of service accounts of teams they manage. A
+    token of one team reaches only tokens of that team."""
     teams = access.teams_for(user, roles=access.ADMINS)
+    own = Q(user=user)
+    if user.token_team_id is not None:
+        own &= Q(team=user.token_team_id)
     return ApiToken.objects.filter(
-        Q(user=user) | Q(user__service_team__in=teams.values("pk")), revoked_at=None
+        own | Q(user__service_team__in=teams.values("pk")), revoked_at=None
     ).select_related("user__service_team", "team")
 
 

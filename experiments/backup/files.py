@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from experiments.backup.rows import BackupError, Progress
@@ -40,6 +40,13 @@ def kept_files(home: Path) -> dict[str, os.stat_result]:
         except FileNotFoundError:
             continue
     return found
+
+
+def is_kept(name: str) -> bool:
+    """Whether a backup may name this path: one that leads elsewhere would be written
+    there by a restore."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and parts[0] in KEPT and ".." not in parts
 
 
 def _walk(home: Path) -> Iterator[Path]:

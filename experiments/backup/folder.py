@@ -14,7 +14,13 @@ from django.conf import settings
 from django.db import connection
 
 from experiments.backup.database import check_database, save_database
-from experiments.backup.files import FileFacts, check_files, checksum, save_files
+from experiments.backup.files import (
+    FileFacts,
+    check_files,
+    checksum,
+    is_kept,
+    save_files,
+)
 from experiments.backup.rows import BackupError, Progress
 from experiments.storage import write_whole
 
@@ -125,7 +131,7 @@ def read_manifest(folder: Path) -> Manifest:
                 f" reads {FORMAT}."
             )
         files = {name: FileFacts(*facts) for name, facts in found.pop("files").items()}
-        return Manifest(**found, files=files)
+        manifest = Manifest(**found, files=files)
     except FileNotFoundError as problem:
         raise BackupError(
             f"{folder} is not a backup: it has no {MANIFEST}. A backup's folder has a"
@@ -133,6 +139,12 @@ def read_manifest(folder: Path) -> Manifest:
         ) from problem
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise BackupError(f"{folder / MANIFEST} is damaged: {problem}.") from problem
+    if strange := [name for name in files if not is_kept(name)]:
+        raise BackupError(
+            f"{folder / MANIFEST} names {strange[0]!r}, which is no file of a data"
+            " folder's backup. Nothing was restored."
+        )
+    return manifest
 
 
 def check_backup(folder: Path, progress: Progress) -> Manifest:

@@ -24,6 +24,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any
 
+from allauth.core.internal.cryptokit import normalize_user_code
 from django.conf import settings
 from django.core import signing
 from django.core.cache import cache
@@ -140,7 +141,7 @@ def use_code(user: User, code: str) -> None:
     """Refuse a code that the user's app showed and that was used before, also in
     another process."""
     try:
-        _take((Limit(f"used {user.pk} {code.strip()}", 1, 120),))
+        _take((Limit(f"used {user.pk} {normalize_user_code(code)}", 1, 120),))
     except ValidationError as error:
         raise ValidationError(
             "This code was used before. Wait for the next."

@@ -53,6 +53,17 @@ def test_a_token_makes_none_that_reaches_further_or_lasts_longer(team: Team) -> 
     assert api.post(f"/tokens/{itself.pk}/renew", {"days": 30}).status_code == 409
 
 
+def test_a_token_of_one_team_does_not_reach_others_of_its_owner(team: Team) -> None:
+    factories.team("Physics", root="admin")
+    owner = factories.user("root")
+    factories.api_token(owner, "admin", name="of all teams")
+    wide = ApiToken.objects.get(name="of all teams")
+    api = Api(factories.api_token(owner, "admin", team=team, name="of one"))
+    assert [row["name"] for row in api.get("/tokens").json()["items"]] == ["of one"]
+    assert api.post(f"/tokens/{wide.pk}/renew", {"days": 30}).status_code == 404
+    assert api("DELETE", f"/tokens/{wide.pk}").status_code == 404
+
+
 def test_a_service_accounts_token_is_made_by_an_admin_of_its_team(
     root: Api, team: Team
 ) -> None:

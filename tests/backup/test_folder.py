@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -120,3 +122,17 @@ def test_the_bar_of_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.replace("\r\x1b[K", "\n").splitlines()
     assert lines[2] == f"[{'#' * 12}{'.' * 12}] 2 of 4 rows copied"
     assert lines[-1].startswith(f"[{'#' * 12}.") and lines[-1].endswith(", files")
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc/cron.d/x", "store/../../x", "../x", "bin/activate", ""]
+)
+def test_a_backup_that_names_other_places_is_not_read(
+    tmp_path: Path, name: str
+) -> None:
+    manifest = folder.Manifest(
+        1, "", "", "sqlite", "", {}, {name: files.FileFacts(0, "", 0)}
+    )
+    (tmp_path / folder.MANIFEST).write_text(json.dumps(asdict(manifest)))
+    with pytest.raises(BackupError, match="is no file of"):
+        folder.read_manifest(tmp_path)

@@ -60,7 +60,16 @@ def _log(user: User, *, before: str, after: str) -> None:
 
 
 class EmailView(login_limits.Limited, views.EmailView):
+    """allauth's, of which only the form for a new address can be sent: its other acts
+    have no limit, or make an address count that nobody has confirmed."""
+
     form_class = NewEmailForm
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        form = self.get_form()
+        valid: bool = form.is_valid()
+        answer: HttpResponse = (self.form_valid if valid else self.form_invalid)(form)
+        return answer
 
     def get_form(self, form_class: Any = None) -> Any:
         form = super().get_form(form_class)

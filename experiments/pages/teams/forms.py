@@ -39,6 +39,10 @@ class PersonForm(forms.Form):
                 f"There is no account {name!r}. Check the spelling, or invite the"
                 " person by a link."
             )
+        if person.service_team_id is not None:
+            raise ValidationError(
+                f"{name} is a service account, which is in its own team alone."
+            )
         if self.team.memberships.filter(user=person).exists():
             raise ValidationError(
                 f"{name} is already in the team. Change the role in the list."

@@ -85,6 +85,21 @@ def test_a_change_needs_a_recent_login_and_floods_nobody(
     assert not EmailAddress.objects.filter(email="ada@third.example").exists()
 
 
+def test_no_other_act_sends_mail_or_makes_an_address_count(
+    ada: User, server: MailServer
+) -> None:
+    client = client_of("ada")
+    User.objects.update(email="")
+    change(client)
+    for act in ("action_primary", *["action_send"] * 5, "action_remove"):
+        client.post("/settings/email/", {"email": NEW, act: "1"})
+    ada.refresh_from_db()
+    assert ada.email == "" and EmailAddress.objects.get().email == NEW
+    server.last(3)
+    assert {message["To"] for message in server.got} == {NEW}
+    assert len(server.got) == 3
+
+
 def test_without_a_mail_server_nobody_checks_the_address(ada: User) -> None:
     client = client_of("ada")
     assert "nobody checks a new one" in client.get("/settings/email/").content.decode()

@@ -111,3 +111,12 @@ def test_queries_do_not_grow_with_accounts(ada: Client, team: Team) -> None:
         robot = factories.user(f"robot-{index}", service_team=team)
         factories.api_token(robot)
     assert count_queries(ada, "/teams/physics/") <= few + 1
+
+
+def test_it_does_not_join_another_team(robot: User) -> None:
+    factories.team("Chemistry", otto="admin")
+    data = {"username": robot.username, "role": "admin"}
+    answer = client_of("otto").post("/teams/chemistry/members/", data)
+    assert answer.status_code == 422
+    assert "is in its own team alone" in answer.content.decode()
+    assert robot.memberships.get().team.name == "Physics"
