@@ -5,7 +5,6 @@ and the move itself, which computes the same again.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +17,12 @@ from experiments import lifecycle
 from experiments.cleanup import trash
 from experiments.cleanup.protection import KEEP, is_tagged, protected_sweeps
 from experiments.cleanup.purge import is_used
-from experiments.cleanup.selection import Selection, best_trials, ended_trials
+from experiments.cleanup.selection import (
+    Selection,
+    best_trials,
+    ended_trials,
+    path_expression,
+)
 from experiments.cleanup.sizes import (
     Size,
     log_size,
@@ -120,8 +124,7 @@ def _files(selection: Selection, trials: QuerySet[Trial]) -> QuerySet[Any]:
         files = Artifact.objects.filter(attempt__trial__in=inner)
         files = files.filter(size__gt=selection.larger_than)
         if selection.files:
-            parts = map(re.escape, selection.files.split("*"))
-            files = files.filter(path__regex=f"^{'.*'.join(parts)}$")
+            files = files.filter(path__regex=path_expression(selection.files))
         return files.annotate(held=F("size"))
     if selection.kind == Removable.METRICS:
         attempts = Attempt.objects.filter(trial__in=inner)

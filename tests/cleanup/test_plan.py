@@ -14,7 +14,7 @@ from django.utils import timezone
 from experiments import lifecycle, storage
 from experiments.cleanup import purge, rules, trash
 from experiments.cleanup.plan import CHANGED, confirmed, move, plan_of
-from experiments.cleanup.selection import read_selection
+from experiments.cleanup.selection import path_expression, read_selection
 from experiments.code import snapshots
 from experiments.models import (
     Artifact,
@@ -397,3 +397,22 @@ class TestRules:
         assert TrashItem.add(Removable.LOGS, "b", team.pk).until is None
         with pytest.raises(DefinitionError, match="from 1 to 3650"):
             rules.save_rule(team, {"kind": "trash"}, enabled=True, actor=None)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meets"),
+    [
+        ("models/*", True),
+        ("*els*oo*.pt", True),
+        ("*o*.pt*", True),
+        ("models/o.pt", False),
+        ("oo*", False),
+        # It took minutes, during which the site did not answer.
+        ("*o*o*o*o*o*o*o*o*b", False),
+    ],
+)
+def test_patterns_of_paths_are_quick(team: Team, pattern: str, meets: bool) -> None:
+    filled(team, trials=1)
+    Artifact.objects.update(path=f"models/{'o' * 120}.pt")
+    files = Artifact.objects.filter(path__regex=path_expression(pattern))
+    assert files.exists() == meets
