@@ -16,7 +16,7 @@ from django.db.utils import ConnectionHandler
 
 from experiments.db import wal
 from experiments.db.wal import Checkpoints, checkpoint
-from sweepsite.settings import database
+from sweepsite.environment import database
 from tests.processes.running_site import wait_for
 
 MB = 1 << 20

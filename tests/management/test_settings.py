@@ -22,7 +22,7 @@ from experiments.management.commands.up import (
     network_words,
 )
 from sweepsite.data_folder import home_folder, secret_keys
-from sweepsite.settings import database, redis_url, site_url
+from sweepsite.environment import database, redis_url, site_url
 
 ROOT = Path(__file__).resolve().parents[2]
 
