@@ -145,7 +145,7 @@ def parts_feed(
 
 
 @dataclass(frozen=True)
-class Choice:
+class ConfirmationChoice:
     """A list to choose from: values and words."""
 
     name: str
@@ -169,7 +169,7 @@ class Confirmation:
     reason_label: str = ""
     reason: str = ""
     reason_error: str = ""
-    choice: Choice | None = None
+    choice: ConfirmationChoice | None = None
     # Sent along.
     fields: Sequence[tuple[str, str]] = ()
 

@@ -17,7 +17,7 @@ from django.urls import reverse
 from experiments import access
 from experiments.cleanup.quotas import quota_warning
 from experiments.models import Experiment, Membership, Sweep, Team, User
-from experiments.pages.frame import Choice, Confirmation
+from experiments.pages.frame import Confirmation, ConfirmationChoice
 from experiments.pages.teams.forms import ROLES, PersonForm
 from experiments.pages.teams.invitations import invitations_card
 from experiments.pages.teams.service_accounts import service_account_rows
@@ -119,11 +119,13 @@ class RemovalQuestions:
             choice=self._owners(person) if names else None,
         )
 
-    def _owners(self, person: User) -> Choice:
+    def _owners(self, person: User) -> ConfirmationChoice:
         others = [each for each in self.owners if each != person]
         names = [(each.username, each.display_name) for each in others]
         label = "Owner of the running sweeps"
-        return Choice("owner", label, [("", f"{person.username}, as now"), *names])
+        return ConfirmationChoice(
+            "owner", label, [("", f"{person.username}, as now"), *names]
+        )
 
 
 def leave_question(team: Team) -> Confirmation:
