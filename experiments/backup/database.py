@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -15,7 +15,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from experiments.backup.rows import BackupError, Progress, copy_rows, tables
+from experiments.backup.rows import BackupError, Progress, copy_rows
+from experiments.db.new_tables import make_tables
 from experiments.models import User
 
 FILE = "backup_file"
@@ -66,20 +67,6 @@ def _save_rows(path: Path, progress: Progress) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         copy_rows(DEFAULT_DB_ALIAS, file, progress)
-
-
-def make_tables(alias: str, applied: Iterable[tuple[str, str]]) -> None:
-    """The tables of this version, at once: one migration after the other takes half a
-    minute on a busy machine. The database says that these migrations were applied."""
-    database = connections[alias]
-    with database.schema_editor() as editor:
-        for model in tables():
-            if not model._meta.auto_created:
-                editor.create_model(model)
-    recorder = MigrationRecorder(database)
-    recorder.ensure_schema()
-    for app, name in applied:
-        recorder.record_applied(app, name)
 
 
 def check_database(path: Path) -> dict[str, int]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.apps import apps
 from django.db import DatabaseError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from experiments.db.new_tables import tables
 
 # What is done now, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
@@ -53,12 +54,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return value
-
-
-def tables() -> list[type[models.Model]]:
-    """Every model with a table of its own, those of many-to-many fields included."""
-    found = apps.get_models(include_auto_created=True)
-    return [each for each in found if each._meta.managed and not each._meta.proxy]
 
 
 def copy_rows(source: str, target: str, progress: Progress) -> dict[str, TableContent]:

@@ -22,7 +22,8 @@ from experiments.backup.database import (
     refuse_unless_empty,
     save_database,
 )
-from experiments.backup.rows import BackupError, tables
+from experiments.backup.rows import BackupError
+from experiments.db.new_tables import tables
 from experiments.models import Pool, Sweep, Trial, User
 from tests import factories
 from tests.models.initial_rows import own_models, rows_of
