@@ -144,6 +144,8 @@ def caller_of_token(request: HttpRequest, secret: str) -> Caller | None:
 
 def ended_token_text(secret: str) -> str:
     """What its owner should know; empty if the token is unknown."""
+    if ApiToken.waits_for_factor(secret):
+        return "The token's owner must set up a second factor first, on their profile."
     end = ApiToken.end_of(secret)
     if end is None:
         return ""

@@ -68,6 +68,13 @@ class ApiToken(models.Model):
         return cls.objects.filter(lasts, revoked_at=None, user__is_active=True)
 
     @classmethod
+    def waits_for_factor(cls, secret: str) -> bool:
+        """Whether it is refused because its owner must set up a second factor."""
+        rows = cls.valid().select_related("user").filter(digest=token_digest(secret))
+        token = rows.first()
+        return token is not None and token.user.is_factor_overdue
+
+    @classmethod
     def end_of(cls, secret: str) -> datetime | None:
         """When the token with this secret ended, if that is why it is refused."""
         rows = cls.objects.filter(
@@ -84,7 +91,7 @@ class ApiToken(models.Model):
         program may send many requests a second."""
         rows = cls.valid().select_related("user").filter(digest=token_digest(secret))
         token = rows.first()
-        if token is None:
+        if token is None or token.user.is_factor_overdue:
             return None
         token.user.token_team_id = token.team_id
         origin.note_token(token.name or token.prefix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
@@ -53,6 +54,22 @@ class User(AbstractUser):
         """Recovery codes alone are none."""
         factors = self.authenticator_set  # type: ignore[attr-defined]
         return bool(factors.exclude(type="recovery_codes").exists())
+
+    @property
+    def second_factor_required_by(self) -> str:
+        """Who requires a second factor of the user; empty: nobody."""
+        if settings.REQUIRE_SECOND_FACTOR:
+            return "This site"
+        team = self.teams.filter(requires_second_factor=True).first()
+        return f"Team {team.name}" if team else ""
+
+    @property
+    def is_factor_overdue(self) -> bool:
+        """Whether the time in which a required second factor may be missing is over."""
+        due = self.factor_due_at
+        is_over = due is not None and due <= timezone.now()
+        missing = is_over and not self.has_second_factor
+        return missing and bool(self.second_factor_required_by)
 
 
 class BrowserSession(AbstractBaseSession):

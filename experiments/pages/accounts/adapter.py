@@ -194,7 +194,7 @@ class FactorAdapter(DefaultMFAAdapter):
         user = authenticator.user
         rest = user.authenticator_set.exclude(type="recovery_codes")
         is_last = not rest.exclude(pk=authenticator.pk).exists()
-        return not (is_last and gate.required_by(user))
+        return not (is_last and user.second_factor_required_by)
 
     def get_totp_label(self, user: User) -> str:
         return str(user.get_username())

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from experiments.models import User
 
-DUE = "factor_due"
+DUE, NOTED = "factor_due", "duties_noted"
+NOTED_AGAIN_AFTER = 3600.0
 TO_CHANGE_PASSWORD = {"password_change", "account_logout"}
 TO_ADD_FACTOR = {
     *("mfa_index", "mfa_activate_totp", "mfa_add_webauthn", "mfa_view_recovery_codes"),
@@ -25,25 +26,20 @@ TO_ADD_FACTOR = {
 }
 
 
-def required_by(user: User) -> str:
-    """Who requires a second factor of the user; empty: nobody."""
-    if settings.REQUIRE_SECOND_FACTOR:
-        return "This site"
-    team = user.teams.filter(requires_second_factor=True).first()
-    return f"Team {team.name}" if team else ""
-
-
-def note_duties(request: HttpRequest, user: User) -> None:
-    """After a login: until when the person may go without a second factor."""
-    who = required_by(user)
+def note_duties(request: HttpRequest, user: User, *, says: bool = True) -> None:
+    """After a login, and each hour of a session: until when the person may go without a
+    second factor."""
+    request.session[NOTED] = timezone.now().timestamp()
+    who = user.second_factor_required_by
     missing = bool(who) and not user.has_second_factor
     due = None
+    request.session.pop(DUE, None)
     if missing:
         due = user.factor_due_at or timezone.now() + settings.SECOND_FACTOR_GRACE
         request.session[DUE] = due.timestamp()
     if due != user.factor_due_at:
         User.objects.filter(pk=user.pk).update(factor_due_at=due)
-    if due and due > timezone.now():
+    if says and due and due > timezone.now():
         day = f"{due:%-d %B %Y}"
         text = f"{who} requires a second factor from {day}. Set it up on your profile."
         messages.warning(request, text)
@@ -70,7 +66,10 @@ class GateMiddleware:
         if user.must_change_password:
             allowed = name in TO_CHANGE_PASSWORD
             return None if allowed else redirect("password_change")
-        is_late = request.session.get(DUE, float("inf")) < timezone.now().timestamp()
+        now = timezone.now().timestamp()
+        if now - request.session.get(NOTED, now) > NOTED_AGAIN_AFTER:
+            note_duties(request, user, says=False)
+        is_late = request.session.get(DUE, float("inf")) < now
         if not is_late or name in TO_ADD_FACTOR:
             return None
         if user.has_second_factor:

@@ -22,7 +22,6 @@ from experiments import access
 from experiments.models import User
 from experiments.models.fields import VisibleTextForm
 from experiments.pages import login_limits
-from experiments.pages.accounts import gate
 
 Kind = Authenticator.Type
 MAX_PASSKEY_NAME = 60
@@ -96,7 +95,7 @@ def second_factors(user: User) -> dict[str, Any]:
         "app": kinds.get(Kind.TOTP),
         "passkeys": [row for row in rows if row.type == Kind.WEBAUTHN],
         "codes_left": len(codes.wrap().get_unused_codes()) if codes else None,
-        "required_by": gate.required_by(user),
+        "required_by": user.second_factor_required_by,
         "due": user.factor_due_at,
     }
 

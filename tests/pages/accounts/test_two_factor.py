@@ -18,6 +18,7 @@ from django.test import Client
 from django.utils import timezone
 
 from experiments.models import Event, LoginLimit, Team, User
+from experiments.pages.accounts import gate
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -216,6 +217,32 @@ def test_the_site_may_require_it_at_once(ada: User, settings: Any) -> None:
     assert is_in(_in())
     ada.refresh_from_db()
     assert ada.factor_due_at is None
+
+
+def test_an_older_session_and_tokens_wait_for_the_factor(ada: User) -> None:
+    secret, client = factories.api_token(ada), _in()
+
+    def call() -> Any:
+        headers = {"Authorization": f"Bearer {secret}"}
+        return Client().get("/api/v1/sweeps", headers=headers)
+
+    Team.objects.update(requires_second_factor=True)
+    User.objects.update(factor_due_at=timezone.now() - timedelta(minutes=1))
+    assert is_in(client)
+    session = client.session
+    session[gate.NOTED] -= gate.NOTED_AGAIN_AFTER + 1
+    session.save()
+    assert client.get("/")["Location"] == "/settings/two-factor/"
+    answer = call()
+    assert answer.status_code == 401
+    assert "must set up a second factor" in answer.json()["error"]["message"]
+    add_app(client)
+    assert call().status_code == 200
+    # Nobody requires it any more.
+    Authenticator.objects.all().delete()
+    assert call().status_code == 401
+    Team.objects.update(requires_second_factor=False)
+    assert call().status_code == 200
 
 
 def test_the_person_is_told_and_it_is_logged(
