@@ -26,6 +26,7 @@ from experiments.pages.frame import (
     act,
     ask,
     csv_file,
+    current_team,
     get,
     get_or_post,
     post,
@@ -54,6 +55,8 @@ class ChooseCard:
     """``plan`` is the dry run, if one was asked for; ``problems`` are by field."""
 
     team: Team
+    # The other teams that the viewer manages.
+    others: Sequence[Team]
     query: QueryDict
     selects: Sequence[SelectField]
     texts: dict[str, str]
@@ -81,12 +84,16 @@ def managed_teams(user: User) -> list[Team]:
     return list(access.teams_for(user, roles=access.ADMINS))
 
 
-def choose_card(user: User, query: QueryDict) -> ChooseCard | None:
-    """None for people who manage no team."""
-    teams = managed_teams(user)
+def choose_card(request: HttpRequest) -> ChooseCard | None:
+    """None for people who manage no team. The team of ``place`` becomes the page's;
+    without one it is the current team, if the viewer manages that."""
+    teams = managed_teams(access.viewer(request))
     if not teams:
         return None
-    team, experiment = _place(query, teams)
+    query = request.GET.copy()
+    team, experiment = _place(request, teams)
+    if not experiment:
+        query["place"] = team.slug
     plan, problems = None, dict[str, list[str]]()
     if "kind" in query:
         try:
@@ -96,6 +103,7 @@ def choose_card(user: User, query: QueryDict) -> ChooseCard | None:
     usual = {} if "kind" in query else USUAL
     return ChooseCard(
         team=team,
+        others=[other for other in teams if other != team],
         query=query,
         selects=_selects(query, teams),
         texts={name: query.get(name, usual.get(name, "")) for name in TEXTS},
@@ -104,11 +112,15 @@ def choose_card(user: User, query: QueryDict) -> ChooseCard | None:
     )
 
 
-def _place(query: QueryDict, teams: Sequence[Team]) -> tuple[Team, str]:
+def _place(request: HttpRequest, teams: Sequence[Team]) -> tuple[Team, str]:
     """The chosen team, and the id of its experiment or an empty text."""
-    slug, _, experiment = query.get("place", "").partition("/")
-    team = next((team for team in teams if team.slug == slug), teams[0])
-    return team, experiment if team.slug == slug else ""
+    slug, _, experiment = request.GET.get("place", "").partition("/")
+    for team in teams:
+        if team.slug == slug:
+            request.team = team  # type: ignore[attr-defined]
+            return team, experiment
+    current = current_team(request)
+    return next((team for team in teams if team == current), teams[0]), ""
 
 
 def _plan(query: QueryDict, team: Team, experiment: str) -> CleanupPlan:
@@ -171,10 +183,10 @@ def move_question(plan: CleanupPlan, query: QueryDict) -> Confirmation:
 def cleanup_move(request: HttpRequest) -> HttpResponse:
     """GET asks first; POST moves what the dry run in the address said."""
     user = access.viewer(request)
-    card = choose_card(user, request.GET)
+    card = choose_card(request)
     if card is None:
         raise PermissionDenied
-    query = request.GET.copy()
+    query = card.query.copy()
     mark = query.pop("mark", [""])[-1]
     back = f"{reverse('cleanup')}?{query.urlencode()}"
     if card.plan is None:
@@ -193,7 +205,7 @@ def cleanup_move(request: HttpRequest) -> HttpResponse:
 
 def plan_csv(request: HttpRequest) -> HttpResponse:
     """The dry run, for spreadsheets."""
-    card = choose_card(access.viewer(request), request.GET)
+    card = choose_card(request)
     if card is None:
         raise PermissionDenied
     rows = map(_cells, card.plan.rows if card.plan else ())
@@ -209,7 +221,7 @@ def _cells(row: PlanRow) -> tuple[Any, ...]:
 def rule_new(request: HttpRequest) -> HttpResponse:
     """The chosen conditions as a rule of the team."""
     user = access.viewer(request)
-    card = choose_card(user, request.GET)
+    card = choose_card(request)
     if card is None:
         raise PermissionDenied
 
@@ -220,7 +232,7 @@ def rule_new(request: HttpRequest) -> HttpResponse:
         rule = rules.save_rule(card.team, data, enabled=True, actor=user)
         return f"Rule {rule.pk} runs every night: {rules.words_of(rule)}."
 
-    return act(request, f"{reverse('cleanup')}?{request.GET.urlencode()}", do)
+    return act(request, f"{reverse('cleanup')}?{card.address}", do)
 
 
 urlpatterns = [

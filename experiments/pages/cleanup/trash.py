@@ -135,7 +135,7 @@ def trash_restore(request: HttpRequest, pk: int) -> HttpResponse:
         trash.restore(item, actor=user)
         return f"{item.name} was restored."
 
-    return act(request, f"{reverse('cleanup')}#trash", do)
+    return act(request, _trash_of(item.team), do)
 
 
 def trash_delete(request: HttpRequest, pk: int) -> HttpResponse:
@@ -143,18 +143,25 @@ def trash_delete(request: HttpRequest, pk: int) -> HttpResponse:
     access.check_can_manage(user, item.team)
     rows = TrashItem.objects.filter(pk=item.pk)
     action = reverse("trash_delete", args=(pk,))
-    return _delete(request, rows, f"Delete {item.name} for good?", action)
+    title = f"Delete {item.name} for good?"
+    return _delete(request, rows, title, action, _trash_of(item.team))
 
 
 def trash_empty(request: HttpRequest, slug: str) -> HttpResponse:
     team, _ = managed_team(request, slug)
     rows = TrashItem.objects.filter(team=team)
     action = reverse("trash_empty", args=(slug,))
-    return _delete(request, rows, f"Empty the trash of team {team.name}?", action)
+    title = f"Empty the trash of team {team.name}?"
+    return _delete(request, rows, title, action, _trash_of(team))
 
 
-def _delete(request: HttpRequest, items: Any, title: str, action: str) -> HttpResponse:
-    back = f"{reverse('cleanup')}#trash"
+def _trash_of(team: Team) -> str:
+    return f"{reverse('cleanup')}?place={team.slug}#trash"
+
+
+def _delete(
+    request: HttpRequest, items: Any, title: str, action: str, back: str
+) -> HttpResponse:
     size = items.aggregate(n=Sum("bytes"))["n"] or 0
     if request.method != "POST":
         question = Confirmation(
@@ -185,7 +192,7 @@ def trash_stop(request: HttpRequest, slug: str) -> HttpResponse:
         count = trash.stop_purge(items, actor=user)
         return f"{counted(count, 'deletion')} stopped. What is left stays in the trash."
 
-    return act(request, f"{reverse('cleanup')}#trash", do)
+    return act(request, _trash_of(team), do)
 
 
 # --- moving one thing -------------------------------------------------------------

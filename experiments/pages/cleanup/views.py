@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from experiments import access
@@ -90,14 +90,14 @@ class CleanupPage:
         }
 
 
-def removal_cards(user: User, query: QueryDict) -> dict[str, Any]:
+def removal_cards(request: HttpRequest) -> dict[str, Any]:
     """What the cards to choose, dry_run, rules and trash need."""
-    choose = choose_card(user, query)
+    choose = choose_card(request)
     team = choose.team if choose else None
     return {
         "choose": choose,
         "rules": rules_card(team) if team else None,
-        "trash": trash_card(user, query, team),
+        "trash": trash_card(access.viewer(request), request.GET, team),
         "cleanup_hour": f"{settings.CLEANUP_HOUR:02}",
     }
 
@@ -105,7 +105,7 @@ def removal_cards(user: User, query: QueryDict) -> dict[str, Any]:
 def cleanup(request: HttpRequest) -> HttpResponse:
     """The cards to choose, dry_run, rules and trash are templates of their own."""
     page = _page(request)
-    context = page.context() | removal_cards(page.user, request.GET)
+    context = page.context() | removal_cards(request)
     return render(request, "experiments/cleanup/page.html", context)
 
 

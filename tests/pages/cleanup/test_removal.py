@@ -62,6 +62,41 @@ def test_a_wrong_condition_is_said_on_the_card(sweep: Sweep) -> None:
     assert "press Dry run" in texts(shown)
 
 
+def test_the_cards_act_on_the_current_team_and_lead_to_the_others(sweep: Sweep) -> None:
+    other = factories.team("Alpha", ada="admin")
+    factories.team("Beta", ada="viewer")
+    ada = client_of("ada")
+    ada.post("/teams/physics/switch/")
+    TrashItem.objects.create(team=other, kind="run", name="lost")
+
+    def teams_of(address: str) -> set[str]:
+        shown = page(ada, address)
+        (where,) = re.findall(r'<select[^>]*name="place"><.*?</select>', shown)[:1]
+        (header,) = re.findall(r'"topbar-switch".*?<span>(\w+)</span>', shown, re.S)
+        chosen = re.findall(r'value="([^"]+)" selected', where)
+        rules = re.findall(r"Retention rules of (\w+)", shown)
+        return {
+            *chosen,
+            *rules,
+            *re.findall(r"Empty the trash of (\w+)", shown),
+            header,
+        }
+
+    assert teams_of("/cleanup/") == {"physics", "Physics"}
+    assert teams_of("/cleanup/?kind=artifacts") == {"physics", "Physics"}
+    shown = page(ada, "/cleanup/")
+    for card in ("rules", "trash"):
+        (form,) = re.findall(rf'<form method="get" action="#{card}".*?</form>', shown)[
+            :1
+        ]
+        assert re.findall(r'value="(\w+)"', form) == ["physics", "alpha"]
+    assert teams_of("/cleanup/?place=alpha") == {"alpha", "Alpha"}
+    assert ada.get("/cleanup/move/?kind=artifacts").status_code == 200
+    saved = ada.post("/cleanup/rules/new/?kind=artifacts&older_than=30")
+    assert "place=physics" in saved["Location"]
+    assert CleanupRule.objects.get().team == sweep.experiment.team
+
+
 def test_viewers_and_members_see_the_trash_alone(sweep: Sweep) -> None:
     for name in ("vera", "mia"):
         shown = page(client_of(name), f"/cleanup/?{ASKED}")
