@@ -150,10 +150,16 @@ def relative_text(moment: datetime, now: datetime) -> str:
     if abs(seconds) >= 30 * DAY:
         return f"{moment.day} {moment:%b %Y}"
     if seconds < 0:
-        return f"in {_distance(-seconds)}"
+        return f"in {_distance(_rounded(-seconds))}"
     if DAY <= seconds < 2 * DAY:
         return "yesterday"
     return f"{_distance(seconds)} ago"
+
+
+def _rounded(seconds: float) -> float:
+    """To the nearest hour or day: what ends in 7 days says so for some hours."""
+    near = seconds + HOUR / 2 if seconds >= HOUR else seconds
+    return seconds + DAY / 2 if near >= DAY else near
 
 
 def _distance(seconds: float) -> str:

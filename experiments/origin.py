@@ -56,6 +56,16 @@ def of_request(path: str, address: str) -> Iterator[ActOrigin]:
         _current.reset(before)
 
 
+@contextmanager
+def by_itself() -> Iterator[None]:
+    """What follows from an act of a person, but is not theirs."""
+    before = _current.set(ActOrigin(request_id=_current.get().request_id))
+    try:
+        yield
+    finally:
+        _current.reset(before)
+
+
 def note_token(name: str) -> None:
     """The caller's token is known now."""
     _current.set(replace(_current.get(), via=f"token {name}"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from experiments.formatting import number_text
+from experiments.formatting import number_text, relative_text
 from experiments.models import Trial
 from tests import factories
 
@@ -61,3 +62,13 @@ def test_pages_with_a_huge_stored_value(
     headers = {"Authorization": f"Bearer {factories.api_token(factories.user('ada'))}"}
     answers = {page: client.get(page, headers=headers).status_code for page in pages}
     assert {page: code for page, code in answers.items() if code >= 400} == {}
+
+
+def test_what_ends_in_7_days_does_not_say_6_at_once() -> None:
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    for ends, text in (
+        (timedelta(days=7, seconds=-5), "in 7 days"),
+        (timedelta(days=1, seconds=-5), "in 1 day"),
+        (timedelta(hours=2, minutes=10), "in 2 h"),
+    ):
+        assert relative_text(now + ends, now) == text

@@ -58,6 +58,11 @@ class EventFilter:
         if group not in GROUPS:
             allowed = ", ".join(filter(None, GROUPS))
             raise ValueError(f"group is {visible(group)!r}. Use one of {allowed}.")
+        first, last = _day("from", given), _day("to", given)
+        if first and last and first > last:
+            raise ValueError(
+                f"from ({first}) is later than to ({last}). Swap the two days."
+            )
         return cls(
             who=given.get("who", "").strip(),
             what=given.get("what", "").strip(),
@@ -65,8 +70,8 @@ class EventFilter:
             via=given.get("via", "").strip(),
             q=given.get("q", "").strip(),
             group=group,
-            first=_day("from", given),
-            last=_day("to", given),
+            first=first,
+            last=last,
         )
 
     @property

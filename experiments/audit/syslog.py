@@ -1,7 +1,8 @@
 """Sends events to a log server, as RFC 5424 says.
 
 A job of the site reads them from the database, so no request waits for the log server,
-and what it misses while it is away is sent later. Only UDP loses lines unnoticed.
+and what it misses while it is away is sent later. Nothing confirms a line: UDP may lose
+any, TCP the last ones before the connection fails.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def unsent() -> int:
 
 
 def send_waiting() -> None:
-    """The job. A batch is sent again if it was interrupted: no event gets lost."""
+    """The job. A batch is sent again if sending failed: a line may come twice."""
     row = _forwarding()
     rows = LogForwarding.objects.filter(pk=row.pk)
     try:

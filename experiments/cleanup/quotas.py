@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
 
+from experiments import origin
 from experiments.formatting import bytes_text
 from experiments.models import Event, SpaceUsage, Sweep, Team, User
 from experiments.models.sweeps import SweepState
@@ -81,7 +82,8 @@ def _log(verb: str, use: QuotaUse) -> None:
     text = f"{bytes_text(use.used)} of {bytes_text(use.quota or 0)}"
     if use.quota is None:
         text = f"{bytes_text(use.used)}, without a quota"
-    Event.log(verb, text, team=use.team)
+    with origin.by_itself():
+        Event.log(verb, text, team=use.team)
 
 
 def set_quota(team: Team, quota: int | None, *, actor: User | None) -> None:

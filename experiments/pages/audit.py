@@ -75,7 +75,7 @@ def audit(request: HttpRequest) -> HttpResponse:
         "oldest": events.order_by("created_at").first(),
         "verbs": known_verbs(),
         "groups": _groups(request.GET),
-        "chips": _chips(request.GET),
+        "chips": () if problem else _chips(request.GET),
         "retention_days": settings.EVENT_DAYS,
         "export_query": urlencode(_given(request.GET)),
         **_forwarding(access.viewer(request)),

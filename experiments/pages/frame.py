@@ -243,7 +243,7 @@ def administrator(request: HttpRequest) -> User:
     """The viewer, who must be an administrator of the site."""
     user = access.viewer(request)
     if not access.sees_everything(user):
-        raise PermissionDenied
+        raise PermissionDenied("Only administrators of the site may do that.")
     return user
 
 

@@ -31,6 +31,7 @@ from experiments.pages.experiments.run_table import (
 )
 from experiments.pages.experiments.summary import sweep_facts
 from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
+from experiments.pages.experiments.views import in_no_team, of_other_teams
 from experiments.pages.frame import (
     current_team,
     digest,
@@ -245,9 +246,10 @@ def version(team: Team) -> str:
 def home(request: HttpRequest) -> HttpResponse:
     team = current_team(request)
     if team is None:
-        return render(request, "experiments/home/no_team.html")
+        return in_no_team(request)
     steers = isinstance(request.user, User) and access.can_steer(request.user, team)
     context = {"team": team, "can_steer": steers}
+    context["others"] = of_other_teams(access.viewer(request), team)
     sweeps = Sweep.objects.filter(experiment__team=team)
     if not sweeps.exists() and not runs_of_team(team).exists():
         context |= {"queue_answers": queues.answers(), "slots": team_slots(team)}

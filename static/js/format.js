@@ -100,6 +100,12 @@ function distance(seconds) {
   return days === 1 ? "1 day" : `${days} days`;
 }
 
+// To the nearest hour or day: what ends in 7 days says so for some hours.
+function rounded(seconds) {
+  const near = seconds >= HOUR ? seconds + HOUR / 2 : seconds;
+  return near >= DAY ? seconds + DAY / 2 : near;
+}
+
 function day(date) {
   return `${date.getDate()} ${MONTHS[date.getMonth()]} ${date.getFullYear()}`;
 }
@@ -109,7 +115,7 @@ export function relative(date, now) {
   const seconds = (Number(now) - Number(date)) / 1000;
   if (Math.abs(seconds) < 1) return "now";
   if (Math.abs(seconds) >= 30 * DAY) return day(new Date(Number(date)));
-  if (seconds < 0) return `in ${distance(-seconds)}`;
+  if (seconds < 0) return `in ${distance(rounded(-seconds))}`;
   if (seconds >= DAY && seconds < 2 * DAY) return "yesterday";
   return `${distance(seconds)} ago`;
 }

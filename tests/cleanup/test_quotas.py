@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from experiments import origin
 from experiments.cleanup import quotas
 from experiments.models import Event, Pool, SpaceUsage, Sweep, Team, Trial
 from experiments.scheduling import ask, rounds
@@ -101,6 +102,17 @@ def test_a_process_that_asks_is_refused_in_words(physics: Team) -> None:
     with pytest.raises(ask.NothingToRun, match="more than its 1 B") as refused:
         ask.ask(fresh(sweep))
     assert refused.value.code == "over_quota"
+
+
+def test_what_follows_from_a_new_quota_is_not_the_persons_act(physics: Team) -> None:
+    use(physics, 6)
+    with origin.of_request("/cleanup/", "127.0.0.1"):
+        quotas.set_quota(physics, 5, actor=factories.user("ada"))
+    events = Event.objects.filter(team=physics).order_by("pk")
+    assert [(event.via, event.address) for event in events] == [
+        ("browser", "127.0.0.1"),
+        ("sweepsite", ""),
+    ]
 
 
 def test_each_change_is_an_event(physics: Team) -> None:

@@ -78,6 +78,8 @@ test("times are relative until they are a month away", () => {
   assert.equal(before(12 * 86400), "12 days ago");
   assert.equal(before(40 * 86400), "15 Oct 2026");
   assert.equal(before(-21 * 86400), "in 21 days");
+  assert.equal(before(-7 * 86400 + 5), "in 7 days");
+  assert.equal(before(-86400 + 5), "in 1 day");
 });
 
 test("parameters are text, numbers, or whatever JSON holds", () => {

@@ -85,6 +85,11 @@ def test_a_wrong_day_is_explained_on_the_page(root: Client) -> None:
     answer = root.get("/audit/?from=soon")
     assert answer.status_code == 422
     assert "which is not a day" in answer.content.decode()
+    answer = root.get("/audit/?from=2026-12-02&to=2026-12-01")
+    text = answer.content.decode()
+    assert answer.status_code == 422
+    assert "Swap the two days" in text
+    assert "Remove from" not in text
 
 
 def test_more_events_take_no_more_queries(

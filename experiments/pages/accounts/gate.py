@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 
 from experiments.models import User
@@ -41,8 +42,8 @@ def note_duties(request: HttpRequest, user: User, *, says: bool = True) -> None:
         User.objects.filter(pk=user.pk).update(factor_due_at=due)
     if says and due and due > timezone.now():
         day = f"{due:%-d %B %Y}"
-        text = f"{who} requires a second factor from {day}. Set it up on your profile."
-        messages.warning(request, text)
+        text = f"{who} requires a second factor from {day}."
+        messages.warning(request, text, extra_tags=reverse("mfa_index"))
 
 
 class GateMiddleware:

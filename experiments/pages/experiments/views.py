@@ -161,7 +161,7 @@ def _log_opening(experiment: Experiment, actor: User) -> None:
 def experiment_list(request: HttpRequest) -> HttpResponse:
     team, user = current_team(request), access.viewer(request)
     if team is None:
-        return render(request, "experiments/home/no_team.html")
+        return in_no_team(request)
     archived = "archived" in request.GET
     every = Experiment.objects.filter(team=team)
     shown = every.filter(archived_at__isnull=not archived).select_related("created_by")
@@ -170,16 +170,22 @@ def experiment_list(request: HttpRequest) -> HttpResponse:
         "team": team,
         "page": page,
         "archived": archived,
-        "others": _of_other_teams(user, team, archived=archived),
+        "others": of_other_teams(user, team, archived=archived),
         "archived_count": every.filter(archived_at__isnull=False).count(),
         "can_steer": access.can_steer(user, team),
     }
     return render(request, "experiments/experiments/list.html", context)
 
 
-def _of_other_teams(user: User, team: Team, *, archived: bool) -> Any:
+def in_no_team(request: HttpRequest) -> HttpResponse:
+    context = {"others": of_other_teams(access.viewer(request), None)}
+    return render(request, "experiments/home/no_team.html", context)
+
+
+def of_other_teams(user: User, team: Team | None, *, archived: bool = False) -> Any:
     """Those that other teams show to everybody, the newest first."""
-    others = access.experiments_for(user).exclude(team=team).filter(open_to_all=True)
+    others = access.experiments_for(user).filter(open_to_all=True)
+    others = others.exclude(team=team) if team else others
     shown = others.filter(archived_at__isnull=not archived).select_related("team")
     return shown.order_by("-pk")[:PAGE_SIZE]
 

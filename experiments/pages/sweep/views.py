@@ -332,6 +332,9 @@ def events(request: HttpRequest, pk: int) -> HttpResponse:
         **frame(request, sweep, counts, now=database_now()),
         "tab": "sweep_events",
         "page": pages.get_page(request.GET.get("page")),
+        "is_outside": not access.teams_for(access.viewer(request))
+        .filter(pk=sweep.experiment.team_id)
+        .exists(),
     }
     return render(request, "experiments/sweep/events.html", context)
 

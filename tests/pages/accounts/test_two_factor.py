@@ -193,6 +193,7 @@ def test_a_required_factor_is_asked_for_and_then_nothing_else_works(ada: User) -
     client = _in()
     text = client.get("/").content.decode()
     assert "Team Physics requires a second factor from" in text
+    assert '<a href="/settings/two-factor/">Set it up</a>' in text
     User.objects.update(factor_due_at=timezone.now() - timedelta(minutes=1))
     client = _in()
     for path in ("/", "/settings/", "/experiments/", "/home/feed.json"):

@@ -12,7 +12,7 @@ from experiments import access
 from experiments.models import ApiToken, Event, Experiment, Team
 from tests import factories
 from tests.api.conftest import Api
-from tests.pages.clients import client_of, page
+from tests.pages.clients import client_of, count_queries, page
 
 pytestmark = pytest.mark.django_db
 
@@ -66,6 +66,32 @@ def test_others_read_an_open_experiment_and_change_nothing(team: Team) -> None:
     assert api.get(f"/sweeps/{sweep.pk}").status_code == 200
     assert api.post(f"/sweeps/{sweep.pk}/pause").status_code == 403
     assert api.get(f"/trials/{trial.pk}/metrics?name=accuracy").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["otto", "nobody"])
+def test_others_find_open_experiments(team: Team, name: str) -> None:
+    factories.user("nobody")
+    opened = factories.experiment(team, "shared", open_to_all=True)
+    factories.experiment(team, "closed")
+    client = client_of(name)
+    for path in ("/", "/experiments/"):
+        text = page(client, path)
+        assert f'href="/experiments/{opened.pk}/"' in text
+        assert "closed" not in text
+    few = count_queries(client, "/")
+    factories.experiment(team, "second", open_to_all=True)
+    assert count_queries(client, "/") == few
+
+
+def test_pages_of_an_open_experiment_say_who_sees_what(team: Team) -> None:
+    experiment = factories.experiment(team, open_to_all=True)
+    sweep = factories.sweep(team)
+    text = page(client_of("otto"), f"/experiments/{experiment.pk}/")
+    assert "everybody may read it" in text
+    assert "visible to team" not in text
+    events = f"/sweeps/{sweep.pk}/events/"
+    assert "Only the team sees its events" in page(client_of("otto"), events)
+    assert "Only the team" not in page(client_of("ada"), events)
 
 
 def test_closed_ones_and_others_stay_hidden(team: Team) -> None:

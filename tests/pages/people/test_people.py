@@ -70,7 +70,9 @@ def test_it_finds_people(boss: Client, query: str, names: set[str]) -> None:
 def test_others_see_nothing(boss: Client) -> None:
     for name in ("ada", "max"):
         client = client_of(name)
-        assert client.get(URL).status_code == 403
+        answer = client.get(URL)
+        assert answer.status_code == 403
+        assert "Only administrators of the site" in answer.content.decode()
         for action in ("disable", "enable", "promote", "demote", "password"):
             assert client.post(url_of(name, action)).status_code == 403
         assert client.post(f"{URL}new/", {"username": "x"}).status_code == 403
