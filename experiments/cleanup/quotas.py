@@ -133,15 +133,17 @@ def waiting_text(sweep: Sweep) -> str | None:
     return over_quota_text(team) if holds else None
 
 
-def read_quota(text: str) -> int | None:
-    """Bytes; None for an empty text. Raises NotPossible."""
+def read_quota(
+    text: str, *, no_quota: str = "leave the field empty for no quota"
+) -> int | None:
+    """Bytes; None for an empty text. Raises NotPossible, which says what else to give
+    for no quota."""
     text = text.strip()
     if not text:
         return None
     size = int(text) if text.isascii() and text.isdigit() else bytes_of(text)
     if size is None or not 0 <= size <= MAX_QUOTA:
         raise NotPossible(
-            f'"{text[:40]}" is not a size. Use one such as 40 GB, or leave the field'
-            " empty for no quota."
+            f'"{text[:40]}" is not a size. Use one such as 40 GB, or {no_quota}.'
         )
     return size

@@ -61,8 +61,7 @@ class Selection:
     def words(self) -> str:
         """Such as ``artifacts outside the best 10, older than 30 days``."""
         best = f" outside the best {self.not_best}" if self.not_best > 1 else ""
-        plural = "s" if self.kind in (Removable.SWEEP, Removable.RUN) else ""
-        kind = f"{self.kind.label.lower()}{plural}"
+        kind = kind_words(self.kind)
         return ", ".join(filter(None, (kind + best, *self._conditions())))
 
     def _conditions(self) -> list[str]:
@@ -78,6 +77,12 @@ class Selection:
             f"larger than {bytes_text(self.larger_than)}" if self.larger_than else "",
             f"where {self.where}" if self.where else "",
         ]
+
+
+def kind_words(kind: Removable) -> str:
+    """Such as ``sweeps``."""
+    plural = "s" if kind in (Removable.SWEEP, Removable.RUN) else ""
+    return f"{kind.label.lower()}{plural}"
 
 
 def read_selection(data: Mapping[str, Any], team: Team) -> Selection:

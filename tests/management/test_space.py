@@ -40,7 +40,7 @@ def test_it_sets_quotas(capsys: Any) -> None:
     assert "over its quota: new trials wait" in out
     call_command("space", "quota", "physics", "none")
     assert "no quota" in capsys.readouterr().out
-    with pytest.raises(CommandError, match='"lots" is not a size'):
+    with pytest.raises(CommandError, match="such as 40 GB, or none for no quota"):
         call_command("space", "quota", "physics", "lots")
     assert Event.objects.filter(verb="quota changed").count() == 2
 

@@ -41,8 +41,10 @@ class Command(BaseCommand):
         ):
             plan = actions.add_parser(name, help=words)
             plan.add_argument("--team", metavar="SLUG")
-            plan.add_argument("--kind", choices=KINDS, default="artifacts")
-            plan.add_argument("--state", choices=STATES)
+            plan.add_argument(
+                "--kind", choices=[kind.value for kind in KINDS], default="artifacts"
+            )
+            plan.add_argument("--state", choices=[state.value for state in STATES])
             for option, meaning in TEXTS.items():
                 plan.add_argument(f"--{option}", help=meaning)
         listed = actions.add_parser("trash", help="list the trash")

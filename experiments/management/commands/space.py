@@ -67,7 +67,10 @@ class Command(BaseCommand):
         teams = [find_team(slug, None)] if slug else list(Team.objects.all())
         if size is not None:
             try:
-                quota = quotas.read_quota("" if size == "none" else size)
+                words = "none for no quota"
+                quota = quotas.read_quota(
+                    "" if size == "none" else size, no_quota=words
+                )
             except NotPossible as error:
                 raise CommandError(str(error)) from error
             quotas.set_quota(teams[0], quota, actor=None)

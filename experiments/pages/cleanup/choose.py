@@ -5,7 +5,7 @@ What is chosen is in the address, so that Back undoes a step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from django.urls import reverse
 from experiments import access
 from experiments.cleanup import rules
 from experiments.cleanup.plan import CleanupPlan, PlanRow, confirmed, move, plan_of
-from experiments.cleanup.selection import KINDS, STATES, read_selection
+from experiments.cleanup.selection import KINDS, STATES, kind_words, read_selection
 from experiments.formatting import bytes_text
 from experiments.models import Experiment, Team, User
 from experiments.models.trials import TrialState
@@ -35,9 +35,19 @@ from experiments.search.fields import DefinitionError
 from experiments.search.wording import counted
 from experiments.sweeps.export import csv_text
 
-TEXTS = ("older_than", "larger_than", "not_best", "files", "where")
+# The label, and what an empty field shows.
+TEXTS = {
+    "older_than": ("Older than", "any age"),
+    "larger_than": ("Larger than", "any size"),
+    "not_best": ("Not among the best", ""),
+    "files": ("Named", "*.pt"),
+    "where": ("And only where", "value < 0.5 and hours > 1"),
+}
+# The field of the form that sends these.
+SENT_BY = {"experiment": "place", "sweep": "place"}
 USUAL = {"older_than": "30 days", "not_best": "10"}
 MAX_SHOWN = 30
+Problems = Mapping[str, Sequence[str]]
 COLUMNS = ("name", "files", "trials", "bytes", "example", "kept", "kept_bytes")
 
 
@@ -48,20 +58,35 @@ class SelectField:
     name: str
     label: str
     options: Sequence[tuple[str, str, bool]]
+    problems: Sequence[str]
+
+
+@dataclass(frozen=True)
+class TextField:
+    """A field to type in."""
+
+    name: str
+    label: str
+    placeholder: str
+    value: str
+    problems: Sequence[str]
 
 
 @dataclass(frozen=True)
 class ChooseCard:
-    """``plan`` is the dry run, if one was asked for; ``problems`` are by field."""
+    """``plan`` is the dry run, if one was asked for and no field has a problem."""
 
     team: Team
     # The other teams that the viewer manages.
     others: Sequence[Team]
     query: QueryDict
     selects: Sequence[SelectField]
-    texts: dict[str, str]
+    texts: Sequence[TextField]
     plan: CleanupPlan | None
-    problems: dict[str, list[str]]
+
+    @property
+    def is_wrong(self) -> bool:
+        return any(field.problems for field in (*self.selects, *self.texts))
 
     @property
     def address(self) -> str:
@@ -99,16 +124,15 @@ def choose_card(request: HttpRequest) -> ChooseCard | None:
         try:
             plan = _plan(query, team, experiment)
         except DefinitionError as error:
-            problems = error.by_path()
-    usual = {} if "kind" in query else USUAL
+            for path, message in error.problems:
+                problems.setdefault(SENT_BY.get(path, path), []).append(message)
     return ChooseCard(
         team=team,
         others=[other for other in teams if other != team],
         query=query,
-        selects=_selects(query, teams),
-        texts={name: query.get(name, usual.get(name, "")) for name in TEXTS},
+        selects=_selects(query, teams, problems),
+        texts=_texts(query, problems),
         plan=plan,
-        problems=problems,
     )
 
 
@@ -128,7 +152,23 @@ def _plan(query: QueryDict, team: Team, experiment: str) -> CleanupPlan:
     return plan_of(read_selection({**data, "experiment": experiment}, team), team)
 
 
-def _selects(query: QueryDict, teams: Sequence[Team]) -> list[SelectField]:
+def _texts(query: QueryDict, problems: Problems) -> list[TextField]:
+    usual = {} if "kind" in query else USUAL
+    return [
+        TextField(
+            name,
+            label,
+            placeholder,
+            query.get(name, usual.get(name, "")),
+            problems.get(name, ()),
+        )
+        for name, (label, placeholder) in TEXTS.items()
+    ]
+
+
+def _selects(
+    query: QueryDict, teams: Sequence[Team], problems: Problems
+) -> list[SelectField]:
     places = []
     experiments = Experiment.objects.filter(team__in=teams).order_by("name")
     for team in teams:
@@ -138,12 +178,14 @@ def _selects(query: QueryDict, teams: Sequence[Team]) -> list[SelectField]:
             for each in experiments
             if each.team_id == team.pk
         ]
-    kinds = [(kind.value, kind.label.lower()) for kind in KINDS]
+    kinds = [(kind.value, kind_words(kind)) for kind in KINDS]
     kinds.sort(key=lambda pair: pair[0] != "artifacts")
-    ends = [(state.value, TrialState(state).label) for state in STATES]
+    ends = [(state.value, TrialState(state).label.lower()) for state in STATES]
     states = [("", "any"), *ends]
     return [
-        SelectField(name, label, _options(found, query.get(name, "")))
+        SelectField(
+            name, label, _options(found, query.get(name, "")), problems.get(name, ())
+        )
         for name, label, found in (
             ("place", "Where", places),
             ("kind", "Kind", kinds),

@@ -57,9 +57,25 @@ def test_a_dry_run_then_the_move_then_restore(sweep: Sweep) -> None:
 
 
 def test_a_wrong_condition_is_said_on_the_card(sweep: Sweep) -> None:
-    shown = page(client_of("ada"), "/cleanup/?kind=artifacts&where=value+%3C")
-    assert "where: Line 1" in texts(shown)
-    assert "press Dry run" in texts(shown)
+    ada = client_of("ada")
+    for name, sent, said in (
+        ("older_than", "-3", "Older than: &#x27;-3&#x27; is not a number of days"),
+        ("where", "value+%3C", "And only where: Line 1"),
+        ("place", "physics/999", "Where: Team Physics has no experiment 999."),
+    ):
+        shown = page(ada, f"/cleanup/?kind=artifacts&{name}={sent}")
+        (field,) = re.findall(rf'name="{name}" [^>]*aria-invalid.*?</p>', shown, re.S)
+        assert said in texts(field)
+    assert "correct the marked fields" in texts(shown)
+    assert "Choose what to remove, then" not in texts(shown)
+
+
+def test_kinds_and_states_have_one_form(sweep: Sweep) -> None:
+    shown = page(client_of("ada"), "/cleanup/")
+    found = re.findall(r'id="choose-(?:kind|state)".*?</select>', shown, re.S)
+    words = re.findall(r">([^<]+)</option>", "".join(found))
+    assert words == [word.lower() for word in words]
+    assert {"sweeps", "runs", "artifacts", "any", "ended early"} <= set(words)
 
 
 def test_the_cards_act_on_the_current_team_and_lead_to_the_others(sweep: Sweep) -> None:
@@ -174,3 +190,5 @@ def test_the_command_line_does_the_same(
     call_command("cleanup", "rules", "--run")
     with pytest.raises(CommandError, match="older_than: 'soon'"):
         call_command("cleanup", "plan", "--older-than", "soon")
+    with pytest.raises(CommandError, match=r"from '?sweep'?, '?run'?, "):
+        call_command("cleanup", "plan", "--kind", "nonsense")
