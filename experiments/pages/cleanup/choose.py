@@ -86,7 +86,8 @@ class ChooseCard:
 
     @property
     def is_wrong(self) -> bool:
-        return any(field.problems for field in (*self.selects, *self.texts))
+        problems = [field.problems for field in self.selects]
+        return any(problems + [field.problems for field in self.texts])
 
     @property
     def address(self) -> str:
