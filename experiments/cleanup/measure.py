@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -32,6 +32,7 @@ from experiments.models import (
     SpaceUsage,
     Sweep,
     Team,
+    Trial,
 )
 from experiments.models.usage import SpaceKind
 from experiments.queues import site_jobs
@@ -41,6 +42,9 @@ logger = logging.getLogger(__name__)
 JOB = "measure"
 # The space is measured this often, and the scheduler looks this often, in seconds.
 EVERY, LOOKS_EVERY = 3600, 60
+# A site with few attempts, whose measurement takes seconds, is measured this often
+# while trials end.
+EVERY_IF_SMALL, MAX_SMALL = 600, 5_000
 BATCH = 500
 # About what the database stores of a row beside its long column.
 METRIC_BYTES, SEGMENT_BYTES = 160, 120
@@ -127,9 +131,15 @@ def measure_if_due() -> None:
     last = newest.values_list("measured_at", flat=True).first()
     age = None if last is None else (database_now() - last).total_seconds()
     # A time in the future is of a clock that was set back.
-    if age is None or not 0 <= age < EVERY:
+    is_due = age is None or not 0 <= age < EVERY
+    if is_due or (age >= EVERY_IF_SMALL and _is_small_and_changed(last)):
         with contextlib.suppress(site_jobs.QueueBusy):
             start_measuring()
+
+
+def _is_small_and_changed(last: datetime) -> bool:
+    is_large = Attempt.objects.filter(pk__gt=MAX_SMALL).exists()
+    return not is_large and Trial.objects.filter(ended_at__gt=last).exists()
 
 
 # --- the job ----------------------------------------------------------------------

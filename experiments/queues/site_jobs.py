@@ -134,6 +134,18 @@ def running(job_id: str) -> SiteJob | None:
     return found if found and not found.ended else None
 
 
+def started_job() -> tuple[str, str] | None:
+    """The id and the function of the job that runs now. None if there is none, or if
+    the queue does not answer."""
+    try:
+        queue = site_queue()
+        started = queue.started_job_registry.get_job_ids(cleanup=False)
+        jobs = map(queue.fetch_job, started)
+        return next(((job.id, job.func_name) for job in jobs if job), None)
+    except RedisError:
+        return None
+
+
 def is_wanted(job_id: str) -> bool:
     try:
         return bool(shared_connection().exists(WANTED_KEY + job_id))

@@ -202,6 +202,25 @@ def test_a_teams_growth_has_one_day_for_each_week() -> None:
     assert usage.by_kind() == [("Logs", 1000)]
 
 
+def test_a_small_site_is_measured_sooner_after_a_trial_ended(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def due(*, minutes: int) -> bool:
+        SpaceUsage.objects.update(measured_at=Now() - timedelta(minutes=minutes))
+        site_jobs.site_queue().empty()
+        measure.measure_if_due()
+        return bool(site_jobs.site_queue().job_ids)
+
+    trial = factories.trial(factories.sweep(), state="completed")
+    measure.measure()
+    Trial.objects.update(ended_at=Now() - timedelta(minutes=20))
+    assert not due(minutes=15)
+    Trial.objects.update(ended_at=Now())
+    assert due(minutes=15) and not due(minutes=9)
+    monkeypatch.setattr(measure, "MAX_SMALL", trial.current_attempt_id - 1)
+    assert not due(minutes=15)
+
+
 def test_the_scheduler_has_the_space_measured_once_an_hour(redis: Redis) -> None:
     measure.measure_if_due()
     assert site_jobs.site_queue().job_ids == ["measure"]

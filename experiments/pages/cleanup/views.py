@@ -57,7 +57,7 @@ class CleanupPage:
     @property
     def mark(self) -> str:
         """Changes with a measurement, and with the progress of a job."""
-        jobs = [(job.name, job.progress.done, job.progress.words) for job in self.jobs]
+        jobs = [(job.name, job.progress.done, job.words) for job in self.jobs]
         return digest(f"{self.measured.measured_at} {jobs}")
 
     def parts(self) -> dict[str, str]:
@@ -123,7 +123,7 @@ def space_measure(request: HttpRequest) -> HttpResponse:
 
     def start() -> str:
         measure.start_measuring()
-        return ""
+        return "Measuring the space. The sizes here change when it is done."
 
     return act(request, "cleanup", start)
 

@@ -156,7 +156,13 @@ def test_measure_again_starts_the_job_and_the_page_shows_it(
     ada = client_of("ada")
     assert ada.post("/cleanup/measure/").status_code == 302
     assert site_jobs.site_queue().job_ids == ["measure"]
-    assert "Measuring the space" in page(ada, "/cleanup/")
+    shown = page(ada, "/cleanup/")
+    assert "Measuring the space. The sizes here change" in shown
+    assert "waits for its turn" in shown
+    queue = site_jobs.site_queue()
+    queue.enqueue_call(site_jobs.SIMULATE, job_id="other")
+    redis.zadd(queue.started_job_registry.key, {"other:1": 2e9})
+    assert "waits for a simulation" in page(ada, "/cleanup/")
 
 
 def test_an_administrator_changes_a_quota(
