@@ -129,15 +129,18 @@ def measure_if_due() -> None:
     """The scheduler calls this regularly. A busy queue has it later."""
     newest = SpaceUsage.objects.order_by("-day", "-measured_at")
     last = newest.values_list("measured_at", flat=True).first()
-    age = None if last is None else (database_now() - last).total_seconds()
-    # A time in the future is of a clock that was set back.
-    is_due = age is None or not 0 <= age < EVERY
-    if is_due or (age >= EVERY_IF_SMALL and _is_small_and_changed(last)):
+    if _is_due(last):
         with contextlib.suppress(site_jobs.QueueBusy):
             start_measuring()
 
 
-def _is_small_and_changed(last: datetime) -> bool:
+def _is_due(last: datetime | None) -> bool:
+    if last is None:
+        return True
+    age = (database_now() - last).total_seconds()
+    # A time in the future is of a clock that was set back.
+    if not 0 <= age < EVERY or age < EVERY_IF_SMALL:
+        return not 0 <= age < EVERY
     is_large = Attempt.objects.filter(pk__gt=MAX_SMALL).exists()
     return not is_large and Trial.objects.filter(ended_at__gt=last).exists()
 

@@ -141,7 +141,7 @@ def started_job() -> tuple[str, str] | None:
         queue = site_queue()
         started = queue.started_job_registry.get_job_ids(cleanup=False)
         jobs = map(queue.fetch_job, started)
-        return next(((job.id, job.func_name) for job in jobs if job), None)
+        return next(((job.id, job.func_name or "") for job in jobs if job), None)
     except RedisError:
         return None
 
