@@ -39,9 +39,9 @@ from experiments.sweeps.export import csv_text
 TEXTS = {
     "older_than": ("Older than", "any age"),
     "larger_than": ("Larger than", "any size"),
-    "not_best": ("Not among the best", ""),
-    "files": ("Named", "*.pt"),
-    "where": ("And only where", "value < 0.5 and hours > 1"),
+    "not_best": ("Not among the best", "1"),
+    "files": ("Named", "any, or *.pt"),
+    "where": ("And only where", "any, or value < 0.5 and hours > 1"),
 }
 # The field of the form that sends these.
 SENT_BY = {"experiment": "place", "sweep": "place"}
