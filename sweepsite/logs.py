@@ -14,6 +14,9 @@ INDENT = "    "
 # pages have another list, in a module that takes too much memory for a slot.
 CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
+# Links in which the last part opens an account or a team.
+SECRET_LINK = re.compile(r"(/join/|/login/email/|/login/password/[^/\s]+/)[^/\s'\"]+")
+
 # Loggers with a line for every bad request, which anybody can send.
 FLOODED = ("django.request", "django.security", "gunicorn.error")
 MAX_LINES_A_SECOND = 10
@@ -91,11 +94,15 @@ class LineFormatter(logging.Formatter):
 
 
 def _one_line(text: str) -> str:
-    text = CONTROL.sub(_escaped, text)
+    text = without_secrets(CONTROL.sub(_escaped, text))
     more = len(text) - MAX_MESSAGE_LENGTH
     return (
         f"{text[:MAX_MESSAGE_LENGTH]} … ({more} more characters)" if more > 0 else text
     )
+
+
+def without_secrets(text: str) -> str:
+    return SECRET_LINK.sub(r"\1(hidden)", text)
 
 
 def _escaped(found: re.Match[str]) -> str:

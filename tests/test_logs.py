@@ -93,3 +93,11 @@ def test_an_unknown_host_is_one_line() -> None:
     record = logging.LogRecord("web", 40, "x.py", 1, "odd host", (), error)
     assert logs.NoTraceback().filter(record)
     assert "\n" not in LineFormatter().format(record)
+
+
+@pytest.mark.parametrize("path", ["/join/", "/login/password/Mg/", "/login/email/"])
+def test_a_link_that_opens_something_is_not_in_the_log(path: str) -> None:
+    text = f"Not Found: {path}q1w2e3/"
+    record = logging.LogRecord("web", 30, "x.py", 1, text, (), None)
+    line = LineFormatter().format(record)
+    assert line.endswith(f"Not Found: {path}(hidden)/")

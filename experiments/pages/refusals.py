@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 
 from django.core.cache import cache
 from django.db import DatabaseError
@@ -12,20 +13,25 @@ from django.http import HttpRequest
 from experiments.access import address_of
 from experiments.models import Event, User
 from experiments.pages.login_limits import network_of
+from sweepsite.logs import without_secrets
 
 logger = logging.getLogger(__name__)
 MAX_LOGGED_PATH = 200
-# The log has one event of a person or network in this time, however many there were.
+# In this many seconds the log has one event of a person and route, or of a network, and
+# so many of one person, however many refusals there were.
 ONCE_IN = 60
+MAX_EVENTS = 20
 
 
 def note_refusal(request: HttpRequest, status: int) -> None:
     """Of known callers, and of tokens that do not count. What a person may not see is a
     404 as well, which wrong addresses are too: it is only a log line."""
-    path = request.path.encode("unicode_escape").decode("ascii")[:MAX_LOGGED_PATH]
+    path = without_secrets(request.path).encode("unicode_escape").decode("ascii")
+    path = path[:MAX_LOGGED_PATH]
     what = f"{request.method} {path}"
     if status == 401 and "Authorization" in request.headers:
-        _log_once("token refused", what, actor=None, key=address_of(request))
+        key = f"token-refused-{network_of(address_of(request))}"
+        _log_once("token refused", what, actor=None, key=key)
         return
     caller = getattr(request, "auth", None)
     user = getattr(caller, "user", None) or getattr(request, "_cached_user", None)
@@ -35,12 +41,20 @@ def note_refusal(request: HttpRequest, status: int) -> None:
     words = (status, what, who, address_of(request))
     logger.warning("refused %s %s: %s from %s", *words)
     if status == 403 and isinstance(user, User):
-        _log_once("refused", what, actor=user, key=f"user {user.pk}")
+        match = request.resolver_match
+        route = f"{request.method}-{match.view_name if match else ''}".replace(" ", "-")
+        _log_once("refused", what, actor=user, key=f"refused-{user.pk}-{route}")
 
 
 def _log_once(verb: str, what: str, *, actor: User | None, key: str) -> None:
-    where = key if actor else network_of(key)
     # The answer is the same while the database is away.
     with contextlib.suppress(DatabaseError):
-        if cache.add(f"{verb} {where}", True, ONCE_IN):
+        if cache.add(key, True, ONCE_IN) and (actor is None or _has_room(actor)):
             Event.log(verb, what, actor=actor)
+
+
+def _has_room(actor: User) -> bool:
+    """Whether the person has few events of this kind in the current minute."""
+    key = f"refusals-{actor.pk}-{int(time.time() // ONCE_IN)}"
+    cache.add(key, 0, 2 * ONCE_IN)
+    return cache.incr(key) <= MAX_EVENTS

@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
+from django.urls import ResolverMatch
 
-from experiments.models import Metric
+from experiments.models import Event, Metric
 from experiments.pages.middleware import AnswerMiddleware
+from experiments.pages.refusals import MAX_EVENTS, note_refusal
 from experiments.search.wording import UNSEEN
 from tests import factories
 
@@ -124,6 +127,27 @@ def test_a_refused_person_is_in_the_log(
         f"refused 404 GET /sweeps/{other.pk}/: vera from 127.0.0.1",
     ]
     assert all("\n" not in line for line in lines)
+
+
+def test_a_refusal_hides_no_other_and_many_are_few_events(client: Client) -> None:
+    cache.clear()
+    sweep = factories.sweep(factories.team("Physics", vera="viewer"))
+    client.force_login(factories.user("vera"))
+    for _ in range(2):
+        client.get("/sweeps/new/")
+        client.post(f"/sweeps/{sweep.pk}/cancel/")
+    refused = Event.objects.filter(verb="refused").order_by("pk")
+    assert [event.message for event in refused] == [
+        "GET /sweeps/new/",
+        f"POST /sweeps/{sweep.pk}/cancel/",
+    ]
+    for number in range(2 * MAX_EVENTS):
+        request = RequestFactory().get(f"/join/SECRET{number}/")
+        request.user = request._cached_user = factories.user("vera")
+        request.resolver_match = ResolverMatch(print, (), {}, url_name=f"{number}")
+        note_refusal(request, 403)
+    assert refused.count() <= MAX_EVENTS + 1
+    assert refused.last().message == "GET /join/(hidden)/"
 
 
 COOKIES = """

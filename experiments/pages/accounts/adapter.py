@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.authentication import get_authentication_records
 from allauth.account.internal.stagekit import clear_login
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
@@ -51,6 +52,13 @@ VERBS = {
     "mfa/email/webauthn_added": "passkey added",
     "mfa/email/webauthn_removed": "passkey removed",
     "mfa/email/recovery_codes_generated": "recovery codes made",
+}
+# The steps of a login, as the audit log names them.
+STEPS = {
+    "password_reset": "link",
+    "totp": "app code",
+    "recovery_codes": "recovery code",
+    "webauthn": "passkey",
 }
 
 
@@ -118,8 +126,9 @@ class AccountAdapter(DefaultAccountAdapter):
         address = access.address_of(request)
         note_login(request, address=address)
         gate.note_duties(request, user)
-        data = {"address": address}
-        Event.log("logged in", f"from {address}", actor=user, data=data)
+        method = _login_method(request, user)
+        data = {"address": address, "method": method}
+        Event.log("logged in", f"by {method}, from {address}", actor=user, data=data)
         response: HttpResponse = super().post_login(request, user, **kwargs)
         login_limits.remember_browser(response, user.get_username())
         return response
@@ -167,6 +176,21 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> None:
         context = {"site_url": settings.SITE_URL, "email": email, **context}
         mail.send(self.render_mail(template_prefix, email, context))
+
+
+def _login_method(request: HttpRequest, user: User) -> str:
+    """The steps of this login, such as ``password and app code``."""
+    steps: list[str] = []
+    for record in reversed(get_authentication_records(request, user)):
+        method = record["method"]
+        is_factor = method == "mfa"
+        if method == "socialaccount":
+            steps.insert(0, f"single sign-on {settings.SSO.name}")
+        else:
+            steps.insert(0, STEPS.get(record["type"] if is_factor else method, method))
+        if not is_factor or record.get("passwordless"):
+            break
+    return " and ".join(steps) or "unknown"
 
 
 class FactorAdapter(DefaultMFAAdapter):

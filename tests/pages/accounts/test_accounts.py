@@ -45,6 +45,8 @@ def test_logging_in_leads_home_and_is_logged(client: Client, ada: User) -> None:
     assert log_in(client)["Location"] == "/"
     event = Event.objects.get(verb="logged in")
     assert (event.actor, event.data["address"]) == (ada, "127.0.0.1")
+    assert event.message == "by password, from 127.0.0.1"
+    assert event.data["method"] == "password"
 
 
 def test_next_leads_only_to_this_site(client: Client, ada: User) -> None:

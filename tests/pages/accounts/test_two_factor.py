@@ -74,6 +74,8 @@ def test_after_the_password_comes_the_code_and_then_the_page(ada: User) -> None:
     assert client.get("/login/")["Location"] == "/login/code/"
     done = client.post("/login/code/", {"code": code_of(secret, 1)})
     assert done["Location"] == "/experiments/"
+    event = Event.objects.filter(verb="logged in").latest("pk")
+    assert event.data["method"] == "password and app code"
     assert is_in(client) and client.session.session_key != key
 
 
@@ -143,6 +145,8 @@ def test_recovery_codes_are_shown_once_and_open_one_login_each(ada: User) -> Non
         client = Client()
         log_in(client)
         assert client.post("/login/code/", {"code": codes[0]}).status_code == answer
+    event = Event.objects.filter(verb="logged in").latest("pk")
+    assert event.data["method"] == "password and recovery code"
     assert "Recovery codes: 9 left" in owner.get("/settings/").content.decode()
     owner.post(NEW_CODES)
     assert len(codes_on(owner)) == 10
