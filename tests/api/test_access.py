@@ -341,6 +341,8 @@ NO_ACTS = {
     *("POST /runs/{run_id}/params", "POST /runs/{run_id}/tags"),
     *("POST /runs/{run_id}/finish", "PUT /runs/{run_id}/artifacts"),
     *("POST /runs/{run_id}/restore", "POST /cleanup/plan"),
+    # They only say what would change.
+    *("POST /experiments/{experiment_id}/transfer", "POST /sweeps/{sweep_id}/transfer"),
 }
 # The state of the world is another one, or there is no queue.
 REFUSED = {

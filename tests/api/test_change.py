@@ -145,7 +145,7 @@ def test_a_change_of_policy_tells_old_and_new_in_the_history(
         event = Event.objects.filter(sweep=sweep, verb="sweep changed").first()
         assert event is not None and event.message == message
     assert bandit.items() <= event.before["early_termination"].items()
-    assert event.data["after"]["early_termination"] is None
+    assert event.after["early_termination"] is None
 
 
 def test_a_policy_may_be_named_alone(api: Api, team: Team) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.core.signals import request_finished
+from django.db import close_old_connections, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -312,7 +313,10 @@ class Visitor:
         client.cookies = SimpleCookie(self._cookies.replace("Set-Cookie: ", ""))
         before = transaction.savepoint()
         answer = getattr(client, method)(url, fields or {})
+        # Otherwise it would close the test's connection too.
+        request_finished.disconnect(close_old_connections)
         answer.close()
+        request_finished.connect(close_old_connections)
         transaction.savepoint_rollback(before)
         return answer
 

@@ -199,8 +199,8 @@ def test_orphans_are_offered_to_administrators_and_removed_by_a_job(
     assert job is not None and job.func_name.endswith("orphans.remove_listed")
     job.func(*job.args)
     assert not Orphan.objects.exists()
-    events = Event.objects.order_by("pk").values_list("verb", "actor_name")
-    assert list(events) == [
+    events = Event.objects.exclude(verb="refused").order_by("pk")
+    assert list(events.values_list("verb", "actor_name")) == [
         ("removal of orphans started", "root"),
         ("orphans removed", "root"),
     ]
