@@ -105,6 +105,7 @@ def tracking(
     """The module ``mlflow`` with Ada's token, as in a notebook."""
     import mlflow
     from mlflow.tracking import fluent
+    from mlflow.tracking._tracking_service import utils
     from mlflow.utils import request_utils
 
     monkeypatch.setattr(fluent, "_active_experiment_id", None)
@@ -114,6 +115,8 @@ def tracking(
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     mlflow.set_tracking_uri(live_server.url)
+    # By a run's id, which another test's site may have given as well.
+    utils._artifact_repos_cache.clear()
     yield mlflow
     while mlflow.active_run():
         mlflow.end_run()

@@ -76,7 +76,7 @@ def test_a_program_is_told_in_the_apis_own_shape(
     status: int,
     code: str,
 ) -> None:
-    monkeypatch.setattr("experiments.models.teams.token_digest", fails(problem))
+    monkeypatch.setattr("experiments.models.credentials.token_digest", fails(problem))
     headers = {"Authorization": "Bearer swp_x"}
     answer = client.get("/api/v1/sweeps", headers=headers)
     assert answer.status_code == status

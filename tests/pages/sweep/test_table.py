@@ -168,6 +168,7 @@ def test_rows_cost_the_same_however_many_there_are(
     for _ in range(2):
         for _ in range(4):
             factories.trial(sweep, state="completed", value=0.5, params={"lr": 0.1})
+        sweep = Sweep.objects.select_related("experiment__team").get(pk=sweep.pk)
         with django_assert_max_num_queries(30) as queries:  # type: ignore[operator]
             summary = sweep_summary(sweep, now=timezone.now())
             sweep_view(summary, table_query(sweep))

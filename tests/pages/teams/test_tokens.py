@@ -38,7 +38,7 @@ def test_a_token_ends_and_the_page_says_when(ada: Client) -> None:
     token = create(ada)
     assert token.expires_at is not None
     assert timedelta(days=29) < token.expires_at - timezone.now() < timedelta(days=31)
-    assert "in 29 days" in page(ada, "/settings/")
+    assert "in 30 days" in page(ada, "/settings/")
 
 
 @pytest.mark.parametrize("days", [0, 366, 31, ""])
