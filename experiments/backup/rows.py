@@ -149,7 +149,7 @@ def _write(
                 return
             places = ", ".join(["%s"] * len(fields))
             # No text of a user is part of it.
-            command = f"INSERT INTO {table} ({columns}) VALUES ({places})"  # noqa: S608
+            command = f"INSERT INTO {table} ({columns}) VALUES ({places})"  # noqa: S608 # nosec B608
             cursor.executemany(command, stored)  # type: ignore[arg-type]
     except DatabaseError as problem:
         raise BackupError(_why(problem, model._meta.db_table)) from problem
@@ -167,7 +167,8 @@ def _delete_all(target: BaseDatabaseWrapper) -> None:
     """Constraints are checked at the end of the transaction."""
     with target.cursor() as cursor:
         for model in tables():
-            cursor.execute(f"DELETE FROM {target.ops.quote_name(model._meta.db_table)}")  # noqa: S608
+            name = target.ops.quote_name(model._meta.db_table)
+            cursor.execute(f"DELETE FROM {name}")  # noqa: S608 # nosec B608
 
 
 # --- ids, which are never used again ------------------------------------------------
