@@ -32,6 +32,7 @@ def refused(site: RunningSite, *arguments: str) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_a_backup_under_load_continues_elsewhere_when_it_is_resumed(
     tmp_path: Path,
 ) -> None:
