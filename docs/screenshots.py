@@ -56,6 +56,9 @@ def take_all(site: RunningSite, browser: Browser) -> None:
     take(site, browser, "compare", f"/compare/?trials={chosen}")
     take(site, browser, "experiment", "/experiments/1/")
     take(site, browser, "team", "/teams/default/")
+    site.manage("space", "measure")
+    for name in ("cleanup", "audit", "settings"):
+        take(site, browser, name, f"/{name}/")
 
 
 def ended(site: RunningSite) -> int:

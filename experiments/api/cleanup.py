@@ -17,7 +17,8 @@ from experiments.api.errors import WITHOUT_NUL, ClosedSchema, Whole
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.cleanup import rules, trash
-from experiments.cleanup.plan import CleanupPlan, confirmed, move, plan_of
+from experiments.cleanup.move import confirmed, move
+from experiments.cleanup.plan import CleanupPlan, plan_of
 from experiments.cleanup.selection import read_selection
 from experiments.models import CleanupRule, Sweep, Team, TrashItem
 

@@ -125,7 +125,8 @@ def add(request: HttpRequest, slug: str, body: MemberIn) -> Status[MemberOut]:
     team, actor = _managed(request, slug)
     person = User.objects.filter(username=body.username, service_team=None).first()
     if person is None:
-        text = f"There is no account {body.username!r}. Check the spelling, or invite."
+        text = f"There is no account {body.username!r}. Check the spelling, or invite"
+        text += " the person by a link, on the team's page."
         raise ApiError(422, "invalid", text, {"username": [text]})
     add_member(team, person, body.role, actor=actor)
     return Status(201, _member_out(team, person))

@@ -141,7 +141,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise BackupError(f"{folder / MANIFEST} is damaged: {problem}.") from problem
     if strange := [name for name in files if not is_kept(name)]:
         raise BackupError(
-            f"{folder / MANIFEST} names {strange[0]!r}, which is no file of a data"
+            f"{folder / MANIFEST} names {strange[0]!r}, which does not belong in a data"
             " folder's backup. Nothing was restored."
         )
     return manifest

@@ -29,7 +29,7 @@ class BackupError(Exception):
 
 @dataclass
 class TableContent:
-    """How many rows a table has, and a checksum for which their order is no matter."""
+    """How many rows a table has, and a checksum that does not depend on their order."""
 
     rows: int = 0
     checksum: int = 0

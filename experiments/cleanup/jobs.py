@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from experiments.formatting import share_text
 from experiments.queues import site_jobs
 from experiments.queues.site_jobs import SiteJob
 
@@ -37,7 +38,7 @@ class CleanupJob:
     def words(self) -> str:
         if self.progress.words or (self.waits and not self.progress.done):
             return self.progress.words or self.waits
-        return f"{self.progress.done:.0%}".replace("%", " %")
+        return share_text(self.progress.done)
 
 
 def running_jobs() -> list[CleanupJob]:

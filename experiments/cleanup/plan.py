@@ -1,6 +1,4 @@
-"""The dry run: what a selection would move to the trash, and what it leaves and why;
-and the move itself, which computes the same again.
-"""
+"""The dry run: what a selection would move to the trash, and what it leaves and why."""
 
 from __future__ import annotations
 
@@ -9,17 +7,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Count, F, QuerySet, Sum, Value
 from django.db.models.functions import Greatest, Length, Now
 
-from experiments import lifecycle
-from experiments.cleanup import trash
-from experiments.cleanup.protection import KEEP, is_tagged, protected_sweeps
+from experiments.cleanup.protection import (
+    KEEP,
+    is_tagged,
+    protected_sweeps,
+    reason,
+    unprotected,
+)
 from experiments.cleanup.purge import is_used
 from experiments.cleanup.selection import (
     Selection,
-    best_trials,
     ended_trials,
     path_expression,
 )
@@ -42,17 +42,12 @@ from experiments.models import (
     Segment,
     Sweep,
     Team,
-    TrashItem,
     Trial,
-    User,
 )
-from experiments.models.trash import CleanupRule, trash_end
-from experiments.search.wording import counted
-from experiments.sweeps.control import NotPossible
+from experiments.models.trash import trash_end
 
 # The largest files that are looked at for examples.
 MAX_EXAMPLES = 200
-CHANGED = "What matches has changed since the dry run. Run it again."
 
 # An experiment, and a sweep of it or None for its runs.
 Place = tuple[int, int | None]
@@ -117,7 +112,7 @@ def plan_of(selection: Selection, team: Team) -> CleanupPlan:
 # --- the rows ---------------------------------------------------------------------
 
 
-def _files(selection: Selection, trials: QuerySet[Trial]) -> QuerySet[Any]:
+def files_of(selection: Selection, trials: QuerySet[Trial]) -> QuerySet[Any]:
     """The files of these trials, each with its ``held`` bytes."""
     inner = trials.order_by().values("pk")
     if selection.kind == Removable.ARTIFACTS:
@@ -138,7 +133,7 @@ def _files(selection: Selection, trials: QuerySet[Trial]) -> QuerySet[Any]:
 
 
 def _sizes(selection: Selection, trials: QuerySet[Trial]) -> dict[Place, Size]:
-    rows = _files(selection, trials).order_by()
+    rows = files_of(selection, trials).order_by()
     trial = "attempt__trial" if rows.model is Artifact else "trial"
     places = rows.values_list(f"{trial}__experiment", f"{trial}__sweep")
     found: dict[Place, Size] = {}
@@ -168,7 +163,7 @@ def _file_rows(selection: Selection, team: Team) -> list[PlanRow]:
     matched = _sizes(selection, trials)
     ids = [sweep for _, sweep in matched if sweep]
     protected = protected_sweeps(Sweep.objects.filter(pk__in=ids), team)
-    free = _unprotected(selection, trials, protected)
+    free = unprotected(selection, trials, protected)
     taken = _sizes(selection, free)
     tagged = trials.filter(is_tagged()).order_by()
     with_tag = set(tagged.values_list("experiment", "sweep").distinct())
@@ -181,31 +176,17 @@ def _file_rows(selection: Selection, team: Team) -> list[PlanRow]:
             taken.get(place, Size()),
             examples.get(place, ""),
             protected.get(place[1] or 0)
-            or _reason(selection, size, taken.get(place, Size()), place in with_tag),
+            or reason(selection, size, taken.get(place, Size()), place in with_tag),
         )
         for place, size in matched.items()
     ]
-
-
-def _unprotected(
-    selection: Selection, trials: QuerySet[Trial], protected: Mapping[int, str]
-) -> QuerySet[Trial]:
-    free = trials.exclude(sweep__in=list(protected)).exclude(is_tagged())
-    return free.exclude(best_trials(trials, selection.not_best))
-
-
-def _reason(selection: Selection, matched: Size, taken: Size, tagged: bool) -> str:
-    if matched.files == taken.files:
-        return ""
-    best = counted(selection.not_best, "best trial")
-    return f"{best}, trials tagged {KEEP}" if tagged else best
 
 
 def _examples(selection: Selection, trials: QuerySet[Trial]) -> dict[Place, str]:
     """The largest files, as far as they are among the largest of all."""
     if selection.kind != Removable.ARTIFACTS:
         return {}
-    rows = _files(selection, trials).order_by("-size", "pk")
+    rows = files_of(selection, trials).order_by("-size", "pk")
     trial = "attempt__trial"
     columns = (f"{trial}__experiment", f"{trial}__sweep", f"{trial}__number", "path")
     found: dict[Place, str] = {}
@@ -269,7 +250,7 @@ def _run_rows(selection: Selection, team: Team) -> list[PlanRow]:
     ]
 
 
-def _unused_code(selection: Selection, team: Team) -> QuerySet[CodeSnapshot]:
+def unused_code(selection: Selection, team: Team) -> QuerySet[CodeSnapshot]:
     code = CodeSnapshot.objects.filter(~is_used(), team=team)
     if selection.older_than:
         code = code.filter(created_at__lt=Now() - Value(selection.age))
@@ -277,7 +258,7 @@ def _unused_code(selection: Selection, team: Team) -> QuerySet[CodeSnapshot]:
 
 
 def _code_rows(selection: Selection, team: Team) -> list[PlanRow]:
-    found = _unused_code(selection, team).aggregate(n=Count("pk"), size=Sum("size"))
+    found = unused_code(selection, team).aggregate(n=Count("pk"), size=Sum("size"))
     size = Size(files=found["n"], bytes=found["size"] or 0)
     return [PlanRow(None, size, size)] if size.files else []
 
@@ -287,84 +268,3 @@ PLANS: Mapping[Removable, Callable[[Selection, Team], list[PlanRow]]] = {
     Removable.RUN: _run_rows,
     Removable.CODE: _code_rows,
 }
-
-
-# --- the move ---------------------------------------------------------------------
-
-
-def move(
-    plan: CleanupPlan, *, actor: User | None, rule: CleanupRule | None = None
-) -> list[TrashItem]:
-    """Move what the plan says. What runs by now stays. What rules would move is
-    computed again by their job."""
-    CleanupRule.objects.filter(team=plan.team).update(measured_at=None)
-    fields = {"moved_by": actor, "rule": rule}
-    if plan.selection.kind == Removable.CODE:
-        code = _unused_code(plan.selection, plan.team)
-        item = trash.move_code(code, team_id=plan.team.pk, **fields)
-        return [item] if item else []
-    items: list[TrashItem] = []
-    for row in plan.rows:
-        if row.taken.files or row.taken.trials or row.taken.sweeps:
-            items += _move_row(plan.selection, row, fields)
-    return items
-
-
-def confirmed(selection: Selection, team: Team, mark: str) -> CleanupPlan:
-    """The plan, if it is still that of the dry run. Raises NotPossible."""
-    plan = plan_of(selection, team)
-    if mark != plan.mark:
-        raise NotPossible(CHANGED)
-    return plan
-
-
-def _move_row(
-    selection: Selection, row: PlanRow, fields: dict[str, Any]
-) -> list[TrashItem]:
-    if isinstance(row.where, Sweep):
-        with transaction.atomic():
-            sweeps = Sweep.objects.filter(pk=row.where.pk)
-            list(sweeps.select_for_update(of=("self",)))
-            if trash.running_sweeps(sweeps).exists():
-                return []
-            if selection.kind == Removable.SWEEP:
-                return trash.move_sweeps(
-                    sweeps, actor=fields["moved_by"], rule=fields["rule"]
-                )
-            return _move_files(selection, row.where, fields)
-    if isinstance(row.where, Experiment) and selection.kind == Removable.RUN:
-        return _move_runs(selection, row.where, fields)
-    return _move_files(selection, row.where, fields) if row.where else []
-
-
-def _move_files(
-    selection: Selection, where: Where, fields: dict[str, Any]
-) -> list[TrashItem]:
-    team = where.team if isinstance(where, Experiment) else where.experiment.team
-    trials = ended_trials(selection, team)
-    if isinstance(where, Sweep):
-        trials = trials.filter(sweep=where)
-    else:
-        trials = trials.filter(experiment=where, sweep=None)
-    rows = _files(selection, _unprotected(selection, trials, {}))
-    keep = selection.keep or None
-    item = trash.move_files(selection.kind, rows, where, keep=keep, **fields)
-    return [item] if item else []
-
-
-def _move_runs(
-    selection: Selection, where: Experiment, fields: dict[str, Any]
-) -> list[TrashItem]:
-    runs = ended_trials(selection, where.team).filter(experiment=where)
-    sizes = sizes_by(runs, "pk")
-    moved = (
-        lifecycle.trash_run(
-            run,
-            actor=fields["moved_by"],
-            rule=fields["rule"],
-            bytes=sizes[run.pk].bytes,
-            files=sizes[run.pk].files,
-        )
-        for run in runs.exclude(is_tagged()).select_related("experiment__team", "run")
-    )
-    return [item for item in moved if item]

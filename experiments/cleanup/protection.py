@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from experiments.cleanup.selection import Selection, best_trials
+from experiments.cleanup.sizes import Size
 from experiments.cleanup.trash import running_sweeps
 from experiments.models import Event, Experiment, Sweep, Team, Trial
+from experiments.search.wording import counted
 from experiments.sweeps.warm_start import WARM_STARTED
 
 # The tag that protects sweeps, experiments, trials and runs.
@@ -43,3 +48,17 @@ def _sources(team: Team) -> set[int]:
 def is_tagged() -> Q:
     """Trials and runs that are tagged themselves."""
     return Q(run__tags__contains=f'"{KEEP}":')
+
+
+def unprotected(
+    selection: Selection, trials: QuerySet[Trial], protected: Mapping[int, str]
+) -> QuerySet[Trial]:
+    free = trials.exclude(sweep__in=list(protected)).exclude(is_tagged())
+    return free.exclude(best_trials(trials, selection.not_best))
+
+
+def reason(selection: Selection, matched: Size, taken: Size, tagged: bool) -> str:
+    if matched.files == taken.files:
+        return ""
+    best = counted(selection.not_best, "best trial")
+    return f"{best}, trials tagged {KEEP}" if tagged else best

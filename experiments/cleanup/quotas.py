@@ -13,7 +13,7 @@ from django.db.models import Sum
 from django.db.models.functions import Now
 
 from experiments import origin
-from experiments.formatting import bytes_text
+from experiments.formatting import bytes_text, share_text
 from experiments.models import Event, SpaceUsage, Sweep, Team, User
 from experiments.models.sweeps import SweepState
 from experiments.search.document.limits import bytes_of
@@ -119,10 +119,9 @@ def quota_warning(team: Team) -> str:
     if team.near_quota_since is None:
         return ""
     quota = bytes_text(team.quota_bytes or 0)
-    share = f"{WARNED_AT:.0%}".replace("%", " %")
     return (
-        f"Team {team.name} uses at least {share} of its {quota} of space. Over its"
-        " quota, new trials wait."
+        f"Team {team.name} uses at least {share_text(WARNED_AT)} of its {quota} of"
+        " space. Over its quota, new trials wait."
     )
 
 

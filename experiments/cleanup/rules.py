@@ -12,7 +12,8 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from experiments.cleanup.plan import move, plan_of
+from experiments.cleanup.move import move
+from experiments.cleanup.plan import plan_of
 from experiments.cleanup.selection import Selection, read_selection
 from experiments.formatting import bytes_text
 from experiments.models import CleanupRule, Event, Removable, Team, User

@@ -12,7 +12,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 
 def tables() -> list[type[models.Model]]:
-    """Every model with a table of its own, those of many-to-many fields included."""
+    """Every model that has a table, also those of many-to-many fields."""
     found = apps.get_models(include_auto_created=True)
     return [each for each in found if each._meta.managed and not each._meta.proxy]
 

@@ -1,4 +1,4 @@
-"""Events get names of their own, and outlive what they are about."""
+"""Events store names, and outlive what they are about."""
 
 import django.db.models.deletion
 import django.db.models.functions.datetime

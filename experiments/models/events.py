@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
@@ -15,6 +17,8 @@ from experiments.models.teams import Team, User
 from experiments.models.trials import Trial
 
 MAX_NAME = 200
+# Rows of one short step.
+MAX_DELETED = 5_000
 SECRET = re.compile(
     r"(^|[_-])(password\d?|secret|token|digest|credential|(api_?)?key)$", re.IGNORECASE
 )
@@ -123,6 +127,14 @@ class Event(models.Model):
             address=source.address,
             request_id=source.request_id,
         )
+
+    @classmethod
+    def delete_old(cls) -> int:
+        """Delete some events that are older than EVENT_DAYS; returns how many."""
+        limit = Now() - models.Value(timedelta(days=settings.EVENT_DAYS))
+        old = cls.objects.filter(created_at__lt=limit).order_by("created_at")
+        pks = list(old.values_list("pk", flat=True)[:MAX_DELETED])
+        return cls.objects.filter(pk__in=pks).delete()[0] if pks else 0
 
     @property
     def who(self) -> str:

@@ -213,7 +213,7 @@ def audit_export(request: HttpRequest, kind: str) -> StreamingHttpResponse:
     user = access.viewer(request)
     events = access.audit_for(user)
     if kind not in TYPES:
-        raise Http404(f"There is no export as {kind}.")
+        raise Http404(f"The audit log cannot be exported as {kind}.")
     try:
         rows = EventFilter.read(request.GET).rows(events)
     except ValueError as error:

@@ -17,8 +17,8 @@ from sweepsite.logs import without_secrets
 
 logger = logging.getLogger(__name__)
 MAX_LOGGED_PATH = 200
-# In this many seconds the log has one event of a person and route, or of a network, and
-# so many of one person, however many refusals there were.
+# In this many seconds the log gets one event of a person and route, or of a network,
+# and up to MAX_EVENTS of one person.
 ONCE_IN = 60
 MAX_EVENTS = 20
 

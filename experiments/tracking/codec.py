@@ -27,7 +27,7 @@ RECORD = np.dtype(
     [("step", "<i8"), ("time", "<i8"), ("arrived", "<i8"), ("value", "<f8")]
 )
 WHOLE = ("step", "time", "arrived")
-# The first byte of a segment. Without a time of its own, a point has that of arrival;
+# The first byte of a segment. A point without a time has that of its arrival;
 # others have one shortly before it, so the difference from it may be shorter.
 ALL, ARRIVED_IS_TIME, TIME_FROM_ARRIVED = b"\x01", b"\x02", b"\x03"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -125,7 +125,7 @@ def test_a_new_quota_counts_at_once(root: Client) -> None:
 
 
 def fill_other_tables(number: int = 0) -> None:
-    """A row of each table that no trial fills, of its own team and person."""
+    """A row of each table that no trial fills, with another team and person."""
     person = factories.user(f"other-{number}")
     team = factories.team(f"Other {number}", **{person.username: "member"})
     sweep = factories.sweep(team, user=person)

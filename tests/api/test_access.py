@@ -178,7 +178,7 @@ WORKER_ROUTES: Mapping[str, Mapping[str, Any]] = {
     "PUT /attempts/{attempt_id}/artifacts": RUNNER,
     "DELETE /attempts/{attempt_id}/artifacts": RUNNER,
     "GET /attempts/{attempt_id}/code/{digest}.zip": RUNNER,
-    # This attempt goes on from no other one.
+    # This attempt does not continue another one.
     "GET /attempts/{attempt_id}/resume/{sha256}": {"runner": MISSING},
 }
 
@@ -333,7 +333,7 @@ def test_a_session_cookie_opens_nothing(world: World, client: Any) -> None:
     assert answer.status_code == 401
 
 
-# What training sends, what only asks, and what is as it shall be already.
+# What training sends, what only asks, and what would change nothing.
 NO_ACTS = {
     *("POST /sweeps/check", "POST /sweeps/{sweep_id}/simulations"),
     *("POST /sweeps/{sweep_id}/backfill", "POST /sweeps/{sweep_id}/preflight"),

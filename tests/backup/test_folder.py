@@ -134,5 +134,5 @@ def test_a_backup_that_names_other_places_is_not_read(
         1, "", "", "sqlite", "", {}, {name: files.FileFacts(0, "", 0)}
     )
     (tmp_path / folder.MANIFEST).write_text(json.dumps(asdict(manifest)))
-    with pytest.raises(BackupError, match="is no file of"):
+    with pytest.raises(BackupError, match="does not belong in"):
         folder.read_manifest(tmp_path)

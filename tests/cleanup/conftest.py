@@ -1,4 +1,4 @@
-"""A data folder of its own for each test."""
+"""Each test has its own data folder."""
 
 from __future__ import annotations
 

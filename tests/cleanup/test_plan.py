@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from experiments import lifecycle, storage
 from experiments.cleanup import purge, rules, trash
-from experiments.cleanup.plan import CHANGED, confirmed, move, plan_of
+from experiments.cleanup.move import CHANGED, confirmed, move
+from experiments.cleanup.plan import plan_of
 from experiments.cleanup.selection import path_expression, read_selection
 from experiments.code import snapshots
 from experiments.models import (

@@ -25,7 +25,7 @@ Rule = Mapping[str, Any]
 MEMBERS = ("viewer", "reading member", "member", "admin", "superuser")
 READ: Rule = {**dict.fromkeys(MEMBERS, ANSWERED), "stranger": MISSING}
 CHANGE: Rule = {**READ, "viewer": FORBIDDEN, "reading member": FORBIDDEN}
-# A stranger finds nothing, or makes it in a team of their own.
+# A stranger finds nothing, or makes it in another team.
 SEARCH: Rule = {**READ, "stranger": ANSWERED}
 CREATE: Rule = {**CHANGE, "stranger": ANSWERED}
 OWN: Rule = {"own run": ANSWERED}

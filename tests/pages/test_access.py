@@ -220,7 +220,7 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
 # Pages of Django and RQ: for administrators of the site, whatever the method.
 STAFF = ("admin/", "django-rq/")
 TO_OWN_PAGES = ("admin/login/", "admin/logout/", "admin/password_change/")
-# Programs' routes, with tables of their own.
+# Programs' routes, which have other tables.
 PROGRAMS = ("api/", "^")
 # Views of Django and django-allauth take PUT as they take POST.
 WITH_PUT = ("healthz", "login/", "settings/")

@@ -1,4 +1,4 @@
-"""Running commands on a pool is a permission of its own."""
+"""Running commands on a pool is a separate permission."""
 
 from __future__ import annotations
 

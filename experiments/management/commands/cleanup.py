@@ -8,7 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from experiments.cleanup import purge, rules, trash
-from experiments.cleanup.plan import CleanupPlan, move, plan_of
+from experiments.cleanup.move import move
+from experiments.cleanup.plan import CleanupPlan, plan_of
 from experiments.cleanup.selection import KINDS, STATES, read_selection
 from experiments.formatting import bytes_text
 from experiments.management.lookups import find_team

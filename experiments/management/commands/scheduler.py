@@ -20,12 +20,12 @@ from django.db import DatabaseError, close_old_connections
 from django.db.models.functions import Now
 
 from experiments import lifecycle, queues
-from experiments.audit import retention, syslog
+from experiments.audit import syslog
 from experiments.cleanup import measure, purge, rules, trash
 from experiments.db.clock import Steps, database_now
 from experiments.db.problems import explain
 from experiments.db.wal import MAX_WAL, start_checkpoints
-from experiments.models import SchedulerProcess
+from experiments.models import Event, SchedulerProcess
 from experiments.scheduling.recovery import (
     Silence,
     all_workers_are_silent,
@@ -107,7 +107,8 @@ class Rounds:
                 compaction.start_compaction()
                 measure.measure_if_due()
                 rules.start_rules()
-                retention.delete_old()
+                if old := Event.delete_old():
+                    logger.info("deleted %s old events", old)
                 syslog.start_sending()
             advance_all()
             self.heartbeat.note(time.monotonic() - now)

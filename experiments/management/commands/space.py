@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from experiments.cleanup import measure, orphans, quotas
 from experiments.cleanup.quotas import QuotaUse
 from experiments.cleanup.usage import Measured
-from experiments.formatting import bytes_text
+from experiments.formatting import bytes_text, share_text
 from experiments.management.lookups import find_team
 from experiments.management.progress import VisibleOutput
 from experiments.models import Orphan, Team
@@ -99,5 +99,5 @@ def _quota_line(use: QuotaUse) -> str:
     over = ", over its quota: new trials wait" if use.team.over_quota_since else ""
     return (
         f"{use.team.slug}: {bytes_text(use.used)} of {bytes_text(use.quota)}"
-        f" ({use.share:.0%}){over}"
+        f" ({share_text(use.share)}){over}"
     )

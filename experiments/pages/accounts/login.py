@@ -32,7 +32,7 @@ class LoginForm(AuthenticationForm):
             return super().clean()
 
     def login(self, request: HttpRequest, redirect_url: str | None) -> HttpResponse:
-        """The next step: the second factor, or the page that was asked for."""
+        """The next step: the second factor, or the requested page."""
         keep_sent(request)
         return log_in(request, self.get_user(), redirect_url)
 

@@ -1,11 +1,12 @@
-"""A new password: with the old one, or with a link that came by e-mail."""
+"""Passwords: a new one, with the old one or with a link from an e-mail; and the old one
+again before a change of the account, if the login was some time ago."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from allauth.account import views
-from allauth.account.forms import ResetPasswordForm
+from allauth.account.forms import ReauthenticateForm, ResetPasswordForm
 from allauth.core import context
 from django.conf import settings
 from django.contrib.auth.forms import PasswordChangeForm
@@ -66,3 +67,15 @@ class ForgottenView(login_limits.Limited, views.PasswordResetView):
             **super().get_context_data(**kwargs),
             "can_send": mail.can_send() and settings.PASSWORD_LOGIN,
         }
+
+
+class PasswordAgainForm(ReauthenticateForm):
+    """allauth's. The password can be guessed in a session that was left open."""
+
+    def clean_password(self) -> str:
+        with login_limits.counted(context.request, self.user.get_username()):
+            return str(super().clean_password())
+
+
+class ConfirmView(login_limits.Limited, views.ReauthenticateView):
+    form_class = PasswordAgainForm

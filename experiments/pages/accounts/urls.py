@@ -11,7 +11,6 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from experiments.pages.accounts import (
-    confirm,
     email,
     login,
     password,
@@ -61,7 +60,7 @@ urlpatterns = [
     path("logout/", login.LogoutView.as_view(), name="account_logout"),
     path(
         "settings/confirm/",
-        confirm.ConfirmView.as_view(),
+        password.ConfirmView.as_view(),
         name="account_reauthenticate",
     ),
     path(

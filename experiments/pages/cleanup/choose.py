@@ -16,7 +16,8 @@ from django.urls import reverse
 
 from experiments import access
 from experiments.cleanup import rules
-from experiments.cleanup.plan import CleanupPlan, PlanRow, confirmed, move, plan_of
+from experiments.cleanup.move import confirmed, move
+from experiments.cleanup.plan import CleanupPlan, PlanRow, plan_of
 from experiments.cleanup.selection import KINDS, STATES, kind_words, read_selection
 from experiments.formatting import bytes_text
 from experiments.models import Experiment, Team, User
@@ -74,7 +75,7 @@ class TextField:
 
 @dataclass(frozen=True)
 class ChooseCard:
-    """``plan`` is the dry run, if one was asked for and no field has a problem."""
+    """``plan`` is the dry run, if it was requested and each field is right."""
 
     team: Team
     # The other teams that the viewer manages.

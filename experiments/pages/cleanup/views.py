@@ -103,7 +103,7 @@ def removal_cards(request: HttpRequest) -> dict[str, Any]:
 
 
 def cleanup(request: HttpRequest) -> HttpResponse:
-    """The cards to choose, dry_run, rules and trash are templates of their own."""
+    """Each card has its own template."""
     page = _page(request)
     context = page.context() | removal_cards(request)
     return render(request, "experiments/cleanup/page.html", context)

@@ -41,7 +41,7 @@ class Names:
         return name
 
     def give_another(self, foreign: str, path: str) -> str:
-        """A name of its own, although the foreign one may have occurred before."""
+        """A new name, also for a foreign one that occurred before."""
         if len(self._taken) >= MAX_NAMES:
             self._log.problem(path, f"A sweep may have up to {MAX_NAMES} parameters.")
             self._log.diagnostics.raise_if_any()

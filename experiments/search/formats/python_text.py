@@ -81,10 +81,10 @@ class PythonText:
         """The value of a variable as it is at a node; other nodes as they are."""
         if not isinstance(node, ast.Name) or depth > MAX_DEPTH:
             return node
-        found = self._value(node)
+        found = self._last_value(node)
         return node if found is None else self.resolved(found, depth + 1)
 
-    def _value(self, name: ast.Name) -> ast.expr | None:
+    def _last_value(self, name: ast.Name) -> ast.expr | None:
         nodes = self._assigned.get(name.id, [])
         before = [node for node in nodes if node.lineno < name.lineno] or nodes[:1]
         if not before:
@@ -101,7 +101,7 @@ class PythonText:
         if node is None:
             return UNKNOWN
         try:
-            return _value(self.inlined(node))
+            return _folded(self.inlined(node))
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return UNKNOWN
 
@@ -160,22 +160,22 @@ def _unpacked(item: object) -> list[object]:
     return list(inner.elts) if isinstance(inner, ast.List | ast.Tuple) else [item]
 
 
-def _value(node: ast.expr) -> JSONValue:
+def _folded(node: ast.expr) -> JSONValue:
     """A literal, or texts that are joined or changed in the usual ways.
 
     Raises ValueError for anything else.
     """
     match node:
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            one, other = _value(left), _value(right)
+            one, other = _folded(left), _folded(right)
             if isinstance(one, str) and isinstance(other, str):
                 return one + other
         case ast.Call(func=ast.Name(id="strip"), args=[text]):
-            return str(_value(text)).strip()
+            return str(_folded(text)).strip()
         case ast.Call(func=ast.Name(id="replace"), args=[text, old, new]):
-            return str(_value(text)).replace(str(_value(old)), str(_value(new)))
+            return str(_folded(text)).replace(str(_folded(old)), str(_folded(new)))
         case ast.Call(func=ast.Name(id="join"), args=[text, ast.List(elts=items)]):
-            return str(_value(text)).join(str(_value(item)) for item in items)
+            return str(_folded(text)).join(str(_folded(item)) for item in items)
     value: JSONValue = ast.literal_eval(node)
     return value
 

@@ -53,7 +53,7 @@ def test_the_old_address_counts_until_the_link_is_opened(
     assert [(a.email, a.verified) for a in EmailAddress.objects.all()] == [(NEW, True)]
     event = Event.objects.get(verb="e-mail address changed")
     assert (event.before, event.after) == ({"email": "ada@old.example"}, {"email": NEW})
-    # The old address is told, in case it was somebody else.
+    # The old address gets a notice: it may have been somebody else.
     assert server.last(2)["To"] == "ada@old.example"
     assert "does not work any more" in Client().get(link).content.decode()
 

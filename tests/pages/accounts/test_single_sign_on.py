@@ -1,4 +1,4 @@
-"""Logins by a real OpenID Connect provider, a process of its own."""
+"""Logins by a real OpenID Connect provider in another process."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def texts_with_searched(
 
 
 def stale_names(entered: EnteredTexts) -> list[str]:
-    """Names that the command still passes, although they are no parameters now."""
+    """Names that the command passes but that are no longer parameters."""
     try:
         found = placeholders(entered.command)
     except CommandError:
