@@ -32,16 +32,19 @@ from experiments.scheduling.occupancy import TeamSlots, team_slots
 from experiments.search.document.changes import document_changes
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.fields import DefinitionError, Problem
+from experiments.search.space.bounds import with_bounds
+from experiments.search.space.space import SearchSpace
 from experiments.search.termination import make_policy
 from experiments.sweeps.creation import copy_document, sweep_document
 from experiments.sweeps.editing import POLICY
+from experiments.tracking.spaces import search_space
 
 
 @dataclass(frozen=True)
 class FormContext:
     """The team and user of a form. It edits `draft`, or changes the sweep `started`, or
-    copies `source`, perhaps with another `early_termination` or the same seed, or
-    starts from `template`.
+    copies `source`, perhaps with another `early_termination`, other ranges
+    (`search_space`) or the same seed, or starts from `template`.
     """
 
     team: Team
@@ -50,6 +53,7 @@ class FormContext:
     source: Sweep | None = None
     experiment: Experiment | None = None
     early_termination: Mapping[str, Any] | None = None
+    search_space: Mapping[str, Any] | None = None
     template: SweepTemplate | None = None
     keeps_seed: bool = False
     started: Sweep | None = None
@@ -115,6 +119,8 @@ class FormContext:
             document["experiment_name"] = self.experiment.name
         if self.early_termination is not None:
             document["early_termination"] = self.early_termination
+        if self.search_space is not None:
+            document["search_space"] = self.search_space
         return document
 
     def changes(self, form: SweepForm) -> list[str]:
@@ -205,6 +211,7 @@ def context_for_new(request: HttpRequest) -> FormContext:
     return FormContext(
         *(team, user, None, source, experiment),
         early_termination=policy,
+        search_space=_bounded_space(request, source) if source is not None else None,
         template=template,
         keeps_seed=source is not None and request.GET.get("seed") == "same",
     )
@@ -230,6 +237,19 @@ def _policy(request: HttpRequest, source: Sweep) -> Mapping[str, Any] | None:
             "The early termination policy in the address is not valid."
         ) from error
     return policy.settings() if policy is not None else None
+
+
+def _bounded_space(request: HttpRequest, source: Sweep) -> Mapping[str, Any] | None:
+    """The search space that the copy gets; None for that of its source."""
+    asked = request.GET.getlist("bounds")
+    if not asked:
+        return None
+    try:
+        document = with_bounds(search_space(source), asked)
+        SearchSpace.parse(document)
+    except DefinitionError as error:
+        raise Http404(str(error)) from error
+    return document
 
 
 def _posted_team(request: HttpRequest, user: User) -> Team | None:

@@ -6,12 +6,14 @@ import pytest
 from django.test import Client
 
 from experiments.models import Sweep
+from tests import factories
 from tests.pages.builder.builder_forms import (
     BATCH,
     KEEP,
     RATE,
     X,
     form,
+    page,
     preview,
     rows_of,
     send,
@@ -165,3 +167,16 @@ def test_a_pasted_parameter_with_a_wrong_value_becomes_a_row_with_its_problem(
 ) -> None:
     response = send(ada, form([], do="paste", paste='{"x": uniform(1, 0)}'))
     assert wrong_fields(response) == {"row-0-high"}
+
+
+def test_a_copy_may_get_other_ranges(ada: Client) -> None:
+    sweep = factories.sweep(
+        factories.team("Physics"),
+        document=factories.definition_document(search_space={"x": "uniform(0, 1)"}),
+    )
+    html = page(ada.get(f"/sweeps/new/?clone={sweep.pk}&bounds=x:0.2..0.4"))
+    assert 'value="0.2"' in html
+    assert 'value="0.4"' in html
+    for nonsense in ("x", "x:0.4..0.2", "rate:0..1"):
+        refused = ada.get(f"/sweeps/new/?clone={sweep.pk}&bounds={nonsense}")
+        assert refused.status_code == 404
