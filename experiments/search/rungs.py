@@ -64,9 +64,11 @@ class LeadingTrials:
 
     __slots__ = ("_leaders", "limit")
 
-    def __init__(self, entries: Iterable[tuple[float, int]] = ()) -> None:
-        """The trials' losses, each with its number."""
-        least = nsmallest(2, entries)
+    def __init__(
+        self, losses: Sequence[float] = (), numbers: Sequence[int] = ()
+    ) -> None:
+        """The trials' losses, and the trials."""
+        least = nsmallest(2, _low(losses, numbers))
         self._leaders = [Ranked(number, loss) for loss, number in least]
         # Only a loss up to this one can lead.
         self.limit = least[1][0] if len(least) > 1 else math.inf
@@ -85,6 +87,18 @@ class LeadingTrials:
             if leader.number != number:
                 return leader if leader.loss < math.inf else None
         return None
+
+
+def _low(
+    losses: Sequence[float], numbers: Sequence[int]
+) -> Iterable[tuple[float, int]]:
+    """All entries, or those up to the second lowest loss: quicker than to compare
+    thousands of pairs."""
+    if len(losses) > 2:
+        given = np.array(losses, np.float64)
+        places = np.flatnonzero(given <= np.partition(given, 1)[1]).tolist()
+        return ((losses[place], numbers[place]) for place in places)
+    return zip(losses, numbers, strict=True)
 
 
 def _by_loss(ranked: Ranked) -> tuple[float, int]:
@@ -129,9 +143,9 @@ class Rung:
     @property
     def leaders(self) -> LeadingTrials:
         if self._leaders is None:
-            place = self.report - 1
+            trials = self.trials
             self._leaders = LeadingTrials(
-                (trial.bests[place], trial.number) for trial in self.trials
+                column(trials, "best", self.report), [each.number for each in trials]
             )
         return self._leaders
 
@@ -143,7 +157,7 @@ class Rung:
             if running_only:
                 trials = [each for each in trials if each.number in self._running]
             order = SortedLosses(
-                [trial.at(measure, self.report) for trial in trials],
+                column(trials, measure, self.report),
                 [trial.number for trial in trials],
             )
             self._orders[measure, running_only] = order
@@ -237,6 +251,9 @@ class LearningCurve:
             self.best = loss
         self.losses.append(loss)
         self.bests.append(self.best)
+        # Whoever asked for means will ask again: a rung then reads them in one go.
+        if self._means:
+            self.at("mean", len(self.losses))
 
     def at(self, measure: Measure, report: int) -> float:
         """The lowest or the mean of the finite losses up to a report."""
@@ -263,6 +280,20 @@ class LearningCurve:
     def standing(self) -> Standing:
         """After the latest report."""
         return Standing(len(self.losses), self.best, self.losses[-1])
+
+
+def column(
+    trials: Sequence[LearningCurve], measure: Measure, report: int
+) -> list[float]:
+    """The measure of each trial at a report, as their `at` has it; one loop without
+    calls, as there may be many thousand."""
+    place = report - 1
+    if measure == "best":
+        return [trial.bests[place] for trial in trials]
+    try:
+        return [trial._means[place] for trial in trials]
+    except IndexError:
+        return [trial.at(measure, report) for trial in trials]
 
 
 def make_means(curves: Sequence[LearningCurve]) -> None:

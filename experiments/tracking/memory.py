@@ -175,7 +175,7 @@ class SweepMemory:
                 self._rungs.clear()
                 self._ranked = 0
             curves = self.curves.values()
-            rung = Rung(report, (), (c for c in curves if len(c.bests) >= report))
+            rung = Rung(report, (), [c for c in curves if len(c.bests) >= report])
             self._rungs[report] = rung
             self._ranked += len(rung.trials) + RUNG_SIZE
         return rung
@@ -197,7 +197,7 @@ class SweepMemory:
         """The lowest loss of all other trials; infinity for none."""
         if self._leaders is None:
             curves = self.curves.values()
-            self._leaders = LeadingTrials((c.best, c.number) for c in curves)
+            self._leaders = LeadingTrials([c.best for c in curves], [*self.curves])
         leader = self._leaders.besides(number)
         return leader.loss if leader else math.inf
 
