@@ -10,10 +10,10 @@ from typing import Any
 
 from experiments.models import Metric, Sweep, Trial
 from experiments.models.trials import TrialState
-from experiments.pages.space import axes_of
 from experiments.search.records import Objective, goal_of
 from experiments.sweeps.progress import progress_of, saved_by, usual_times
 from experiments.sweeps.warm_start import sources_of
+from experiments.tracking.axes import axes_of
 from experiments.tracking.spaces import trial_params
 from experiments.tracking.training_time import seconds_by_trial
 

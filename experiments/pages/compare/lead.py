@@ -14,10 +14,10 @@ from experiments.formatting import number_text, share_text, signed_text
 from experiments.models import Trial
 from experiments.models.trials import Origin, TrialState
 from experiments.pages.compare.comparison import Comparison, Entrant
-from experiments.pages.space import ParameterAxis, same_value
 from experiments.search.fields import is_number, listed
 from experiments.search.learning_curves import noise_of
 from experiments.tracking import series
+from experiments.tracking.axes import ParameterAxis, same_value
 
 
 def difference_text(axis: ParameterAxis | None, value: Any, reference: Any) -> str:

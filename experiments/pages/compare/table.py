@@ -20,10 +20,11 @@ from experiments.models.environments import whole_environments
 from experiments.pages.compare.comparison import Comparison, Entrant, best_of_metric
 from experiments.pages.compare.lead import difference_text, ratio_text
 from experiments.pages.frame import digest as short_digest
-from experiments.pages.space import UNSET, ParameterPicture, picture, same_value
+from experiments.pages.space import ParameterPicture, picture
 from experiments.pages.trial.verdicts import decimals_of, fixed_text, gap_text
 from experiments.search.records import goal_of
 from experiments.search.wording import counted
+from experiments.tracking.axes import UNSET, same_value
 
 
 @dataclass(frozen=True)

@@ -3,51 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialState
-from experiments.pages.space import ParameterAxis, axes_in
 from experiments.pages.sweep.summary import SweepSummary
 from experiments.pages.trial_rows import TrialRow
-from experiments.search.fields import is_number
-from experiments.search.space.space import SearchSpace
+from experiments.tracking.axes import space_axes
 from experiments.tracking.spaces import earlier_spaces, search_space
-
-# More numbers than this are drawn as an axis of numbers, not as bands.
-MAX_BANDS = 12
-
-
-class ChartAxis(TypedDict):
-    """``low`` and ``high`` are null where the range has no ends."""
-
-    name: str
-    kind: str
-    log: bool
-    low: float | None
-    high: float | None
-    values: list[Any]
-
-
-def space_axes(
-    space: SearchSpace, earlier: Iterable[SearchSpace] = ()
-) -> list[ChartAxis]:
-    """The axes of parallel coordinates, with room for the values of earlier spaces."""
-    return [_chart_axis(axis) for axis in axes_in(space, earlier).values()]
-
-
-def _chart_axis(axis: ParameterAxis) -> ChartAxis:
-    values = list(axis.choices)
-    low, high = (axis.low, axis.high) if axis.bounded else (None, None)
-    if len(values) > MAX_BANDS and all(map(is_number, values)):
-        low, high, values = min(values), max(values), []
-    kind = "choice" if values else "number"
-    if values:
-        low = high = None
-    return ChartAxis(
-        name=axis.name, kind=kind, log=axis.log, low=low, high=high, values=values
-    )
-
 
 # More curves than this look alike.
 MAX_TRIALS = 300

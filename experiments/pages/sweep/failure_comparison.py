@@ -25,11 +25,12 @@ from experiments.failures.common_values import (
 from experiments.failures.groups import FailureGroup
 from experiments.formatting import number_text, share_text
 from experiments.models import Sweep
-from experiments.pages.sweep.charts import ChartAxis, select, space_axes
+from experiments.pages.sweep.charts import select
 from experiments.search.fields import DefinitionError, is_number, listed
 from experiments.search.space.distribution import identity
 from experiments.search.space.space import SearchSpace
 from experiments.search.wording import counted
+from experiments.tracking.axes import ChartAxis, space_axes
 from experiments.tracking.spaces import axis_values, search_space
 
 # A bar for each value, or for each part of a range with more numbers than that.

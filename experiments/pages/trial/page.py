@@ -26,14 +26,7 @@ from experiments.pages.experiments.run_table import child_table
 from experiments.pages.log_text import last_lines
 from experiments.pages.log_view import log_context
 from experiments.pages.outputs.files import outputs_context
-from experiments.pages.space import (
-    UNSET,
-    ParameterAxis,
-    ParameterPicture,
-    axes_of,
-    picture,
-    same_value,
-)
+from experiments.pages.space import ParameterPicture, picture
 from experiments.pages.trial import phases
 from experiments.pages.trial.detail import TrialDetail
 from experiments.pages.trial.threshold import (
@@ -56,6 +49,7 @@ from experiments.pages.trial_rows import origin_words
 from experiments.search.space.params import outside
 from experiments.sweeps.requests import refusal_of, rerun_refusal
 from experiments.sweeps.warm_start import sources_of
+from experiments.tracking.axes import UNSET, ParameterAxis, axes_of, same_value
 from experiments.tracking.spaces import search_space, trial_params, version_of
 
 

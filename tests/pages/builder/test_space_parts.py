@@ -18,8 +18,6 @@ from experiments.pages.builder.space.paste import read_pasted
 from experiments.pages.compare.comparison import Comparison
 from experiments.pages.compare.lead import lead_of
 from experiments.pages.compare.table import parameter_rows
-from experiments.pages.space import axes_of
-from experiments.pages.sweep.charts import space_axes
 from experiments.pages.sweep.search_tile import search_tile
 from experiments.pages.sweep.summary import sweep_summary
 from experiments.pages.sweep.trial_table import TableQuery
@@ -28,6 +26,7 @@ from experiments.pages.trial_rows import trial_rows
 from experiments.search.document.definition import parse_document
 from experiments.search.space.space import SearchSpace
 from experiments.sweeps.check import Checked, check_import, read_sweep
+from experiments.tracking.axes import axes_of, space_axes
 from experiments.tracking.spaces import flat_params, search_space
 from tests import factories
 from tests.pages.builder.builder_forms import (

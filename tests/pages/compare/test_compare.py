@@ -20,8 +20,9 @@ from experiments.pages.compare.lead import (
     ratio_text,
 )
 from experiments.pages.compare.table import as_text, equal_rows, sections
-from experiments.pages.space import ParameterAxis, axes_of, picture
+from experiments.pages.space import picture
 from experiments.tracking import ingest
+from experiments.tracking.axes import ParameterAxis, axes_of
 from tests import factories
 from tests.pages.clients import count_queries, page
 

@@ -11,9 +11,9 @@ from experiments import lifecycle, storage
 from experiments.failures import groups
 from experiments.models import Sweep, Trial
 from experiments.pages.failures import Failure, advice
-from experiments.pages.sweep.charts import ChartAxis
 from experiments.pages.sweep.failure_comparison import bars_of
 from experiments.scheduling import ask, rounds
+from experiments.tracking.axes import ChartAxis
 from tests import factories
 from tests.pages.clients import client_of, model
 from tests.pages.sweep.failed_sweeps import oom, run, sweep, text_of
