@@ -1,0 +1,300 @@
+"""The trials of a sweep as arrays in memory, for charts, filters and analysis.
+
+Reading 10,000 trials takes a good part of a second. So each process caches the arrays
+of some sweeps, and before each use reads only trials that changed. Then it compares the
+number of trials in each state with the database; on a difference it reads all again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+from django.db.models import Count, TextField
+from django.db.models.functions import Cast
+from numpy.typing import NDArray
+
+from experiments.db.clock import Epoch, database_now
+from experiments.lru_cache import LruCache
+from experiments.models import Sweep
+from experiments.models.trials import Origin, TrialQuerySet, TrialState
+from experiments.search.fields import is_number
+from experiments.search.records import JSONValue
+from experiments.search.space.distribution import identity
+from experiments.tracking.axes import ParameterAxis, axes_of
+from experiments.tracking.spaces import flat_configurations, search_space
+from experiments.tracking.training_time import trained
+
+Floats: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
+Codes: TypeAlias = NDArray[np.int32]
+
+STATES = tuple(TrialState.values)
+ORIGINS = ("", *Origin.values)
+# A transaction may commit a few seconds later than the time in its rows.
+OVERLAP = timedelta(seconds=5)
+# Trials of all sweeps that one process caches.
+MAX_KEPT = 300_000
+
+NUMBERS = ("number", "pk", "reports", "source_number")
+SECONDS = ("created_at", "started_at", "ended_at", "updated_at")
+COLUMNS: tuple[Any, ...] = (
+    *NUMBERS,
+    *("state", "origin", "reason", "value", "last_value"),
+    trained(),
+    *map(Epoch, SECONDS),
+    # As text: msgspec parses it more quickly.
+    Cast("params", TextField()),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One parameter's values by trial: numbers, and codes of values that are none.
+
+    A value of a choice always has a code, a place in ``labels``. Where ``numbers`` is
+    NaN and ``codes`` is -1 the parameter is not set.
+    """
+
+    numbers: Floats
+    codes: Codes
+    labels: tuple[JSONValue, ...]
+
+
+@dataclass(frozen=True)
+class TrialArrays:
+    """One entry for each trial, in order of number; NaN or -1 where there is none.
+
+    ``states``, ``origins`` and ``reasons`` are codes; times are seconds since 1970.
+    ``took`` is training time. ``keys`` are equal for equal configurations.
+    ``cells`` and ``codes`` have a column for each parameter.
+    """
+
+    numbers: Integers
+    ids: Integers
+    reports: Integers
+    sources: Integers
+    states: Codes
+    origins: Codes
+    reasons: Codes
+    value: Floats
+    last: Floats
+    took: Floats
+    created: Floats
+    started: Floats
+    ended: Floats
+    changed: Floats
+    keys: Integers
+    cells: Floats
+    codes: Codes
+
+
+ARRAYS = tuple(field.name for field in fields(TrialArrays))
+
+
+@dataclass(frozen=True)
+class TrialData(TrialArrays):
+    """A snapshot. ``version`` is higher after each change, in one process."""
+
+    labels: Mapping[str, tuple[JSONValue, ...]]
+    reason_words: tuple[str, ...]
+    axes: Mapping[str, ParameterAxis]
+    version: int
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Column]:
+        return {
+            name: Column(self.cells[:, k], self.codes[:, k], self.labels[name])
+            for k, name in enumerate(self.labels)
+        }
+
+    @cached_property
+    def groups(self) -> Integers:
+        """The number of the first trial with the same configuration."""
+        _, first, place = np.unique(self.keys, return_index=True, return_inverse=True)
+        found: Integers = self.numbers[first][place]
+        return found
+
+    @cached_property
+    def repeats(self) -> Integers:
+        """The number of the trial that it runs again with the same values, or -1."""
+        again = [ORIGINS.index(origin) for origin in (Origin.RERUN, Origin.RETRY)]
+        found: Integers = np.where(np.isin(self.origins, again), self.sources, -1)
+        return found
+
+    def place(self, number: int) -> int | None:
+        """The place of the trial with that number."""
+        at = int(np.searchsorted(self.numbers, number))
+        return at if at < len(self) and self.numbers[at] == number else None
+
+
+class _Labels:
+    """Gives values codes, always the same ones."""
+
+    def __init__(self, values: Iterable[JSONValue] = ()) -> None:
+        self.values: list[JSONValue] = []
+        self._codes: dict[str, int] = {}
+        for value in values:
+            self.code(value)
+
+    def code(self, value: JSONValue) -> int:
+        key = value if isinstance(value, str) else identity(value) + "\0"
+        if key not in self._codes:
+            self._codes[key] = len(self.values)
+            self.values.append(value)
+        return self._codes[key]
+
+
+class _CachedTrials:
+    """The trials of one sweep. Only one thread uses it at a time."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.lock = threading.Lock()
+        self.mark = _mark_of(sweep)
+        self.size = 1
+        self._axes = axes_of(sweep)
+        self._space = search_space(sweep)
+        self._labels = {name: _Labels(a.choices) for name, a in self._axes.items()}
+        self._reasons = _Labels()
+        self._data: TrialData | None = None
+        self._read_at = database_now()
+        self._version = 0
+
+    def refreshed(self, sweep: Sweep) -> TrialData:
+        now = database_now()
+        if self._data is not None:
+            late = sweep.trials.filter(updated_at__gte=self._read_at - OVERLAP)
+            self._data = self._updated(self._data, late)
+        if self._data is None or _counts(sweep) != _known_counts(self._data):
+            self._data = self._snapshot(self._arrays(_rows(sweep.trials.all())))
+        self.size = max(1, len(self._data))
+        self._read_at = now
+        return self._data
+
+    def _updated(self, data: TrialData, late: TrialQuerySet) -> TrialData:
+        """The same object if nothing has changed."""
+        rows = _rows(late)
+        merged = _merged(data, self._arrays(rows)) if rows else data
+        same = all(
+            np.array_equal(getattr(data, name), getattr(merged, name), equal_nan=True)
+            for name in ARRAYS
+        )
+        return data if same else self._snapshot(merged)
+
+    def _snapshot(self, arrays: TrialArrays) -> TrialData:
+        self._version += 1
+        return TrialData(
+            **{name: getattr(arrays, name) for name in ARRAYS},
+            labels={name: tuple(each.values) for name, each in self._labels.items()},
+            reason_words=tuple(map(str, self._reasons.values)),
+            axes=self._axes,
+            version=self._version,
+        )
+
+    def _arrays(self, rows: Sequence[tuple[Any, ...]]) -> TrialArrays:
+        columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+        numbers, ids, reports, sources, states, origins, reasons, *floats = columns
+        value, last, took, created, started, ended, changed, texts = floats
+        cells, codes = self._cells(texts)
+        return TrialArrays(
+            numbers=np.array(numbers, np.int64),
+            ids=np.array(ids, np.int64),
+            reports=np.array(reports, np.int64),
+            sources=np.array([-1 if n is None else n for n in sources], np.int64),
+            states=np.array(list(map(STATES.index, states)), np.int32),
+            origins=np.array(list(map(_origin_code, origins)), np.int32),
+            reasons=np.array(list(map(self._reasons.code, reasons)), np.int32),
+            value=np.array(value, np.float64),
+            last=np.array(last, np.float64),
+            took=np.array(took, np.float64),
+            created=np.array(created, np.float64),
+            started=np.array(started, np.float64),
+            ended=np.array(ended, np.float64),
+            changed=np.array(changed, np.float64),
+            keys=np.array(list(map(hash, texts)), np.int64),
+            cells=cells,
+            codes=codes,
+        )
+
+    def _cells(self, texts: Sequence[str]) -> tuple[Floats, Codes]:
+        """The values of parameters, a column for each."""
+        decode = msgspec.json.Decoder().decode
+        flat = flat_configurations(self._space, map(decode, texts))
+        for name in sorted({name for params in flat for name in params}):
+            self._labels.setdefault(name, _Labels())
+        cells = np.full((len(texts), len(self._labels)), np.nan)
+        codes = np.full((len(texts), len(self._labels)), -1, np.int32)
+        for column, (name, labels) in enumerate(self._labels.items()):
+            choice = name in self._axes and bool(self._axes[name].choices)
+            for row, params in enumerate(flat):
+                if name not in params:
+                    continue
+                value = params[name]
+                if number := is_number(value):
+                    cells[row, column] = value
+                if choice or not number:
+                    codes[row, column] = labels.code(value)
+        return cells, codes
+
+
+def _origin_code(origin: str) -> int:
+    return ORIGINS.index(origin) if origin in ORIGINS else 0
+
+
+def _merged(old: TrialArrays, new: TrialArrays) -> TrialArrays:
+    """The old arrays with the rows of the new ones, in order of number."""
+    kept = ~np.isin(old.numbers, new.numbers)
+    order = np.argsort(np.concatenate([old.numbers[kept], new.numbers]))
+
+    def merged(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
+        if before.ndim == 2 and before.shape[1] < after.shape[1]:
+            missing = ((0, 0), (0, after.shape[1] - before.shape[1]))
+            nothing = np.nan if before.dtype == np.float64 else -1
+            before = np.pad(before, missing, constant_values=nothing)
+        return np.concatenate([before[kept], after])[order]
+
+    return TrialArrays(**{n: merged(getattr(old, n), getattr(new, n)) for n in ARRAYS})
+
+
+def _rows(trials: TrialQuerySet) -> list[tuple[Any, ...]]:
+    return list(trials.order_by("number").values_list(*COLUMNS))
+
+
+def _counts(sweep: Sweep) -> Counter[str]:
+    counts = sweep.trials.order_by().values_list("state").annotate(count=Count("pk"))
+    return Counter(dict(counts))
+
+
+def _known_counts(data: TrialData) -> Counter[str]:
+    counts = np.bincount(data.states, minlength=len(STATES)).tolist()
+    return Counter({state: n for state, n in zip(STATES, counts, strict=True) if n})
+
+
+def _mark_of(sweep: Sweep) -> tuple[Any, ...]:
+    """Identifies a sweep, and changes with its document."""
+    return sweep.created_at, sweep.space_version, sweep.definition
+
+
+_cached: LruCache[int, _CachedTrials] = LruCache(MAX_KEPT, size=lambda c: c.size)
+
+
+def trial_data(sweep: Sweep) -> TrialData:
+    """The sweep's trials, up to date, in three queries or less."""
+    cached = _cached.get(sweep.pk)
+    if cached is None or cached.mark != _mark_of(sweep):
+        cached = _CachedTrials(sweep)
+    with cached.lock:
+        data = cached.refreshed(sweep)
+    # Again, with its present size.
+    _cached.put(sweep.pk, cached)
+    return data
