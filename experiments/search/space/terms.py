@@ -1,12 +1,12 @@
-"""The parts of a constraint: terms, comparisons and arithmetic on numbers."""
+"""The parts of an expression: terms, comparisons and arithmetic on numbers."""
 
 from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from experiments.search.fields import is_number
 from experiments.search.space.distribution import kind_of, same
@@ -20,7 +20,7 @@ class Term:
     """A part: the kinds that its value may have, and how to compute the value."""
 
     kinds: frozenset[str]
-    value: Callable[[Values], object]
+    value: Callable[[Any], Any]
     is_constant: bool = False
 
     @classmethod
@@ -117,3 +117,72 @@ def combined(
     except (OverflowError, ZeroDivisionError):
         return None
     return result if is_number(result) else None
+
+
+# --- what expressions compute -------------------------------------------------------
+
+Value: TypeAlias = Callable[[Any], Any]
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs}
+
+
+class Operations(Protocol):
+    """How the values of terms are combined; each method returns a term's value."""
+
+    def chained(self, first: Term, steps: Sequence[tuple[ast.operator, Term]]) -> Value:
+        """Arithmetic from left to right."""
+
+    def called(self, name: str, terms: Sequence[Term]) -> Value:
+        """min, max or abs."""
+
+    def negated(self, term: Term) -> Value:
+        """not"""
+
+    def joined(self, joint: ast.boolop, terms: Sequence[Term]) -> Value:
+        """and, or"""
+
+    def compared(self, pairs: Sequence[tuple[Term, ast.cmpop, Term]]) -> Value:
+        """Whether all comparisons hold."""
+
+
+class ScalarOperations:
+    """One configuration at a time. Raises NoResult where there is none."""
+
+    def chained(self, first: Term, steps: Sequence[tuple[ast.operator, Term]]) -> Value:
+        computed = [
+            (DIVIDING_OPERATORS[type(sign)], term.value) for sign, term in steps
+        ]
+
+        def value(values: Values) -> float:
+            result = as_number(first.value(values))
+            try:
+                for compute, other in computed:
+                    result = as_number(compute(result, as_number(other(values))))
+            except (OverflowError, ZeroDivisionError):
+                raise NoResult from None
+            return result
+
+        return value
+
+    def called(self, name: str, terms: Sequence[Term]) -> Value:
+        function = FUNCTIONS[name]
+        return lambda values: function(*(as_number(t.value(values)) for t in terms))
+
+    def negated(self, term: Term) -> Value:
+        return lambda values: not as_boolean(term.value(values))
+
+    def joined(self, joint: ast.boolop, terms: Sequence[Term]) -> Value:
+        every = all if isinstance(joint, ast.And) else any
+        return lambda values: every(as_boolean(t.value(values)) for t in terms)
+
+    def compared(self, pairs: Sequence[tuple[Term, ast.cmpop, Term]]) -> Value:
+        tests = [(one.value, _test(sign), other.value) for one, sign, other in pairs]
+        return lambda values: all(
+            test(one(values), other(values)) for one, test, other in tests
+        )
+
+
+def _test(sign: ast.cmpop) -> Test:
+    if type(sign) not in ORDERINGS:
+        return EQUALITIES[type(sign)]
+    compare = ORDERINGS[type(sign)]
+    return lambda one, other: compare(as_number(one), as_number(other))
