@@ -17,7 +17,7 @@ CONSTANTS: Mapping[str, JSONValue] = {"true": True, "false": False, "null": None
 
 
 @dataclass(frozen=True)
-class Condition:
+class FilterCondition:
     """`kind`: range, values, not_set or other. `without`: the filter without it.
 
     An end of a range that is open does not belong to it.
@@ -36,10 +36,12 @@ class Condition:
     without: str = ""
 
 
-def conditions_of(text: str, words: Sequence[FilterWord]) -> tuple[Condition, ...]:
+def conditions_of(
+    text: str, words: Sequence[FilterWord]
+) -> tuple[FilterCondition, ...]:
     """Two bounds of one number are one condition."""
     parts = [_condition(text, part) for part in _parts(words)]
-    groups: list[list[Condition]] = []
+    groups: list[list[FilterCondition]] = []
     for part in parts:
         fitting = (g for g in groups if len(g) == 1 and _complete(g[0], part))
         group = next(fitting, None)
@@ -52,7 +54,7 @@ def conditions_of(text: str, words: Sequence[FilterWord]) -> tuple[Condition, ..
     )
 
 
-def _joined(parts: Iterable[Condition], *, but: Sequence[Condition]) -> str:
+def _joined(parts: Iterable[FilterCondition], *, but: Sequence[FilterCondition]) -> str:
     return " and ".join(part.text for part in parts if part not in but)
 
 
@@ -71,9 +73,9 @@ def _parts(words: Sequence[FilterWord]) -> list[list[FilterWord]]:
     return parts
 
 
-def _condition(text: str, words: Sequence[FilterWord]) -> Condition:
+def _condition(text: str, words: Sequence[FilterWord]) -> FilterCondition:
     start, end = words[0].start, words[-1].end
-    found = Condition(text[start:end], start, end)
+    found = FilterCondition(text[start:end], start, end)
     operands = _signed(words)
     match [word.lexeme for word in operands]:
         case [Lexeme.FIELD, Lexeme.COMPARE, last] if last in VALUES:
@@ -134,8 +136,8 @@ def _quantity(word: FilterWord) -> float | None:
 
 
 def _compared(
-    found: Condition, name: FilterWord, sign: str, operand: FilterWord
-) -> Condition:
+    found: FilterCondition, name: FilterWord, sign: str, operand: FilterWord
+) -> FilterCondition:
     field, bound = _field(name), _quantity(operand)
     if sign == "==":
         return replace(found, kind="values", field=field, values=(_value(operand),))
@@ -147,7 +149,7 @@ def _compared(
     return replace(found, low=bound, low_open=sign == ">")
 
 
-def _listed(found: Condition, operands: Sequence[FilterWord]) -> Condition:
+def _listed(found: FilterCondition, operands: Sequence[FilterWord]) -> FilterCondition:
     inner = operands[3:-1]
     values, commas = inner[::2], inner[1::2]
     plain = all(word.lexeme in VALUES for word in values)
@@ -159,7 +161,7 @@ def _listed(found: Condition, operands: Sequence[FilterWord]) -> Condition:
     return replace(found, kind="values", field=_field(operands[0]), values=chosen)
 
 
-def _complete(one: Condition, other: Condition) -> bool:
+def _complete(one: FilterCondition, other: FilterCondition) -> bool:
     """Whether they are the two ends of one range."""
     return (
         one.kind == other.kind == "range"
@@ -169,7 +171,7 @@ def _complete(one: Condition, other: Condition) -> bool:
     )
 
 
-def _together(group: Sequence[Condition]) -> Condition:
+def _together(group: Sequence[FilterCondition]) -> FilterCondition:
     if len(group) == 1:
         return group[0]
     low, high = sorted(group, key=lambda part: part.low is None)

@@ -31,7 +31,7 @@ PART = rf"(?:{NUMBER})\s*(?:{'|'.join(sorted(UNITS, key=len, reverse=True))})(?!
 TOKEN = re.compile(
     rf"""(?P<space>\s+)
     |(?P<moment>\d{{4}}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?Z?)?(?!\w))
-    |(?P<duration>{PART}(?:\s*{PART})*|(?:\d+(?:ms|[smhdw]))+(?![\w.]))
+    |(?P<duration>{PART}(?:\s*{PART})*|(?:{NUMBER}(?:ms|[smhdw]))+(?![\w.]))
     |(?P<number>{NUMBER}(?![\w.]))
     |(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     |(?P<name>`[^`]+`)

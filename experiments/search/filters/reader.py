@@ -21,7 +21,7 @@ from experiments.search.filters.columns import (
     present,
     truths_of,
 )
-from experiments.search.filters.conditions import Condition, conditions_of
+from experiments.search.filters.conditions import FilterCondition, conditions_of
 from experiments.search.filters.fields import FilterField, Vocabulary
 from experiments.search.filters.lexer import (
     FilterError,
@@ -48,7 +48,7 @@ class Filter:
 
     text: str
     fields: tuple[FilterField, ...] = ()
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[FilterCondition, ...] = ()
     check: Callable[[FilterTable], Any] | None = None
 
     def mask(self, table: FilterTable) -> RowMask:
