@@ -21,6 +21,7 @@ PAGES = (
     "builder.views",
     "simulator.views",
     "sweep.views",
+    "sweep.charts_data",
     "sweep.best_configuration",
     "trial.views",
     "trial.system",

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from experiments.db.clock import Epoch, database_now
 from experiments.lru_cache import LruCache
 from experiments.models import Sweep
-from experiments.models.trials import Origin, TrialQuerySet, TrialState
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import TRIAL_RANKED, Origin, TrialQuerySet, TrialState
 from experiments.search.fields import is_number
 from experiments.search.records import JSONValue
 from experiments.search.space.distribution import identity
@@ -136,6 +137,21 @@ class TrialData(TrialArrays):
         """The place of the trial with that number."""
         at = int(np.searchsorted(self.numbers, number))
         return at if at < len(self) and self.numbers[at] == number else None
+
+
+def ranked_states(sweep: Sweep) -> list[int]:
+    """The codes of states whose values count. The same as IS_RANKED."""
+    failed = sweep.state == SweepState.FAILED
+    left_out = {TrialState.CANCELLED} if failed else set()
+    return [k for k, state in enumerate(STATES) if state in TRIAL_RANKED - left_out]
+
+
+def scores(sweep: Sweep, data: TrialData) -> Floats:
+    """The value of each trial that can be the best, lower is better; else NaN."""
+    counts = np.isin(data.states, ranked_states(sweep)) & np.isfinite(data.value)
+    sign = -1.0 if sweep.goal == "maximize" else 1.0
+    found: Floats = np.where(counts, sign * data.value, np.nan)
+    return found
 
 
 class _Labels:

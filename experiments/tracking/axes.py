@@ -159,10 +159,11 @@ def space_axes(
     space: SearchSpace, earlier: Iterable[SearchSpace] = ()
 ) -> list[ChartAxis]:
     """The axes of parallel coordinates, with room for the values of earlier spaces."""
-    return [_chart_axis(axis) for axis in axes_in(space, earlier).values()]
+    return [chart_axis(axis) for axis in axes_in(space, earlier).values()]
 
 
-def _chart_axis(axis: ParameterAxis) -> ChartAxis:
+def chart_axis(axis: ParameterAxis) -> ChartAxis:
+    """The axis as charts draw it."""
     values = list(axis.choices)
     low, high = (axis.low, axis.high) if axis.bounded else (None, None)
     if len(values) > MAX_BANDS and all(map(is_number, values)):

@@ -133,6 +133,7 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "sweeps/<int:pk>/trials/": (READ, None),
     "sweeps/<int:pk>/events/": (READ, None),
     "sweeps/<int:pk>/feed.json": (READ, None),
+    "sweeps/<int:pk>/columns.json": (READ, None),
     "sweeps/<int:pk>/document.<str:kind>": (READ, None),
     "sweeps/<int:pk>/code/": (READ, None),
     "sweeps/<int:pk>/code.zip": (READ, None),

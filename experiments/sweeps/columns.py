@@ -1,0 +1,280 @@
+"""The trials of a sweep as columns for a browser: typed, rounded, and sampled if many.
+
+A page sends back the ``mark`` of the last answer as ``?since=``, and gets the rows that
+changed. Above MAX_ROWS trials it gets a fair sample by a hash of the number, so that
+polls show the same trials, beside the best ones and those that run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.lru_cache import LruCache
+from experiments.models import Sweep
+from experiments.models.trials import TRIAL_LIVE
+from experiments.sweeps.parameter_columns import (
+    DENSITY_BINS,
+    Mask,
+    ParameterColumn,
+    rounded,
+)
+from experiments.sweeps.trial_data import (
+    ORIGINS,
+    STATES,
+    Floats,
+    TrialData,
+    ranked_states,
+    scores,
+    trial_data,
+)
+from experiments.tracking.spaces import search_space
+
+MAX_ROWS = 20_000
+BEST_ROWS = 100
+# Seconds: a transaction may commit a little later than the time in its rows.
+OVERLAP = 2.0
+LIVE_CODES = [STATES.index(state) for state in TRIAL_LIVE]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Which trials a browser gets: all, or one of 2 ** ``halvings`` and ``always``."""
+
+    halvings: int
+    shown: Mask
+    always: Mask
+
+    @classmethod
+    def of(cls, data: TrialData, score: Floats) -> Drawn:
+        count = len(data)
+        nothing = np.zeros(count, bool)
+        if count <= MAX_ROWS:
+            return cls(0, ~nothing, nothing)
+        halvings = math.ceil(math.log2(count / MAX_ROWS))
+        always = np.isin(data.states, LIVE_CODES)
+        best = np.argsort(score)[:BEST_ROWS]
+        always[best[np.isfinite(score[best])]] = True
+        # Multiples of the golden ratio spread evenly.
+        hashed = (data.numbers * 2_654_435_761) % 2**32
+        return cls(halvings, always | (hashed >> (32 - halvings) == 0), always)
+
+    @property
+    def sampled(self) -> bool:
+        return self.halvings > 0
+
+    @cached_property
+    def weight(self) -> float:
+        """How many trials each row of the sample stands for."""
+        others = int((~self.always).sum())
+        return others / max(1, int((self.shown & ~self.always).sum()))
+
+    @property
+    def sentence(self) -> str:
+        total, rows = len(self.shown), int(self.shown.sum())
+        if not self.sampled:
+            return "1 trial." if total == 1 else f"All {total:,} trials."
+        return (
+            f"A fair sample of {rows:,} of {total:,} trials, with the best"
+            f" {BEST_ROWS} and all that run."
+        )
+
+
+@dataclass(frozen=True)
+class ColumnsMark:
+    """What a browser has: as of when (seconds since 1970), what the codes mean, how
+    many trials there were, and the highest number."""
+
+    time: float
+    look: str
+    count: int
+    last: int
+
+    @classmethod
+    def read(cls, text: str) -> ColumnsMark | None:
+        parts = text.split("~")
+        with suppress(ValueError):
+            if len(parts) == 4:
+                return cls(float(parts[0]), parts[1], int(parts[2]), int(parts[3]))
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.time:.3f}~{self.look}~{self.count}~{self.last}"
+
+    def continues(self, seen: ColumnsMark, data: TrialData) -> bool:
+        """Whether rows that changed since ``seen`` are enough: no trial was deleted,
+        and codes mean the same."""
+        came = int((data.numbers > seen.last).sum())
+        same = seen.look == self.look and seen.time <= self.time + OVERLAP
+        return same and seen.count + came == self.count
+
+
+class SweepColumns:
+    """The columns of one sweep now."""
+
+    def __init__(self, sweep: Sweep, data: TrialData) -> None:
+        self.sweep, self.data = sweep, data
+        self._seen = sweep.updated_at, sweep.state
+        self.score = scores(sweep, data)
+        self.drawn = Drawn.of(data, self.score)
+        self.epoch = math.floor(sweep.created_at.timestamp())
+        self.parameters = [
+            ParameterColumn.of(name, data, self.parents.get(name))
+            for name in data.labels
+        ]
+
+    @cached_property
+    def parents(self) -> Mapping[str, str]:
+        """The parameter on which a conditional one depends."""
+        axes = search_space(self.sweep).axes
+        return {name: axis.gates[0].axis for name, axis in axes.items() if axis.gates}
+
+    def is_of(self, sweep: Sweep, data: TrialData) -> bool:
+        return self.data is data and self._seen == (sweep.updated_at, sweep.state)
+
+    @cached_property
+    def _mark(self) -> ColumnsMark:
+        """Without a time."""
+        count = len(self.data)
+        last = int(self.data.numbers[-1]) if count else -1
+        axes = [each.axis for each in self.parameters]
+        meanings = [(axis["name"], axis["kind"], axis["values"]) for axis in axes]
+        text = repr((meanings, self.drawn.halvings, ranked_states(self.sweep)))
+        look = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return ColumnsMark(0.0, look, count, last)
+
+    @property
+    def best(self) -> int | None:
+        """The number of the best trial; at a tie the lowest."""
+        if not np.isfinite(self.score).any():
+            return None
+        return int(self.data.numbers[np.nanargmin(self.score)])
+
+    @property
+    def etag(self) -> str:
+        """Changes with the whole answer, but not with time."""
+        newest = self.data.changed.max(initial=0.0)
+        return f'"{self._mark}~{newest}~{self.sweep.updated_at.timestamp()}"'
+
+    def answer(self, since: str, *, now: float, planned: int) -> dict[str, Any]:
+        """The whole, or what changed since a mark. ``now``: seconds since 1970, from
+        before the data was read."""
+        mark, seen = replace(self._mark, time=now), ColumnsMark.read(since)
+        if seen is None or not mark.continues(seen, self.data):
+            state = self._state(mark, whole=True, changed=True)
+            return state | self._head(now, planned) | self._rows(self.drawn.shown)
+        start = seen.time - OVERLAP
+        late = self.drawn.shown & (self.data.changed >= start)
+        changed = bool(late.any()) or self.sweep.updated_at.timestamp() >= start
+        state = self._state(mark, whole=False, changed=changed)
+        return state | self._head(now, planned) | self._rows(late) if changed else state
+
+    def _state(
+        self, mark: ColumnsMark, *, whole: bool, changed: bool
+    ) -> dict[str, Any]:
+        live = bool(np.isin(self.data.states, LIVE_CODES).any())
+        return {
+            "mark": str(mark),
+            "whole": whole,
+            "changed": changed,
+            "final": self.sweep.has_ended and not live,
+        }
+
+    def _head(self, now: float, planned: int) -> dict[str, Any]:
+        return {
+            "now": round(now, 1),
+            "epoch": self.epoch,
+            "metric": self.sweep.primary_metric,
+            "goal": self.sweep.goal,
+            "planned": planned,
+            "total": len(self.data),
+            "best": self.best,
+            "states": STATES,
+            "ranked": ranked_states(self.sweep),
+            "sample": self._sample(),
+            "drawn": self.drawn.sentence,
+        }
+
+    def _sample(self) -> dict[str, Any] | None:
+        if not self.drawn.sampled:
+            return None
+        return {
+            "of": len(self.data),
+            "rows": int(self.drawn.shown.sum()),
+            "weight": round(self.drawn.weight, 3),
+            "always": f"the best {BEST_ROWS} and those that run",
+        }
+
+    def _rows(self, shown: Mask) -> dict[str, Any]:
+        places = np.flatnonzero(shown)
+        rows: dict[str, Any] = {
+            "rows": len(places),
+            "columns": self._columns(places),
+            "parameters": [each.document(places) for each in self.parameters],
+        }
+        if self.drawn.sampled:
+            weights = np.where(self.drawn.always[places], 1, self.drawn.weight)
+            rows["weights"] = np.round(weights, 3).tolist()
+            rows["density"] = self._density()
+        return rows
+
+    def _columns(self, places: NDArray[np.intp]) -> dict[str, Sequence[Any]]:
+        data = self.data
+        reasons, origins = data.reasons[places], data.origins[places]
+        return {
+            "number": data.numbers[places].tolist(),
+            "id": data.ids[places].tolist(),
+            "state": data.states[places].tolist(),
+            "value": rounded(data.value[places]).tolist(),
+            "last": rounded(data.last[places]).tolist(),
+            "reports": data.reports[places].tolist(),
+            **{
+                name: np.round(times[places] - self.epoch, 1).tolist()
+                for name, times in (
+                    ("created", data.created),
+                    ("started", data.started),
+                    ("ended", data.ended),
+                )
+            },
+            "took": np.round(data.took[places], 2).tolist(),
+            "reason": [data.reason_words[code] for code in reasons],
+            "origin": [ORIGINS[code] for code in origins],
+            "repeats": _or_none(data.repeats[places]),
+            "group": data.groups[places].tolist(),
+        }
+
+    def _density(self) -> dict[str, Any]:
+        """Counts of all trials with a value along each axis."""
+        counted = np.isfinite(self.score)
+        values = self.data.value[counted]
+        low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
+        counts = np.histogram(values, DENSITY_BINS, (low, high))[0].tolist()
+        value = {"low": float(low), "high": float(high), "counts": counts}
+        return {"value": value} | {p.name: p.density(counted) for p in self.parameters}
+
+
+def _or_none(numbers: NDArray[np.int64]) -> list[int | None]:
+    return [None if number < 0 else number for number in numbers.tolist()]
+
+
+# A few hundred kB each.
+MAX_KEPT = 8
+_cached: LruCache[int, SweepColumns] = LruCache(MAX_KEPT)
+
+
+def sweep_columns(sweep: Sweep) -> SweepColumns:
+    """The columns of the sweep, up to date."""
+    data = trial_data(sweep)
+    found = _cached.get(sweep.pk)
+    if found is None or not found.is_of(sweep, data):
+        found = SweepColumns(sweep, data)
+        _cached.put(sweep.pk, found)
+    return found

@@ -1,0 +1,151 @@
+"""Columns for browsers: the whole, what changed since a mark, and a fair sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+
+from experiments.db.clock import database_now
+from experiments.models import Sweep, Trial
+from experiments.sweeps import columns
+from experiments.sweeps.columns import sweep_columns
+from experiments.sweeps.parameter_columns import rounded
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+SPACE = {
+    "lr": {"type": "loguniform", "min_value": -9, "max_value": -1},
+    "optimizer": {"type": "choice", "values": ["sgd", "adamw"]},
+    "momentum": {
+        "type": "uniform",
+        "min_value": 0.5,
+        "max_value": 0.99,
+        "when": {"optimizer": "sgd"},
+    },
+}
+
+
+def sweep() -> Sweep:
+    command = {"command": "python train.py --lr ${{search_space.lr}}"}
+    document = factories.definition_document(search_space=SPACE, trial=command)
+    return factories.sweep(factories.team(), document=document)
+
+
+def answer(made: Sweep, since: str = "") -> dict[str, Any]:
+    now = database_now().timestamp()
+    made.refresh_from_db()
+    return sweep_columns(made).answer(since, now=now, planned=4)
+
+
+def long_ago(made: Sweep) -> None:
+    """All that exists changed longer ago than marks overlap."""
+    old = "2026-01-01T00:00:00Z"
+    made.trials.update(updated_at=old)
+    Sweep.objects.filter(pk=made.pk).update(updated_at=old)
+
+
+def test_rows_are_columns_with_codes_and_nulls() -> None:
+    made = sweep()
+    sgd = {"lr": 0.0123456789, "optimizer": "sgd", "momentum": 0.9}
+    factories.trial(made, state="completed", value=0.5, elapsed=60.0, params=sgd)
+    factories.trial(made, params={"lr": 0.9, "optimizer": "adamw"})
+    found = answer(made)
+    assert found["whole"] and found["rows"] == found["total"] == 2
+    assert found["best"] == 0 and found["drawn"] == "All 2 trials."
+    cells = found["columns"]
+    assert [found["states"][code] for code in cells["state"]] == ["completed", "queued"]
+    assert cells["took"][0] == 60.0 and cells["repeats"] == [None, None]
+    lr, optimizer, momentum = found["parameters"]
+    assert lr["cells"] == [0.01234568, 0.9] and lr["log"]
+    # Outside the range, so the axis has room for it.
+    assert lr["high"] == 0.9
+    assert optimizer["values"] == ["sgd", "adamw"] and optimizer["cells"] == [0, 1]
+    assert momentum["parent"] == "optimizer" and np.isnan(momentum["cells"][1])
+
+
+def test_a_mark_brings_only_what_changed() -> None:
+    made = sweep()
+    first, _ = [factories.trial(made, params={"lr": 0.1}) for _ in range(2)]
+    long_ago(made)
+    mark = answer(made)["mark"]
+    assert answer(made, mark)["changed"] is False
+    Trial.objects.filter(pk=first.pk).update(updated_at=Now(), value=0.5, reports=1)
+    factories.trial(made, params={"lr": 0.2})
+    news = answer(made, mark)
+    assert not news["whole"] and news["columns"]["number"] == [0, 2]
+    assert news["parameters"][0]["cells"] == [0.1, 0.2]
+    assert news["total"] == 3
+
+
+def test_a_deleted_trial_or_a_new_value_brings_the_whole() -> None:
+    made = sweep()
+    first, _ = [factories.trial(made, params={"lr": 0.1}) for _ in range(2)]
+    mark = answer(made)["mark"]
+    first.delete()
+    after = answer(made, mark)
+    assert after["whole"] and after["columns"]["number"] == [1]
+    factories.trial(made, params={"optimizer": "lion"})
+    assert answer(made, after["mark"])["whole"]
+    assert answer(made, "nonsense~x")["whole"]
+
+
+def test_failed_trials_are_never_the_best() -> None:
+    made = sweep()
+    factories.trial(made, state="failed", value=0.9, params={"lr": 0.1})
+    assert answer(made)["best"] is None
+    factories.trial(made, state="cancelled", value=0.1, params={"lr": 0.1})
+    assert answer(made)["best"] == 1
+    Sweep.objects.filter(pk=made.pk).update(state="failed")
+    assert answer(made)["best"] is None
+
+
+def test_many_trials_are_a_fair_sample_with_the_best_and_those_that_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(columns, "MAX_ROWS", 50)
+    monkeypatch.setattr(columns, "BEST_ROWS", 3)
+    made = sweep()
+    trials = [
+        Trial(
+            experiment_id=made.experiment_id,
+            sweep=made,
+            number=number,
+            state="running" if number == 7 else "completed",
+            value=number / 200,
+            params={"lr": 0.001 + number / 1000},
+        )
+        for number in range(200)
+    ]
+    Trial.objects.bulk_create(trials)
+    found = answer(made)
+    numbers = found["columns"]["number"]
+    assert {7, 197, 198, 199} <= set(numbers) and 40 <= len(numbers) <= 60
+    assert sum(found["weights"]) == pytest.approx(200, abs=0.1)
+    assert abs(np.mean(numbers) - 100) < 15
+    # The running one does not count yet.
+    assert sum(found["density"]["lr"]["counts"]) == 199
+    assert found["drawn"].endswith("of 200 trials, with the best 3 and all that run.")
+    assert answer(made, found["mark"])["whole"] is False
+
+
+def test_the_number_of_queries_does_not_grow() -> None:
+    made = sweep()
+    for number in range(30):
+        factories.trial(made, params={"lr": number / 100 + 0.01})
+        if number in (0, 29):
+            made.refresh_from_db()
+            with CaptureQueriesContext(connection) as queries:
+                sweep_columns(made)
+            assert len(queries) <= 4
+
+
+def test_numbers_are_rounded_to_short_text() -> None:
+    values = np.array([0.1 + 0.2, 1 / 3, 123456789.0, -2e-9, 0.0, np.nan])
+    texts = [repr(value) for value in rounded(values).tolist()]
+    assert texts == ["0.3", "0.3333333", "123456800.0", "-2e-09", "0.0", "nan"]
