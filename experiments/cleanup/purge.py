@@ -7,26 +7,25 @@ The scheduler enqueues it again while something is left, so that a lost job only
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import CASCADE, SET_NULL, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from experiments import storage
 from experiments.cleanup.sizes import own_code
 from experiments.cleanup.thinning import thin_points
-from experiments.cleanup.trash import MAX_ROWS, note, start_purge
+from experiments.cleanup.trash import note, start_purge
 from experiments.formatting import bytes_text
 from experiments.models import (
     Artifact,
     Attempt,
     CodeSnapshot,
-    Decision,
     Experiment,
-    Metric,
     Removable,
     SavedForm,
     Segment,
@@ -42,8 +41,10 @@ from experiments.sweeps.control import NotPossible
 
 logger = logging.getLogger(__name__)
 
-# The attempts, and the trials with all that refers to them, of one short step.
-BATCH, MAX_TRIALS = 100, 500
+# The attempts, trials and parts of series of one short step.
+BATCH, MAX_TRIALS, MAX_SEGMENTS = 100, 250, 2_000
+# In seconds, after each step.
+MAX_PAUSE = 0.2
 # The bytes that each short step has freed.
 Steps = Iterator[int]
 
@@ -88,12 +89,16 @@ def _purged(item: TrashItem) -> Steps:
     if not row.due().update(began_at=Coalesce("began_at", Now())):
         return
     freed = item.freed
+    began = time.monotonic()
     for size in DELETIONS[Removable(item.kind)](item):
         freed += size
         row.update(freed=F("freed") + size)
         yield size
         if row.filter(stopped_at__isnull=False).exists():
             return
+        # SQLite has one writer: the others get as long as this one took.
+        time.sleep(min(MAX_PAUSE, time.monotonic() - began))
+        began = time.monotonic()
     note("trash deleted", item, actor=None, freed=freed)
     row.delete()
     logger.info("deleted %s %s", item.kind, item.name)
@@ -131,23 +136,35 @@ def _delete_files(trials: QuerySet[Trial]) -> Steps:
 
 
 def _delete_trials(trials: QuerySet[Trial]) -> Steps:
-    """The many rows in short transactions, then the trials with the rest."""
-    pks = trials.order_by().values("pk")
-    many: list[QuerySet[Any]] = [
-        Segment.objects.filter(metric__attempt__trial__in=pks),
-        Metric.objects.filter(attempt__trial__in=pks),
-        Decision.objects.filter(trial__in=pks),
-        Artifact.all_objects.filter(attempt__trial__in=pks),
-    ]
-    for rows in many:
-        yield from _delete_rows(rows, MAX_ROWS)
-    yield from _delete_rows(trials, MAX_TRIALS)
-
-
-def _delete_rows(rows: QuerySet[Any], most: int) -> Steps:
-    some = rows.order_by().values("pk")[:most]
-    while rows.model._base_manager.filter(pk__in=some).delete()[0]:
+    """With everything that refers to them, in short transactions."""
+    rows = trials.order_by("pk").values_list("pk", flat=True)
+    while pks := list(rows[:MAX_TRIALS]):
+        points = Segment.objects.filter(metric__attempt__trial__in=pks).order_by()
+        some = points.values("pk")[:MAX_SEGMENTS]
+        while Segment.objects.filter(pk__in=some).delete()[0]:
+            yield 0
+        _delete_batch(Trial.objects.filter(pk__in=pks))
         yield 0
+
+
+@transaction.atomic
+def _delete_batch(trials: QuerySet[Trial]) -> None:
+    _delete_tree(trials)
+
+
+def _delete_tree(rows: QuerySet[Any]) -> None:
+    """As ``rows.delete()``, with the same statements for any number of rows: no row is
+    loaded."""
+    for relation in rows.model._meta.related_objects:
+        column = relation.field.name
+        inner = relation.related_model._base_manager.filter(
+            **{f"{column}__in": rows.order_by().values("pk")}
+        )
+        if relation.on_delete is CASCADE:
+            _delete_tree(inner)
+        elif relation.on_delete is SET_NULL:
+            inner.update(**{column: None})
+    rows._raw_delete(rows.db)
 
 
 def _delete_code(code: Sequence[CodeSnapshot]) -> int:

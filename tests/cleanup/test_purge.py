@@ -395,13 +395,28 @@ class TestWhatWaitsToBeDeleted:
 def test_other_jobs_of_the_site_do_not_wait_for_it(
     requested: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purge, "MAX_ROWS", 1)
+    monkeypatch.setattr(purge, "MAX_SEGMENTS", 1)
     site_jobs.site_queue().enqueue_call(f"{__name__}.note", job_id="short")
     NOTED.clear()
     work()
     assert NOTED == [True]
     assert not Sweep.all_objects.exists()
     assert site_jobs.site_queue().fetch_job("purge") is None
+
+
+def test_a_step_loads_no_trial_and_needs_the_same_statements_for_any_number() -> None:
+    sweep = factories.sweep(factories.team())
+
+    def statements(count: int) -> int:
+        for _ in range(count):
+            factories.reported_trial(sweep, [0.1], state="completed")
+        with CaptureQueriesContext(connection) as queries:
+            purge._delete_batch(sweep.trials.all())
+        assert not Attempt.objects.exists()
+        return len(queries)
+
+    few = statements(1)
+    assert statements(20) == few < 30
 
 
 NOTED: list[bool] = []
