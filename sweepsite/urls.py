@@ -27,6 +27,7 @@ PAGES = (
     "trial.system",
     "trial.reproduce",
     "sweep.code",
+    "sweep.picked",
     "outputs.views",
     "run.views",
     "run.warm_start",

@@ -68,9 +68,11 @@ from experiments.lifecycle.sweeps import (
 )
 from experiments.lifecycle.trials import (
     CANCELLED_ALONE,
+    CANCELLED_SOME,
     POLICY,
     accept_reported,
     cancel_trial,
+    cancel_trials,
     create_trial,
     is_incomplete,
     request_stop,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from experiments.models.trials import (
     TrialState,
 )
 from experiments.runner.failpoints import failpoint
+from experiments.search.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ NO_METRIC = "no_metric"
 RAN_TO_THE_END, INCOMPLETE = "Ran to the end.", "It ended normally, but"
 # A person stopped a trial, or its whole sweep: the event says which.
 USER, CANCELLED_ALONE = "user", "trial cancelled"
+CANCELLED_SOME = "trials cancelled"
 
 
 class Taken(Exception):
@@ -132,6 +135,23 @@ def cancel_trial(trial: Trial, *, actor: User | None, message: str) -> bool:
             text = f"Trial {trial.number} was cancelled after {trial.reports} reports."
             Event.log(CANCELLED_ALONE, text, actor=actor, trial=trial)
     return won
+
+
+def cancel_trials(
+    sweep: Sweep, numbers: Sequence[int], *, actor: User | None, message: str
+) -> list[int]:
+    """Ask some trials of a sweep to stop for a person, with one event; returns the
+    numbers of those that were live."""
+    trials = sweep.trials.filter(number__in=numbers)
+    with transaction.atomic():
+        live = trials.live().filter(stop_reason="").order_by("number")
+        asked = list(live.values_list("number", flat=True))
+        if asked:
+            _stop_trials(trials, reason=USER, message=message)
+            text = f"{counted(len(asked), 'trial')} cancelled."
+            data = {"trials": asked}
+            Event.log(CANCELLED_SOME, text, actor=actor, sweep=sweep, data=data)
+    return asked
 
 
 def stop_live_trials(sweep: Sweep, *, reason: str, message: str) -> int:

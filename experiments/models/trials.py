@@ -180,6 +180,8 @@ class Trial(Configuration):
     updated_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # Since then a person has hidden it from the table; it still counts.
+    archived_at = models.DateTimeField(null=True, blank=True)
     # When outputs of it were last moved to the trash.
     outputs_removed_at = models.DateTimeField(null=True, blank=True)
 

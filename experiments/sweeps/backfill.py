@@ -274,7 +274,7 @@ def _kind(row: _Row, alone: set[int] | None) -> str:
         return LOST if row.reason == "lost" else FAILED
     if row.state != TrialState.CANCELLED or row.reason in OUTCOME_REASONS:
         return ""
-    if row.reason == BY_PERSON and (alone is None or row.pk in alone):
+    if row.reason == BY_PERSON and (alone is None or row.number in alone):
         return ""
     return CANCELLED
 
@@ -286,14 +286,18 @@ def _why(row: _Row) -> str:
 
 
 def _cancelled_alone(sweep: Sweep) -> set[int] | None:
-    """Trials that a person cancelled on their own; None: all of them, as the sweep was
-    never cancelled."""
+    """Numbers of trials that a person cancelled, alone or with some others; None: all
+    of them, as the sweep was never cancelled."""
     events = Event.objects.filter(sweep=sweep)
     verb = f"sweep {SweepState.CANCELLED}"
     if not events.filter(verb=verb, trial=None).exists():
         return None
     alone = events.filter(verb=lifecycle.CANCELLED_ALONE, trial__isnull=False)
-    return {pk for pk in alone.values_list("trial", flat=True) if pk is not None}
+    some = events.filter(verb=lifecycle.CANCELLED_SOME).values_list("data", flat=True)
+    return {
+        *alone.values_list("trial__number", flat=True),
+        *(number for data in some for number in data["trials"]),
+    }
 
 
 def _deleted(sweep: Sweep, rows: list[_Row]) -> Iterator[MissingTrial]:

@@ -139,6 +139,10 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "sweeps/<int:pk>/code.zip": (READ, None),
     "sweeps/<int:pk>/best/outputs.zip": (READ, None),
     "sweeps/<int:pk>/again/": (STEER, STEER),
+    "sweeps/<int:pk>/trials/compare/": (READ, READ),
+    "sweeps/<int:pk>/trials/again/": (STEER, STEER),
+    "sweeps/<int:pk>/trials/region/": (STEER, STEER),
+    "sweeps/<int:pk>/trials/<str:act>/": (STEER, STEER),
     "sweeps/<int:pk>/add/": (STEER, STEER),
     "sweeps/<int:pk>/backfill/": (STEER, STEER),
     "sweeps/<int:pk>/waiting/": (None, STEER),
@@ -280,6 +284,7 @@ NAMES = {
     "uidb36": "1",
     "secret": "none",
     "verb": "pause",
+    "act": "archive",
 }
 QUERIES = {"runs/warm-start/": "?trials={run_id}"}
 FIELDS = {

@@ -10,7 +10,7 @@ from django.db.models import Count, F, Max, Q, Sum
 from django.utils import timezone
 
 from experiments import storage
-from experiments.lifecycle import POLICY
+from experiments.lifecycle import CANCELLED_ALONE, CANCELLED_SOME, POLICY
 from experiments.models import Attempt, Decision, Event, Metric, Sweep, Trial
 from experiments.models.trials import IS_RANKED, Origin, TrialState
 from experiments.pages.log_text import MAX_BYTES, LogLine, parse_log
@@ -254,14 +254,16 @@ def _whole_rerun(trial: Trial) -> Trial | None:
 
 
 def _cancel_event(trial: Trial) -> Event | None:
-    """The event of the trial, else of its sweep's cancellation."""
-    events = Event.objects.filter(trial=trial, verb="trial cancelled")
+    """The event of the trial, else of several trials, else of its sweep."""
+    events = Event.objects.filter(trial=trial, verb=CANCELLED_ALONE)
     if trial.sweep is not None:
-        events |= Event.objects.filter(
-            sweep=trial.sweep, verb="sweep cancelled", trial=None
-        )
+        verbs = (CANCELLED_SOME, "sweep cancelled")
+        events |= trial.sweep.events.filter(verb__in=verbs, trial=None)
     own_first = F("trial").desc(nulls_last=True)
-    return events.select_related("actor").order_by(own_first, "-pk").first()
+    for event in events.select_related("actor").order_by(own_first, "-verb", "-pk"):
+        if event.verb != CANCELLED_SOME or trial.number in event.data["trials"]:
+            return event
+    return None
 
 
 def _wait(trial: Trial) -> WaitReason | None:

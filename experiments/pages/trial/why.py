@@ -214,7 +214,7 @@ def _cancelled(detail: TrialDetail) -> Why:
     when = f" after report {trial.reports}" if trial.reports else ""
     who = event.actor.display_name if event and event.actor else ""
     if trial.reason == "user" and who:
-        thing = "with its sweep " if event and event.trial_id is None else ""
+        thing = "with its sweep " if event and event.verb == "sweep cancelled" else ""
         lead = f"{name} was cancelled {thing}by {who}{when}."
         return Why(lead, _kept_notes(detail))
     lead = f"{name} was cancelled{when}: {lower_first(trial.message)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from experiments.search.fields import (
@@ -24,7 +24,7 @@ from experiments.search.space.continuous import (
     Quantized,
     RealDistribution,
 )
-from experiments.search.space.distribution import Distribution
+from experiments.search.space.distribution import Distribution, identity
 from experiments.search.space.ranges import FloatRange, IntegerDistribution
 from experiments.search.space.space import SearchSpace
 
@@ -141,3 +141,37 @@ def _wrong(text: str) -> DefinitionError:
 def _unfit(text: str) -> DefinitionError:
     sentence = f"bounds {shown(text)}: this kind of parameter cannot have such bounds."
     return DefinitionError([Problem("bounds", sentence)])
+
+
+# --- the other way round -------------------------------------------------------------
+
+
+def box_of(
+    space: SearchSpace, configurations: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    """The ranges inside which the configurations are, as `with_bounds` takes them."""
+    listed = list(configurations)
+    columns = {
+        name: [params[name] for params in listed if name in params]
+        for name in space.parameters
+    }
+    return [
+        text
+        for name, law in space.parameters.items()
+        if (text := _box_text(name, law, columns[name]))
+    ]
+
+
+def _box_text(name: str, law: Distribution, values: Sequence[Any]) -> str:
+    """Empty where the values leave the range as it is."""
+    if isinstance(law, Choice):
+        used = set(map(identity, values))
+        kept = [value for value in law.distinct if identity(value) in used]
+        whole = law.branches or not kept or len(kept) == len(law.distinct)
+        return "" if whole else f"{name}:{json.dumps(kept)}"
+    numbers = [float(f"{value:.4g}") for value in values if is_number(value)]
+    if not numbers:
+        return ""
+    if min(numbers) == max(numbers):
+        return f"{name}:{json.dumps([values[0]])}"
+    return f"{name}:{min(numbers)!r}..{max(numbers)!r}"

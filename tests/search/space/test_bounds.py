@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from experiments.search.fields import DefinitionError
-from experiments.search.space.bounds import with_bounds
+from experiments.search.space.bounds import box_of, with_bounds
 from experiments.search.space.space import SearchSpace
 
 SPACE = SearchSpace.parse(
@@ -101,3 +101,16 @@ def test_nonsense_is_a_sentence(text: str, part: str) -> None:
     with pytest.raises(DefinitionError) as refused:
         with_bounds(SPACE, [text])
     assert part in str(refused.value)
+
+
+def test_the_box_of_some_configurations() -> None:
+    both = {"momentum": 0.9, "depth": 3, "optimizer": "sgd", "hidden": 32}
+    found = box_of(SPACE, [{**both, "lr": 0.004}, {**both, "lr": 0.00123456}])
+    assert found == [
+        "lr:0.001235..0.004",
+        "depth:[3]",
+        'optimizer:["sgd"]',
+        "hidden:[32]",
+        "momentum:[0.9]",
+    ]
+    assert with_bounds(SPACE, found)["momentum"]["values"] == [0.9]

@@ -1,0 +1,97 @@
+"""What people do with several trials of a sweep at once. Each act is one transaction
+with one event, and names the trials by their numbers, such as ``3,8,12-20``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from experiments import lifecycle, queues
+from experiments.models import Event, Sweep, User
+from experiments.models.trials import TRIAL_ENDS
+from experiments.search.document.limits import MAX_TRIALS
+from experiments.search.fields import shown
+from experiments.search.wording import counted
+from experiments.sweeps.control import NotPossible
+
+MAX_AT_ONCE = 10_000
+PART = re.compile(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?")
+
+
+def picked_numbers(text: str) -> list[int]:
+    """The numbers of ``3,8,12-20``, each once. Raises NotPossible for anything else."""
+    found = sorted({number for part in text.split(",") for number in _numbers(part)})
+    check_picked(found)
+    return found
+
+
+def _numbers(part: str) -> Iterator[int]:
+    match = PART.fullmatch(part)
+    if match is None:
+        raise NotPossible(
+            f"{shown(part)} is not the number of a trial. Use numbers and ranges, such"
+            " as 3,8,12-20."
+        )
+    first = int(match[1])
+    last = first if match[2] is None else int(match[2])
+    yield from range(first, min(last, MAX_TRIALS) + 1)
+
+
+def check_picked(numbers: Sequence[int]) -> None:
+    """Raises NotPossible for no trials and for too many."""
+    if not numbers:
+        raise NotPossible("Select at least one trial.")
+    if len(numbers) > MAX_AT_ONCE:
+        raise NotPossible(
+            f"At most {MAX_AT_ONCE:,} trials at once, not {len(numbers):,}. Narrow the"
+            " filter."
+        )
+
+
+def number_ranges(numbers: Sequence[int]) -> str:
+    """The text that `picked_numbers` reads."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def cancel_trials(
+    sweep: Sweep, numbers: Sequence[int], *, actor: User
+) -> Sequence[int]:
+    """Ask those that are live to stop; their numbers."""
+    message = f"Cancelled by {actor.display_name}."
+    asked = lifecycle.cancel_trials(sweep, numbers, actor=actor, message=message)
+    if not asked:
+        raise NotPossible("None of these trials is queued or running.")
+    queues.wake_scheduler()
+    return asked
+
+
+def archive_trials(
+    sweep: Sweep, numbers: Sequence[int], *, away: bool, actor: User
+) -> Sequence[int]:
+    """Hide ended trials from the table, or show them again; the numbers of those that
+    changed. They still count for the search and for the best value."""
+    trials = sweep.trials.filter(
+        number__in=numbers, state__in=TRIAL_ENDS, archived_at__isnull=away
+    )
+    with transaction.atomic():
+        changed = list(trials.order_by("number").values_list("number", flat=True))
+        if not changed:
+            raise NotPossible(
+                "Only ended trials that are not archived yet can be archived."
+                if away
+                else "None of these trials is archived."
+            )
+        trials.update(archived_at=Now() if away else None, updated_at=Now())
+        verb = f"trials {'archived' if away else 'restored'}"
+        message = f"{counted(len(changed), 'trial')} {verb.partition(' ')[2]}."
+        Event.log(verb, message, actor=actor, sweep=sweep, data={"trials": changed})
+    return changed

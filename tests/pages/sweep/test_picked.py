@@ -1,0 +1,132 @@
+"""What people do with several trials of a sweep at once."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.test import Client
+
+from experiments.models import Event, Sweep
+from tests import factories
+from tests.pages.clients import client_of, count_queries, page, text_of
+
+pytestmark = pytest.mark.django_db
+JSON = {"Accept": "application/json"}
+
+
+@pytest.fixture
+def sweep(ada: Client) -> Sweep:
+    """Trials 0 to 3 have ended, 4 runs, 5 waits."""
+    made = factories.sweep(factories.team(), max_total_trials=9)
+    for number in range(4):
+        factories.trial(
+            made, state="completed", value=0.5, params={"x": number / 10 + 0.1}
+        )
+    factories.trial(made, state="running", params={"x": 0.5})
+    factories.trial(made, params={"x": 0.5})
+    return made
+
+
+def post(client: Client, sweep: Sweep, act: str, trials: str, **fields: str) -> Any:
+    url = f"/sweeps/{sweep.pk}/trials/{act}/"
+    return client.post(url, {"trials": trials, **fields}, headers=JSON)
+
+
+def archived(sweep: Sweep) -> list[int]:
+    rows = sweep.trials.filter(archived_at__isnull=False)
+    return list(rows.values_list("number", flat=True))
+
+
+def test_archiving_is_one_event_and_can_be_undone(ada: Client, sweep: Sweep) -> None:
+    answer = post(ada, sweep, "archive", "1-2,4").json()
+    assert answer["sentence"] == "Archived 2 trials. The other 1 did not change."
+    assert archived(sweep) == [1, 2]
+    event = sweep.events.get(verb="trials archived")
+    assert event.data == {"trials": [1, 2]}
+    asked = page(ada, answer["undo"])
+    assert "Restore 2 trials?" in asked
+    post(ada, sweep, "restore", "1,2")
+    assert archived(sweep) == []
+    assert sweep.events.filter(verb="trials restored").count() == 1
+
+
+def test_the_message_on_the_page_has_the_undo(ada: Client, sweep: Sweep) -> None:
+    url = f"/sweeps/{sweep.pk}/trials/archive/"
+    html = text_of(ada.post(url, {"trials": ["1", "2"]}, follow=True))
+    assert "Archived 2 trials." in html
+    assert f"/sweeps/{sweep.pk}/trials/restore/?trials=1-2" in html
+
+
+def test_cancelling_stops_those_that_are_live(ada: Client, sweep: Sweep) -> None:
+    answer = post(ada, sweep, "cancel", "0-5").json()
+    assert answer == {
+        "sentence": "Asked 2 trials to stop.",
+        "undo": "",
+        "trials": [4, 5],
+    }
+    running, queued = sweep.trials.filter(number__in=[4, 5])
+    assert running.is_stopping
+    assert queued.state == "cancelled"
+    event = Event.objects.get(verb="trials cancelled")
+    assert event.data == {"trials": [4, 5]}
+    assert "Trial 5 was cancelled by ada." in page(ada, queued.get_absolute_url())
+    again = post(ada, sweep, "cancel", "0-5")
+    assert again.status_code == 409
+    assert again.json()["error"] == "None of these trials is queued or running."
+
+
+def test_a_script_gets_the_question_alone(ada: Client, sweep: Sweep) -> None:
+    html = text_of(post(ada, sweep, "cancel", "4,5", ask="1"))
+    assert "Cancel 2 trials?" in html
+    assert "<html" not in html
+    assert not Event.objects.filter(verb="trials cancelled").exists()
+
+
+@pytest.mark.parametrize(
+    ("trials", "sentence"),
+    [
+        ("", "is not the number of a trial"),
+        ("1,x", "is not the number of a trial"),
+        ("0-999999", "At most 10,000 trials at once"),
+        ("1-", "is not the number of a trial"),
+    ],
+)
+def test_nonsense_is_refused_in_a_sentence(
+    ada: Client, sweep: Sweep, trials: str, sentence: str
+) -> None:
+    for act in ("cancel", "archive", "compare", "again", "region"):
+        answer = post(ada, sweep, act, trials)
+        assert answer.status_code == 409
+        assert sentence in answer.json()["error"]
+
+
+def test_unknown_acts_and_viewers(sweep: Sweep) -> None:
+    factories.team(eve="viewer")
+    eve = client_of("eve")
+    assert post(eve, sweep, "archive", "1").status_code == 403
+    assert post(eve, sweep, "compare", "1,2").status_code == 302
+    assert post(client_of("ada"), sweep, "explode", "1").status_code == 404
+
+
+def test_comparison_and_reruns_get_the_ids(ada: Client, sweep: Sweep) -> None:
+    ids = ",".join(str(t.pk) for t in sweep.trials.filter(number__in=[1, 3]))
+    assert post(ada, sweep, "compare", "1,3")["Location"] == f"/compare/?trials={ids}"
+    again = post(ada, sweep, "again", "1,3")["Location"]
+    assert again == f"/sweeps/{sweep.pk}/again/?trials={ids}"
+
+
+def test_a_new_sweep_of_the_region_of_some_trials(ada: Client, sweep: Sweep) -> None:
+    to = post(ada, sweep, "region", "0-2")["Location"]
+    query = parse_qs(urlsplit(to).query)
+    assert query["clone"] == [str(sweep.pk)]
+    assert query["bounds"] == ["x:0.1..0.3"]
+    html = page(ada, to)
+    assert 'value="0.1"' in html
+    assert 'value="0.3"' in html
+
+
+def test_the_number_of_queries_does_not_grow(ada: Client, sweep: Sweep) -> None:
+    url = f"/sweeps/{sweep.pk}/trials/archive/?trials="
+    assert count_queries(ada, f"{url}1") == count_queries(ada, f"{url}0-3")
