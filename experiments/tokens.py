@@ -9,7 +9,7 @@ import hashlib
 import secrets
 from typing import Literal, NamedTuple
 
-Kind = Literal["swp", "wrk", "run", "trl", "inv"]
+Kind = Literal["swp", "wrk", "run", "trl", "inv", "rep"]
 
 
 class Token(NamedTuple):

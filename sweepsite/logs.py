@@ -15,7 +15,9 @@ INDENT = "    "
 CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 # Links in which the last part opens an account or a team.
-SECRET_LINK = re.compile(r"(/join/|/login/email/|/login/password/[^/\s]+/)[^/\s'\"]+")
+SECRET_LINK = re.compile(
+    r"(/join/|/shared/|/login/email/|/login/password/[^/\s]+/)[^/\s'\"]+"
+)
 
 # Loggers with a line for every bad request, which anybody can send.
 FLOODED = ("django.request", "django.security", "gunicorn.error")

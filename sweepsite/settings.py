@@ -74,6 +74,8 @@ TEAM_OUTPUTS_LIMIT_BYTES = (
 )
 # The longest life of an API token.
 TOKEN_DAYS = env_int("SWEEPSITE_TOKEN_DAYS", 365, low=1, high=3_650)
+# 0: no links to reports.
+REPORT_LINK_DAYS = env_int("SWEEPSITE_REPORT_LINK_DAYS", 90, low=0, high=3_650)
 # The hour at which rules of cleanup run.
 CLEANUP_HOUR = env_int("SWEEPSITE_CLEANUP_HOUR", 3, low=0, high=23)
 TRASH_DAYS = env_int("SWEEPSITE_TRASH_DAYS", 14, low=1, high=3_650)

@@ -33,6 +33,7 @@ PAGES = (
     "run.warm_start",
     "requests.views",
     "compare.views",
+    "reports.views",
     "teams.views",
     "teams.transfers",
     "teams.invitations",

@@ -17,6 +17,7 @@ from experiments.models import (
     CleanupRule,
     Invitation,
     Removable,
+    ReportLink,
     SavedForm,
     Sweep,
     SweepTemplate,
@@ -112,10 +113,17 @@ def make_world(team: Team) -> World:
         digest="0" * 64,
         expires_at=timezone.now() + timedelta(days=1),
     )
+    link = ReportLink.objects.create(
+        sweep=sweep,
+        digest="1" * 64,
+        created_by=factories.user("ada"),
+        expires_at=timezone.now() + timedelta(days=1),
+    )
     rule = CleanupRule.objects.create(team=team, selection={"kind": "logs"})
     item = TrashItem.add(Removable.LOGS, "digits-1", team.pk, sweep=sweep)
     ids = {
         "rule_id": rule.pk,
+        "report_link_id": link.pk,
         "item_id": item.pk,
         "service_account_id": service.pk,
         "invitation_id": invitation.pk,

@@ -20,6 +20,7 @@ PACKAGES = (
         "failures",
         "sweeps",
         "accounts",
+        "reports",
         "cleanup",
         "audit",
         "scheduling",

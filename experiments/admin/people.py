@@ -27,6 +27,7 @@ from experiments.models import (
     Invitation,
     LoginLimit,
     Membership,
+    ReportLink,
     Team,
     User,
 )
@@ -182,6 +183,18 @@ class InvitationAdmin(ReadOnlyAdmin):
     list_filter = ("role", "team")
     list_select_related = ("team", "created_by", "used_by")
     search_fields = ("meant_for", "team__name", "created_by__username")
+
+
+@admin.register(ReportLink)
+class ReportLinkAdmin(ReadOnlyAdmin):
+    exclude = ("digest",)
+    list_display = (
+        *("sweep", "meant_for", "created_by", "expires_at", "opened_at"),
+        "revoked_at",
+    )
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("sweep__experiment", "created_by")
+    search_fields = ("meant_for", "created_by__username")
 
 
 @admin.register(LoginLimit)

@@ -18,6 +18,7 @@ from experiments.api import (
     metrics,
     outputs,
     people,
+    reports,
     requests,
     runs,
     savings,
@@ -55,7 +56,7 @@ add_error_handlers(api)
 # These add routes to the trials' router: one path has one view.
 ON_TRIALS_ROUTER = (metrics, requests)
 for module in (
-    *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings),
+    *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings, reports),
     *(templates, tokens, people, teams, space, events, cleanup),
 ):
     api.add_router("", module.router)

@@ -19,7 +19,7 @@ from experiments.search.wording import escaped, visible
 
 ACCESS = re.compile(
     "log|session|password|token|credential|member|role|invit|factor|passkey|recovery"
-    "|account|refused|e-mail|person|key"
+    "|account|refused|e-mail|person|key|link"
 )
 DELETIONS = re.compile("delet|trash|purge|empt|remov|revok|forg|ended$")
 GROUPS: Mapping[str, str] = {

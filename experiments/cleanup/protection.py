@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from experiments.cleanup.selection import Selection, best_trials
 from experiments.cleanup.sizes import Size
 from experiments.cleanup.trash import running_sweeps
-from experiments.models import Event, Experiment, Sweep, Team, Trial
+from experiments.models import Event, Experiment, ReportLink, Sweep, Team, Trial
 from experiments.search.wording import counted
 from experiments.sweeps.warm_start import WARM_STARTED
 
@@ -28,6 +28,9 @@ def protected_sweeps(sweeps: QuerySet[Sweep], team: Team) -> dict[int, str]:
     ]
     marked = rows.filter(Q(tags__has_key=KEEP) | Q(experiment__in=tagged))
     found |= dict.fromkeys(marked.values_list("pk", flat=True), f"tagged {KEEP}")
+    shared = ReportLink.open().filter(sweep__experiment__team=team)
+    linked = shared.order_by("expires_at").values_list("sweep", "expires_at")
+    found |= {pk: f"a report link shows it until {end:%Y-%m-%d}" for pk, end in linked}
     running = running_sweeps(rows).values_list("pk", flat=True)
     return found | dict.fromkeys(running, "running")
 

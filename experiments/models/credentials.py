@@ -1,4 +1,4 @@
-"""API tokens of people and service accounts, and invitations to teams."""
+"""API tokens of people and service accounts; links of invitations and reports."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from experiments import origin
+from experiments.models.sweeps import Sweep
 from experiments.models.teams import Membership, Team, User
 from experiments.tokens import token_digest
 
@@ -127,4 +128,37 @@ class Invitation(models.Model):
     def open(cls) -> models.QuerySet[Invitation]:
         return cls.objects.filter(
             used_at=None, revoked_at=None, expires_at__gt=timezone.now()
+        )
+
+
+class ReportLink(models.Model):
+    """A link that shows the report of one sweep to all who have it, without a login.
+
+    Only its hash is stored. ``parts``: what the report has besides its summary.
+    """
+
+    sweep = models.ForeignKey(Sweep, models.CASCADE, related_name="report_links")
+    meant_for = models.CharField(max_length=100, blank=True)
+    parts = models.JSONField(default=list)
+    digest = models.CharField(max_length=64, unique=True)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    opened_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"report link of {self.sweep}"
+
+    @classmethod
+    def open(cls) -> models.QuerySet[ReportLink]:
+        """Those that work, unless the site has switched them off, or their makers may
+        no longer run sweeps in the team."""
+        return cls.objects.filter(
+            revoked_at=None,
+            expires_at__gt=timezone.now(),
+            sweep__deletion_requested_at=None,
         )

@@ -46,6 +46,8 @@ WRITE: dict[str, Any] = {
     "stranger": MISSING,
 }
 CREATE = {**WRITE}
+# Of the team, also with a token that may only read.
+STEERERS: dict[str, Any] = {**WRITE, "reading member": ALLOWED}
 ADMIN = {**WRITE, "member": FORBIDDEN}
 ANYBODY: dict[str, Any] = {**READ, "stranger": ALLOWED}
 # With a token of scope admin, on the owner's tokens. The one in the path is ada's.
@@ -75,6 +77,10 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "GET /sweeps/{sweep_id}/best": READ,
     "GET /sweeps/{sweep_id}/best/outputs": READ,
     "GET /sweeps/{sweep_id}/trials": READ,
+    "GET /sweeps/{sweep_id}/report": READ,
+    "GET /sweeps/{sweep_id}/report-links": STEERERS,
+    "POST /sweeps/{sweep_id}/report-links": WRITE,
+    "DELETE /sweeps/{sweep_id}/report-links/{report_link_id}": WRITE,
     "POST /sweeps/{sweep_id}/again": WRITE,
     "POST /sweeps/{sweep_id}/ask": WRITE,
     "POST /sweeps/{sweep_id}/extend": WRITE,
@@ -220,6 +226,7 @@ def _body(route: str, ids: dict[str, int]) -> tuple[Any, str]:
         "POST /sweeps/check": factories.definition_document(),
         "PATCH /sweeps/{sweep_id}": {"notes": "seen"},
         "POST /sweeps/{sweep_id}/again": {"trials": [0]},
+        "POST /sweeps/{sweep_id}/report-links": {"days": 1},
         "POST /sweeps/{sweep_id}/extend": {"trials": 3},
         "POST /sweeps/{sweep_id}/warm-start": {"trials": [ids["trial_id"]]},
         "POST /sweeps/{sweep_id}/backfill": {"dry_run": True},

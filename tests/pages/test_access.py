@@ -136,6 +136,10 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "sweeps/<int:pk>/columns.json": (READ, None),
     "sweeps/<int:pk>/document.<str:kind>": (READ, None),
     "sweeps/<int:pk>/code/": (READ, None),
+    "sweeps/<int:pk>/report/": (READ, STEER),
+    "sweeps/<int:pk>/report.html": (READ, None),
+    "sweeps/<int:pk>/report/links/<int:link_pk>/revoke/": (STEER, STEER),
+    "shared/<str:secret>/": (UNKNOWN_LINK, None),
     "sweeps/<int:pk>/code.zip": (READ, None),
     "sweeps/<int:pk>/best/outputs.zip": (READ, None),
     "sweeps/<int:pk>/again/": (STEER, STEER),
@@ -297,7 +301,8 @@ def address(route: str, ids: Mapping[str, int]) -> str:
     before = route.partition("/<int:pk>")[0].split("/")
     owner = OWNERS.get(before[-1]) or OWNERS.get(before[0], "")
     own = {"pk": ids.get(owner, 1), "kind": "json"}
-    values = {"artifact_pk": ids["artifact_id"], **NAMES, **own}
+    others = {"artifact_pk": ids["artifact_id"], "link_pk": ids["report_link_id"]}
+    values = {**others, **NAMES, **own}
     path = re.sub(r"<\w+:(\w+)>", lambda found: str(values[found[1]]), route)
     return f"/{path}" + QUERIES.get(route, "").format(**ids)
 
