@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0025_quota_warning'),
+        ('experiments', '0026_archived_trials'),
     ]
 
     operations = [
