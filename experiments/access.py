@@ -20,6 +20,7 @@ from experiments.models import (
     Experiment,
     Membership,
     Pool,
+    SavedView,
     Sweep,
     SweepTemplate,
     Team,
@@ -138,6 +139,14 @@ def artifacts_for(user: User) -> QuerySet[Artifact]:
 def templates_for(user: User) -> QuerySet[SweepTemplate]:
     rows = SweepTemplate.objects.select_related("team", "created_by")
     return _within(rows, "team", user)
+
+
+def views_for(user: User) -> QuerySet[SavedView]:
+    """The user's own saved views and those of teams, of experiments that the user may
+    read."""
+    rows = SavedView.objects.filter(Q(owner=None) | Q(owner=user.pk))
+    seen = experiments_for(user).values("pk")
+    return rows.filter(experiment__in=seen).select_related("experiment")
 
 
 def code_for(user: User) -> QuerySet[CodeSnapshot]:

@@ -17,6 +17,7 @@ PAGES = (
     "accounts.urls",
     "home",
     "experiments.views",
+    "saved_views",
     "importing.views",
     "builder.views",
     "simulator.views",

@@ -19,6 +19,7 @@ from experiments.models import (
     Removable,
     ReportLink,
     SavedForm,
+    SavedView,
     Sweep,
     SweepTemplate,
     Team,
@@ -79,6 +80,9 @@ def make_world(team: Team) -> World:
         sweep=sweep, params=trial.params, origin="by_hand"
     )
     template = SweepTemplate.objects.create(team=team, name="saved", document={})
+    view = SavedView.objects.create(
+        experiment=sweep.experiment, page="trials", name="the team's"
+    )
     SavedForm.objects.create(
         user=factories.user("ada"), team=team, key="new", data="command=x"
     )
@@ -135,6 +139,7 @@ def make_world(team: Team) -> World:
         "artifact_id": artifact.pk,
         "request_id": trial_request.pk,
         "template_id": template.pk,
+        "view_id": view.pk,
         "worker_id": factories.worker(sweep.pool).pk,
         "user_id": factories.user("vera").pk,
         "member_id": factories.user("vera").pk,

@@ -13,6 +13,7 @@ from experiments.models import (
     Event,
     Run,
     SavedForm,
+    SavedView,
     Sweep,
     SweepTemplate,
     User,
@@ -62,6 +63,9 @@ def _tables(person: User) -> Mapping[str, Iterable[Mapping[str, Any]]]:
         "templates": _rows(SweepTemplate.objects.filter(created_by=person), "name"),
         "unsent_forms": _rows(
             SavedForm.objects.filter(user=person), "key", "data", "updated_at"
+        ),
+        "views": _rows(
+            SavedView.objects.filter(owner=person), "experiment__name", "name", "query"
         ),
         "events": _rows(Event.objects.filter(actor=person).order_by("pk"), *EVENT),
     }

@@ -25,6 +25,7 @@ from experiments.models import (
     CodeSnapshot,
     Event,
     Experiment,
+    SavedView,
     SpaceVersion,
     Sweep,
     SweepTemplate,
@@ -179,6 +180,14 @@ class SweepTemplateAdmin(ReadOnlyAdmin):
     list_filter = ("team",)
     list_select_related = ("team", "created_by")
     search_fields = ("name", "team__name", "created_by__username")
+
+
+@admin.register(SavedView)
+class SavedViewAdmin(ReadOnlyAdmin):
+    list_display = ("name", "page", "experiment", "owner", "updated_at")
+    list_filter = ("page", "experiment__team")
+    list_select_related = ("experiment", "owner")
+    search_fields = ("name", "experiment__slug", "owner__username")
 
 
 @admin.register(SpaceVersion)

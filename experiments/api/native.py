@@ -21,6 +21,7 @@ from experiments.api import (
     reports,
     requests,
     runs,
+    saved_views,
     savings,
     simulations,
     space,
@@ -58,6 +59,7 @@ ON_TRIALS_ROUTER = (metrics, requests)
 for module in (
     *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings, reports),
     *(templates, tokens, people, teams, space, events, cleanup),
+    saved_views,
 ):
     api.add_router("", module.router)
 others = Router()

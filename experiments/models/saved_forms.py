@@ -1,4 +1,5 @@
-"""Forms that are not sent yet, saved as a person types, and a team's templates."""
+"""Forms that are not sent yet, saved as a person types; a team's templates; saved
+views."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from datetime import timedelta
 from django.db import models
 from django.db.models.functions import Now
 
-from experiments.models.sweeps import CodeSnapshot
+from experiments.models.sweeps import CodeSnapshot, Experiment
 from experiments.models.teams import Team, User
 
 SAVED_DAYS, DISCARDED_DAYS = 30, 1
@@ -73,6 +74,48 @@ class SweepTemplate(models.Model):
         constraints = (
             models.UniqueConstraint(
                 fields=("team", "name"), name="template_once_per_team"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SavedView(models.Model):
+    """A named address of an experiment's page: filter, sort, columns and so on.
+
+    A view of trials or charts is for each sweep of the experiment.
+    """
+
+    class Page(models.TextChoices):
+        EXPERIMENT = "experiment"
+        TRIALS = "trials"
+        CHARTS = "charts"
+
+    experiment = models.ForeignKey(
+        Experiment, models.CASCADE, related_name="saved_views"
+    )
+    # NULL: the team's.
+    owner = models.ForeignKey(
+        User, models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    page = models.CharField(max_length=10, choices=Page)
+    name = models.CharField(max_length=60)
+    # As in an address, behind the question mark.
+    query = models.TextField(blank=True)
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("name", "pk")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("experiment", "page", "owner", "name"),
+                name="own_view_once",
+            ),
+            models.UniqueConstraint(
+                fields=("experiment", "page", "name"),
+                condition=models.Q(owner=None),
+                name="team_view_once",
             ),
         )
 

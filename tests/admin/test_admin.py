@@ -30,6 +30,7 @@ from experiments.models import (
     Membership,
     Metric,
     Orphan,
+    SavedView,
     SpaceUsage,
     SpaceVersion,
     Sweep,
@@ -139,6 +140,9 @@ def fill_other_tables(number: int = 0) -> None:
     CleanupRule.objects.create(team=team, created_by=person, bytes=number)
     SweepTemplate.objects.create(
         team=team, name=f"t{number}", document={}, created_by=person
+    )
+    SavedView.objects.create(
+        experiment=sweep.experiment, page="trials", name=f"v{number}", owner=person
     )
     SpaceVersion.objects.create(
         sweep=sweep, version=1, document={}, until=number, changed_by=person

@@ -35,6 +35,7 @@ from experiments.pages.frame import (
     post,
     render_parts,
 )
+from experiments.pages.saved_views import opened_view, view_menu
 from experiments.search.wording import unseen_problem
 from experiments.sweeps.export import write_runs_csv
 
@@ -213,9 +214,12 @@ def _with_counts(experiments: Any) -> Any:
 
 def experiment_detail(request: HttpRequest, pk: int) -> HttpResponse:
     experiment = readable(request, pk)
+    if opened := opened_view(request, experiment, "experiment"):
+        return opened
     mark = version(experiment)
     context = _detail(request, experiment)
     context |= live_parts(mark, render_parts("experiments", PARTS, context))
+    context["views"] = view_menu(request, experiment, "experiment")
     return render(request, "experiments/experiments/detail.html", context)
 
 
