@@ -151,7 +151,7 @@ def report_of(sweep: Sweep, parts: Sequence[str], *, now: datetime) -> SweepRepo
         next_best=best[1] if len(best) > 1 else None,
         rows=rows if "trials" in parts else (),
         names=names,
-        figures=figures_of(sweep, progress.best),
+        figures=figures_of(sweep),
     )
 
 

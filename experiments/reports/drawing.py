@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString, mark_safe
 
-from experiments.formatting import number_text, parameter_text
+from experiments.formatting import MINUS, parameter_text
 
 LEFT, RIGHT, TOP, BOTTOM = 56, 18, 12, 38
 TICKS = 6
@@ -50,7 +50,7 @@ class PlotAxis:
             ]
         marks = _decades(self.low, self.high) if self.log else []
         marks = marks if len(marks) > 1 else round_numbers(self.low, self.high)
-        return [(self.place(mark), number_text(mark)) for mark in marks]
+        return [(self.place(mark), f"{mark:.6g}".replace("-", MINUS)) for mark in marks]
 
 
 def _cut(text: str) -> str:

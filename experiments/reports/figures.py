@@ -8,16 +8,24 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.utils.safestring import SafeString
+from numpy.typing import NDArray
 
-from experiments.formatting import metric_text
-from experiments.models import Sweep, Trial
-from experiments.models.trials import IS_RANKED
+from experiments.formatting import metric_text, parameter_text
+from experiments.models import Sweep
 from experiments.reports.drawing import Plot, PlotAxis
+from experiments.sweeps.columns import SweepColumns, sweep_columns
+from experiments.sweeps.parameter_columns import ParameterColumn
+from experiments.sweeps.trial_data import STATES
 from experiments.tracking import excerpts
 
 # Dots and lines of one figure; more only make the file large.
-MAX_DOTS, MAX_LINES, MAX_POINTS = 1_500, 40, 60
-BEST_LINES = 10
+MAX_DOTS, MAX_SLICE_DOTS, MAX_LINES, MAX_POINTS = 1_500, 300, 40, 60
+BEST_LINES, MAX_SLICES = 10, 12
+# Values that take more than half of an axis for this share of trials are cut off.
+TAIL = 0.05
+
+Places = NDArray[np.intp]
+Curve = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -26,168 +34,231 @@ class Figure:
 
     title: str
     question: str
-    svg: SafeString
+    svgs: Sequence[SafeString]
     note: str = ""
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
 
 
-@dataclass(frozen=True)
-class DrawnTrial:
-    pk: int
-    number: int
-    state: str
-    value: float | None
-    ranked: bool
-
-
-def figures_of(sweep: Sweep, best: Trial | None) -> list[Figure]:
+def figures_of(sweep: Sweep) -> list[Figure]:
     """None without a value."""
-    if best is None:
+    drawn = _Drawn(sweep)
+    if not len(drawn.ranked):
         return []
-    known = set(sweep.trials.filter(IS_RANKED).order_by().values_list("pk", flat=True))
-    columns = sweep.trials.order_by("number")
-    trials = [
-        DrawnTrial(*row, ranked=row[0] in known)
-        for row in columns.values_list("pk", "number", "state", "value")
-    ]
-    return [history(sweep, trials), learning_curves(sweep, trials, best)]
+    found = [drawn.history(), drawn.learning_curves()]
+    return [*found, drawn.slices()] if drawn.found.parameters else found
 
 
-# --- best so far --------------------------------------------------------------------
+class _Drawn:
+    """Draws the trials of one sweep. Places are those in its columns."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.found: SweepColumns = sweep_columns(sweep)
+        self.data = self.found.data
+        # The trials with a value that counts, the best first.
+        order = np.argsort(self.found.score, kind="stable")
+        self.ranked: Places = order[np.isfinite(self.found.score[order])]
+        self.metric = sweep.primary_metric
+
+    def history(self) -> Figure:
+        """The value of each trial, and the best one so far."""
+        last = int(self.data.numbers[-1])
+        values = self.data.value[self.ranked]
+        axis, note = value_axis(self.metric, values, goal=self.sweep.goal)
+        plot = Plot(PlotAxis("trial", 0, max(1, last)), axis)
+        drawn = fair_sample(np.arange(len(self.data)), MAX_DOTS)
+        for place in drawn.tolist():
+            self._mark(plot, place)
+        steps = improvements(self.found.score)
+        pairs = zip(
+            self.data.numbers[steps].tolist(),
+            self.data.value[steps].tolist(),
+            strict=True,
+        )
+        plot.line(stairs(list(pairs), last), "best-line")
+        best = int(self.ranked[0])
+        plot.dot(self._number(best), self.data.value[best], "best", self._name(best))
+        total = len(self.data)
+        count = f"{len(drawn):,} of {total:,}" if len(drawn) < total else f"{total:,}"
+        return Figure(
+            "Best so far",
+            "Did the search still improve?",
+            [plot.svg(f"{self.metric} of each trial, and the best so far")],
+            note=f"{count} trials; those that failed are at the bottom. {note}",
+            columns=("trial", f"best {self.metric} so far"),
+            rows=[
+                (str(self._number(place)), metric_text(self.data.value[place]))
+                for place in steps.tolist()
+            ],
+        )
+
+    def _mark(self, plot: Plot, place: int) -> None:
+        number, state = self._number(place), STATES[self.data.states[place]]
+        if math.isfinite(self.found.score[place]):
+            plot.dot(number, self.data.value[place], state, self._name(place))
+        elif state == "failed":
+            plot.floor_dot(number, state, f"trial {number}: failed")
+
+    def _number(self, place: int) -> int:
+        return int(self.data.numbers[place])
+
+    def _name(self, place: int) -> str:
+        return f"trial {self._number(place)}: {metric_text(self.data.value[place])}"
+
+    def learning_curves(self) -> Figure:
+        """The reports of the best trials and of a fair sample of the others."""
+        first = self.ranked[:BEST_LINES]
+        rest = np.setdiff1d(np.arange(len(self.data)), first)
+        drawn = [*first.tolist(), *fair_sample(rest, MAX_LINES - len(first)).tolist()]
+        curves = _curves(self.sweep, self.data.ids[drawn].tolist())
+        shown = [place for place in drawn if int(self.data.ids[place]) in curves]
+        points = np.array([value for curve in curves.values() for _, value in curve])
+        longest = max((curve[-1][0] for curve in curves.values()), default=1.0)
+        axis, note = value_axis(self.metric, points, goal=self.sweep.goal)
+        plot = Plot(PlotAxis("report", 1, max(2.0, longest)), axis)
+        for place in reversed(shown):
+            state = STATES[self.data.states[place]]
+            kind = "best-line" if place == self.ranked[0] else f"line {state}"
+            plot.line(curves[int(self.data.ids[place])], kind, self._name(place))
+        return Figure(
+            "Learning curves",
+            "How do the trials learn, and which ended early?",
+            [plot.svg(f"{self.metric} by report, a line for each trial")],
+            note=f"{len(shown)} of {len(self.data):,} trials: the best {len(first)}"
+            f" and a fair sample of the others. {note}",
+            columns=("trial", "state", "reports", "first", "last"),
+            rows=[
+                self._curve_row(place, curves[int(self.data.ids[place])])
+                for place in shown
+            ],
+        )
+
+    def _curve_row(self, place: int, curve: Curve) -> tuple[str, ...]:
+        facts = str(self._number(place)), STATES[self.data.states[place]]
+        ends = metric_text(curve[0][1]), metric_text(curve[-1][1])
+        return *facts, str(int(curve[-1][0])), *ends
+
+    def slices(self) -> Figure:
+        """The value beside each parameter."""
+        every = self.found.parameters
+        best = self.ranked[0]
+        drawn = np.append(fair_sample(self.ranked[1:], MAX_SLICE_DOTS), best)
+        axis, note = value_axis(
+            self.metric, self.data.value[self.ranked], goal=self.sweep.goal
+        )
+        more = len(every) - MAX_SLICES
+        left_out = f" {more} more parameters are not drawn." if more > 0 else ""
+        return Figure(
+            "Parameters",
+            "Where are the good values of each parameter?",
+            [self._slice(each, axis, drawn) for each in every[:MAX_SLICES]],
+            note=f"{len(drawn):,} of {len(self.ranked):,} trials with a value, the best"
+            f" marked. {note}{left_out}",
+            columns=("parameter", "best", "middle 80 % of the best quarter"),
+            rows=[self._best_quarter(each) for each in every],
+        )
+
+    def _slice(
+        self, parameter: ParameterColumn, axis: PlotAxis, drawn: Places
+    ) -> SafeString:
+        across = parameter_axis(parameter)
+        plot = Plot(across, axis, width=360, height=200)
+        for place in drawn.tolist():
+            cell = parameter.cells[place]
+            if math.isfinite(cell):
+                state = STATES[self.data.states[place]]
+                kind = "best" if place == self.ranked[0] else state
+                plot.dot(cell, self.data.value[place], kind, self._name(place))
+        return plot.svg(f"{self.metric} by {parameter.name}")
+
+    def _best_quarter(self, parameter: ParameterColumn) -> tuple[str, str, str]:
+        quarter = self.ranked[: max(1, len(self.ranked) // 4)]
+        cells = parameter.cells[quarter]
+        cells = cells[np.isfinite(cells)]
+        best = _cell_text(parameter, parameter.cells[self.ranked[0]])
+        if not len(cells):
+            return parameter.name, best, "not set"
+        if parameter.axis["kind"] == "choice":
+            counts = np.bincount(cells.astype(int))
+            order = np.argsort(-counts, kind="stable")[:3].tolist()
+            used = [_cell_text(parameter, place) for place in order if counts[place]]
+            return parameter.name, best, "mostly " + ", ".join(used)
+        low, high = np.quantile(cells, (0.1, 0.9)).tolist()
+        return parameter.name, best, f"{parameter_text(low)} to {parameter_text(high)}"
 
 
-def history(sweep: Sweep, trials: Sequence[DrawnTrial]) -> Figure:
-    """The value of each trial, and the best one so far."""
-    valued = [trial for trial in trials if trial.ranked and trial.value is not None]
-    steps = improvements(valued, highest=sweep.goal == "maximize")
-    axis, note = value_axis(sweep, [trial.value or 0.0 for trial in valued])
-    last = trials[-1].number
-    plot = Plot(PlotAxis("trial", 0, max(1, last)), axis)
-    drawn = fair_sample(trials, MAX_DOTS)
-    for trial in drawn:
-        if trial.ranked and trial.value is not None:
-            plot.dot(trial.number, trial.value, trial.state, _named(trial))
-        elif trial.state == "failed":
-            plot.floor_dot(trial.number, "failed", f"trial {trial.number}: failed")
-    plot.line(_stairs(steps, last), "best-line")
-    plot.dot(steps[-1].number, steps[-1].value or 0.0, "best", _named(steps[-1]))
-    count = f"{len(drawn):,} of {len(trials):,}" if len(drawn) < len(trials) else "All"
-    return Figure(
-        "Best so far",
-        "Did the search still improve?",
-        plot.svg(f"{sweep.primary_metric} of each trial, and the best so far"),
-        note=f"{count} trials; those that failed are at the bottom. {note}".strip(),
-        columns=("trial", f"best {sweep.primary_metric} so far"),
-        rows=[(str(each.number), metric_text(each.value)) for each in steps],
+def _cell_text(parameter: ParameterColumn, cell: float) -> str:
+    if not math.isfinite(cell):
+        return "not set"
+    values = parameter.axis["values"]
+    return parameter_text(values[int(cell)] if values else cell)
+
+
+def parameter_axis(parameter: ParameterColumn) -> PlotAxis:
+    axis = parameter.axis
+    low, high = axis["low"] or 0.0, axis["high"]
+    return PlotAxis(
+        parameter.name,
+        low,
+        1.0 if high is None else high,
+        log=axis["log"] and low > 0,
+        values=axis["values"],
     )
 
 
-def improvements(
-    trials: Sequence[DrawnTrial], *, highest: bool
-) -> Sequence[DrawnTrial]:
-    """The trials that were the best in their time."""
-    found: list[DrawnTrial] = []
-    for trial in trials:
-        before = found[-1].value if found else None
-        value = trial.value or 0.0
-        if before is None or (value > before if highest else value < before):
-            found.append(trial)
-    return found
-
-
-def _stairs(steps: Sequence[DrawnTrial], last: int) -> list[tuple[float, float]]:
-    corners: list[tuple[float, float]] = []
-    for step in steps:
-        value = step.value or 0.0
-        if corners:
-            corners.append((step.number, corners[-1][1]))
-        corners.append((step.number, value))
-    return [*corners, (last, corners[-1][1])]
-
-
-def _named(trial: DrawnTrial) -> str:
-    return f"trial {trial.number}: {metric_text(trial.value)}"
-
-
-def fair_sample(trials: Sequence[DrawnTrial], most: int) -> Sequence[DrawnTrial]:
+def fair_sample(places: Places, most: int) -> Places:
     """At most this many of them, evenly spread."""
-    if len(trials) <= most:
-        return trials
-    kept = np.linspace(0, len(trials) - 1, most).round().astype(int)
-    return [trials[index] for index in kept]
+    if len(places) <= most:
+        return places
+    kept: Places = places[np.linspace(0, len(places) - 1, most).round().astype(int)]
+    return kept
 
 
-def value_axis(sweep: Sweep, values: Sequence[float]) -> tuple[PlotAxis, str]:
+def improvements(scores: NDArray[np.float64]) -> Places:
+    """The places of trials that were the best in their time; lower is better."""
+    known = np.where(np.isfinite(scores), scores, np.inf)
+    before = np.minimum.accumulate(np.append(np.inf, known[:-1]))
+    return np.flatnonzero(known < before)
+
+
+def stairs(
+    steps: Sequence[tuple[float, float]], last: float
+) -> list[tuple[float, float]]:
+    """Corners of a line that holds each value until the next, the last one to the
+    end."""
+    corners: list[tuple[float, float]] = []
+    for x, y in steps:
+        if corners:
+            corners.append((x, corners[-1][1]))
+        corners.append((x, y))
+    return [*corners, (max(last, corners[-1][0]), corners[-1][1])] if corners else []
+
+
+def value_axis(
+    metric: str, values: NDArray[np.float64], *, goal: str
+) -> tuple[PlotAxis, str]:
     """With room for most values, and a sentence about the others and the better end."""
-    better = "Higher" if sweep.goal == "maximize" else "Lower"
-    finite = np.array([value for value in values if math.isfinite(value)] or [0.0])
+    finite = values[np.isfinite(values)]
+    finite = finite if len(finite) else np.zeros(1)
     low, high = float(finite.min()), float(finite.max())
-    near, far = (float(share) for share in np.quantile(finite, (0.05, 0.95)))
-    note = f"{better} is better."
-    if sweep.goal == "maximize" and near - low > high - near:
-        low = near
-    elif sweep.goal == "minimize" and high - far > far - low:
-        high = far
-    else:
-        return PlotAxis(sweep.primary_metric, low, high), note
-    return (
-        PlotAxis(sweep.primary_metric, low, high),
-        f"{note} The worst values are drawn at the edge.",
-    )
-
-
-# --- learning curves ----------------------------------------------------------------
-
-
-def learning_curves(sweep: Sweep, trials: Sequence[DrawnTrial], best: Trial) -> Figure:
-    """The reports of the best trials and of a fair sample of the others."""
-    sign = -1.0 if sweep.goal == "maximize" else 1.0
-    ranked = sorted(
-        (trial for trial in trials if trial.ranked),
-        key=lambda trial: (sign * (trial.value or 0.0), trial.number),
-    )
-    first = ranked[:BEST_LINES]
-    rest = [trial for trial in trials if trial not in set(first)]
-    drawn = [*first, *fair_sample(rest, MAX_LINES - len(first))]
-    curves = _curves(sweep, [trial.pk for trial in drawn])
-    points = [value for curve in curves.values() for _, value in curve]
-    longest = max((curve[-1][0] for curve in curves.values()), default=1.0)
-    axis, note = value_axis(sweep, points)
-    plot = Plot(PlotAxis("report", 1, max(2.0, longest)), axis)
-    for trial in reversed(drawn):
-        kind = "best-line" if trial.pk == best.pk else f"line {trial.state}"
-        plot.line(curves.get(trial.pk, ()), kind, _named(trial))
-    shown = [trial for trial in drawn if trial.pk in curves]
-    return Figure(
-        "Learning curves",
-        "How do the trials learn, and which ended early?",
-        plot.svg(f"{sweep.primary_metric} by report, a line for each trial"),
-        note=f"{len(shown)} of {len(trials):,} trials: the best {len(first)}"
-        f" and a fair sample of the others. {note}",
-        columns=("trial", "state", "reports", "first", "last"),
-        rows=[_curve_row(trial, curves[trial.pk]) for trial in shown],
-    )
-
-
-Curve = Sequence[tuple[float, float]]
+    near, far = np.quantile(finite, (TAIL, 1 - TAIL)).tolist()
+    note = f"{'Higher' if goal == 'maximize' else 'Lower'} is better."
+    cut = f"{note} The worst values are drawn at the edge."
+    if goal == "maximize" and near - low > high - near:
+        return PlotAxis(metric, near, high), cut
+    if goal == "minimize" and high - far > far - low:
+        return PlotAxis(metric, low, far), cut
+    return PlotAxis(metric, low, high), note
 
 
 def _curves(sweep: Sweep, ids: Sequence[int]) -> Mapping[int, Curve]:
-    found = excerpts.reports(
-        sweep.trials.filter(pk__in=ids), excerpts.spread(MAX_POINTS)
-    )
+    trials = sweep.trials.filter(pk__in=ids)
     curves: dict[int, Curve] = {}
-    for pk, excerpt in found.items():
+    for pk, excerpt in excerpts.reports(trials, excerpts.spread(MAX_POINTS)).items():
         thin = excerpt.thinned(MAX_POINTS)
         pairs = zip(thin.places.tolist(), thin.points["value"].tolist(), strict=True)
         curve = [(place + 1.0, value) for place, value in pairs if math.isfinite(value)]
         if curve:
             curves[pk] = curve
     return curves
-
-
-def _curve_row(trial: DrawnTrial, curve: Curve) -> tuple[str, ...]:
-    reports = str(int(curve[-1][0]))
-    ends = metric_text(curve[0][1]), metric_text(curve[-1][1])
-    return str(trial.number), trial.state, reports, *ends

@@ -64,7 +64,7 @@ def test_a_report_says_the_result_and_loads_nothing(ada: Client) -> None:
     sweep = shown_sweep(notes="It **works**.")
     html = page(ada, f"/sweeps/{sweep.pk}/report.html{ALL}")
     assert "Trial 1 is the best: accuracy 0.9000. The next best is trial 0" in html
-    assert html.count("<svg") >= 2 and "<polyline" in html
+    assert html.count("<svg") == 3 and "<polyline" in html
     assert "It **works**." in html and "python train.py" in html
     assert not Requests(html).found
     assert "url(" not in html and "@import" not in html
@@ -115,7 +115,8 @@ def test_what_is_drawn_is_limited_and_said(ada: Client) -> None:
     html = page(ada, f"/sweeps/{sweep.pk}/report.html{ALL}")
     assert "The best 100 of 123 trials, the best first." in html
     assert "of 124 trials: the best 10 and a fair sample" in html
-    assert count_queries(ada, f"/sweeps/{sweep.pk}/report.html{ALL}") == few
+    # One more where some of the trials are cached.
+    assert count_queries(ada, f"/sweeps/{sweep.pk}/report.html{ALL}") <= few + 1
 
 
 def test_a_link_shows_its_report_and_nothing_else(ada: Client) -> None:
