@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0025_quota_warning'),
+        ('experiments', '0027_reportlink'),
     ]
 
     operations = [
