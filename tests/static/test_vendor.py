@@ -44,3 +44,12 @@ def test_every_file_under_vendor_is_accounted_for() -> None:
         if path.is_file() and path.name != "VERSIONS.json"
     }
     assert found == noted
+
+
+def test_axe_core_is_the_published_file_with_its_licence() -> None:
+    folder = Path(__file__).resolve().parents[1] / "vendor" / "axe-core"
+    content = (folder / "axe.min.js").read_bytes()
+    assert b"axe v4.14.1" in content[:100]
+    digest = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
+    assert hashlib.sha256(content).hexdigest() == digest
+    assert "Mozilla Public License" in (folder / "LICENSE").read_text()

@@ -1,0 +1,139 @@
+"""Every page for people who use a keyboard, a screen reader or a phone.
+
+axe-core checks each page that the table of routes names, in both themes, with all
+details open. Then no page may be wider than a phone or move while it loads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from playwright.sync_api import BrowserContext, Error, Page
+
+from experiments.models import Sweep
+from experiments.sweeps.synthetic import Filling, fill_sweep
+from tests import factories
+from tests.access_world import make_world
+from tests.browser_launch import chromium, complaints, required_chromium
+from tests.pages.test_access import ROUTES, address
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(900),
+    pytest.mark.django_db(transaction=True),
+]
+AXE = Path(__file__).resolve().parents[1] / "vendor" / "axe-core" / "axe.min.js"
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+# Answers that are no pages, or pages of others.
+NOT_PAGES = (".json", ".csv", ".zip", ".txt", "/part", "/log", "/picture")
+NOT_PAGES += ("/metrics", "/healthz")
+TABS = ("", "trials/", "events/", "settings/", "simulator/", "failures/")
+# What may move without a person noticing: Chrome's own limit for "good".
+MAX_SHIFT = 0.1
+
+SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) window.shifted += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+CHECK = """async (rules) => {
+  for (const each of document.querySelectorAll("details")) each.open = true;
+  const only = rules ? { runOnly: rules } : {};
+  const found = await axe.run({ preload: false, resultTypes: ["violations"], ...only });
+  return found.violations.flatMap((rule) => rule.nodes.map(
+    (node) => `${rule.id}: ${node.target} ${node.html.slice(0, 120)}`
+      + ` ${node.failureSummary.split("\\n").slice(1).join(" ")}`));
+}"""
+NEXT_FRAME = "() => new Promise(requestAnimationFrame)"
+
+
+def make_content() -> list[str]:
+    """A site with all kinds of content; the addresses of its pages."""
+    factories.user("sue", is_superuser=True, is_staff=True)
+    team = factories.team("Physics", ada="member", vera="viewer", sue="admin")
+    ids = make_world(team).ids
+    filled = fill_sweep(team, Filling(trials=30, points=12))
+    running = fill_sweep(team, Filling(trials=30, points=12, running=4))
+    empty = factories.sweep(team, state="draft")
+    routes = [address(route, ids) for route, (get, _) in ROUTES.items() if get]
+    tabs = [f"/sweeps/{s.pk}/{tab}" for s in (filled, running, empty) for tab in TABS]
+    return [*routes, *tabs, *_more(filled)]
+
+
+def _more(sweep: Sweep) -> Iterator[str]:
+    best, *others = sweep.trials.ranked(sweep.goal)[:3]
+    yield best.get_absolute_url()
+    yield f"/compare/?trials={best.pk},{others[0].pk}"
+    yield f"/experiments/{sweep.experiment_id}/"
+    yield f"/sweeps/new/?clone={sweep.pk}"
+
+
+def logged_in(browser: Any, site: str, **options: Any) -> BrowserContext:
+    client = Client()
+    client.force_login(factories.user("sue"))
+    context: BrowserContext = browser.new_context(viewport=DESKTOP, **options)
+    cookie = client.cookies["sessionid"].value
+    context.add_cookies([{"name": "sessionid", "value": cookie, "url": site}])
+    return context
+
+
+def opened(page: Page, url: str, seen: set[str]) -> bool:
+    """False: it is no page, or was looked at already."""
+    try:
+        answer = page.goto(url)
+    except Error as error:
+        assert "Download is starting" in str(error)
+        return False
+    kind = answer.headers.get("content-type", "") if answer else ""
+    if not answer or answer.status != 200 or "html" not in kind or page.url in seen:
+        return False
+    seen.add(page.url)
+    page.evaluate(NEXT_FRAME)
+    return True
+
+
+def violations(page: Page) -> list[str]:
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
+    found = page.evaluate(CHECK, None)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    dark = page.evaluate(CHECK, ["color-contrast", "link-in-text-block"])
+    return [*found, *(f"dark, {each}" for each in dark)]
+
+
+def problems(page: Page, quiet: list[str]) -> Iterator[str]:
+    if (shifted := page.evaluate("window.shifted")) > MAX_SHIFT:
+        yield f"moves by {shifted:.2f} while it loads"
+    yield from violations(page)
+    page.set_viewport_size(PHONE)
+    page.evaluate(NEXT_FRAME)
+    if (width := page.evaluate("document.documentElement.scrollWidth")) > 390:
+        yield f"is {width} px wide on a phone"
+    page.set_viewport_size(DESKTOP)
+    yield from quiet
+
+
+def test_every_page_keeps_its_manners(
+    live_server: Any, settings: Any, tmp_path: Path
+) -> None:
+    settings.HOME = tmp_path
+    urls = [url for url in make_content() if not url.endswith(NOT_PAGES)]
+    found: list[str] = []
+    seen: set[str] = set()
+    with chromium(required_chromium()) as browser:
+        # Only so that the test itself may add axe-core to the page.
+        context = logged_in(browser, live_server.url, bypass_csp=True)
+        context.add_init_script(SHIFTS)
+        page = context.new_page()
+        quiet = complaints(page)
+        for url in urls:
+            quiet.clear()
+            if opened(page, live_server.url + url, seen):
+                found += [f"{url} {each}" for each in problems(page, quiet)]
+    assert len(seen) > 80
+    assert not found, "\n".join(found)
