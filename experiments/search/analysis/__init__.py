@@ -1,0 +1,1 @@
+"""What a sweep's trials say about its parameters; lower losses are better."""
