@@ -82,6 +82,7 @@ OPERANDS = frozenset(
 )
 STARTS = OPERANDS | {Lexeme.FUNCTION, Lexeme.NOT, Lexeme.OPEN}
 ENDS = OPERANDS | {Lexeme.CLOSE}
+BEFORE_VALUES = frozenset({Lexeme.COMPARE, Lexeme.OPEN, Lexeme.COMMA})
 
 
 class FilterError(ExpressionError):
@@ -132,14 +133,14 @@ class _WordReader:
                 self._refuse(place)
             place = match.end()
             if match.lastgroup != "space":
-                word = self._word(match, len(found))
+                word = self._word(match, found)
                 found.append(word)
                 place = word.end
         return list(_with_joined_not(found))
 
-    def _word(self, match: re.Match[str], count: int) -> FilterWord:
+    def _word(self, match: re.Match[str], found: Sequence[FilterWord]) -> FilterWord:
         start, end, written = match.start(), match.end(), match.group()
-        name = f"_{count}"
+        name = f"_{len(found)}"
         match match.lastgroup:
             case "moment":
                 moment = self._moment(written, start, end)
@@ -158,7 +159,8 @@ class _WordReader:
             case "name":
                 return self._named(match, name)
             case "word":
-                return self._bare(match, name)
+                is_value = bool(found) and found[-1].lexeme in BEFORE_VALUES
+                return self._bare(match, name, is_value=is_value)
             case "compare":
                 sign = SIGNS.get(written, written)
                 return FilterWord(Lexeme.COMPARE, start, end, written, sign)
@@ -193,7 +195,9 @@ class _WordReader:
             return FilterWord(Lexeme.WORD, start, end, match.group(), name, word)
         return FilterWord(Lexeme.FIELD, start, end, match.group(), name, field)
 
-    def _bare(self, match: re.Match[str], name: str) -> FilterWord:
+    def _bare(
+        self, match: re.Match[str], name: str, *, is_value: bool
+    ) -> FilterWord:
         """A name, a word of the language, or a text without quotes."""
         start, written = match.start(), match.group()[:MAX_WORD]
         for end in _ends(written):
@@ -205,7 +209,8 @@ class _WordReader:
                 return FilterWord(Lexeme.FIELD, start, start + end, part, name, field)
             if part in self.vocabulary.word_values:
                 return FilterWord(Lexeme.WORD, start, start + end, part, name, part)
-        short = re.match(r"[\w.]*\w", written)
+        # A value may have a hyphen; between names it is a minus.
+        short = None if is_value else re.match(r"[\w.]*\w", written)
         part = short.group() if short else written
         return self._language_word(part, start, start + len(part), name)
 

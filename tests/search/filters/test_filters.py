@@ -73,6 +73,7 @@ ROWS: list[dict[str, Any]] = [
         ("tag != b", [1, 2]),
         ('tag = "two words"', []),
         ("tag in (b, c)", [0]),
+        ("tag in (my-tag, never-seen/1.0)", [0]),
         ("took < 6m", [0]),
         ("took < 1m40.5s", [0]),
         ("took >= 100", [0, 1]),
