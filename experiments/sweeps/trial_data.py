@@ -120,6 +120,11 @@ class TrialData(TrialArrays):
         }
 
     @cached_property
+    def extra(self) -> dict[str, Any]:
+        """What is read beside and holds as long as this snapshot."""
+        return {}
+
+    @cached_property
     def groups(self) -> Integers:
         """The number of the first trial with the same configuration."""
         _, first, place = np.unique(self.keys, return_index=True, return_inverse=True)

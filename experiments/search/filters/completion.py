@@ -23,6 +23,7 @@ MAX_OFFERS = 12
 # A value is offered without its name from so many letters on.
 MIN_LETTERS = 2
 CONTINUED = frozenset({Lexeme.FIELD, Lexeme.WORD, Lexeme.JOINT, Lexeme.NOT})
+GROUPS = {"parameter": 0, "metric": 1, "state": 2, "trial": 3}
 ORDERED = frozenset({"number", "duration", "moment"})
 
 
@@ -130,10 +131,10 @@ def _starts(typed: str, vocabulary: Vocabulary) -> list[Offer]:
         Offer(
             written_name(vocabulary.name_of(field)),
             vocabulary.name_of(field),
-            "state" if field.key.startswith("is.") else field.group,
+            field.group,
             field.detail,
         )
-        for field in vocabulary.fields
+        for field in sorted(vocabulary.fields, key=lambda field: GROUPS[field.group])
     )
     found = _matching(fields, typed)
     if len(typed) >= MIN_LETTERS:

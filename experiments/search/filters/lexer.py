@@ -195,9 +195,7 @@ class _WordReader:
             return FilterWord(Lexeme.WORD, start, end, match.group(), name, word)
         return FilterWord(Lexeme.FIELD, start, end, match.group(), name, field)
 
-    def _bare(
-        self, match: re.Match[str], name: str, *, is_value: bool
-    ) -> FilterWord:
+    def _bare(self, match: re.Match[str], name: str, *, is_value: bool) -> FilterWord:
         """A name, a word of the language, or a text without quotes."""
         start, written = match.start(), match.group()[:MAX_WORD]
         for end in _ends(written):

@@ -1,0 +1,206 @@
+"""Filters of a sweep's trials: what they can name, and the trials that match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from django.utils import timezone
+
+from experiments.formatting import number_text
+from experiments.models import Sweep
+from experiments.models.trials import Origin, TrialQuerySet, TrialState
+from experiments.search.filters.columns import RowMask
+from experiments.search.filters.conditions import FilterCondition
+from experiments.search.filters.fields import FilterField, Vocabulary
+from experiments.search.filters.reader import Filter, parse_filter
+from experiments.search.space.distribution import kind_of
+from experiments.sweeps.trial_columns import IS, METRIC, PARAMETER, TrialColumns
+from experiments.sweeps.trial_data import STATES
+from experiments.tracking.axes import ParameterAxis
+
+NUMBER, TEXT = frozenset({"number"}), frozenset({"text"})
+DURATION, MOMENT = frozenset({"duration", "number"}), frozenset({"moment"})
+MAX_VALUES = 200
+ARCHIVED = f"{IS}archived"
+
+FACTS = (
+    FilterField("state", "state", TEXT, "trial", "state", STATES, closed=True),
+    *(
+        FilterField(
+            f"{IS}{state}", state, frozenset({"boolean"}), "state", f"{state.label}"
+        )
+        for state in TrialState
+    ),
+    FilterField(f"{IS}best", "best", frozenset({"boolean"}), "state", "the best trial"),
+    FilterField(ARCHIVED, "archived", frozenset({"boolean"}), "state", "archived"),
+    FilterField(
+        f"{IS}repeated",
+        "repeated",
+        frozenset({"boolean"}),
+        "state",
+        "runs another trial's values again",
+    ),
+    FilterField("number", "number", NUMBER, "trial", "trial number"),
+    FilterField("rank", "rank", NUMBER, "trial", "from 1, the best"),
+    FilterField("reports", "reports", NUMBER, "trial", "number of reports"),
+    FilterField("took", "took", DURATION, "trial", "training time, such as 6m"),
+    FilterField("queued_for", "queued_for", DURATION, "trial", "time in the queue"),
+    FilterField("age", "age", DURATION, "trial", "time since it was created"),
+    FilterField("started", "started", MOMENT, "trial", "when it started"),
+    FilterField("ended", "ended", MOMENT, "trial", "when it ended"),
+    FilterField("created", "created", MOMENT, "trial", "when it was created"),
+    FilterField("attempts", "attempts", NUMBER, "trial", "number of attempts"),
+    FilterField("host", "host", TEXT, "trial", "where it ran last"),
+    FilterField("slot", "slot", NUMBER, "trial", "slot of the host"),
+    FilterField(
+        "origin",
+        "origin",
+        TEXT,
+        "trial",
+        "where its values come from",
+        tuple(Origin.values),
+    ),
+    FilterField("repeats", "repeats", NUMBER, "trial", "the trial that it runs again"),
+    FilterField("group", "group", NUMBER, "trial", "first trial with the same values"),
+    FilterField("message", "message", TEXT, "trial", "why it ended, in words"),
+    FilterField("note", "note", TEXT, "trial", "note"),
+)
+
+
+@dataclass(frozen=True)
+class TrialFilters:
+    """Filters of one sweep's trials as they are now."""
+
+    columns: TrialColumns
+
+    @classmethod
+    def of(cls, sweep: Sweep) -> TrialFilters:
+        return cls(TrialColumns(sweep))
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        data, sweep = self.columns.data, self.columns.sweep
+        reasons = tuple(word for word in data.reason_words if word)
+        reason = FilterField("reason", "reason", TEXT, "trial", "why it ended", reasons)
+        tags = self.columns.column("tags")
+        tag = FilterField(
+            *("tags", "tag", TEXT, "trial", "tag"),
+            tuple(map(str, tags.labels))[:MAX_VALUES],
+            several=True,
+        )
+        detail = "metric, as shown"
+        value = FilterField("value", sweep.primary_metric, NUMBER, "metric", detail)
+        parameters = list(self._parameters())
+        metrics = list(self._metrics())
+        others = {f"param.{field.name}": field.key for field in parameters}
+        others |= {f"metric.{field.name}": field.key for field in metrics}
+        others |= {"value": "value", f"metric.{value.name}": "value", "tags": "tags"}
+        return Vocabulary.of(
+            (*FACTS, reason, tag, *parameters, value, *metrics),
+            other_names=others,
+            hints=self._hints(),
+        )
+
+    def _parameters(self) -> Iterator[FilterField]:
+        data = self.columns.data
+        for name in dict.fromkeys((*data.axes, *data.labels)):
+            axis = data.axes.get(name)
+            labels = data.labels.get(name, ())
+            kinds = {kind_of(label) for label in labels}
+            if axis is None or not axis.choices:
+                kinds.add("number")
+            values = tuple(label for label in labels if isinstance(label, str))
+            yield FilterField(
+                *(f"{PARAMETER}{name}", name, frozenset(kinds), "parameter"),
+                parameter_detail(axis),
+                values[:MAX_VALUES],
+            )
+
+    def _metrics(self) -> Iterator[FilterField]:
+        """Each metric's last value by its name; others as ``loss.min``."""
+        for name in self.columns.metric_names:
+            primary = name == self.columns.sweep.primary_metric
+            if not primary:
+                key = f"{METRIC}{name}.last"
+                yield FilterField(key, name, NUMBER, "metric", "metric, last value")
+            for part, words in AGGREGATE_WORDS.items():
+                if part != "best" or primary:
+                    key = f"{METRIC}{name}.{part}"
+                    own = f"{name}.{part}"
+                    yield FilterField(key, own, NUMBER, "metric", f"metric, {words}")
+
+    def _hints(self) -> dict[str, str]:
+        primary = self.columns.sweep.primary_metric
+        hints: dict[str, str] = {}
+        for name in self.columns.metric_names:
+            sentence = (
+                f"Only {primary} has a best value, as it has a goal. Use {name}.min or"
+                f" {name}.max."
+            )
+            hints |= {f"{name}.best": sentence, f"metric.{name}.best": sentence}
+        return hints
+
+    def parse(self, text: str) -> Filter:
+        """Raises FilterError."""
+        zone = timezone.get_current_timezone()
+        return parse_filter(text, self.vocabulary, zone=zone)
+
+    def mask(self, found: Filter) -> RowMask:
+        """Which trials match: archived ones only if the filter names them."""
+        mask = found.mask(self.columns)
+        return mask if found.names(ARCHIVED) else mask & ~self.columns.mask("archived")
+
+    def without_each(self, found: Filter) -> Iterator[tuple[FilterCondition, int]]:
+        """Of each condition, how many trials do not meet it."""
+        for condition in found.conditions:
+            part = self.mask(self.parse(condition.text))
+            yield condition, self.columns.size - int(np.count_nonzero(part))
+
+
+AGGREGATE_WORDS = {
+    "last": "last value",
+    "best": "best value",
+    "min": "least value",
+    "max": "greatest value",
+}
+
+
+def parameter_detail(axis: ParameterAxis | None) -> str:
+    """Such as ``parameter, 0.1 to 100, log``."""
+    if axis is None:
+        return "parameter"
+    if axis.choices:
+        return f"parameter, {len(axis.choices)} values"
+    low, high = number_text(axis.low), number_text(axis.high)
+    return f"parameter, {low} to {high}{', log' if axis.log else ''}"
+
+
+def numbers_matching(sweep: Sweep, text: str) -> list[int]:
+    """The numbers of the trials that match, in order. Raises FilterError."""
+    filters = TrialFilters.of(sweep)
+    mask = filters.mask(filters.parse(text))
+    found: list[int] = filters.columns.data.numbers[mask].tolist()
+    return found
+
+
+def trials_matching(sweep: Sweep, text: str) -> TrialQuerySet:
+    """The trials that match. Raises FilterError."""
+    return sweep.trials.filter(number__in=numbers_matching(sweep, text))
+
+
+def number_ranges(numbers: Sequence[int] | Any) -> str:
+    """Ascending numbers in short: ``0-41,43,50-999``."""
+    found = np.asarray(numbers, np.int64)
+    if not len(found):
+        return ""
+    breaks = np.flatnonzero(np.diff(found) != 1)
+    starts = found[[0, *(breaks + 1)]].tolist()
+    ends = found[[*breaks, -1]].tolist()
+    return ",".join(
+        str(start) if start == end else f"{start}-{end}"
+        for start, end in zip(starts, ends, strict=True)
+    )
