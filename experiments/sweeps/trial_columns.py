@@ -72,7 +72,7 @@ class TrialColumns:
         data = self.data
         match name:
             case "archived":
-                return self._archived
+                return ~np.isnan(data.archived)
             case "repeated":
                 return np.asarray(data.repeats >= 0)
             case "best":
@@ -107,12 +107,6 @@ class TrialColumns:
         """The place of the best trial."""
         places = np.flatnonzero(self.ranks == 1)
         return int(places[0]) if len(places) else None
-
-    @cached_property
-    def _archived(self) -> RowMask:
-        runs = Run.objects.filter(trial__sweep=self.sweep, archived_at__isnull=False)
-        numbers = runs.order_by().values_list("trial__number", flat=True)
-        return np.isin(self.data.numbers, list(numbers))
 
     # --- metrics --------------------------------------------------------------------
 

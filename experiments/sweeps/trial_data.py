@@ -45,7 +45,7 @@ OVERLAP = timedelta(seconds=5)
 MAX_KEPT = 300_000
 
 NUMBERS = ("number", "pk", "reports", "source_number")
-SECONDS = ("created_at", "started_at", "ended_at", "updated_at")
+SECONDS = ("created_at", "started_at", "ended_at", "updated_at", "archived_at")
 COLUMNS: tuple[Any, ...] = (
     *NUMBERS,
     *("state", "origin", "reason", "value", "last_value"),
@@ -92,6 +92,7 @@ class TrialArrays:
     started: Floats
     ended: Floats
     changed: Floats
+    archived: Floats
     keys: Integers
     cells: Floats
     codes: Codes
@@ -225,7 +226,7 @@ class _CachedTrials:
     def _arrays(self, rows: Sequence[tuple[Any, ...]]) -> TrialArrays:
         columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
         numbers, ids, reports, sources, states, origins, reasons, *floats = columns
-        value, last, took, created, started, ended, changed, texts = floats
+        value, last, took, created, started, ended, changed, archived, texts = floats
         cells, codes = self._cells(texts)
         return TrialArrays(
             numbers=np.array(numbers, np.int64),
@@ -242,6 +243,7 @@ class _CachedTrials:
             started=np.array(started, np.float64),
             ended=np.array(ended, np.float64),
             changed=np.array(changed, np.float64),
+            archived=np.array(archived, np.float64),
             keys=np.array(list(map(hash, texts)), np.int64),
             cells=cells,
             codes=codes,
