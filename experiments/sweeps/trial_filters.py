@@ -46,6 +46,7 @@ FACTS = (
     ),
     FilterField("number", "number", NUMBER, "trial", "trial number"),
     FilterField("rank", "rank", NUMBER, "trial", "from 1, the best"),
+    FilterField("value", "value", NUMBER, "trial", "the primary metric, as shown"),
     FilterField("reports", "reports", NUMBER, "trial", "number of reports"),
     FilterField("took", "took", DURATION, "trial", "training time, such as 6m"),
     FilterField("queued_for", "queued_for", DURATION, "trial", "time in the queue"),
@@ -98,7 +99,7 @@ class TrialFilters:
         metrics = list(self._metrics())
         others = {f"param.{field.name}": field.key for field in parameters}
         others |= {f"metric.{field.name}": field.key for field in metrics}
-        others |= {"value": "value", f"metric.{value.name}": "value", "tags": "tags"}
+        others |= {f"metric.{value.name}": "value", "tags": "tags"}
         return Vocabulary.of(
             (*FACTS, reason, tag, *parameters, value, *metrics),
             other_names=others,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from experiments.models import Metric, Run, Sweep, Trial
+from experiments.models import Attempt, Metric, Run, Sweep, Trial
 from experiments.search.filters.lexer import FilterError
 from experiments.sweeps.trial_filters import (
     TrialFilters,
@@ -44,6 +44,7 @@ TRIALS: list[tuple[str, float | None, dict[str, Any]]] = [
 @pytest.fixture
 def sweep() -> Sweep:
     document = factories.definition_document(search_space=SPACE)
+    document["trial"] = {"command": "python train.py"}
     sweep = factories.sweep(factories.team(), document=document)
     for state, value, params in TRIALS:
         factories.trial(sweep, state=state, value=value, params=params)
@@ -78,7 +79,7 @@ def test_trials_by_facts_and_parameters(
 
 def test_metrics_of_the_last_attempt(sweep: Sweep) -> None:
     for number, last in ((0, 1.0), (1, 3.0)):
-        attempt = factories.attempt(trial(sweep, number))
+        attempt = Attempt.objects.create(trial=trial(sweep, number), n=2)
         Trial.objects.filter(sweep=sweep, number=number).update(
             current_attempt=attempt, reports=1
         )
