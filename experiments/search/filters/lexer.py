@@ -205,7 +205,7 @@ class _WordReader:
             called = part in FUNCTIONS and self._is_called(start + end)
             if field is not None and not called:
                 return FilterWord(Lexeme.FIELD, start, start + end, part, name, field)
-            if part in self.vocabulary.word_values:
+            if part in self.vocabulary.word_values or part in self.vocabulary.hints:
                 return FilterWord(Lexeme.WORD, start, start + end, part, name, part)
         # A value may have a hyphen; between names it is a minus.
         short = None if is_value else re.match(r"[\w.]*\w", written)
