@@ -8,7 +8,7 @@ from django.contrib import admin
 
 from experiments.admin.base import ReadOnlyAdmin
 from experiments.formatting import bytes_text
-from experiments.models import CleanupRule, Orphan, SpaceUsage, TrashItem
+from experiments.models import CleanupRule, CleanupTask, Orphan, SpaceUsage, TrashItem
 
 
 class SizeAdmin(ReadOnlyAdmin):
@@ -60,3 +60,13 @@ class CleanupRuleAdmin(SizeAdmin):
     list_filter = ("enabled", "team")
     list_select_related = ("team", "created_by")
     search_fields = ("team__name", "problem")
+
+
+@admin.register(CleanupTask)
+class CleanupTaskAdmin(ReadOnlyAdmin):
+    """Large moves that a job does."""
+
+    list_display = ("__str__", "team", "actor", "created_at", "problem")
+    list_filter = ("team",)
+    list_select_related = ("team", "actor")
+    search_fields = ("words", "problem")

@@ -20,7 +20,8 @@ from experiments.cleanup import rules, trash
 from experiments.cleanup.move import confirmed, move
 from experiments.cleanup.plan import CleanupPlan, plan_of
 from experiments.cleanup.selection import read_selection
-from experiments.models import CleanupRule, Sweep, Team, TrashItem
+from experiments.cleanup.tasks import move_later, restore_later
+from experiments.models import CleanupRule, CleanupTask, Sweep, Team, TrashItem
 
 router = Router(tags=["cleanup"])
 Text = Annotated[str, Field(max_length=2_000, pattern=WITHOUT_NUL)]
@@ -175,13 +176,43 @@ def _plan_out(plan: CleanupPlan) -> PlanOut:
     )
 
 
-@router.post("/cleanup/move", response=answers(200, list[TrashOut]))
-def move_selected(request: HttpRequest, body: PlanIn) -> list[TrashOut]:
+class TaskOut(Schema):
+    id: int
+    team: Annotated[str, Field(description="its slug")]
+    words: str
+    created_at: datetime
+    problem: Annotated[str, Field(description="why it could not be done")]
+
+    @classmethod
+    def of(cls, task: CleanupTask) -> TaskOut:
+        columns = ("id", "words", "created_at", "problem")
+        fields = {name: getattr(task, name) for name in columns}
+        return cls(team=task.team.slug, **fields)
+
+
+@router.post("/cleanup/move", response=answers(200, list[TrashOut]) | {202: TaskOut})
+def move_selected(
+    request: HttpRequest, body: PlanIn
+) -> Status[list[TrashOut]] | Status[TaskOut]:
     """Move to the trash what the dry run with this ``mark`` said. 409: what matches
-    has changed since."""
+    has changed since. 202: more than 500 files, sweeps or runs are moved by a job."""
     team = _managed(request, _team(request, body.team))
     plan = confirmed(read_selection(body.given(), team), team, body.mark)
-    return _trash_rows(move(plan, actor=reader(request)))
+    if task := move_later(plan, actor=reader(request)):
+        return Status(202, TaskOut.of(task))
+    return Status(200, _trash_rows(move(plan, actor=reader(request))))
+
+
+def _task_rows(page: list[CleanupTask]) -> list[TaskOut]:
+    return list(map(TaskOut.of, page))
+
+
+@router.get("/cleanup/tasks", response=answers(200, list[TaskOut]))
+@paginate(rows=_task_rows)
+def list_tasks(request: HttpRequest) -> QuerySet[CleanupTask]:
+    """Large moves and restores that a job does. One that is done is not in the list."""
+    mine = CleanupTask.objects.filter(team__in=access.teams_for(reader(request)))
+    return mine.select_related("team").order_by("id")
 
 
 @router.get("/trash", response=answers(200, list[TrashOut]))
@@ -197,11 +228,14 @@ def list_trash(
     return items.filter(team__slug=team) if team is not None else items
 
 
-@router.post("/trash/{item_id}/restore", response=answers(204, None))
-def restore(request: HttpRequest, item_id: int) -> Status[None]:
-    """Put it back where it was. 409 once it is being deleted."""
+@router.post("/trash/{item_id}/restore", response=answers(204, None) | {202: TaskOut})
+def restore(request: HttpRequest, item_id: int) -> Status[None] | Status[TaskOut]:
+    """Put it back where it was. 409 once it is being deleted. 202: more than 500 files
+    are restored by a job."""
     item = access.found_or_404(access.trash_for(reader(request)), pk=item_id)
     access.check_can_steer(writer(request), item.team)
+    if task := restore_later(item, actor=reader(request)):
+        return Status(202, TaskOut.of(task))
     trash.restore(item, actor=reader(request))
     return Status(204, None)
 

@@ -11,6 +11,7 @@ from experiments.queues.site_jobs import SiteJob
 TITLES = {
     "measure": "Measuring the space",
     "orphans": "Removing orphans",
+    "move": "Moving to or from the trash",
     "rules": "Running the rules",
     "purge": "Emptying the trash",
 }
@@ -18,6 +19,7 @@ TITLES = {
 WAITED_FOR = {
     site_jobs.SIMULATE: "a simulation",
     site_jobs.PURGE: "the trash to be emptied",
+    site_jobs.MOVE: "a move to the trash",
     site_jobs.RUN_RULES: "the rules",
     site_jobs.MEASURE: "a measurement",
     site_jobs.REMOVE_ORPHANS: "orphans to be removed",

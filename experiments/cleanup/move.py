@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db import transaction
@@ -29,19 +30,25 @@ CHANGED = "What matches has changed since the dry run. Run it again."
 def move(
     plan: CleanupPlan, *, actor: User | None, rule: CleanupRule | None = None
 ) -> list[TrashItem]:
-    """Move what the plan says. What runs by now stays. What rules would move is
-    computed again by their job."""
+    """Move what the plan says. What runs by now stays."""
+    return list(moves(plan, actor=actor, rule=rule))
+
+
+def moves(
+    plan: CleanupPlan, *, actor: User | None, rule: CleanupRule | None = None
+) -> Iterator[TrashItem]:
+    """Each item as it is moved. What rules would move is computed again by their
+    job."""
     CleanupRule.objects.filter(team=plan.team).update(measured_at=None)
     fields = {"moved_by": actor, "rule": rule}
     if plan.selection.kind == Removable.CODE:
         code = unused_code(plan.selection, plan.team)
         item = trash.move_code(code, team_id=plan.team.pk, **fields)
-        return [item] if item else []
-    items: list[TrashItem] = []
+        yield from [item] if item else []
+        return
     for row in plan.rows:
         if row.taken.files or row.taken.trials or row.taken.sweeps:
-            items += _move_row(plan.selection, row, fields)
-    return items
+            yield from _move_row(plan.selection, row, fields)
 
 
 def confirmed(selection: Selection, team: Team, mark: str) -> CleanupPlan:
@@ -54,7 +61,7 @@ def confirmed(selection: Selection, team: Team, mark: str) -> CleanupPlan:
 
 def _move_row(
     selection: Selection, row: PlanRow, fields: dict[str, Any]
-) -> list[TrashItem]:
+) -> Iterable[TrashItem]:
     if isinstance(row.where, Sweep):
         with transaction.atomic():
             sweeps = Sweep.objects.filter(pk=row.where.pk)
@@ -65,7 +72,6 @@ def _move_row(
                 return trash.move_sweeps(
                     sweeps, actor=fields["moved_by"], rule=fields["rule"]
                 )
-            return _move_files(selection, row.where, fields)
     if isinstance(row.where, Experiment) and selection.kind == Removable.RUN:
         return _move_runs(selection, row.where, fields)
     return _move_files(selection, row.where, fields) if row.where else []
@@ -88,7 +94,7 @@ def _move_files(
 
 def _move_runs(
     selection: Selection, where: Experiment, fields: dict[str, Any]
-) -> list[TrashItem]:
+) -> Iterable[TrashItem]:
     runs = ended_trials(selection, where.team).filter(experiment=where)
     sizes = sizes_by(runs, "pk")
     moved = (
@@ -101,4 +107,4 @@ def _move_runs(
         )
         for run in runs.exclude(is_tagged()).select_related("experiment__team", "run")
     )
-    return [item for item in moved if item]
+    return (item for item in moved if item)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Now
 
 from experiments import lifecycle
@@ -51,8 +51,8 @@ MARKS: Mapping[str, tuple[type[Artifact] | type[Attempt], str]] = {
     Removable.LOG_MIDDLES: (Attempt, "log_trash"),
     Removable.METRICS: (Attempt, "points_trash"),
 }
-# The rows that one statement marks.
-MAX_ROWS = 20_000
+# The rows that one short transaction marks.
+MAX_ROWS = 2_000
 # The scheduler looks for what has to be deleted this often, in seconds.
 EVERY = 60
 
@@ -183,29 +183,55 @@ def move_files(
     experiment = where if isinstance(where, Experiment) else where.experiment
     sweep = None if isinstance(where, Experiment) else where
     name = f"{where.slug} runs" if isinstance(where, Experiment) else where.label
-    with transaction.atomic():
-        item = TrashItem.add(
-            kind, name, experiment.team_id, experiment=experiment, sweep=sweep, **fields
-        )
-        model, mark = MARKS[kind]
-        free = rows.filter(**{mark: None}).order_by().values_list("pk", flat=True)
-        while pks := list(free[:MAX_ROWS]):
-            model._base_manager.filter(pk__in=pks).update(**{mark: item})
-        held = _held(item)
-        if not held["files"]:
-            item.delete()
-            return None
-        TrashItem.objects.filter(pk=item.pk).update(**held)
-        _mark_trials(item, when=Now())
-        item.refresh_from_db()
+    columns = {"experiment": experiment, "sweep": sweep, **fields}
+    free = rows.filter(**{MARKS[kind][1]: None}).order_by("pk")
+    pks = list(free.values_list("pk", flat=True))
+    item = _marked(kind, name, experiment.team_id, columns, pks) if pks else None
+    if item:
         note(f"{kind} moved to trash", item, actor=item.moved_by)
     return item
 
 
-def _held(item: TrashItem) -> dict[str, int]:
-    """Trials, files and bytes that carry the item's mark."""
-    model, mark = MARKS[item.kind]
-    rows: QuerySet[Any] = model._base_manager.filter(**{mark: item})
+def _marked(
+    kind: Removable, name: str, team_id: int, columns: dict[str, Any], pks: list[int]
+) -> TrashItem | None:
+    """In short transactions, each of which leaves an item that can be restored. One
+    that was not finished, without a number of trials, is continued."""
+    same = {key: value for key, value in columns.items() if value is not None}
+    begun = TrashItem.objects.filter(kind=kind, trials=0, began_at=None, **same)
+    item = begun.first() or TrashItem.add(kind, name, team_id, **columns)
+    own = TrashItem.objects.filter(pk=item.pk)
+    model, mark = MARKS[kind]
+    for start in range(0, len(pks), MAX_ROWS):
+        some = model._base_manager.filter(pk__in=pks[start : start + MAX_ROWS])
+        with transaction.atomic():
+            # Restored meanwhile.
+            if not own.select_for_update().exists():
+                return None
+            free = some.filter(**{mark: None})
+            held = _held(item, free)
+            free.update(**{mark: item})
+            _mark_trials(kind, some.filter(**{mark: item}), when=Now())
+            own.update(
+                files=F("files") + held["files"], bytes=F("bytes") + held["bytes"]
+            )
+        report(item, start + MAX_ROWS, len(pks))
+    held = _held(item, model._base_manager.filter(**{mark: item}))
+    if not own.filter(began_at=None).update(**held) or not held["files"]:
+        own.filter(files=0).delete()
+        return None
+    item.refresh_from_db()
+    return item
+
+
+def report(item: TrashItem, done: int, whole: int) -> None:
+    words = f"{item.name}, {min(done, whole):,} of {whole:,} files"
+    site_jobs.report_progress(min(1.0, done / whole), words)
+
+
+def _held(item: TrashItem, rows: QuerySet[Any]) -> dict[str, int]:
+    """The trials, files and bytes of these rows, which the item holds."""
+    model, _ = MARKS[item.kind]
     trial = "attempt__trial" if model is Artifact else "trial"
     found = rows.aggregate(trials=Count(trial, distinct=True), files=Count("pk"))
     if model is Artifact:
@@ -218,16 +244,15 @@ def _held(item: TrashItem) -> dict[str, int]:
     return {**found, "bytes": max(0, size or 0)}
 
 
-def _mark_trials(item: TrashItem, *, when: Any) -> None:
+def _mark_trials(kind: str, rows: QuerySet[Any], *, when: Any) -> None:
     """Pages say since when files are missing, and their feeds see the change."""
-    if item.kind == Removable.ARTIFACTS:
-        files = Artifact.all_objects.filter(trash=item)
-        of = files.order_by().values("attempt__trial")
+    if kind == Removable.ARTIFACTS:
+        of = rows.order_by().values("attempt__trial")
         Trial.objects.filter(pk__in=of).update(
             outputs_removed_at=when, updated_at=Now()
         )
-    elif item.kind == Removable.LOGS:
-        Attempt.objects.filter(log_trash=item).update(log_removed_at=when)
+    elif kind == Removable.LOGS:
+        rows.update(log_removed_at=when)
 
 
 def move_code(
@@ -253,20 +278,32 @@ def move_code(
 
 def restore(item: TrashItem, *, actor: User | None) -> None:
     """Take something out of the trash. Raises NotPossible once it is being deleted."""
+    if item.kind in MARKS:
+        with transaction.atomic():
+            _restorable(item)
+            # No job deletes the rest meanwhile.
+            TrashItem.objects.filter(pk=item.pk).update(until=None)
+        _restore_files(item)
     with transaction.atomic():
-        found = TrashItem.objects.select_for_update().filter(pk=item.pk).first()
-        if found is None:
-            raise NotPossible(f"{item.name} is no longer in the trash.")
-        if found.began_at:
-            raise NotPossible(
-                f"{item.name} is being deleted, and cannot be restored any more."
-            )
+        found = _restorable(item)
         if item.kind == Removable.RUN and item.trial is not None:
             lifecycle.restore_run(item.trial, actor=actor)
             return
         RESTORES[Removable(item.kind)](found)
         note(f"{item.kind} restored", found, actor=actor)
         found.delete()
+
+
+def _restorable(item: TrashItem) -> TrashItem:
+    """Locked. Raises NotPossible."""
+    found = TrashItem.objects.select_for_update().filter(pk=item.pk).first()
+    if found is None:
+        raise NotPossible(f"{item.name} is no longer in the trash.")
+    if found.began_at:
+        raise NotPossible(
+            f"{item.name} is being deleted, and cannot be restored any more."
+        )
+    return found
 
 
 def _restore_sweep(item: TrashItem) -> None:
@@ -295,9 +332,17 @@ def _restore_experiment(item: TrashItem) -> None:
 
 
 def _restore_files(item: TrashItem) -> None:
-    _mark_trials(item, when=None)
+    """In short transactions: what is left is still in the trash."""
     model, mark = MARKS[item.kind]
-    model._base_manager.filter(**{mark: item}).update(**{mark: None})
+    held = model._base_manager.filter(**{mark: item}).order_by("pk")
+    done = 0
+    while pks := list(held.values_list("pk", flat=True)[:MAX_ROWS]):
+        rows = model._base_manager.filter(pk__in=pks)
+        with transaction.atomic():
+            _mark_trials(item.kind, rows, when=None)
+            rows.update(**{mark: None})
+        done += len(pks)
+        report(item, done, max(item.files, done))
 
 
 def _restore_code(item: TrashItem) -> None:

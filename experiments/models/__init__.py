@@ -23,7 +23,12 @@ from experiments.models.teams import (
     Team,
     User,
 )
-from experiments.models.trash import CleanupRule, Removable, TrashItem
+from experiments.models.trash import (
+    CleanupRule,
+    CleanupTask,
+    Removable,
+    TrashItem,
+)
 from experiments.models.trials import Attempt, Trial, TrialRequest
 from experiments.models.usage import Orphan, SpaceUsage
 from experiments.models.workers import Pool, SchedulerProcess, Worker, WorkerToken

@@ -138,6 +138,31 @@ class TrashItem(models.Model):
         return self.moved_by.display_name if self.moved_by else COMMAND_LINE
 
 
+class CleanupTask(models.Model):
+    """A move to the trash, or a restore of ``item``, that is too large for a request.
+    A job of the site does it, and then removes this row."""
+
+    team = models.ForeignKey(Team, models.CASCADE, related_name="cleanup_tasks")
+    actor = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    words = models.CharField(max_length=700)
+    # What cleanup/selection.py reads; empty for a restore.
+    selection = models.JSONField(default=dict, blank=True)
+    item = models.ForeignKey(
+        TrashItem, models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    # Why it could not be done.
+    problem = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("pk",)
+
+    def __str__(self) -> str:
+        return self.words
+
+
 def trash_end(team_id: int) -> datetime | None:
     """Until when what the team moves to the trash now can be restored; None: until
     somebody deletes it."""

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 SITE_QUEUE = "@site"
 SIMULATE = "experiments.tracking.policy_simulations.simulate"
 PURGE = "experiments.cleanup.purge.purge_trash"
+MOVE = "experiments.cleanup.tasks.run_tasks"
 RUN_RULES = "experiments.cleanup.rules.run_rules"
 MEASURE = "experiments.cleanup.measure.measure"
 REMOVE_ORPHANS = "experiments.cleanup.orphans.remove_listed"

@@ -137,6 +137,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "POST /cleanup/plan": READ,
     "POST /cleanup/move": ADMIN,
     "GET /cleanup/rules": ANYBODY,
+    "GET /cleanup/tasks": ANYBODY,
     "POST /cleanup/rules": ADMIN,
     "PATCH /cleanup/rules/{rule_id}": ADMIN,
     "DELETE /cleanup/rules/{rule_id}": ADMIN,

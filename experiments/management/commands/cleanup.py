@@ -38,7 +38,7 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         for name, words in (
             ("plan", "a dry run: what would go, and what stays and why"),
-            ("move", "move it to the trash"),
+            ("move", "move it to the trash, here and now"),
         ):
             plan = actions.add_parser(name, help=words)
             plan.add_argument("--team", metavar="SLUG")

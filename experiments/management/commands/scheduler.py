@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 
 from experiments import lifecycle, queues
 from experiments.audit import syslog
-from experiments.cleanup import measure, purge, rules, trash
+from experiments.cleanup import measure, purge, rules, tasks, trash
 from experiments.db.clock import Steps, database_now
 from experiments.db.problems import explain
 from experiments.db.wal import MAX_WAL, start_checkpoints
@@ -104,6 +104,7 @@ class Rounds:
             if now - self._deleted >= trash.EVERY:
                 self._deleted = now
                 purge.resume_purge()
+                tasks.resume_tasks()
                 compaction.start_compaction()
                 measure.measure_if_due()
                 rules.start_rules()

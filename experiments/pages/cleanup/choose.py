@@ -19,6 +19,7 @@ from experiments.cleanup import rules
 from experiments.cleanup.move import confirmed, move
 from experiments.cleanup.plan import CleanupPlan, PlanRow, plan_of
 from experiments.cleanup.selection import KINDS, STATES, kind_words, read_selection
+from experiments.cleanup.tasks import move_later
 from experiments.formatting import bytes_text
 from experiments.models import Experiment, Team, User
 from experiments.models.trials import TrialState
@@ -240,7 +241,11 @@ def cleanup_move(request: HttpRequest) -> HttpResponse:
     plan = card.plan
 
     def do() -> str:
-        items = move(confirmed(plan.selection, plan.team, mark), actor=user)
+        found = confirmed(plan.selection, plan.team, mark)
+        if move_later(found, actor=user):
+            files = counted(found.taken.files, "file")
+            return f"{files}: a job moves them to the trash. This page shows it."
+        items = move(found, actor=user)
         size = bytes_text(sum(item.bytes for item in items))
         return f"{counted(len(items), 'item')}, {size}, moved to the trash."
 

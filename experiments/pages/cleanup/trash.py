@@ -20,6 +20,7 @@ from django.utils import timezone
 from experiments import access
 from experiments.cleanup import trash
 from experiments.cleanup.sizes import sweeps_size
+from experiments.cleanup.tasks import restore_later
 from experiments.formatting import bytes_text
 from experiments.models import Experiment, Sweep, Team, TrashItem, User
 from experiments.models.trash import trash_end
@@ -132,6 +133,8 @@ def trash_restore(request: HttpRequest, pk: int) -> HttpResponse:
         return ask(request, question)
 
     def do() -> str:
+        if restore_later(item, actor=user):
+            return f"{item.name}: a job restores it. This page shows it."
         trash.restore(item, actor=user)
         return f"{item.name} was restored."
 

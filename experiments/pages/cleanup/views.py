@@ -13,7 +13,7 @@ from experiments import access
 from experiments.cleanup import disk, measure
 from experiments.cleanup.jobs import running_jobs
 from experiments.cleanup.usage import Measured, SpaceAmount, SpaceGrowth, SpaceLine
-from experiments.models import Event, User
+from experiments.models import CleanupTask, Event, User
 from experiments.pages.cleanup.choose import choose_card
 from experiments.pages.cleanup.growth import growth_chart
 from experiments.pages.cleanup.orphans import orphan_list
@@ -45,6 +45,7 @@ class CleanupPage:
         self.teams = list(access.teams_for(user))
         self.measured = Measured(self.teams, with_site=user.is_superuser)
         self.jobs = running_jobs()
+        self.tasks = list(CleanupTask.objects.filter(team__in=self.teams))
 
     @cached_property
     def total(self) -> SpaceAmount:
@@ -58,7 +59,8 @@ class CleanupPage:
     def mark(self) -> str:
         """Changes with a measurement, and with the progress of a job."""
         jobs = [(job.name, job.progress.done, job.words) for job in self.jobs]
-        return digest(f"{self.measured.measured_at} {jobs}")
+        tasks = [(task.pk, task.problem) for task in self.tasks]
+        return digest(f"{self.measured.measured_at} {jobs} {tasks}")
 
     def parts(self) -> dict[str, str]:
         return render_parts("cleanup", PARTS, self._parts_context())
@@ -68,6 +70,7 @@ class CleanupPage:
         room = disk.fullest_disk() if self.user.is_superuser else None
         return {
             "jobs": self.jobs,
+            "tasks": self.tasks,
             "measured_at": measured.measured_at,
             "total": self.total,
             "room": room,
