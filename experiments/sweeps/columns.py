@@ -47,45 +47,59 @@ LIVE_CODES = [STATES.index(state) for state in TRIAL_LIVE]
 
 @dataclass(frozen=True)
 class Drawn:
-    """Which trials a browser gets: all, or one of 2 ** ``halvings`` and ``always``."""
+    """Which trials a browser gets: all except archived ones, or one of
+    2 ** ``halvings`` and ``always``. The best one is never left out."""
 
     halvings: int
     shown: Mask
     always: Mask
+    archived: Mask
 
     @classmethod
     def of(cls, data: TrialData, score: Floats) -> Drawn:
-        count = len(data)
-        nothing = np.zeros(count, bool)
+        best = np.argsort(score)[:BEST_ROWS]
+        best = best[np.isfinite(score[best])]
+        archived = np.isfinite(data.archived)
+        archived[best[:1]] = False
+        count = int((~archived).sum())
         if count <= MAX_ROWS:
-            return cls(0, ~nothing, nothing)
+            return cls(0, ~archived, np.zeros(len(data), bool), archived)
         halvings = math.ceil(math.log2(count / MAX_ROWS))
         always = np.isin(data.states, LIVE_CODES)
-        best = np.argsort(score)[:BEST_ROWS]
-        always[best[np.isfinite(score[best])]] = True
+        always[best] = True
         # Multiples of the golden ratio spread evenly.
         hashed = (data.numbers * 2_654_435_761) % 2**32
-        return cls(halvings, always | (hashed >> (32 - halvings) == 0), always)
+        sampled = hashed >> (32 - halvings) == 0
+        always &= ~archived
+        return cls(halvings, always | sampled & ~archived, always, archived)
 
     @property
     def sampled(self) -> bool:
         return self.halvings > 0
 
     @cached_property
+    def total(self) -> int:
+        """How many trials are not archived."""
+        return int((~self.archived).sum())
+
+    @cached_property
     def weight(self) -> float:
         """How many trials each row of the sample stands for."""
-        others = int((~self.always).sum())
+        others = self.total - int(self.always.sum())
         return others / max(1, int((self.shown & ~self.always).sum()))
 
     @property
     def sentence(self) -> str:
-        total, rows = len(self.shown), int(self.shown.sum())
+        total, rows = self.total, int(self.shown.sum())
         if not self.sampled:
-            return "1 trial." if total == 1 else f"All {total:,} trials."
-        return (
-            f"A fair sample of {rows:,} of {total:,} trials, with the best"
-            f" {BEST_ROWS} and all that run."
-        )
+            drawn = "1 trial." if total == 1 else f"All {total:,} trials."
+        else:
+            drawn = (
+                f"A fair sample of {rows:,} of {total:,} trials, with the best"
+                f" {BEST_ROWS} and all that run."
+            )
+        hidden = int(self.archived.sum())
+        return f"{drawn} {hidden:,} archived, not drawn." if hidden else drawn
 
 
 @dataclass(frozen=True)
@@ -109,10 +123,10 @@ class ColumnsMark:
     def __str__(self) -> str:
         return f"{self.time:.3f}~{self.look}~{self.count}~{self.last}"
 
-    def continues(self, seen: ColumnsMark, data: TrialData) -> bool:
-        """Whether rows that changed since ``seen`` are enough: no trial was deleted,
-        and codes mean the same."""
-        came = int((data.numbers > seen.last).sum())
+    def continues(self, seen: ColumnsMark, data: TrialData, archived: Mask) -> bool:
+        """Whether rows that changed since ``seen`` are enough: no trial was deleted
+        or archived, and codes mean the same."""
+        came = int((data.numbers[~archived] > seen.last).sum())
         same = seen.look == self.look and seen.time <= self.time + OVERLAP
         return same and seen.count + came == self.count
 
@@ -143,8 +157,8 @@ class SweepColumns:
     @cached_property
     def _mark(self) -> ColumnsMark:
         """Without a time."""
-        count = len(self.data)
-        last = int(self.data.numbers[-1]) if count else -1
+        count = self.drawn.total
+        last = int(self.data.numbers[-1]) if len(self.data) else -1
         axes = [each.axis for each in self.parameters]
         meanings = [(axis["name"], axis["kind"], axis["values"]) for axis in axes]
         text = repr((meanings, self.drawn.halvings, ranked_states(self.sweep)))
@@ -168,7 +182,7 @@ class SweepColumns:
         """The whole, or what changed since a mark. ``now``: seconds since 1970, from
         before the data was read."""
         mark, seen = replace(self._mark, time=now), ColumnsMark.read(since)
-        if seen is None or not mark.continues(seen, self.data):
+        if seen is None or not mark.continues(seen, self.data, self.drawn.archived):
             state = self._state(mark, whole=True, changed=True)
             return state | self._head(now, planned) | self._rows(self.drawn.shown)
         start = seen.time - OVERLAP
@@ -195,7 +209,7 @@ class SweepColumns:
             "metric": self.sweep.primary_metric,
             "goal": self.sweep.goal,
             "planned": planned,
-            "total": len(self.data),
+            "total": self.drawn.total,
             "best": self.best,
             "states": STATES,
             "ranked": ranked_states(self.sweep),
@@ -207,7 +221,7 @@ class SweepColumns:
         if not self.drawn.sampled:
             return None
         return {
-            "of": len(self.data),
+            "of": self.drawn.total,
             "rows": int(self.drawn.shown.sum()),
             "weight": round(self.drawn.weight, 3),
             "always": f"the best {BEST_ROWS} and those that run",

@@ -95,6 +95,18 @@ def test_a_deleted_trial_or_a_new_value_brings_the_whole() -> None:
     assert answer(made, "nonsense~x")["whole"]
 
 
+def test_archived_trials_are_not_drawn_unless_one_is_the_best() -> None:
+    made = sweep()
+    trials = [factories.trial(made, state="completed", value=v) for v in (0.1, 0.9)]
+    mark = answer(made)["mark"]
+    made.trials.update(archived_at=Now(), updated_at=Now())
+    found = answer(made, mark)
+    assert found["whole"] and found["columns"]["number"] == [1] and found["best"] == 1
+    assert found["drawn"] == "1 trial. 1 archived, not drawn."
+    Trial.objects.filter(pk=trials[0].pk).update(archived_at=None, updated_at=Now())
+    assert answer(made, found["mark"])["columns"]["number"] == [0, 1]
+
+
 def test_failed_trials_are_never_the_best() -> None:
     made = sweep()
     factories.trial(made, state="failed", value=0.9, params={"lr": 0.1})

@@ -9,10 +9,15 @@ import msgspec
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.cache import patch_vary_headers
 
+from experiments import access
 from experiments.db.clock import database_now
-from experiments.pages.frame import get, sweep_to_read
+from experiments.models import Sweep
+from experiments.pages.frame import get, sweep_to_read, whole_number
 from experiments.pages.sweep.summary import combinations, planned_trials
+from experiments.sweeps.analyses import importance_answer, needs, surface_answer
 from experiments.sweeps.columns import sweep_columns
+from experiments.sweeps.timeline import ends_answer, timeline_answer
+from experiments.sweeps.value_charts import edf_curve, edf_sentence, pareto_answer
 
 # Less than this is not worth packing.
 MIN_PACKED = 1_000
@@ -47,6 +52,83 @@ def columns(request: HttpRequest, pk: int) -> HttpResponse:
     return response
 
 
+def importance(request: HttpRequest, pk: int) -> HttpResponse:
+    """Which parameters matter; ``?scope=range``: over their whole ranges."""
+    found = sweep_columns(sweep_to_read(request, pk))
+    over_range = request.GET.get("scope") == "range"
+    return json_answer(request, importance_answer(found, over_range=over_range))
+
+
+def surface(request: HttpRequest, pk: int) -> HttpResponse:
+    """The value over parameters ``?x=`` and ``?y=``."""
+    found = sweep_columns(sweep_to_read(request, pk))
+    x, y = (request.GET.get(name, "") for name in ("x", "y"))
+    return json_answer(request, surface_answer(found, x, y))
+
+
+def pareto(request: HttpRequest, pk: int) -> HttpResponse:
+    found = sweep_columns(sweep_to_read(request, pk))
+    return json_answer(request, pareto_answer(found))
+
+
+def ends(request: HttpRequest, pk: int) -> HttpResponse:
+    found = sweep_columns(sweep_to_read(request, pk))
+    return json_answer(request, ends_answer(found))
+
+
+def timeline(request: HttpRequest, pk: int) -> HttpResponse:
+    sweep = sweep_to_read(request, pk)
+    return json_answer(request, timeline_answer(sweep, database_now()))
+
+
+# Sweeps whose values are drawn beside those of the page's.
+MAX_AGAINST = 5
+MAX_CHOICES = 50
+
+
+def edf(request: HttpRequest, pk: int) -> HttpResponse:
+    """The distribution of values, beside those of sweeps ``?against=``."""
+    sweep = sweep_to_read(request, pk)
+    seen = access.sweeps_for(access.viewer(request)).exclude(pk=pk)
+    wanted = [
+        number
+        for text in ",".join(request.GET.getlist("against")).split(",")
+        if (number := whole_number(text)) is not None
+    ]
+    others = list(seen.filter(pk__in=wanted[:MAX_AGAINST]))
+    alike = [each for each in others if _is_like(each, sweep)]
+    curves = [edf_curve(each, sweep_columns(each)) for each in (sweep, *alike)]
+    siblings = seen.filter(experiment=sweep.experiment_id).order_by("-pk")
+    answer = {
+        "metric": sweep.primary_metric,
+        "goal": sweep.goal,
+        "left_out": [
+            {"id": e.pk, "why": f"{e.label} has another metric, {e.primary_metric}."}
+            for e in others
+            if e not in alike
+        ],
+        "choices": [
+            {"id": each.pk, "label": each.label}
+            for each in siblings[:MAX_CHOICES]
+            if _is_like(each, sweep)
+        ],
+    }
+    if not curves[0]["trials"]:
+        return json_answer(request, answer | needs(1, 0))
+    shown = {"ready": True, "sweeps": curves, "sentence": edf_sentence(curves)}
+    return json_answer(request, answer | shown)
+
+
+def _is_like(one: Sweep, other: Sweep) -> bool:
+    return (one.primary_metric, one.goal) == (other.primary_metric, other.goal)
+
+
 urlpatterns = [
     get("sweeps/<int:pk>/columns.json", columns, "sweep_columns"),
+    get("sweeps/<int:pk>/importance.json", importance, "sweep_importance"),
+    get("sweeps/<int:pk>/surface.json", surface, "sweep_surface"),
+    get("sweeps/<int:pk>/pareto.json", pareto, "sweep_pareto"),
+    get("sweeps/<int:pk>/edf.json", edf, "sweep_edf"),
+    get("sweeps/<int:pk>/timeline.json", timeline, "sweep_timeline"),
+    get("sweeps/<int:pk>/ends.json", ends, "sweep_ends"),
 ]

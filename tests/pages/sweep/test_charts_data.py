@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from experiments.models import Sweep
+from experiments.models import Sweep, Trial
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+
+TEN_SECONDS = timedelta(seconds=10)
 
 
 @pytest.fixture
@@ -43,3 +46,90 @@ def test_columns_are_packed_and_not_sent_twice(ada: Client) -> None:
     assert again.status_code == 304 and not again.content
     poll = ada.get(url, {"since": answer["mark"]})
     assert poll.status_code == 200 and poll.json()["whole"] is False
+
+
+def answer(client: Client, name: str, made: Sweep, **query: Any) -> dict[str, Any]:
+    response = client.get(reverse(f"sweep_{name}", args=(made.pk,)), query)
+    assert response.status_code == 200
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def test_importance_says_what_it_needs_and_what_it_found(ada: Client) -> None:
+    few = answer(ada, "importance", made_sweep(4))
+    assert few == {
+        "ready": False,
+        "sentence": "Needs 10 trials with a value; 4 have one.",
+        "trials": 4,
+        "needs": 10,
+    }
+    found = answer(ada, "importance", made_sweep(40))
+    assert found["ready"] and found["best"] == 10
+    (row,) = found["rows"]
+    assert row["name"] == "x" and row["share"] == 1 and row["told_apart"]
+    assert 0.1 < row["from"] < row["best"] < row["to"] < 0.5
+    assert found["limit"] == pytest.approx(1 - 0.125**2, abs=0.001)
+    assert "is not told apart from chance" in found["sentence"]
+    assert found["pairs"] == [] and "80" in found["pairs_note"]
+
+
+def test_a_surface_needs_two_parameters(ada: Client) -> None:
+    made = made_sweep(12)
+    few = answer(ada, "surface", made, x="nonsense", y="x")
+    assert few["ready"] is False and "2 parameters" in few["sentence"]
+    for trial in made.trials.all():
+        trial.params = {**trial.params, "c": ["a", "b"][trial.number % 2]}
+        trial.save()
+    found = answer(ada, "surface", made, y="c")
+    assert (found["columns"], found["rows"]) == (40, 2)
+    assert len(found["cells"]) == 80 and found["levels"]
+    assert found["x"]["name"] == "x" and found["y"]["values"] == ["a", "b"]
+    assert found["best"]["number"] in (3, 4)
+
+
+def test_distributions_of_sweeps_with_the_same_metric(ada: Client) -> None:
+    made, other = made_sweep(4), made_sweep(2)
+    loss = {"primary_metric": "loss", "goal": "minimize"}
+    document = factories.definition_document(objective=loss)
+    third = made_sweep(1, document=document)
+    secret = factories.sweep(factories.team("Secret"))
+    wanted = f"{other.pk},{third.pk},{secret.pk},x"
+    found = answer(ada, "edf", made, against=wanted)
+    assert [curve["id"] for curve in found["sweeps"]] == [made.pk, other.pk]
+    assert found["sweeps"][0]["points"][-1] == [0.9975, 1.0]
+    assert found["sentence"].startswith("4 trials against 2. Median 0.9")
+    assert [each["id"] for each in found["left_out"]] == [third.pk]
+    assert [each["id"] for each in found["choices"]] == [other.pk]
+    assert answer(ada, "edf", made_sweep())["ready"] is False
+
+
+def test_the_front_of_time_and_value(ada: Client) -> None:
+    made = made_sweep()
+    for value, elapsed in ((0.5, 10.0), (0.4, 20.0), (0.9, 30.0), (0.95, 300.0)):
+        factories.trial(made, state="completed", value=value, elapsed=elapsed)
+    found = answer(ada, "pareto", made)
+    assert found["numbers"] == [0, 2, 3] and found["knee"] == 2
+    assert found["sentence"].startswith("Pareto front of 3 trials")
+
+
+def test_slots_and_ends_over_time(ada: Client) -> None:
+    made = made_sweep(3)
+    assert answer(ada, "timeline", made)["ready"] in (True, False)
+    for number, trial in enumerate(made.trials.all()):
+        start = made.created_at + timedelta(seconds=10 * number)
+        attempts = trial.attempts.all()
+        attempts.update(slot=number % 2, claimed_at=start, ended_at=start + TEN_SECONDS)
+        Trial.objects.filter(pk=trial.pk).update(ended_at=start + TEN_SECONDS)
+    Trial.objects.filter(number=2).update(state="failed", reason="exit_code")
+    found = answer(ada, "timeline", made)
+    assert [slot["name"] for slot in found["slots"]] == ["default · 0", "default · 1"]
+    assert found["bars"]["slot"][::-1] == [0, 1, 0]
+    assert found["busy"] == 0.5
+    assert found["sentence"] == "3 trials on 2 slots, busy 50 % of the time."
+    over_time = answer(ada, "ends", made)
+    assert [kind["text"] for kind in over_time["kinds"]] == [
+        "completed",
+        "failed: exit code",
+    ]
+    assert over_time["sentence"] == "3 trials ended: 2 completed, 1 failed: exit code."
+    assert sum(over_time["kinds"][0]["counts"]) == 2
