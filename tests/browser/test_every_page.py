@@ -115,7 +115,8 @@ def problems(page: Page, quiet: list[str]) -> Iterator[str]:
     if (width := page.evaluate("document.documentElement.scrollWidth")) > 390:
         yield f"is {width} px wide on a phone"
     page.set_viewport_size(DESKTOP)
-    yield from quiet
+    # A report file names no icon, so Chromium looks for one itself.
+    yield from (each for each in quiet if "favicon.ico" not in each)
 
 
 def test_every_page_keeps_its_manners(

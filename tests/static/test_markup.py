@@ -67,9 +67,9 @@ def scripts_with(pattern: str) -> set[str]:
     return {path.name for path in SCRIPTS if found.search(path.read_text())}
 
 
-def test_scripts_store_the_theme_and_a_form_during_a_login_only() -> None:
+def test_scripts_store_the_theme_ticks_and_a_form_during_a_login_only() -> None:
     storage = r"localStorage|sessionStorage|indexedDB|document\.cookie"
-    assert scripts_with(storage) == {"theme.js", "login.js"}
+    assert scripts_with(storage) == {"theme.js", "login.js", "ticks.js"}
     login = (ROOT / "static/js/pages/login.js").read_text()
     # The tab forgets it when it closes, and it is taken out before it is used.
     assert "localStorage" not in login and "sessionStorage.removeItem(KEY)" in login
