@@ -34,6 +34,7 @@ PAGES = (
     "run.warm_start",
     "requests.views",
     "compare.views",
+    "compare.sweep_views",
     "reports.views",
     "teams.views",
     "teams.transfers",

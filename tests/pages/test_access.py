@@ -190,6 +190,7 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "runs/warm-start/": (STEER, STEER),
     "compare/": (EVERYONE, None),
     "compare/add/": (EVERYONE, None),
+    "compare/sweeps/": (EVERYONE, None),
     "teams/new/": (SITE, SITE),
     "teams/switch/": (None, READ),
     "teams/<slug:slug>/switch/": (None, READ),

@@ -57,7 +57,9 @@ class Comparison:
     objective of the trials' sweeps."""
 
     def __init__(self, trials: Sequence[Trial], now: datetime) -> None:
-        self.objective = shared_objective([t for t in trials if t.sweep is not None])
+        self.objective = shared_measure(
+            [t.sweep for t in trials if t.sweep is not None]
+        )
         self.sources = sources_of(trials)
         self.metrics = _metrics([*trials, *self.sources.values()])
         if self.objective is not None:
@@ -132,15 +134,10 @@ class Comparison:
         return entrants
 
 
-def shared_objective(trials: Sequence[Trial]) -> Objective | None:
+def shared_measure(sweeps: Sequence[Sweep]) -> Objective | None:
     """The objective, or None where they have several or none."""
-    found = {_key(trial.sweep) for trial in trials}
-    first = trials[0].sweep if trials else None
-    return first.objective if len(found) == 1 and first is not None else None
-
-
-def _key(sweep: Sweep | None) -> tuple[str, str] | None:
-    return (sweep.primary_metric, sweep.goal) if sweep else None
+    found = {(sweep.primary_metric, sweep.goal) for sweep in sweeps}
+    return sweeps[0].objective if len(found) == 1 else None
 
 
 def ordered(trials: Sequence[Trial], objective: Objective | None) -> Sequence[Trial]:

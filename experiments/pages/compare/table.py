@@ -69,8 +69,8 @@ class CostBar:
 
 def cost_rows(comparison: Comparison) -> Iterator[ComparedRow]:
     entrants = comparison.entrants
-    yield _cost_row("took", [e.elapsed for e in entrants], duration_text)
-    yield _cost_row("per report", [e.per_report for e in entrants], duration_text)
+    yield cost_row("took", [e.elapsed for e in entrants], duration_text)
+    yield cost_row("per report", [e.per_report for e in entrants], duration_text)
     if any(entrant.saved for entrant in entrants):
         cells = [
             ComparedCell(duration_text(e.saved), tone="terminated" if e.saved else "")
@@ -79,7 +79,7 @@ def cost_rows(comparison: Comparison) -> Iterator[ComparedRow]:
         yield ComparedRow("saved by ending early", cells, aside="dashed: not run")
     peaks = [_peak(entrant) for entrant in entrants]
     if any(peaks):
-        yield _cost_row("peak memory", peaks, bytes_text)
+        yield cost_row("peak memory", peaks, bytes_text)
 
 
 def _peak(entrant: Entrant) -> float | None:
@@ -87,7 +87,7 @@ def _peak(entrant: Entrant) -> float | None:
     return float(attempt.peak_memory) if attempt and attempt.peak_memory else None
 
 
-def _cost_row(
+def cost_row(
     name: str, values: Sequence[float | None], text: Callable[[float], str]
 ) -> ComparedRow:
     cells = []
@@ -105,17 +105,23 @@ def _cost_row(
 
 
 def cost_bars(comparison: Comparison) -> list[CostBar]:
-    whole = [(e.elapsed or 0) + (e.saved or 0) for e in comparison.entrants]
-    most = max(whole) or 1.0
+    return bars_of([(e.name, e.glyph, e.elapsed, e.saved) for e in comparison.entrants])
+
+
+def bars_of(
+    rows: Sequence[tuple[str, str, float | None, float | None]],
+) -> list[CostBar]:
+    """Of names, states, and seconds that were used and saved."""
+    most = max((ran or 0) + (saved or 0) for *_, ran, saved in rows) or 1.0
     return [
         CostBar(
-            entrant.name,
-            entrant.glyph,
+            name,
+            glyph,
             y=index * 18 + 5,
-            ran=round(BAR_WIDTH * (entrant.elapsed or 0) / most, 1),
-            saved=round(BAR_WIDTH * (entrant.saved or 0) / most, 1),
+            ran=round(BAR_WIDTH * (ran or 0) / most, 1),
+            saved=round(BAR_WIDTH * (saved or 0) / most, 1),
         )
-        for index, entrant in enumerate(comparison.entrants)
+        for index, (name, glyph, ran, saved) in enumerate(rows)
     ]
 
 
@@ -182,7 +188,7 @@ def _parameter(comparison: Comparison, name: str) -> ComparedRow:
     return ComparedRow(
         name,
         [
-            _plain_cell(value, values[0], lambda a, b: difference_text(axis, a, b))
+            plain_cell(value, values[0], lambda a, b: difference_text(axis, a, b))
             for value in values
         ],
         picture=picture(axis, name, marked),
@@ -190,7 +196,7 @@ def _parameter(comparison: Comparison, name: str) -> ComparedRow:
     )
 
 
-def _plain_cell(
+def plain_cell(
     value: Any, reference: Any, difference: Callable[[Any, Any], str]
 ) -> ComparedCell:
     same = same_value(value, reference)
@@ -214,7 +220,7 @@ def setup_rows(comparison: Comparison) -> list[ComparedRow]:
     rows = []
     for name in names:
         values = [setup.get(name, UNSET) for setup in setups]
-        cells = [_plain_cell(value, values[0], lambda a, b: "") for value in values]
+        cells = [plain_cell(value, values[0], lambda a, b: "") for value in values]
         differs = not all(same_value(value, values[0]) for value in values)
         rows.append(ComparedRow(name, cells, differs=differs))
     packages = [_versions(known.get("packages") or ()) for known in environments]
@@ -292,20 +298,20 @@ def metric_rows(comparison: Comparison) -> Iterator[ComparedRow]:
     if objective is not None:
         name = objective.primary_metric
         trials = [entrant.trial for entrant in comparison.entrants]
-        yield _metric_row(
+        yield metric_row(
             f"{name}, best",
             [trial.value for trial in trials],
             tone="best" if comparison.reference.is_best else "",
         )
         yield _report_row("reached at report", [t.value_report for t in trials])
-        yield _metric_row(
+        yield metric_row(
             f"{name}, last",
             [trial.last_value for trial in trials],
         )
         yield _report_row("reports", [trial.reports for trial in trials])
     for name in comparison.common_metrics[:MAX_METRICS]:
         lower = goal_of(name) == "minimize"
-        yield _metric_row(
+        yield metric_row(
             f"{name}, {'lowest' if lower else 'highest'}",
             [_metric_value(entrant, name) for entrant in comparison.entrants],
         )
@@ -320,7 +326,7 @@ def _report_row(name: str, reports: Sequence[int | None]) -> ComparedRow:
     return ComparedRow(name, [ComparedCell(number_text(n)) for n in reports])
 
 
-def _metric_row(
+def metric_row(
     name: str, values: Sequence[float | None], *, tone: str = ""
 ) -> ComparedRow:
     decimals = decimals_of(values)
@@ -346,9 +352,9 @@ def _gap(value: float | None, reference: float | None, decimals: int) -> str:
 # --- as text ----------------------------------------------------------------------
 
 
-def as_text(comparison: Comparison, found: Sequence[ComparedSection]) -> str:
+def as_text(names: Sequence[str], found: Sequence[ComparedSection]) -> str:
     """The table as tab-separated lines, for a spreadsheet."""
-    lines = ["\t".join(["", *(entrant.name for entrant in comparison.entrants)])]
+    lines = ["\t".join(["", *names])]
     for section in found:
         for row in section.rows:
             lines.append("\t".join([row.name, *(_pasted(cell) for cell in row.cells)]))

@@ -41,14 +41,14 @@ def _trials(request: HttpRequest) -> QuerySet[Trial]:
     )
 
 
-def asked_ids(request: HttpRequest) -> list[int]:
+def asked_ids(request: HttpRequest, name: str = "trials") -> list[int]:
     """The ids of ``trials=1,2,3``, or of ``trials=1&trials=2`` as a form without
     scripts sends them, each once; 404 for anything else."""
-    text = ",".join(request.GET.getlist("trials"))
+    text = ",".join(request.GET.getlist(name))
     parts = [part.strip() for part in text[:500].split(",") if part.strip()]
     ids = [whole_number(part, most_digits=18) for part in parts]
     if None in ids:
-        raise Http404("trials must be numbers, such as trials=1,2,3.")
+        raise Http404(f"{name} must be numbers, such as {name}=1,2,3.")
     return list(dict.fromkeys(number for number in ids if number is not None))
 
 
@@ -112,7 +112,7 @@ def _page(
             for entrant in comparison.entrants
         ],
         "sections": found,
-        "as_text": as_text(comparison, found),
+        "as_text": as_text([each.name for each in comparison.entrants], found),
         "equal": [] if everything else equal_rows(comparison),
         "hidden": 0 if everything else hidden_differences(comparison),
         "all_words": all_words(len(ids)),

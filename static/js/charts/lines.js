@@ -10,7 +10,8 @@
 //   series: [{name, points: [[x, y, seconds (optional)], …], best (optional)}]
 //         an x that comes twice makes a stair; the best series gets a star
 // }
-// Options, also for set(): y as in the model; x "" (the points') | "relative" | "time";
+// Options, also for set(): y as in the model; x "" (the points') | "relative" | "time" |
+// "used" (the points' seconds are training time);
 // smooth: the weight of earlier values, from 0 to 1, as text.
 
 import { ZONE, duration, metric, number } from "../format.js";
@@ -43,11 +44,11 @@ export function chosen({ model, x, smooth }) {
   });
 }
 
-const X_WORDS = { relative: "since the start", time: "time" };
+const X_WORDS = { relative: "since the start", time: "time", used: "training time" };
 
 // Ticks are seconds from the start, written as durations or as a clock's time.
 function textOf({ x, model }) {
-  if (x === "relative") return (seconds) => duration(seconds);
+  if (x === "relative" || x === "used") return (seconds) => duration(seconds);
   const clock = (seconds) => new Date((model.since + seconds) * 1000).toLocaleTimeString([], { timeStyle: "medium", timeZone: ZONE });
   return x === "time" ? clock : undefined;
 }

@@ -338,7 +338,7 @@ def test_copied_text_is_never_a_formula() -> None:
     worse, best = two_trials()
     Trial.objects.filter(pk=worse.pk).update(params={**OTHER, "optimizer": "=1+1"})
     comparison = compared(worse, best)
-    text = as_text(comparison, sections(comparison, only_differences=True))
+    text = as_text(["1", "0"], sections(comparison, only_differences=True))
     assert "optimizer\tsgd\t'=1+1" in text
     assert "lr\t0.01\t0.026" in text
 
