@@ -1,7 +1,7 @@
 """What the bars of the table and of the charts do with picked trials of a sweep.
 
-``trials`` holds their numbers, as `picked_numbers` reads them. GET asks on a page; a
-script sends ``ask`` and gets the question alone, then the answer as JSON.
+``trials`` holds their numbers, as `picked_numbers` reads them. GET asks, and so does a
+POST with ``ask``: on a page, or alone for a script, which then gets JSON.
 """
 
 from __future__ import annotations
@@ -118,10 +118,9 @@ def _question(
         keep_url=reverse("sweep_trials", args=(sweep.pk,)),
         fields=(("trials", picked.number_ranges(numbers)),),
     )
-    if request.method == "POST":
-        context = {"question": question}
-        return render(request, "components/question_body.html", context)
-    return ask(request, question)
+    if request.accepts("text/html"):
+        return ask(request, question)
+    return render(request, "components/question_body.html", {"question": question})
 
 
 def _answered(

@@ -260,6 +260,7 @@ def _news(
         "cancel": cancel_text(summary.sweep, counts),
         "running": running_text(counts),
         "best": best.pk if best else None,
+        "best_number": best.number if best else None,
         "trials": [chart_row(row) for row in view.charted],
         "parts": parts,
         "order": [line.row["id"] for line in table.rows],

@@ -77,7 +77,7 @@ function showCounts({ counts, cancel, running, order }) {
   if (runs && running) runs.textContent = running;
 }
 
-function showBest({ best }) {
+function showBest({ best_number: best }) {
   const button = root.querySelector("[data-compare-best]");
   if (!button) return;
   button.hidden = best === null;

@@ -26,8 +26,7 @@ function newest(trials, most, goal) {
 export function merged(href, search, base) {
   const url = new URL(href, base);
   for (const [name, value] of new URLSearchParams(search)) {
-    const own = name.includes(".") || name === "ticked";
-    if (own && (!url.searchParams.has(name) || name === "ticked")) url.searchParams.set(name, value);
+    if (name.includes(".") && !url.searchParams.has(name)) url.searchParams.set(name, value);
   }
   return url;
 }

@@ -1,8 +1,9 @@
-// The table of trials: rows kept fresh, ticks kept through it and in the URL, and the
-// comparison of ticked trials.
+// The newest trials on a sweep's overview: rows kept fresh, ticks kept through it, and what
+// is done with ticked trials.
 
-// The ids of all ticked trials, also of those on other pages and of rows that have left.
-const picked = new Set((new URL(location.href).searchParams.get("ticked") ?? "").split(",").filter(Boolean));
+import { rangesOf, ticksOf } from "../table/ticks.js";
+
+let ticks = null;
 
 function parsed(html) {
   const holder = document.createElement("template");
@@ -21,7 +22,7 @@ export function showRows(body, order, rows) {
     if (html === undefined) return before;
     const row = parsed(html);
     const box = row.querySelector("input.tick");
-    if (box) box.checked = picked.has(key);
+    if (box) box.checked = ticks.has(Number(box.value));
     if (!before) row.classList.add("is-new");
     return before && sameRow(before, row) ? before : row;
   });
@@ -49,67 +50,49 @@ function pathOf(element) {
 }
 
 function showTicked(form) {
-  const rows = [...form.querySelectorAll("tr[data-row]")];
-  for (const row of rows) row.classList.toggle("is-marked", picked.has(row.dataset.row));
-  const elsewhere = picked.size - rows.filter((row) => picked.has(row.dataset.row)).length;
+  const boxes = [...form.querySelectorAll("input.tick")];
+  for (const box of boxes) {
+    box.checked = ticks.has(Number(box.value));
+    box.closest("tr").classList.toggle("is-marked", box.checked);
+  }
+  const elsewhere = ticks.size - boxes.filter((box) => box.checked).length;
   const words = form.querySelector("[data-ticked-count]");
-  words.hidden = picked.size === 0;
-  words.textContent = `${picked.size} selected${elsewhere ? `, ${elsewhere} not shown here` : ""}`;
-  form.querySelector("[data-compare-plain]").setAttribute("aria-disabled", String(picked.size < 2));
-  form.querySelector("[data-again]")?.setAttribute("aria-disabled", String(picked.size < 1));
-  form.querySelector("[data-compare-best]")?.setAttribute("aria-disabled", String(picked.size < 1));
+  words.hidden = ticks.size === 0;
+  words.textContent = `${ticks.size} selected${elsewhere ? `, ${elsewhere} not shown here` : ""}`;
+  form.querySelector("[data-compare-plain]").setAttribute("aria-disabled", String(ticks.size < 2));
+  form.querySelector("[data-again]")?.setAttribute("aria-disabled", String(ticks.size < 1));
+  form.querySelector("[data-compare-best]")?.setAttribute("aria-disabled", String(ticks.size < 1));
 }
 
-function rememberTicked() {
-  const url = new URL(location.href);
-  if (picked.size > 0) url.searchParams.set("ticked", [...picked].join(","));
-  else url.searchParams.delete("ticked");
-  history.replaceState(history.state, "", url);
-}
-
-// One ?trials=1,2,3 instead of a field for each box.
-function compare(event) {
+// Too few trials get a word instead of a page that refuses them.
+function check(event) {
   const form = event.currentTarget;
-  if (event.submitter?.dataset.again !== undefined) {
-    askAgain(event, form);
-    return;
-  }
-  const best = event.submitter?.dataset.compareBest === undefined ? [] : [event.submitter.value];
-  const ids = [...new Set([...best, ...picked])];
+  const { again, compareBest } = event.submitter?.dataset ?? {};
+  const least = again === undefined && compareBest === undefined ? 2 : 1;
+  if (ticks.size >= least) return;
   event.preventDefault();
-  if (ids.length < 2) {
-    say(form, "Select at least two trials, or one and Compare with best.");
-    return;
-  }
-  location.assign(`${form.action}?trials=${ids.join(",")}`);
-}
-
-// The page that asks before the ticked trials run again.
-function askAgain(event, form) {
-  event.preventDefault();
-  const ids = [...picked];
-  if (ids.length < 1) say(form, "Select the trials to run again.");
-  else location.assign(`${event.submitter.formAction}?trials=${ids.join(",")}`);
-}
-
-function say(form, text) {
   const words = form.querySelector("[data-ticked-count]");
   words.hidden = false;
-  words.textContent = text;
+  words.textContent =
+    again === undefined ? "Select at least two trials, or one and Compare with best." : "Select the trials to run again.";
+}
+
+// All ticked trials, also those of other pages, and the best one if its button is pressed.
+function complete({ formData }) {
+  const sent = formData.getAll("trials").map(Number);
+  formData.set("trials", rangesOf(new Set([...ticks.numbers(), ...sent])));
 }
 
 export function wireTable(root) {
   const form = root.querySelector("[data-compare]");
+  ticks = ticksOf(root.dataset.sweep);
   if (!form) return;
   form.addEventListener("change", (event) => {
-    const box = event.target;
-    if (!box.matches("input.tick")) return;
-    if (box.checked) picked.add(box.value);
-    else picked.delete(box.value);
-    showTicked(form);
-    rememberTicked();
+    if (event.target.matches("input.tick")) ticks.set(Number(event.target.value), event.target.checked);
   });
-  form.addEventListener("submit", compare);
+  form.addEventListener("submit", check);
+  form.addEventListener("formdata", complete);
+  ticks.onChange(() => showTicked(form));
   showTicked(form);
 }
 

@@ -81,6 +81,8 @@ def test_a_script_gets_the_question_alone(ada: Client, sweep: Sweep) -> None:
     html = text_of(post(ada, sweep, "cancel", "4,5", ask="1"))
     assert "Cancel 2 trials?" in html
     assert "<html" not in html
+    whole = ada.post(f"/sweeps/{sweep.pk}/trials/cancel/", {"trials": "4", "ask": "1"})
+    assert "<html" in text_of(whole)
     assert not Event.objects.filter(verb="trials cancelled").exists()
 
 
