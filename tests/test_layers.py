@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent / "experiments"
 PACKAGES = (
     *("search", "runner", "client", "demo", "db", "lru_cache", "tokens", "origin"),
     "models",
-    *("access", "formatting", "storage", "queues", "code"),
+    *("access", "formatting", "markdown", "storage", "queues", "code"),
     "lifecycle",
     *(
         "tracking",

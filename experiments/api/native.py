@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router, Swagger
 
 from experiments.api import (
+    annotations,
     cleanup,
     documents,
     events,
@@ -60,6 +61,7 @@ for module in (
     *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings, reports),
     *(templates, tokens, people, teams, space, events, cleanup),
     saved_views,
+    annotations,
 ):
     api.add_router("", module.router)
 others = Router()

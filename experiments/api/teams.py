@@ -159,6 +159,7 @@ class ExperimentRowOut(Schema):
     slug: Annotated[str, Field(description="its sweeps are called SLUG-1 and so on")]
     question: str
     tags: list[str]
+    notes: Annotated[str, Field(description="Markdown")]
     open_to_all: Annotated[bool, Field(description="whether everybody may read it")]
     archived: bool
     created_at: datetime
@@ -172,6 +173,7 @@ class ExperimentRowOut(Schema):
             slug=row.slug,
             question=row.question,
             tags=row.tags,
+            notes=row.notes,
             open_to_all=row.open_to_all,
             archived=row.archived_at is not None,
             created_at=row.created_at,

@@ -126,6 +126,9 @@ class TrialOut(TrialRowOut):
         list[str], Field(description="what of its results did not arrive, and why")
     ]
     not_kept: Annotated[str, Field(description="output files that are not kept, why")]
+    tags: dict[str, str]
+    note: Annotated[str, Field(description="Markdown")]
+    archived: bool
 
 
 def decision_rows(decisions: Sequence[Decision]) -> list[DecisionOut]:
@@ -234,7 +237,17 @@ def trial_out(trial: Trial) -> TrialOut:
         **early_termination_fields(trial),
         attempt_history=[AttemptOut.of(attempt) for attempt in history],
         **_missing_fields(trial.current_attempt),
+        **_words(trial),
     )
+
+
+def _words(trial: Trial) -> dict[str, Any]:
+    run = getattr(trial, "run", None)
+    return {
+        "tags": run.tags if run else {},
+        "note": run.note if run else "",
+        "archived": run is not None and run.archived_at is not None,
+    }
 
 
 def _missing_fields(attempt: Attempt | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from experiments import formatting
+from experiments.markdown import markdown_html
 
 register = template.Library()
 FILTERS: dict[str, Callable[..., str]] = {
@@ -26,6 +27,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "parameter": formatting.parameter_text,
     "code_words": formatting.code_words,
     "packages_words": formatting.packages_words,
+    "markdown": markdown_html,
 }
 for name, text in FILTERS.items():
     register.filter(name, text)

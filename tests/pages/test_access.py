@@ -112,6 +112,8 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "experiments/<int:pk>/edit/": (STEER, STEER),
     "experiments/<int:pk>/notes/": (STEER, STEER),
     "experiments/<int:pk>/views/new/": (READ, READ),
+    "about/<slug:kind>/<int:pk>/": (STEER, STEER),
+    "about/<slug:kind>/<int:pk>/tags/": (None, STEER),
     "views/<int:pk>/": (STEER, STEER),
     "views/<int:pk>/delete/": (STEER, STEER),
     "experiments/<int:pk>/transfer/": (MANAGE, MANAGE),
@@ -282,6 +284,7 @@ OWNERS = {
     "runs": "run_id",
     "experiments": "experiment_id",
     "templates": "template_id",
+    "about": "experiment_id",
     "views": "view_id",
     "teams": "member_id",
     "pools": "worker_id",
@@ -311,7 +314,8 @@ FIELDS = {
 def address(route: str, ids: Mapping[str, int]) -> str:
     before = route.partition("/<int:pk>")[0].split("/")
     owner = OWNERS.get(before[-1]) or OWNERS.get(before[0], "")
-    own = {"pk": ids.get(owner, 1), "kind": "json"}
+    kind = "experiment" if route.startswith("about/") else "json"
+    own = {"pk": ids.get(owner, 1), "kind": kind}
     others = {"artifact_pk": ids["artifact_id"], "link_pk": ids["report_link_id"]}
     values = {**others, **NAMES, **own}
     path = re.sub(r"<\w+:(\w+)>", lambda found: str(values[found[1]]), route)

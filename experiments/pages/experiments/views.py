@@ -21,6 +21,7 @@ from experiments import access
 from experiments.models import Event, Experiment, Team, Trial, User
 from experiments.models.fields import VisibleTextForm
 from experiments.models.sweeps import SweepState
+from experiments.pages.about import Subject
 from experiments.pages.experiments.entries import entry_table
 from experiments.pages.experiments.run_table import runs_of
 from experiments.pages.experiments.summary import experiment_summary, version
@@ -105,14 +106,6 @@ class ExperimentForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg
             )
         self.instance.slug = slug
         return name
-
-
-class NotesForm(forms.ModelForm):  # type: ignore[type-arg]
-    class Meta:
-        model = Experiment
-        fields = ("notes",)
-        widgets = {"notes": forms.Textarea(attrs={"rows": 12})}
-        help_texts = {"notes": "Plain text; its lines are kept."}
 
 
 PAGE_SIZE = 50
@@ -228,6 +221,7 @@ def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
     return {
         "experiment": experiment,
         "summary": summary,
+        "tags": Subject("experiment", experiment).words.tags.items(),
         "table": entry_table(experiment, request.GET, sweeps=summary.rows),
         "run_lines": RUN_LINES.format(
             name=json.dumps(experiment.name, ensure_ascii=False)
@@ -271,13 +265,6 @@ def experiment_edit(request: HttpRequest, pk: int) -> HttpResponse:
         data, instance=experiment, team=experiment.team, can_manage=can_manage
     )
     return _answer(request, form, "experiment changed", title=title)
-
-
-def experiment_notes(request: HttpRequest, pk: int) -> HttpResponse:
-    experiment = steerable(request, pk)
-    form = NotesForm(request.POST or None, instance=experiment)
-    title = f"Notes on {experiment.name}"
-    return _answer(request, form, "experiment notes changed", title=title)
 
 
 def _answer(request: HttpRequest, form: Any, verb: str, *, title: str) -> HttpResponse:
@@ -326,6 +313,5 @@ urlpatterns = [
     get("experiments/<int:pk>/feed.json", experiment_feed, "experiment_feed"),
     get("experiments/<int:pk>/runs.csv", experiment_runs_csv, "experiment_runs_csv"),
     get_or_post("experiments/<int:pk>/edit/", experiment_edit, "experiment_edit"),
-    get_or_post("experiments/<int:pk>/notes/", experiment_notes, "experiment_notes"),
     post("experiments/<int:pk>/archive/", experiment_archive, "experiment_archive"),
 ]

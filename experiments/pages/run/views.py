@@ -7,14 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
 from experiments import access, lifecycle
-from experiments.models import Event, Trial
+from experiments.models import Trial
 from experiments.models.trials import TrialState
 from experiments.pages.frame import (
     Confirmation,
@@ -28,7 +27,7 @@ from experiments.pages.frame import (
     post,
     render_parts,
 )
-from experiments.pages.run.forms import EndForm, RunForm, own_tags
+from experiments.pages.run.forms import EndForm
 from experiments.pages.run.page import (
     MAX_CHARTS,
     PARTS,
@@ -37,7 +36,6 @@ from experiments.pages.run.page import (
 )
 from experiments.pages.trial.detail import mark_of
 from experiments.sweeps.control import archive_or_restore
-from experiments.tracking import run_log
 
 
 def _run(request: HttpRequest, pk: int, *, trashed: bool = False) -> Trial:
@@ -87,29 +85,6 @@ def run_feed(request: HttpRequest, pk: int) -> JsonResponse:
         return _parts(context), {"charts": models}
 
     return parts_feed(request, mark_of(run), read, final=run.has_ended)
-
-
-def run_edit(request: HttpRequest, pk: int) -> HttpResponse:
-    run = _steered(request, pk)
-    shown = run.run.visible_tags
-    before = {"name": run.run.name, "note": run.run.note, "tags": shown}
-    form = RunForm(request.POST or None, initial=before)
-    if request.method != "POST" or not form.is_valid():
-        return form_page(request, "experiments/run/edit.html", form, trial=run)
-    found = {**form.cleaned_data}
-    found["tags"] = own_tags(run, shown) | found["tags"]
-    with transaction.atomic():
-        run_log.change_run(run, **found)
-        actor, names = access.viewer(request), ", ".join(form.changed_data)
-        Event.log(
-            "run changed",
-            f"{run.label}: {names}",
-            actor=actor,
-            trial=run,
-            before={name: before[name] for name in form.changed_data},
-            after={name: form.cleaned_data[name] for name in form.changed_data},
-        )
-    return redirect(run)
 
 
 def run_end(request: HttpRequest, pk: int) -> HttpResponse:
@@ -170,7 +145,6 @@ def run_restore(request: HttpRequest, pk: int) -> HttpResponse:
 urlpatterns = [
     get("runs/<int:pk>/", run_detail, "run_detail"),
     get("runs/<int:pk>/feed.json", run_feed, "run_feed"),
-    get_or_post("runs/<int:pk>/edit/", run_edit, "run_edit"),
     get_or_post("runs/<int:pk>/end/", run_end, "run_end"),
     get_or_post("runs/<int:pk>/delete/", run_delete, "run_delete"),
     post("runs/<int:pk>/archive/", run_archive, "run_archive"),

@@ -71,12 +71,12 @@ def test_another_name_leaves_the_names_of_sweeps_alone(ada: Client) -> None:
     assert (made.name, made.slug) == ("Numbers", "digits")
 
 
-def test_notes_keep_their_lines_and_are_text(ada: Client) -> None:
+def test_notes_keep_their_lines_and_are_markdown_without_html(ada: Client) -> None:
     made = factories.experiment(factories.team(), "digits")
-    notes = f"first\nsecond {HOSTILE}"
-    ada.post(f"/experiments/{made.pk}/notes/", {"notes": notes})
+    form = {"name": "digits", "note": f"**first**\nsecond {HOSTILE}", "tags": ""}
+    ada.post(f"/experiments/{made.pk}/notes/", form)
     text = page(ada, made.get_absolute_url())
-    assert "first<br>second &lt;script&gt;" in text
+    assert "<strong>first</strong><br>\nsecond &lt;script&gt;" in text
     assert "<script>alert" not in text
 
 

@@ -1,0 +1,126 @@
+"""Names, tags, notes and archive of experiments and trials; those of sweeps and runs
+are fields of theirs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from ninja import Router, Schema
+from pydantic import Field
+
+from experiments import access
+from experiments.api.auth import must_steer, reader, steerable_trial, writer
+from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema, RowId
+from experiments.api.runs import NoteText, Tags
+from experiments.api.schemas import answers
+from experiments.api.teams import ExperimentRowOut
+from experiments.api.trial_rows import TrialOut, trial_out
+from experiments.models import Trial
+from experiments.search.wording import unseen_problem
+from experiments.sweeps.annotations import (
+    archive_trials,
+    change_experiment,
+    note_trials,
+    tag_trials,
+)
+
+router = Router(tags=["annotations"])
+MAX_TRIALS = 10_000
+Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
+Word = Annotated[str, Field(pattern=WITHOUT_NUL, min_length=1, max_length=40)]
+
+
+class ExperimentChangeIn(ClosedSchema):
+    name: Annotated[Text | None, Field(min_length=1, max_length=500)] = None
+    question: Annotated[Text | None, Field(max_length=300)] = None
+    tags: Annotated[list[Word] | None, Field(max_length=20)] = None
+    notes: Annotated[NoteText | None, Field(description="Markdown")] = None
+    archived: bool | None = None
+
+
+@router.patch("/experiments/{experiment_id}", response=answers(200, ExperimentRowOut))
+def edit_experiment(
+    request: HttpRequest, experiment_id: int, body: ExperimentChangeIn
+) -> ExperimentRowOut:
+    """Change its name, question, tags or notes, or archive it. Its sweeps keep their
+    names."""
+    rows = access.experiments_for(reader(request)).select_related("team")
+    experiment = access.found_or_404(rows, pk=experiment_id)
+    must_steer(request, experiment)
+    fields = body.dict(exclude_none=True)
+    for name in ("name", "question"):
+        if problem := unseen_problem(fields.get(name, ""), in_line=True):
+            raise ApiError(422, "invalid", problem, {name: [problem]})
+    if (archived := fields.pop("archived", None)) is not None:
+        fields["archived_at"] = Now() if archived else None
+    change_experiment(experiment, fields, actor=writer(request))
+    return ExperimentRowOut.of(rows.get(pk=experiment_id))
+
+
+class TrialChangeIn(ClosedSchema):
+    tags: Tags | None = None
+    note: Annotated[NoteText | None, Field(description="Markdown")] = None
+    archived: Annotated[
+        bool | None, Field(description="hidden from lists; only trials that have ended")
+    ] = None
+
+
+@router.patch("/trials/{trial_id}", response=answers(200, TrialOut))
+def edit_trial(request: HttpRequest, trial_id: int, body: TrialChangeIn) -> TrialOut:
+    """Change tags or the note of a trial, or archive it. Tags that are not named
+    stay."""
+    trial = steerable_trial(request, trial_id)
+    _change(request, [trial.pk], body)
+    changed = access.trials_for(reader(request)).select_related("current_attempt")
+    return trial_out(changed.get(pk=trial_id))
+
+
+class TrialsChangeIn(TrialChangeIn):
+    trials: Annotated[
+        list[RowId],
+        Field(min_length=1, max_length=MAX_TRIALS, description="ids of trials or runs"),
+    ]
+    append: Annotated[
+        bool, Field(description="add the note below the one that each has")
+    ] = False
+
+
+class TrialsChangedOut(Schema):
+    changed: int
+
+
+@router.post("/trials/change", response=answers(200, TrialsChangedOut))
+def edit_trials(request: HttpRequest, body: TrialsChangeIn) -> TrialsChangedOut:
+    """Change tags, notes or the archive of many trials and runs in one step."""
+    ids = set(body.trials)
+    rows = access.trials_for(reader(request)).filter(pk__in=ids)
+    found = {pk: team for pk, team in rows.values_list("pk", "experiment__team")}
+    if missing := sorted(ids - found.keys()):
+        words = f"There is no trial {missing[0]}, or you may not see it."
+        raise ApiError(422, "invalid", words, {"trials": [words]})
+    user = writer(request)
+    for team in access.teams_for(user).filter(pk__in=set(found.values())):
+        access.check_can_steer(user, team)
+    return TrialsChangedOut(changed=_change(request, sorted(ids), body))
+
+
+def _change(request: HttpRequest, ids: list[int], body: TrialChangeIn) -> int:
+    """The most rows that one of the changes changed."""
+    trials, actor = Trial.objects.filter(pk__in=ids), writer(request)
+    tags = body.tags or {}
+    counts = [0]
+    with transaction.atomic():
+        if tags:
+            add = {name: value for name, value in tags.items() if value is not None}
+            gone = tags.keys() - add.keys()
+            counts.append(tag_trials(trials, add=add, remove=gone, actor=actor))
+        if body.note is not None:
+            append = getattr(body, "append", False)
+            counts.append(note_trials(trials, body.note, append=append, actor=actor))
+        if body.archived is not None:
+            away = body.archived
+            counts.append(archive_trials(trials, archived=away, actor=actor))
+    return max(counts)

@@ -1,0 +1,256 @@
+"""What people say about experiments, sweeps, trials and runs: name, tags and a note.
+
+One form for all of them, and quick changes of tags beside the title.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from experiments import access
+from experiments.markdown import MAX_NOTE, markdown_html
+from experiments.models import Event, Team, Trial, User
+from experiments.models.runs import MAX_RUN_NAME
+from experiments.pages.frame import act, get_or_post, post
+from experiments.search.fields import DefinitionError
+from experiments.search.wording import unseen_problem
+from experiments.sweeps import editing
+from experiments.sweeps.annotations import (
+    change_experiment,
+    check_note,
+    check_words,
+    note_trials,
+    tag_trials,
+)
+from experiments.sweeps.control import NotPossible
+from experiments.tracking import run_log
+
+KINDS = ("experiment", "sweep", "trial", "run")
+
+
+@dataclass(frozen=True)
+class Words:
+    """Name, tags and note of one thing. A trial of a sweep has only its number."""
+
+    name: str | None
+    tags: Mapping[str, str]
+    note: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the words are about."""
+
+    kind: str
+    row: Any
+
+    @property
+    def team(self) -> Team:
+        team: Team = (
+            self.row if self.kind == "experiment" else self.row.experiment
+        ).team
+        return team
+
+    @property
+    def label(self) -> str:
+        return str(self.row)
+
+    @property
+    def url(self) -> str:
+        return reverse("about", args=(self.kind, self.row.pk))
+
+    @property
+    def tags_url(self) -> str:
+        return reverse("about_tags", args=(self.kind, self.row.pk))
+
+    @property
+    def words(self) -> Words:
+        row = self.row
+        if self.kind == "experiment":
+            return Words(row.name, _read_tags(row.tags), row.notes)
+        if self.kind == "sweep":
+            return Words(row.name, {k: str(v) for k, v in row.tags.items()}, row.notes)
+        run = getattr(row, "run", None)
+        name = row.run.name if self.kind == "run" else None
+        return Words(name, run.visible_tags if run else {}, run.note if run else "")
+
+    def save(self, words: Words, *, actor: User) -> None:
+        """Raises NotPossible, DefinitionError."""
+        before = self.words
+        check_words(words.tags)
+        check_note(words.note)
+        if words == before:
+            return
+        with transaction.atomic():
+            if self.kind == "experiment":
+                fields = {"name": words.name, "tags": tag_lines(words.tags)}
+                fields |= {"notes": words.note}
+                change_experiment(self.row, fields, actor=actor)
+            elif self.kind == "sweep":
+                changes = {"display_name": words.name or ""}
+                changes |= {"tags": words.tags, "notes": words.note}  # type: ignore[dict-item]
+                editing.change_sweep(self.row, changes, actor=actor)
+            else:
+                _save_trial(self.row, before, words, actor=actor)
+
+
+def _read_tags(tags: list[str]) -> dict[str, str]:
+    """Those of an experiment are words, such as `demo` or `gpu = no`."""
+    pairs = (str(tag).partition("=") for tag in tags)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def tag_lines(tags: Mapping[str, str]) -> list[str]:
+    return [f"{name} = {value}" if value else name for name, value in tags.items()]
+
+
+def _save_trial(row: Trial, before: Words, words: Words, *, actor: User) -> None:
+    one = Trial.objects.filter(pk=row.pk)
+    if words.name is not None and words.name != before.name:
+        run_log.change_run(row, name=words.name)
+        changes = {"before": {"name": before.name}, "after": {"name": words.name}}
+        Event.log("run changed", "name", actor=actor, trial=row, **changes)  # type: ignore[arg-type]
+    if words.tags != before.tags:
+        gone = before.tags.keys() - words.tags.keys()
+        tag_trials(one, add=words.tags, remove=gone, actor=actor)
+    if words.note != before.note:
+        note_trials(one, words.note, actor=actor)
+
+
+class TagLinesField(forms.CharField):
+    """Tags as lines of ``name = value``; a name alone is a tag without a value."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(tag_lines(value)) if isinstance(value, Mapping) else value
+
+    def to_python(self, value: Any) -> Any:
+        lines = [line.strip() for line in str(value or "").splitlines()]
+        pairs = (line.partition("=") for line in lines if line)
+        tags = {name.strip(): text.strip() for name, _, text in pairs}
+        try:
+            check_words(tags)
+        except NotPossible as error:
+            raise ValidationError(str(error)) from error
+        return tags
+
+
+class WordsForm(forms.Form):
+    name = forms.CharField(max_length=200)
+    tags = TagLinesField(
+        required=False,
+        max_length=MAX_NOTE,
+        help_text="One per line: a name, or name = value.",
+    )
+    note = forms.CharField(
+        required=False,
+        max_length=MAX_NOTE,
+        widget=forms.Textarea(attrs={"rows": 12}),
+        help_text="Markdown: **bold**, lists, tables, `code`, links.",
+    )
+
+    def __init__(self, subject: Subject, data: Any = None) -> None:
+        words = subject.words
+        super().__init__(
+            data, initial={"name": words.name, "tags": words.tags, "note": words.note}
+        )
+        name = self.fields["name"]
+        if words.name is None:
+            del self.fields["name"]
+        elif subject.kind == "sweep":
+            name.required = False
+            name.label = "Display name"
+        elif subject.kind == "run":
+            name.max_length = MAX_RUN_NAME  # type: ignore[attr-defined]
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if problem := unseen_problem(name, in_line=True):
+            raise ValidationError(problem)
+        return name
+
+    @property
+    def words(self) -> Words:
+        found = self.cleaned_data
+        note = found["note"].replace("\r\n", "\n")
+        return Words(found.get("name"), found["tags"], note)
+
+
+def subject_of(request: HttpRequest, kind: str, pk: int) -> Subject:
+    """What the viewer may change. Raises PermissionDenied for what they only read."""
+    user = access.viewer(request)
+    rows: Any
+    if kind == "experiment":
+        rows = access.experiments_for(user).select_related("team")
+    elif kind == "sweep":
+        rows = access.sweeps_for(user)
+    elif kind in KINDS:
+        rows = access.trials_for(user).filter(sweep__isnull=kind == "run")
+    else:
+        raise Http404(f"There is nothing to say about a {kind[:20]}.")
+    subject = Subject(kind, access.found_or_404(rows, pk=pk))
+    request.team = subject.team  # type: ignore[attr-defined]
+    if not access.can_steer(user, subject.team):
+        raise PermissionDenied
+    return subject
+
+
+def about(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+    """The form; ``preview`` shows it again with the note as it will look."""
+    subject = subject_of(request, kind, pk)
+    form = WordsForm(subject, request.POST if request.method == "POST" else None)
+    preview = None
+    if request.method == "POST" and form.is_valid():
+        preview = markdown_html(form.words.note)
+        if "preview" not in request.POST:
+            try:
+                subject.save(form.words, actor=access.viewer(request))
+                return redirect(subject.row)
+            except (NotPossible, DefinitionError) as error:
+                form.add_error(None, str(error))
+    context = {"form": form, "subject": subject, "preview": preview}
+    status = 422 if form.errors else 200
+    return render(request, "experiments/about/form.html", context, status=status)
+
+
+def about_tags(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+    """Add one tag, `name` or `name = value`, or remove one."""
+    subject = subject_of(request, kind, pk)
+    name, _, value = request.POST.get("add", "").partition("=")
+    words, gone = subject.words, request.POST.get("remove", "")
+    tags = {each: text for each, text in words.tags.items() if each != gone}
+    if name.strip():
+        tags[name.strip()] = value.strip()
+
+    def save() -> str:
+        changed = Words(words.name, tags, words.note)
+        subject.save(changed, actor=access.viewer(request))
+        return ""
+
+    return act(request, subject.row, save)
+
+
+def run_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    return about(request, "run", pk)
+
+
+def experiment_notes(request: HttpRequest, pk: int) -> HttpResponse:
+    return about(request, "experiment", pk)
+
+
+urlpatterns = [
+    get_or_post("about/<slug:kind>/<int:pk>/", about, "about"),
+    post("about/<slug:kind>/<int:pk>/tags/", about_tags, "about_tags"),
+    get_or_post("runs/<int:pk>/edit/", run_edit, "run_edit"),
+    get_or_post("experiments/<int:pk>/notes/", experiment_notes, "experiment_notes"),
+]

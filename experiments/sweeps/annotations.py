@@ -1,0 +1,187 @@
+"""Tags and notes that people give to experiments, trials and runs, and the archive of
+trials; many at once in one transaction, with one event.
+
+A trial of a sweep gets its Run row with the first of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from experiments.markdown import MAX_NOTE
+from experiments.models import Event, Experiment, Run, Trial, User
+from experiments.models.runs import MLFLOW_PREFIX
+from experiments.models.trials import TRIAL_ENDS
+from experiments.search.wording import counted, unseen_problem
+from experiments.sweeps.control import NotPossible
+from experiments.tracking.run_log import RunLogError, check_tags
+
+BATCH, MAX_IDS = 500, 5_000
+MAX_NAMED = 5
+
+
+def check_words(tags: Mapping[str, str]) -> None:
+    """Tags that a person types. Raises NotPossible."""
+    try:
+        check_tags(tags)
+    except RunLogError as error:
+        raise NotPossible(str(error)) from error
+    if own := next((name for name in tags if name.startswith(MLFLOW_PREFIX)), ""):
+        raise NotPossible(f"{own} is a tag of MLflow's own. Choose another name.")
+    for text in (*tags, *tags.values()):
+        if problem := unseen_problem(text, in_line=True):
+            raise NotPossible(f"A tag is not valid: {problem}")
+
+
+def check_note(note: str) -> None:
+    """Raises NotPossible."""
+    if len(note) > MAX_NOTE or "\0" in note:
+        raise NotPossible(
+            f"A note has at most {MAX_NOTE:,} characters, none of them NUL; this one"
+            f" has {len(note):,}."
+        )
+
+
+def change_experiment(
+    experiment: Experiment, fields: Mapping[str, Any], *, actor: User
+) -> None:
+    """Set its name, question, tags, notes or archived_at."""
+    before = {name: getattr(experiment, name) for name in fields}
+    changed = [name for name in fields if fields[name] != before[name]]
+    if not changed:
+        return
+    Experiment.objects.filter(pk=experiment.pk).update(**fields)
+    Event.log(
+        "experiment changed",
+        f"{experiment.name}: {', '.join(changed)}",
+        actor=actor,
+        team=experiment.team,
+        about=experiment,
+        before={name: before[name] for name in changed},
+        after={name: fields[name] for name in changed},
+        data={"experiment": experiment.pk},
+    )
+
+
+def tag_trials(
+    trials: QuerySet[Trial],
+    *,
+    add: Mapping[str, str] | None = None,
+    remove: Iterable[str] = (),
+    actor: User,
+) -> int:
+    """Give tags to trials and take others from them; returns how many trials changed.
+
+    Raises NotPossible.
+    """
+    add, remove = dict(add or {}), set(remove)
+    check_words(add)
+
+    def change(run: Run) -> bool:
+        kept = {name: v for name, v in run.tags.items() if name not in remove}
+        before, run.tags = run.tags, kept | add
+        return bool(before != run.tags)
+
+    data = {"add": add, "remove": sorted(remove)}
+    words = [f"added {_named(add)}"] if add else []
+    words += [f"removed {_named(remove)}"] if remove else []
+    return _change(trials, "tags", change, actor=actor, words=words, data=data)
+
+
+def note_trials(
+    trials: QuerySet[Trial], note: str, *, append: bool = False, actor: User
+) -> int:
+    """Write a note on trials, or add it below the one that each has. Raises
+    NotPossible."""
+    check_note(note)
+
+    def change(run: Run) -> bool:
+        before = run.note
+        run.note = f"{before}\n\n{note}" if append and before else note
+        check_note(run.note)
+        return before != run.note
+
+    data = {"note": note, "append": append}
+    return _change(trials, "note", change, actor=actor, words=["note"], data=data)
+
+
+def archive_trials(trials: QuerySet[Trial], *, archived: bool, actor: User) -> int:
+    """Hide ended trials from lists, or show them again; returns how many changed."""
+    ended = trials.filter(state__in=TRIAL_ENDS) if archived else trials
+    when = Now() if archived else None
+
+    def change(run: Run) -> bool:
+        before, run.archived_at = run.archived_at, when
+        return (before is None) == archived
+
+    words = ["archived" if archived else "restored"]
+    data = {"archived": archived}
+    return _change(ended, "archived_at", change, actor=actor, words=words, data=data)
+
+
+def _change(
+    trials: QuerySet[Trial],
+    column: str,
+    change: Callable[[Run], bool],
+    *,
+    actor: User,
+    words: Iterable[str],
+    data: Mapping[str, Any],
+) -> int:
+    with transaction.atomic():
+        ids = list(trials.order_by("pk").values_list("pk", flat=True))
+        changed = [pk for part in _parts(ids) for pk in _changed(part, column, change)]
+        if changed:
+            _log(changed, ", ".join(words), actor=actor, data=data)
+    return len(changed)
+
+
+def _parts(ids: list[int]) -> Iterator[list[int]]:
+    """No statement has too many values for SQLite."""
+    return (ids[start : start + MAX_IDS] for start in range(0, len(ids), MAX_IDS))
+
+
+def _changed(ids: list[int], column: str, change: Callable[[Run], bool]) -> list[int]:
+    """Change the Run rows of these trials; those that were changed."""
+    missing = Trial.objects.filter(pk__in=ids, run=None).values_list("pk", flat=True)
+    rows = [Run(trial_id=pk) for pk in missing]
+    Run.objects.bulk_create(rows, batch_size=BATCH, ignore_conflicts=True)
+    locked = Run.objects.select_for_update(of=("self",)).filter(trial__in=ids)
+    runs = [run for run in locked.order_by("pk") if change(run)]
+    Run.objects.bulk_update(runs, [column], batch_size=BATCH)
+    pks = [run.pk for run in runs]
+    Trial.objects.filter(pk__in=pks).update(updated_at=Now())
+    return pks
+
+
+def _log(pks: list[int], words: str, *, actor: User, data: Mapping[str, Any]) -> None:
+    """One event: about the trial, or about the sweep of many."""
+    joined = Trial.objects.select_related("experiment__team", "sweep__experiment")
+    first = joined.get(pk=pks[0])
+    kind = "trial" if first.sweep_id else "run"
+    if len(pks) == 1:
+        Event.log(f"{kind} changed", words, actor=actor, trial=first, data=data)
+        return
+    named = Trial.objects.filter(pk__in=pks[:MAX_NAMED]).values_list(
+        "number", flat=True
+    )
+    more = ", …" if len(pks) > MAX_NAMED else ""
+    Event.log(
+        f"{kind}s changed",
+        f"{words}: {counted(len(pks), kind)} ({', '.join(map(str, named))}{more})",
+        actor=actor,
+        team=first.experiment.team,
+        sweep=first.sweep,
+        data=data,
+    )
+
+
+def _named(names: Iterable[str]) -> str:
+    given = sorted(names)
+    more = ", …" if len(given) > MAX_NAMED else ""
+    return f"{', '.join(given[:MAX_NAMED])}{more}"

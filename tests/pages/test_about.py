@@ -1,0 +1,89 @@
+"""Name, tags and note of experiments, sweeps, trials and runs."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from experiments import lifecycle
+from experiments.models import Event, Run, Sweep, Trial
+from tests import factories
+from tests.pages.clients import client_of, page, text_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_data_folder")]
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    return factories.sweep(factories.team("Physics", ada="member", vera="viewer"))
+
+
+def rows(sweep: Sweep) -> dict[str, object]:
+    started = lifecycle.start_run(sweep.experiment, name="by hand")
+    return {
+        "experiment": sweep.experiment,
+        "sweep": sweep,
+        "trial": factories.trial(sweep, state="completed", value=0.5),
+        "run": Trial.objects.get(pk=started.attempt.trial_id),
+    }
+
+
+@pytest.mark.parametrize("kind", ["experiment", "sweep", "trial", "run"])
+def test_everything_gets_a_name_tags_and_a_note(sweep: Sweep, kind: str) -> None:
+    row, ada = rows(sweep)[kind], client_of("ada")
+    url = f"/about/{kind}/{row.pk}/"  # type: ignore[attr-defined]
+    note = f"**Good** {HOSTILE}"
+    form = {"name": "second look", "tags": "best\ngpu = yes", "note": note}
+    shown = text_of(ada.post(url, {**form, "preview": "1"}))
+    assert "<strong>Good</strong> &lt;script&gt;" in shown
+    assert not Event.objects.filter(verb__endswith="changed").exists()
+    assert ada.post(url, form)["Location"] == row.get_absolute_url()  # type: ignore[attr-defined]
+    html = page(ada, row.get_absolute_url())  # type: ignore[attr-defined]
+    assert "<strong>Good</strong> &lt;script&gt;" in html and HOSTILE not in html
+    assert "gpu" in html and (kind == "trial" or "second look" in html)
+    ada.post(f"{url}tags/", {"remove": "best"})
+    ada.post(f"{url}tags/", {"add": "seed = 3"})
+    again = page(ada, url)
+    assert "gpu = yes\nseed = 3</textarea>" in again
+    assert Event.objects.filter(verb__endswith="changed").count() >= 3
+
+
+def test_a_viewer_reads_a_note_and_changes_nothing(sweep: Sweep) -> None:
+    vera = client_of("vera")
+    for kind, row in rows(sweep).items():
+        url = f"/about/{kind}/{row.pk}/"  # type: ignore[attr-defined]
+        assert vera.get(url).status_code == 403
+        assert vera.post(url, {"name": "x"}).status_code == 403
+        assert vera.post(f"{url}tags/", {"add": "x"}).status_code == 403
+        html = page(vera, row.get_absolute_url())  # type: ignore[attr-defined]
+        assert "add-tag" not in html
+    assert client_of("otto").get(f"/about/sweep/{sweep.pk}/").status_code == 404
+    assert client_of("ada").get(f"/about/worker/{sweep.pk}/").status_code == 404
+
+
+def test_what_programs_logged_about_a_trial_stays(sweep: Sweep, ada: Client) -> None:
+    trial = factories.trial(sweep, state="completed", value=0.5)
+    Run.objects.create(trial=trial, tags={"mlflow.user": "ada"}, params={"a": "1"})
+    ada.post(f"/about/trial/{trial.pk}/", {"tags": "best", "note": ""})
+    run = Run.objects.get()
+    assert (run.tags, run.params) == ({"mlflow.user": "ada", "best": ""}, {"a": "1"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"name": ""}, "Enter or choose a value."),
+        ({"name": "a\u202eb"}, "is not seen"),
+        ({"tags": "x" * 251}, "1 to 250 characters"),
+        ({"tags": "mlflow.user = me"}, "Choose another name"),
+        ({"note": "x" * 100_001}, "100000"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_and_kept_in_the_form(
+    sweep: Sweep, ada: Client, fields: dict[str, str], words: str
+) -> None:
+    form = {"name": "digits", "tags": "", "note": "kept", **fields}
+    answer = ada.post(f"/about/experiment/{sweep.experiment_id}/", form)
+    assert answer.status_code == 422 and words in text_of(answer)
+    assert form["note"][:20] in text_of(answer)
