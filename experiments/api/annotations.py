@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from django.db import transaction
-from django.db.models.functions import Now
 from django.http import HttpRequest
 from ninja import Router, Schema
 from pydantic import Field
@@ -17,15 +16,19 @@ from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema, RowId
 from experiments.api.runs import NoteText, Tags
 from experiments.api.schemas import answers
 from experiments.api.teams import ExperimentRowOut
-from experiments.api.trial_rows import TrialOut, trial_out
-from experiments.models import Trial
+from experiments.api.teams import router as experiments
+from experiments.api.trial_rows import TrialOut, is_archived, trial_out
+from experiments.api.trials import router as trials
+from experiments.models import Team, Trial, User
 from experiments.search.wording import unseen_problem
 from experiments.sweeps.annotations import (
-    archive_trials,
+    archive_experiment,
     change_experiment,
     note_trials,
     tag_trials,
 )
+from experiments.sweeps.control import archive_or_restore
+from experiments.sweeps.picked import archive_trials
 
 router = Router(tags=["annotations"])
 MAX_TRIALS = 10_000
@@ -41,7 +44,9 @@ class ExperimentChangeIn(ClosedSchema):
     archived: bool | None = None
 
 
-@router.patch("/experiments/{experiment_id}", response=answers(200, ExperimentRowOut))
+@experiments.patch(
+    "/experiments/{experiment_id}", response=answers(200, ExperimentRowOut)
+)
 def edit_experiment(
     request: HttpRequest, experiment_id: int, body: ExperimentChangeIn
 ) -> ExperimentRowOut:
@@ -54,31 +59,38 @@ def edit_experiment(
     for name in ("name", "question"):
         if problem := unseen_problem(fields.get(name, ""), in_line=True):
             raise ApiError(422, "invalid", problem, {name: [problem]})
-    if (archived := fields.pop("archived", None)) is not None:
-        fields["archived_at"] = Now() if archived else None
-    change_experiment(experiment, fields, actor=writer(request))
+    away = fields.pop("archived", None)
+    with transaction.atomic():
+        change_experiment(experiment, fields, actor=writer(request))
+        if away is not None and away != (experiment.archived_at is not None):
+            archive_experiment(experiment, away=away, actor=writer(request))
     return ExperimentRowOut.of(rows.get(pk=experiment_id))
 
 
-class TrialChangeIn(ClosedSchema):
+class WordsIn(ClosedSchema):
     tags: Tags | None = None
     note: Annotated[NoteText | None, Field(description="Markdown")] = None
+
+
+class TrialChangeIn(WordsIn):
     archived: Annotated[
         bool | None, Field(description="hidden from lists; only trials that have ended")
     ] = None
 
 
-@router.patch("/trials/{trial_id}", response=answers(200, TrialOut))
+@trials.patch("/trials/{trial_id}", response=answers(200, TrialOut))
 def edit_trial(request: HttpRequest, trial_id: int, body: TrialChangeIn) -> TrialOut:
     """Change tags or the note of a trial, or archive it. Tags that are not named
     stay."""
     trial = steerable_trial(request, trial_id)
     _change(request, [trial.pk], body)
+    if body.archived is not None and body.archived != is_archived(trial):
+        _archive(trial, away=body.archived, actor=reader(request))
     changed = access.trials_for(reader(request)).select_related("current_attempt")
     return trial_out(changed.get(pk=trial_id))
 
 
-class TrialsChangeIn(TrialChangeIn):
+class TrialsChangeIn(WordsIn):
     trials: Annotated[
         list[RowId],
         Field(min_length=1, max_length=MAX_TRIALS, description="ids of trials or runs"),
@@ -92,35 +104,42 @@ class TrialsChangedOut(Schema):
     changed: int
 
 
-@router.post("/trials/change", response=answers(200, TrialsChangedOut))
+@router.post("/annotations", response=answers(200, TrialsChangedOut))
 def edit_trials(request: HttpRequest, body: TrialsChangeIn) -> TrialsChangedOut:
-    """Change tags, notes or the archive of many trials and runs in one step."""
+    """Change tags and notes of many trials and runs in one step."""
     ids = set(body.trials)
     rows = access.trials_for(reader(request)).filter(pk__in=ids)
-    found = {pk: team for pk, team in rows.values_list("pk", "experiment__team")}
+    found = dict(rows.values_list("pk", "experiment__team"))
     if missing := sorted(ids - found.keys()):
         words = f"There is no trial {missing[0]}, or you may not see it."
         raise ApiError(422, "invalid", words, {"trials": [words]})
     user = writer(request)
-    for team in access.teams_for(user).filter(pk__in=set(found.values())):
+    # Some may be open to all, and of teams that the user is not in.
+    for team in Team.objects.filter(pk__in=set(found.values())):
         access.check_can_steer(user, team)
-    return TrialsChangedOut(changed=_change(request, sorted(ids), body))
+    return TrialsChangedOut(
+        changed=_change(request, sorted(ids), body, append=body.append)
+    )
 
 
-def _change(request: HttpRequest, ids: list[int], body: TrialChangeIn) -> int:
-    """The most rows that one of the changes changed."""
-    trials, actor = Trial.objects.filter(pk__in=ids), writer(request)
-    tags = body.tags or {}
-    counts = [0]
+def _change(
+    request: HttpRequest, ids: list[int], body: WordsIn, *, append: bool = False
+) -> int:
+    """How many trials one of the changes changed at most."""
+    rows, actor = Trial.objects.filter(pk__in=ids), writer(request)
+    tags, counts = body.tags or {}, [0]
     with transaction.atomic():
         if tags:
             add = {name: value for name, value in tags.items() if value is not None}
             gone = tags.keys() - add.keys()
-            counts.append(tag_trials(trials, add=add, remove=gone, actor=actor))
+            counts.append(tag_trials(rows, add=add, remove=gone, actor=actor))
         if body.note is not None:
-            append = getattr(body, "append", False)
-            counts.append(note_trials(trials, body.note, append=append, actor=actor))
-        if body.archived is not None:
-            away = body.archived
-            counts.append(archive_trials(trials, archived=away, actor=actor))
+            counts.append(note_trials(rows, body.note, append=append, actor=actor))
     return max(counts)
+
+
+def _archive(trial: Trial, *, away: bool, actor: User) -> None:
+    if trial.sweep is None:
+        archive_or_restore(trial, actor=actor)
+    else:
+        archive_trials(trial.sweep, [trial.number], away=away, actor=actor)

@@ -11,7 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router, Swagger
 
 from experiments.api import (
-    annotations,
+    annotations as words,
+)
+from experiments.api import (
     cleanup,
     documents,
     events,
@@ -61,7 +63,7 @@ for module in (
     *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings, reports),
     *(templates, tokens, people, teams, space, events, cleanup),
     saved_views,
-    annotations,
+    words,
 ):
     api.add_router("", module.router)
 others = Router()

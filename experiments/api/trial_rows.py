@@ -246,8 +246,13 @@ def _words(trial: Trial) -> dict[str, Any]:
     return {
         "tags": run.tags if run else {},
         "note": run.note if run else "",
-        "archived": run is not None and run.archived_at is not None,
+        "archived": is_archived(trial),
     }
+
+
+def is_archived(trial: Trial) -> bool:
+    run = None if trial.sweep_id else trial.run
+    return (run or trial).archived_at is not None
 
 
 def _missing_fields(attempt: Attempt | None) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""Tags and notes that people give to experiments, trials and runs, and the archive of
-trials; many at once in one transaction, with one event.
+"""Tags and notes that people give to experiments, trials and runs; those of many trials
+in one transaction, with one event.
 
 A trial of a sweep gets its Run row with the first of them.
 """
@@ -16,7 +16,6 @@ from django.db.models.functions import Now
 from experiments.markdown import MAX_NOTE
 from experiments.models import Event, Experiment, Run, Trial, User
 from experiments.models.runs import MLFLOW_PREFIX
-from experiments.models.trials import TRIAL_ENDS
 from experiments.search.wording import counted, unseen_problem
 from experiments.sweeps.control import NotPossible
 from experiments.tracking.run_log import RunLogError, check_tags
@@ -50,7 +49,7 @@ def check_note(note: str) -> None:
 def change_experiment(
     experiment: Experiment, fields: Mapping[str, Any], *, actor: User
 ) -> None:
-    """Set its name, question, tags, notes or archived_at."""
+    """Set its name, question, tags or notes."""
     before = {name: getattr(experiment, name) for name in fields}
     changed = [name for name in fields if fields[name] != before[name]]
     if not changed:
@@ -66,6 +65,21 @@ def change_experiment(
         after={name: fields[name] for name in changed},
         data={"experiment": experiment.pk},
     )
+
+
+def archive_experiment(experiment: Experiment, *, away: bool, actor: User) -> str:
+    """Hide it from lists, or show it again; what was done, in a word."""
+    when = Now() if away else None
+    Experiment.objects.filter(pk=experiment.pk).update(archived_at=when)
+    verb = "archived" if away else "restored"
+    Event.log(
+        f"experiment {verb}",
+        experiment.name,
+        actor=actor,
+        team=experiment.team,
+        data={"experiment": experiment.pk},
+    )
+    return verb
 
 
 def tag_trials(
@@ -108,20 +122,6 @@ def note_trials(
 
     data = {"note": note, "append": append}
     return _change(trials, "note", change, actor=actor, words=["note"], data=data)
-
-
-def archive_trials(trials: QuerySet[Trial], *, archived: bool, actor: User) -> int:
-    """Hide ended trials from lists, or show them again; returns how many changed."""
-    ended = trials.filter(state__in=TRIAL_ENDS) if archived else trials
-    when = Now() if archived else None
-
-    def change(run: Run) -> bool:
-        before, run.archived_at = run.archived_at, when
-        return (before is None) == archived
-
-    words = ["archived" if archived else "restored"]
-    data = {"archived": archived}
-    return _change(ended, "archived_at", change, actor=actor, words=words, data=data)
 
 
 def _change(

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Event, Run, Sweep, Trial
 from experiments.sweeps import annotations
-from experiments.sweeps.annotations import archive_trials, note_trials, tag_trials
+from experiments.sweeps.annotations import note_trials, tag_trials
 from experiments.sweeps.control import NotPossible
 from tests import factories
 
@@ -55,14 +55,6 @@ def test_a_note_is_written_or_added_below(sweep: Sweep) -> None:
     assert note_trials(first, "two", append=True, actor=ada) == 1
     assert Run.objects.get().note == "one\n\ntwo"
     assert Event.objects.filter(verb="trial changed", trial=first.get()).count() == 2
-
-
-def test_only_trials_that_have_ended_are_archived(sweep: Sweep) -> None:
-    ada = factories.user("ada")
-    assert archive_trials(sweep.trials.all(), archived=True, actor=ada) == 3
-    assert archive_trials(sweep.trials.all(), archived=True, actor=ada) == 0
-    assert archive_trials(sweep.trials.all(), archived=False, actor=ada) == 3
-    assert not Run.objects.filter(archived_at__isnull=False).exists()
 
 
 @pytest.mark.parametrize("tag", ["", "x" * 251, "a\0", "a\u202eb", "mlflow.user"])

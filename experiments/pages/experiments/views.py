@@ -12,7 +12,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Count, F, Max, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce, Greatest, Now
+from django.db.models.functions import Coalesce, Greatest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
@@ -38,6 +38,7 @@ from experiments.pages.frame import (
 )
 from experiments.pages.saved_views import opened_view, view_menu
 from experiments.search.wording import unseen_problem
+from experiments.sweeps.annotations import archive_experiment
 from experiments.sweeps.export import write_runs_csv
 
 MAX_TAGS = 20
@@ -285,10 +286,8 @@ def _answer(request: HttpRequest, form: Any, verb: str, *, title: str) -> HttpRe
 def experiment_archive(request: HttpRequest, pk: int) -> HttpResponse:
     """Archive the experiment, or with ``restore`` restore it."""
     experiment = steerable(request, pk)
-    restore = "restore" in request.POST
-    Experiment.objects.filter(pk=pk).update(archived_at=None if restore else Now())
-    verb = "restored" if restore else "archived"
-    log(experiment, access.viewer(request), f"experiment {verb}")
+    away, actor = "restore" not in request.POST, access.viewer(request)
+    verb = archive_experiment(experiment, away=away, actor=actor)
     messages.success(request, f"Experiment {experiment.name} was {verb}.")
     return redirect(experiment)
 
