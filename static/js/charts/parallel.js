@@ -1,23 +1,33 @@
 // Parallel coordinates: which settings go with good values?
 //
-// Model: {
-//   objective: {metric, goal},
-//   space: [{name, kind: "number" | "choice", log, low, high, values: [...]}],
-//          in the order of the axes; the objective follows as the last one
-//   trials: [{id, number, state, best, value, params, …}]   drawn when value is finite
-//          and the trial did not fail
-// }
-// A parameter that a trial does not set ends in a "not set" stop at the axis' low end.
-// Below 560 px the axes are horizontal, stacked from top to bottom.
+// Each trial is a line through its parameters and its value, the axes in the order of
+// their importance. Over 300 trials: density, and lines for the best. Below 560 px the
+// axes are horizontal, stacked from top to bottom.
 
 import { metric, parameter } from "../format.js";
-import { STATES, lookOf } from "../states.js";
-import { Chart, font, palette, withAlpha } from "./defaults.js";
-import { shortened } from "./end_words.js";
-import { thin } from "./labels.js";
-import { liveChart } from "./live_chart.js";
-import { dot, haloText, roundedBox, star } from "./marks.js";
-import { layOut, nearestLine } from "./parallel_geometry.js";
+import { STATES } from "../states.js";
+import { axisTitles } from "./axis_titles.js";
+import { edgeAt, brushPixels, wireBrushes } from "./brushing.js";
+import { canvasChart, createLayer } from "./canvas_chart.js";
+import { parameterAxis, valueAxis } from "./data/axes.js";
+import { trialAt } from "./data/columns.js";
+import { font, palette } from "./defaults.js";
+import { linesWords, pick } from "./drawn_words.js";
+import {
+  bestText,
+  drawAxes,
+  drawBest,
+  drawBestPills,
+  drawBrushes,
+  drawDensity,
+  drawRanked,
+  drawTicks,
+  pillWidth,
+  strokeAll,
+  strokeLine,
+  ticksOf,
+} from "./parallel_draw.js";
+import { axisNear, axisOrder, layOut, movedTo, nearestLine } from "./parallel_geometry.js";
 import { createTooltip } from "./tooltip.js";
 import { rankColor } from "./viridis.js";
 
@@ -25,7 +35,6 @@ const NARROW = 560;
 // Beside the outer upright axes: room for words, at least and at most.
 const MARGIN = 46;
 const WIDEST = 140;
-const PILL_ROOM = 46;
 
 // The drawing area in the directions of the axes; flat charts swap x and y.
 function frameOf({ width, height }, left = MARGIN, right = MARGIN) {
@@ -36,264 +45,204 @@ function frameOf({ width, height }, left = MARGIN, right = MARGIN) {
 }
 
 // The layout whose outer axes leave room for their ticks and for the best line's pill.
-function fittedLayout(chart, model) {
-  const plain = frameOf(chart);
-  const layout = { frame: plain, ...layOut(model, plain) };
+function fittedLayout(ctx, size, axes, columns) {
+  const plain = frameOf(size);
+  const layout = { frame: plain, axes: layOut(axes, columns.drawn, plain) };
   if (plain.flat) return layout;
-  const best = layout.lines.find((line) => line.trial.best);
+  const pills = columns.best >= 0;
   const frame = frameOf(
-    chart,
-    roomBeside(chart.ctx, layout.axes[0], best),
-    roomBeside(chart.ctx, layout.axes.at(-1), null),
+    size,
+    roomBeside(ctx, layout.axes[0], pills ? columns : null),
+    roomBeside(ctx, layout.axes.at(-1), null),
   );
-  return { frame, ...layOut(model, frame) };
+  return { frame, axes: layOut(axes, columns.drawn, frame) };
 }
 
-function roomBeside(ctx, axis, best) {
+function roomBeside(ctx, axis, columns) {
   ctx.font = font(11.5);
-  const texts = axis.ticks.map(({ text }) => text).concat(axis.unsetAt === null ? [] : ["not set"]);
-  const ticks = texts.map((text) => ctx.measureText(text).width + 13);
-  const pill = best ? pillWidth(ctx, bestText(best, axis), false) + 9 : 0;
+  const ticks = ticksOf(axis).map(({ text }) => ctx.measureText(text).width + 13);
+  const pill = columns ? pillWidth(ctx, bestText(columns, axis), false) + 9 : 0;
   return Math.min(WIDEST, Math.max(MARGIN, pill, ...ticks));
 }
 
-function point(frame, across, along) {
-  return frame.flat ? [along, across] : [across, along];
+// What is selected in color on the ground of all others.
+function drawGround(ctx, layout, columns, colors, { isSelected }) {
+  const { drawn, weight } = columns;
+  const color = isSelected ? colors.line2 : colors.ink2;
+  if (pick(drawn, null).isDense) {
+    drawDensity(ctx, layout, drawn, { color, strength: isSelected ? 0.75 : 0.55, weights: weight });
+  } else if (isSelected) strokeAll(ctx, layout, drawn, { color, width: 1, alpha: 0.55 });
 }
 
-function trace(ctx, frame, axes, places) {
-  ctx.moveTo(...point(frame, axes[0].across, places[0]));
-  for (let k = 1; k < places.length; k += 1) {
-    const middle = (axes[k - 1].across + axes[k].across) / 2;
-    ctx.bezierCurveTo(
-      ...point(frame, middle, places[k - 1]),
-      ...point(frame, middle, places[k]),
-      ...point(frame, axes[k].across, places[k]),
-    );
+function drawLines(ctx, layout, columns, mask, colors) {
+  const { selected, isSelectionDense, lines } = pick(columns.drawn, mask);
+  if (selected && isSelectionDense) {
+    drawDensity(ctx, layout, selected, { color: colors.accent, strength: 0.5, weights: columns.weight });
   }
+  drawRanked(ctx, layout, columns, lines, colors);
 }
 
-function strokeLine(ctx, { frame, axes }, line, { color, width, dash = [] }) {
-  ctx.beginPath();
-  trace(ctx, frame, axes, line.places);
-  ctx.setLineDash(dash);
-  ctx.lineWidth = width;
-  ctx.strokeStyle = color;
-  ctx.stroke();
-  ctx.setLineDash([]);
-}
+// parts: linked; picked: {get(name), set(name, value)} keeps the order of axes; help: the
+// id of an element that says what the keys do; note: the element of the card's last line.
+// Returns {setShares(Map of name to importance), table(), destroy()}.
+export function drawParallel(canvas, { linked, picked, help, note, openTrial = () => {} }) {
+  const tip = createTooltip(canvas);
+  const ground = createLayer();
+  const scene = createLayer();
+  let shares = null;
+  let names = [];
+  let layout = null;
+  let colors = palette();
+  const chart = canvasChart(canvas, (ctx, size) => {
+    // A new size or theme: everything is laid out anew.
+    measure(ctx, size);
+    show(ctx, size);
+  });
+  const titles = axisTitles(canvas.parentElement, linked, { help, moveAxis, settle });
 
-function drawAxes(ctx, { frame, axes }, colors) {
-  ctx.lineWidth = 1;
-  ctx.strokeStyle = colors.line2;
-  for (const axis of axes) {
-    ctx.beginPath();
-    ctx.moveTo(...point(frame, axis.across, axis.start));
-    ctx.lineTo(...point(frame, axis.across, axis.end));
-    ctx.stroke();
+  function asked() {
+    return picked.get("axes")?.split(",").map(decodeURIComponent) ?? null;
   }
-}
 
-function drawTitles(ctx, { frame, axes }, colors, width) {
-  ctx.font = font(12, 600);
-  axes.forEach(({ axis, across }, k) => {
-    const text = axis.title;
-    const style = { color: colors.ink, halo: colors.surface, font: font(12, 600) };
-    if (frame.flat) {
-      haloText(ctx, text, 12, across - 16, style);
+  function measure(ctx, size) {
+    const { columns } = linked;
+    colors = palette();
+    names = axisOrder(columns.axes, { asked: asked(), shares });
+    const byName = new Map(columns.axes.map((axis) => [axis.name, axis]));
+    const axes = [...names.map((name) => parameterAxis(byName.get(name))), valueAxis(columns)];
+    layout = fittedLayout(ctx, size, axes, columns);
+    paintGround(size);
+    paintScene(size);
+  }
+
+  function paintGround(size) {
+    const isSelected = linked.mask !== null;
+    ground.isSelected = isSelected;
+    ground.draw(size, (ctx) => drawGround(ctx, layout, linked.columns, colors, { isSelected }));
+  }
+
+  function paintScene(size) {
+    const { columns, mask } = linked;
+    if (ground.isSelected !== (mask !== null)) paintGround(size);
+    scene.draw(size, (ctx) => {
+      ctx.lineJoin = "round";
+      drawAxes(ctx, layout, colors);
+      ground.show(ctx, size);
+      drawLines(ctx, layout, columns, mask, colors);
+      if (columns.best >= 0) drawBest(ctx, layout, columns.best, colors);
+      drawBrushes(ctx, layout, linked, colors);
+      drawTicks(ctx, layout, columns, colors);
+      if (columns.best >= 0) drawBestPills(ctx, layout, columns, colors);
+    });
+    note.textContent = columns.drawn.length === 0 ? "No trial has a value yet." : linesWords(columns, mask);
+  }
+
+  function show(ctx, size) {
+    scene.show(ctx, size);
+    const { columns, hovered } = linked;
+    const row = hovered === null ? undefined : columns.rowOf.get(hovered);
+    if (row !== undefined && row !== columns.best && Number.isFinite(columns.value[row])) {
+      strokeLine(ctx, layout, row, { color: colors.surface, width: 5 });
+      strokeLine(ctx, layout, row, { color: colors.fill[columns.states[row]], width: 2.5 });
+    }
+    titles.show(layout, size.width);
+  }
+
+  // Without measuring anew, unless the columns changed.
+  function refresh(kinds) {
+    const { size } = chart;
+    if (!layout || kinds.has("columns")) {
+      chart.redraw();
       return;
     }
-    const size = ctx.measureText(text).width;
-    const x = k === 0 ? 14 : Math.min(across - size / 2, width - size - 6);
-    haloText(ctx, text, x, 12, style);
+    if (kinds.has("selection")) paintScene(size);
+    const ctx = canvas.getContext("2d");
+    ctx.clearRect(0, 0, size.width, size.height);
+    show(ctx, size);
+  }
+
+  function moveAxis(name, places) {
+    names = movedTo(names, name, names.indexOf(name) + places);
+    picked.set("axes", names.map(encodeURIComponent).join(","), { step: false });
+    chart.redraw();
+  }
+
+  function settle() {
+    picked.set("axes", names.map(encodeURIComponent).join(","), { step: true });
+  }
+
+  const turned = (x, y) => (layout.frame.flat ? [y, x] : [x, y]);
+
+  function targetsAt(x, y) {
+    if (!layout) return [];
+    const [across] = turned(x, y);
+    const near = axisNear(layout.axes, across);
+    return near < 0 ? [] : [{ ...layout.axes[near], isAcross: layout.frame.flat }];
+  }
+
+  function rowAt(x, y) {
+    const { columns, mask } = linked;
+    const { lines } = pick(columns.drawn, mask);
+    const all = columns.best < 0 ? lines : [...lines, columns.best];
+    const row = nearestLine(layout.axes, all, ...turned(x, y));
+    return row >= 0 ? row : nearestLine(layout.axes, columns.drawn, ...turned(x, y), 3);
+  }
+
+  const brushes = wireBrushes(canvas, linked, targetsAt, {
+    onClick(x, y) {
+      const row = rowAt(x, y);
+      if (row >= 0) openTrial(linked.columns.id[row]);
+    },
   });
-}
 
-function pill(ctx, text, box, colors) {
-  roundedBox(ctx, box, 4, { fill: withAlpha(colors.surface, 0.82) });
-  ctx.fillStyle = colors.ink3;
-  ctx.textAlign = "center";
-  ctx.textBaseline = "middle";
-  ctx.fillText(text, box.x + box.width / 2, box.y + box.height / 2 + 0.5);
-}
-
-// The side of words at an axis: left of upright axes (right of the last),
-// below flat ones.
-function wordBox(ctx, layout, index, at, text, room = 0) {
-  const { frame, axes } = layout;
-  const width = ctx.measureText(text).width + 6;
-  const { across } = axes[index];
-  if (frame.flat) return { x: at - width / 2, y: across + 4, width, height: 15 };
-  const last = index === axes.length - 1;
-  const x = last ? across + 5 + room : Math.max(2, across - width - 5 - room);
-  return { x, y: at - 8, width, height: 16 };
-}
-
-// Choices on a flat axis have as much room as their bands.
-function fitted(ctx, { frame }, { axis, start, end }) {
-  if (!frame.flat || axis.kind !== "choice") return (text) => text;
-  const room = Math.abs(end - start) / axis.values.length - 10;
-  return (text) => shortened(text, room, (each) => ctx.measureText(each).width);
-}
-
-function drawTicks(ctx, layout, colors, best) {
-  ctx.font = font(11.5);
-  layout.axes.forEach((axis, index) => {
-    const last = index === layout.axes.length - 1;
-    const own = best?.places[index];
-    const hidden = own !== undefined && (!last || layout.frame.flat) ? [own] : [];
-    const ticks = axis.unsetAt === null
-      ? axis.ticks
-      : [{ at: axis.unsetAt, text: "not set" }, ...axis.ticks];
-    const gap = layout.frame.flat ? 30 : 15;
-    // A choice that the best line's pill already names needs no tick.
-    const named = best && axis.axis.kind === "choice" ? bestText(best, axis) : null;
-    const fitting = fitted(ctx, layout, axis);
-    for (const { at, text } of thin(ticks, gap, hidden)) {
-      if (text === named || underPill(layout, axis, at, hidden)) continue;
-      const shown = fitting(text);
-      pill(ctx, shown, wordBox(ctx, layout, index, at, shown), colors);
+  function hover({ offsetX: x, offsetY: y }) {
+    if (!layout) return;
+    const [target] = targetsAt(x, y);
+    const along = turned(x, y)[1];
+    const onEdge = target && edgeAt(brushPixels(linked, target), along) >= 0;
+    const resize = layout.frame.flat ? "ew-resize" : "ns-resize";
+    canvas.style.cursor = onEdge ? resize : target ? "crosshair" : "";
+    const row = brushes.isDragging() ? -1 : rowAt(x, y);
+    linked.hover(row < 0 ? null : linked.columns.number[row]);
+    if (row < 0) {
+      tip.hide();
+      return;
     }
-  });
-}
-
-// On a flat axis the best line's pill is below, where the ticks are: ticks of numbers
-// next to it are left out.
-function underPill({ frame }, { axis }, at, hidden) {
-  return frame.flat && axis.kind !== "choice" && hidden.some((own) => Math.abs(own - at) < PILL_ROOM);
-}
-
-function bestText(line, { axis }) {
-  if (axis.kind === "objective") return metric(line.trial.value);
-  return parameter(line.trial.params[axis.name], 3);
-}
-
-function pillWidth(ctx, text, starred) {
-  ctx.font = font(11.5, 600);
-  return ctx.measureText(text).width + (starred ? 28 : 14);
-}
-
-// The best line's value in an outlined pill next to its dot: left of it on upright axes,
-// below it on flat ones, whose names are above.
-function drawBestPill(ctx, layout, line, index, colors) {
-  const { frame, axes } = layout;
-  const axis = axes[index];
-  const text = bestText(line, axis);
-  const starred = axis.axis.kind === "objective";
-  const width = pillWidth(ctx, text, starred);
-  const [x, y] = point(frame, axis.across, line.places[index]);
-  const left = frame.flat ? Math.min(x - width / 2, frame.alongHigh + 20 - width) : x - width - 7;
-  const box = { x: Math.max(2, left), y: frame.flat ? y + 6 : y - 9, width, height: 18 };
-  roundedBox(ctx, box, 4, { fill: colors.surface, stroke: colors.fill.best });
-  if (starred) star(ctx, box.x + 12, box.y + 9, 5.5, colors.tone.best);
-  ctx.fillStyle = colors.tone.best;
-  ctx.textAlign = "left";
-  ctx.textBaseline = "middle";
-  ctx.fillText(text, box.x + (starred ? 21 : 7), box.y + 9.5);
-}
-
-function drawBest(ctx, layout, line, colors) {
-  strokeLine(ctx, layout, line, { color: colors.surface, width: 6.5 });
-  strokeLine(ctx, layout, line, { color: colors.fill.best, width: 3 });
-  layout.axes.forEach((axis, index) => {
-    const [x, y] = point(layout.frame, axis.across, line.places[index]);
-    dot(ctx, x, y, 4, colors.fill.best, colors.surface);
-  });
-}
-
-function drawLines(ctx, layout, colors) {
-  ctx.globalAlpha = layout.lines.length > 60 ? 0.6 : 0.85;
-  for (const line of layout.lines) {
-    if (line.trial.best) continue;
-    const dash = line.trial.state === "terminated" ? [3, 3] : [];
-    strokeLine(ctx, layout, line, { color: rankColor(line.share, colors.dark), width: 1.25, dash });
-  }
-  ctx.globalAlpha = 1;
-}
-
-function drawAll(chart, layout, hovered) {
-  const { ctx } = chart;
-  const colors = palette();
-  const best = layout.lines.find((line) => line.trial.best);
-  const over = layout.lines.find((line) => line.trial.number === hovered && !line.trial.best);
-  ctx.save();
-  ctx.lineJoin = "round";
-  drawAxes(ctx, layout, colors);
-  drawLines(ctx, layout, colors);
-  if (over) {
-    strokeLine(ctx, layout, over, { color: colors.surface, width: 5 });
-    strokeLine(ctx, layout, over, { color: colors.fill[over.trial.state], width: 2.5 });
-  }
-  if (best) drawBest(ctx, layout, best, colors);
-  drawTicks(ctx, layout, colors, best);
-  drawTitles(ctx, layout, colors, chart.width);
-  if (best) layout.axes.forEach((_, index) => drawBestPill(ctx, layout, best, index, colors));
-  ctx.restore();
-}
-
-// A dataset is a whole model: {model, state}. There are no scales and no elements; the
-// controller lays the axes out itself and draws every line.
-class ParallelController extends Chart.DatasetController {
-  static id = "parallel";
-
-  static defaults = { datasetElementType: null, dataElementType: "point" };
-
-  linkScales() {}
-
-  parse() {
-    this._cachedMeta._parsed = [];
+    const { columns } = linked;
+    const best = columns.best < 0 ? null : trialAt(columns, columns.best);
+    tip.show({ trial: trialAt(columns, row), best }, { x, y });
   }
 
-  buildOrUpdateElements() {}
-
-  update() {
-    const { model, state } = this.getDataset();
-    state.layout = fittedLayout(this.chart, model);
-  }
-
-  draw() {
-    const { state } = this.getDataset();
-    drawAll(this.chart, state.layout, state.hovered);
-  }
-}
-
-Chart.register(ParallelController);
-
-function hover(state, tip, chart, event) {
-  const { flat } = state.layout.frame;
-  const [across, along] = flat ? [event.offsetY, event.offsetX] : [event.offsetX, event.offsetY];
-  const line = nearestLine(state.layout, across, along);
-  const found = line?.trial.number ?? null;
-  if (found !== state.hovered) {
-    state.hovered = found;
-    chart.draw();
-  }
-  if (!line) {
+  function leave() {
+    linked.hover(null);
     tip.hide();
-    return;
   }
-  const best = state.model.trials.find((trial) => trial.best) ?? null;
-  tip.show({ trial: line.trial, best }, { x: event.offsetX, y: event.offsetY });
-}
 
-// Returns what liveChart returns.
-export function drawParallel(canvas, model) {
-  const tip = createTooltip(canvas);
-  const state = { model, hovered: null, layout: null };
-  const handle = liveChart(canvas, {
-    type: "parallel",
-    state,
-    tip,
-    measure: () => {},
-    datasets: () => [{ model: state.model, state, data: [] }],
-    options: () => ({ events: [] }),
-  });
-  canvas.addEventListener("mousemove", (event) => hover(state, tip, handle.chart, event));
-  return handle;
+  canvas.addEventListener("pointermove", hover);
+  canvas.addEventListener("pointerleave", leave);
+  const end = linked.subscribe(refresh);
+  return {
+    setShares(next) {
+      shares = next;
+      chart.redraw();
+    },
+    axes: () => ({ shown: names, all: linked.columns.axes.map(({ name }) => name) }),
+    setAxes(next) {
+      picked.set("axes", next.map(encodeURIComponent).join(","), { step: true });
+      chart.redraw();
+    },
+    redraw: chart.redraw,
+    destroy() {
+      end();
+      chart.destroy();
+      titles.remove();
+      tip.remove();
+    },
+  };
 }
 
 // The key of the colors: a small ramp between words, for the card's head.
-export function drawRamp(slot, metricName) {
+export function drawRamp(slot, words) {
   const strip = document.createElement("canvas");
   strip.width = 56;
   strip.height = 8;
@@ -303,20 +252,22 @@ export function drawRamp(slot, metricName) {
     ctx.fillStyle = rankColor(x / 55, dark);
     ctx.fillRect(x, 0, 1, 8);
   }
-  slot.replaceChildren(`color: rank of ${metricName}`, strip, "better →");
+  slot.replaceChildren(words, strip, "better →");
   slot.hidden = false;
 }
 
-export function parallelTable({ objective, space, trials }) {
-  const names = space.map((parameter) => parameter.name);
+// The same as a table, the best first. Pure.
+export function parallelTable(columns, mask, most = 500) {
+  const rows = pick(columns.drawn, mask).selected ?? columns.drawn;
+  const names = columns.axes.map(({ name }) => name);
   return {
-    caption: `Parameters and ${objective.metric} of each trial`,
-    columns: ["trial", "state", ...names, objective.metric],
-    rows: trials.map((trial) => [
-      trial.number,
-      STATES[lookOf(trial).name].word,
-      ...names.map((name) => parameter(trial.params[name])),
-      metric(trial.value),
-    ]),
+    caption: `Parameters and ${columns.metric} of each trial, the best first`,
+    total: rows.length,
+    columns: ["trial", "state", ...names, columns.metric],
+    rows: rows.slice(0, most).map((row) => {
+      const trial = trialAt(columns, row);
+      const look = STATES[trial.best ? "best" : trial.state] ?? STATES.queued;
+      return [trial.number, look.word, ...names.map((name) => parameter(trial.params[name])), metric(trial.value)];
+    }),
   };
 }

@@ -1,0 +1,84 @@
+// Density: how many trials are where, as tones of one color. 10 steps of the logarithm.
+
+const STEPS = 10;
+
+// Counts of lines between neighboring axes on a grid of `columns` by `rows` cells.
+// places: for each axis, the cell row of each line (may be between rows); weights: how
+// much each counts, or null. Pure.
+export function lineCounts(rowsToDraw, from, to, { columns, rows, weights = null }) {
+  const counts = new Float32Array(columns * rows);
+  const along = Float64Array.from({ length: columns }, (_, k) => blend((k + 0.5) / columns));
+  const top = rows - 1;
+  for (const row of rowsToDraw) {
+    const start = from[row];
+    const way = to[row] - start;
+    const weight = weights ? weights[row] : 1;
+    for (let k = 0; k < columns; k += 1) {
+      const at = start + way * along[k];
+      counts[k * rows + (at < 0 ? 0 : at > top ? top : at | 0)] += weight;
+    }
+  }
+  return counts;
+}
+
+// How far a line has come along between two axes at a share of the way across: the cubic
+// with both handles in the middle, solved for its parameter by Newton's method.
+export function blend(share) {
+  let t = share;
+  for (let k = 0; k < 5; k += 1) {
+    const x = 1.5 * t - 1.5 * t * t + t ** 3;
+    const slope = 1.5 - 3 * t + 3 * t * t;
+    t -= (x - share) / slope;
+  }
+  return 3 * t * t - 2 * t ** 3;
+}
+
+// Counts of points on a grid, from positions in cells. Pure.
+export function pointCounts(rowsToDraw, xs, ys, { columns, rows, weights = null }) {
+  const counts = new Float32Array(columns * rows);
+  for (const row of rowsToDraw) {
+    const x = xs[row] | 0;
+    const y = ys[row] | 0;
+    if (!(xs[row] >= 0 && ys[row] >= 0) || x >= columns || y >= rows) continue;
+    counts[x * rows + y] += weights ? weights[row] : 1;
+  }
+  return counts;
+}
+
+// The step of a count, 0 for none and 1 to 10 by its logarithm. Pure.
+export function stepOf(count, most) {
+  if (!(count > 0)) return 0;
+  if (most <= 1) return STEPS;
+  return 1 + Math.round(((STEPS - 1) * Math.log1p(count)) / Math.log1p(most));
+}
+
+function channels(color) {
+  const full = color.length === 4 ? color.replace(/[^#]/g, "$&$&") : color;
+  const value = Number.parseInt(full.slice(1), 16);
+  return [value >> 16, (value >> 8) & 255, value & 255];
+}
+
+// A picture of counts in a color, at most `strength` opaque. Column after column, as the
+// counts are; `turned` swaps the directions.
+export function picture(counts, { columns, rows, color, strength = 0.75 }) {
+  const canvas = document.createElement("canvas");
+  canvas.width = columns;
+  canvas.height = rows;
+  const ctx = canvas.getContext("2d");
+  const image = ctx.createImageData(columns, rows);
+  const [red, green, blue] = channels(color);
+  const most = counts.reduce((found, count) => Math.max(found, count), 0);
+  for (let x = 0; x < columns; x += 1) {
+    for (let y = 0; y < rows; y += 1) {
+      const step = stepOf(counts[x * rows + y], most);
+      if (step === 0) continue;
+      const at = (y * columns + x) * 4;
+      image.data[at] = red;
+      image.data[at + 1] = green;
+      image.data[at + 2] = blue;
+      image.data[at + 3] = 255 * strength * (0.12 + (0.88 * step) / STEPS);
+    }
+  }
+  ctx.putImageData(image, 0, 0);
+  return canvas;
+}
