@@ -24,6 +24,7 @@ PAGES = (
     "simulator.views",
     "sweep.views",
     "sweep.charts_data",
+    "charts.views",
     "sweep.best_configuration",
     "trial.views",
     "trial.system",

@@ -35,6 +35,7 @@ SAMPLERS: Mapping[str, str] = {
 TABS = (
     ("sweep_detail", "Overview"),
     ("sweep_trials", "Trials"),
+    ("sweep_charts", "Charts"),
     ("sweep_settings", "Settings"),
     ("sweep_events", "Events"),
 )

@@ -37,7 +37,7 @@ export function labelled(trials) {
 function ends(chart) {
   const found = new Map();
   chart.data.datasets.forEach((set, index) => {
-    if (set.halo) return;
+    if (set.halo || set.dim) return;
     const points = chart.getDatasetMeta(index).data;
     for (let k = points.length - 1; k >= 0; k -= 1) {
       if (Number.isFinite(points[k].y)) {

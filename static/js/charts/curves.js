@@ -7,7 +7,9 @@
 //             curve: [[report, y, step?, seconds?], …]}],      y null: not finite
 // }
 // Options, also for set(): x "report" | "step" | "seconds"; y "stretched" | "linear" |
-// "log", or nothing: what suits the values; hidden: a Set of states that are not drawn.
+// "log", or nothing: what suits the values; hidden: a Set of states that are not drawn;
+// smooth: 0 to below 1, the weight of the past; linked: what the page's charts share;
+// under(chart, state, colors): draws below the curves.
 
 import { duration, metric, signed } from "../format.js";
 import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
@@ -34,7 +36,31 @@ export function pointsOf(trial, x) {
     .map((point) => ({ x: point[column], y: point[1] }));
 }
 
-function styleOf(trial, colors, few) {
+// An exponential moving average without the bias of its start; gaps stay gaps. Pure.
+export function smoothed(points, weight) {
+  if (!(weight > 0)) return points;
+  let sum = 0;
+  let total = 0;
+  return points.map((point) => {
+    if (!Number.isFinite(point.y)) return point;
+    sum = sum * weight + point.y;
+    total = total * weight + 1;
+    return { x: point.x, y: sum / total };
+  });
+}
+
+const isSelected = ({ linked }, trial) => {
+  const row = linked?.columns.rowOf.get(trial.number);
+  return row === undefined || linked.isSelected(row);
+};
+
+function styleOf(trial, state, colors) {
+  const few = state.count <= FEW || Boolean(state.linked?.mask);
+  if (!isSelected(state, trial)) return { borderColor: withAlpha(colors.line2, 0.55), borderWidth: 1 };
+  return stateStyle(trial, colors, few);
+}
+
+function stateStyle(trial, colors, few) {
   const { fill } = colors;
   const look = lookOf(trial).name;
   const styles = {
@@ -48,16 +74,17 @@ function styleOf(trial, colors, few) {
 }
 
 function dataset(trial, state, colors) {
-  const points = pointsOf(trial, state.x).map((point) => ({
+  const points = smoothed(pointsOf(trial, state.x), state.smooth).map((point) => ({
     x: point.x,
     y: point.y === null ? Number.NaN : state.scale.forward(point.y),
   }));
   return {
     trial,
+    dim: !isSelected(state, trial),
     data: points,
-    order: LAYER[lookOf(trial).name] ?? 6,
+    order: isSelected(state, trial) ? LAYER[lookOf(trial).name] ?? 6 : 9,
     cubicInterpolationMode: state.count > MANY ? "default" : "monotone",
-    ...styleOf(trial, colors, state.count <= FEW),
+    ...styleOf(trial, state, colors),
   };
 }
 
@@ -150,7 +177,10 @@ function hoverer(state, tip) {
     const near = nearest(event, active, chart);
     const changed = near?.set !== state.hovered?.set || near?.index !== state.hovered?.index;
     state.hovered = near;
-    if (changed) chart.draw();
+    if (changed) {
+      state.linked?.hover(near ? chart.data.datasets[near.set].trial.number : null);
+      chart.draw();
+    }
     if (!near) {
       tip.hide();
       return;
@@ -176,13 +206,25 @@ function drawHovered(chart, { set, at }, colors) {
   dot(ctx, at.x, at.y, 4.5, color, colors.surface);
 }
 
+// The curve of a trial that is hovered in another chart, at its last point.
+function hoveredElsewhere(chart, { linked }) {
+  if (linked?.hovered === null || linked?.hovered === undefined) return null;
+  const set = chart.data.datasets.findIndex(({ trial, halo }) => !halo && trial.number === linked.hovered);
+  const at = set < 0 ? null : chart.getDatasetMeta(set).data.at(-1);
+  return at ? { set, at } : null;
+}
+
 function endsPlugin(state) {
   return {
     id: "ends",
+    beforeDatasetsDraw(chart) {
+      state.under?.(chart, state, palette());
+    },
     afterDatasetsDraw(chart) {
       const colors = palette();
-      const there = state.hovered && chart.data.datasets[state.hovered.set];
-      if (there) drawHovered(chart, state.hovered, colors);
+      const hovered = state.hovered ?? hoveredElsewhere(chart, state);
+      const there = hovered && chart.data.datasets[hovered.set];
+      if (there) drawHovered(chart, hovered, colors);
       endMarks(chart, colors);
       endLabels(chart, colors, state.model);
     },
@@ -190,9 +232,9 @@ function endsPlugin(state) {
 }
 
 // Draws into a canvas inside a positioned box; returns what liveChart returns.
-export function drawCurves(canvas, model, { x = "report", y = null, hidden = new Set() } = {}) {
+export function drawCurves(canvas, model, given = {}) {
   const tip = createTooltip(canvas);
-  const state = { model, x, y, hidden, hovered: null };
+  const state = { model, x: "report", y: null, hidden: new Set(), smooth: 0, linked: null, hovered: null, ...given };
   state.hover = hoverer(state, tip);
   const plugins = [endsPlugin(state)];
   return liveChart(canvas, { type: "line", state, measure, datasets, options, plugins, tip });

@@ -57,3 +57,19 @@ export function linesWords(columns, mask) {
     : `Lines: ${trials(all)} with a value by rank, the best on top.`;
   return [what, sample, rest].filter(Boolean).join(" ");
 }
+
+// Of charts of points.
+export function pointsWords(columns, mask) {
+  const rows = columns.drawn;
+  const { selected, isDense, isSelectionDense, lines } = pick(rows, mask);
+  const sample = columns.sample ? ` ${columns.sentence}` : "";
+  if (selected) {
+    const what = isSelectionDense
+      ? `Blue: density of the ${count(selected.length)} selected, marks for their best ${lines.length}`
+      : `Marks: the ${count(selected.length)} selected with a value`;
+    return `${what}; grey: the rest of ${trials(rows.length)}${isDense ? ", as density" : ""}.${sample}`;
+  }
+  if (isDense) return `Density of ${trials(rows.length)} with a value; marks for the best ${lines.length}.${sample}`;
+  const failed = columns.states.filter((state) => state === "failed").length;
+  return `${trials(rows.length)} with a value${failed > 0 ? "; failed trials are at the bottom" : ""}.${sample}`;
+}

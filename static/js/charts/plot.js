@@ -37,11 +37,11 @@ function withRoom(axis) {
 }
 
 // parts: linked; axes(columns): {x, y}, each an axis of data/axes.js; brushes: "x", "xy" or
-// ""; below(ctx, plot) and above(ctx, plot) draw more, where plot has {area, colors,
+// ""; quiet: only selected trials are drawn; below(ctx, plot) and above(ctx, plot) draw more, where plot has {area, colors,
 // pixelX(position), pixelY(position), axes}; titles: {x, y}, else those of the axes.
 // Returns {chart, redraw(), destroy()}.
 export function drawPlot(canvas, parts) {
-  const { linked, axes, brushes = "x", below, above, openTrial = () => {}, sparse = false, label } = parts;
+  const { linked, axes, brushes = "x", below, above, openTrial = () => {}, sparse = false, quiet = false, label } = parts;
   const tip = createTooltip(canvas);
   const ground = createLayer();
   const state = { groundKey: "" };
@@ -66,7 +66,7 @@ export function drawPlot(canvas, parts) {
       events: [],
       scales: {
         x: scaleOf(x, { title: titles.x ?? x.title, colors, horizontal: true, sparse }),
-        y: scaleOf(y, { title: titles.y ?? "", colors, horizontal: false, sparse }),
+        y: scaleOf(y, { title: titles.y ?? (y.kind === "value" || y.kind === "share" ? "" : y.title), colors, horizontal: false, sparse }),
       },
     };
   }
@@ -100,6 +100,7 @@ export function drawPlot(canvas, parts) {
   }
 
   function drawGround(ctx) {
+    if (quiet) return;
     const isSelected = linked.mask !== null;
     const { isDense } = pick(state.rows, null);
     if (isDense) {
@@ -127,9 +128,10 @@ export function drawPlot(canvas, parts) {
     const { columns, mask } = linked;
     const { selected, isSelectionDense, lines } = pick(state.rows, mask);
     const { xs, ys } = pixels();
-    if (selected && isSelectionDense) density(ctx, selected, colors.accent, 0.75);
-    for (let k = lines.length - 1; k >= 0; k -= 1) {
-      const row = lines[k];
+    if (selected && isSelectionDense && !quiet) density(ctx, selected, colors.accent, 0.75);
+    const drawn = quiet && !selected ? [] : lines;
+    for (let k = drawn.length - 1; k >= 0; k -= 1) {
+      const row = drawn[k];
       if (row !== columns.best) stateMark(ctx, columns.states[row], xs[row], ys[row], colors);
     }
     const { best } = columns;

@@ -76,7 +76,8 @@ export function createLinked({ columns, q = "", matching, soon = requestAnimatio
   function setConditions(conditions, { step = true } = {}) {
     state.conditions = conditions;
     state.q = writeConditions(conditions);
-    keep(state.q, step);
+    // null: the expression came from the URL.
+    if (step !== null) keep(state.q, step);
     return apply();
   }
 

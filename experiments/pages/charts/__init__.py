@@ -1,0 +1,1 @@
+"""The Charts tab of a sweep."""

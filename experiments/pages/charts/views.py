@@ -1,0 +1,79 @@
+"""The Charts tab: one page of linked charts, which scripts draw from the sweep's feeds.
+
+The selection is the expression ``?q=``, as in the table of trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from experiments.db.clock import database_now
+from experiments.models.trials import TrialState
+from experiments.pages.frame import get, sweep_to_read
+from experiments.pages.sweep.charts import select
+from experiments.pages.sweep.head import frame
+from experiments.sweeps.progress import counts_by_sweep
+
+MAX_QUERY = 2000
+# The states of the chips, in the order of bars and legends.
+CHIPS = (
+    TrialState.COMPLETED,
+    TrialState.TERMINATED,
+    TrialState.FAILED,
+    TrialState.RUNNING,
+    TrialState.CANCELLED,
+)
+SPREADS = [
+    ("", "y: as it suits"),
+    ("stretched", "y: stretched"),
+    ("linear", "y: linear"),
+    ("log", "y: log"),
+]
+LINEAR_OR_LOG = [("", "x: linear"), ("log", "x: log")]
+ACROSS = [("report", "x: report"), ("step", "x: step"), ("seconds", "x: time")]
+SMOOTHING = [("", "not smoothed"), ("0.6", "smoothed"), ("0.9", "smoothed much")]
+
+
+def charts(request: HttpRequest, pk: int) -> HttpResponse:
+    sweep = sweep_to_read(request, pk)
+    counts = counts_by_sweep([sweep.pk])[sweep.pk]
+    query = request.GET.get("q", "")[:MAX_QUERY]
+    context = {
+        **frame(request, sweep, counts, now=database_now()),
+        "tab": "sweep_charts",
+        "q": query,
+        "chips": state_chips(counts, query),
+        "table_query": f"?{urlencode({'q': query})}" if query else "",
+        "spreads": [select("y", "Scale of the value's axis", SPREADS)],
+        "duration_selects": [select("x", "Scale of the x axis", LINEAR_OR_LOG)],
+        "curve_selects": [
+            select("x", "x axis", ACROSS),
+            select("smooth", "Smoothing", SMOOTHING),
+        ],
+    }
+    return render(request, "experiments/charts/charts.html", context)
+
+
+def state_chips(counts: Mapping[str, int], query: str) -> list[dict[str, Any]]:
+    """All trials, and those of each state that there are, as links."""
+    total = sum(counts.values())
+    everything = {"text": f"All {total:,}", "url": "?", "picked": not query}
+    states = [
+        {
+            "state": str(state),
+            "text": f"{counts[state]:,} {state.label.lower()}",
+            "url": f"?{urlencode({'q': str(state)})}",
+            "picked": query == state,
+        }
+        for state in CHIPS
+        if counts[state]
+    ]
+    return [everything, *states]
+
+
+urlpatterns = [get("sweeps/<int:pk>/charts/", charts, "sweep_charts")]

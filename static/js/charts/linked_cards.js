@@ -1,0 +1,144 @@
+// Brings the cards of linked charts (templates/experiments/charts/card.html) to life.
+//
+// A kind of chart is made by make(card, page), where card has {canvas, place, note,
+// controls, select(name)} and page {linked, feeds, picked, spreadNow(), shares (a Map or
+// null), answers, openTrial(id)}. It returns {redraw(), table(), words(), destroy()}, all
+// but redraw optional, or a sentence that says why there is nothing to draw.
+
+import { buildTable } from "./data_table.js";
+import { palette } from "./defaults.js";
+import { KINDS } from "./linked_kinds.js";
+
+const TABLE_MS = 1200;
+
+function savePicture(card, canvas, name) {
+  const copy = document.createElement("canvas");
+  copy.width = canvas.width;
+  copy.height = canvas.height;
+  const ctx = copy.getContext("2d");
+  ctx.fillStyle = palette().surface;
+  ctx.fillRect(0, 0, copy.width, copy.height);
+  ctx.drawImage(canvas, 0, 0);
+  const link = document.createElement("a");
+  link.download = `${name}.png`;
+  link.href = copy.toDataURL("image/png");
+  link.click();
+}
+
+function wireMenu(card, name) {
+  const place = card.querySelector("[data-chart-data]");
+  const toggle = card.querySelector("[data-linked-table]");
+  toggle.addEventListener("click", () => {
+    const shown = !place.classList.toggle("visually-hidden");
+    toggle.setAttribute("aria-pressed", String(shown));
+    toggle.textContent = shown ? "Hide the table" : "Show the data as a table";
+  });
+  card.querySelector("[data-linked-png]").addEventListener("click", () => {
+    const canvas = card.querySelector("[data-place] canvas");
+    if (canvas) savePicture(card, canvas, name);
+  });
+}
+
+// Selects of the card keep their value in the URL as ?card.name=.
+function wireSelects(card, picked, changed) {
+  for (const select of card.querySelectorAll("[data-linked-select]")) {
+    const key = `${card.id}.${select.dataset.linkedSelect}`;
+    const kept = picked.get(key);
+    if ([...select.options].some(({ value }) => value === kept)) select.value = kept;
+    select.hidden = false;
+    select.addEventListener("change", () => {
+      picked.set(key, select.selectedIndex === 0 ? null : select.value);
+      changed();
+    });
+  }
+}
+
+function tableOf(made) {
+  const table = made.table?.();
+  if (!table) return null;
+  const more = table.total > table.rows.length ? ` The first ${table.rows.length} of ${table.total}.` : "";
+  return buildTable({ ...table, caption: `${table.caption}.${more}` });
+}
+
+function wireCard(card, page) {
+  const wait = card.querySelector("[data-wait]");
+  const place = card.querySelector("[data-place]");
+  const note = card.querySelector("[data-note]");
+  let made = null;
+  let timer = null;
+
+  const parts = {
+    element: card,
+    place,
+    canvas: place.querySelector("canvas"),
+    note,
+    controls: card.querySelector("[data-controls]"),
+    valueOf: (name) => card.querySelector(`[data-linked-select="${name}"]`)?.value ?? "",
+  };
+
+  function refreshTable() {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      const table = made && tableOf(made);
+      if (table) card.querySelector("[data-chart-data]").replaceChildren(table);
+    }, TABLE_MS);
+  }
+
+  function refreshWords() {
+    if (made?.words) note.textContent = made.words();
+    refreshTable();
+  }
+
+  function shown(result) {
+    const isDrawn = typeof result !== "string";
+    made = isDrawn ? result : null;
+    wait.hidden = isDrawn;
+    card.classList.toggle("is-waiting", !isDrawn);
+    if (!isDrawn) wait.textContent = result;
+    refreshWords();
+  }
+
+  async function draw() {
+    if (made) {
+      made.destroy?.();
+      made = null;
+    }
+    try {
+      // A canvas that is not shown has no size.
+      card.classList.remove("is-waiting");
+      shown(await KINDS[card.dataset.linked](parts, page));
+    } catch (problem) {
+      console.error(problem);
+      shown("This chart could not be drawn. Reload the page to try again.");
+    }
+  }
+
+  wireMenu(card, card.id);
+  wireSelects(card, page.picked, () => {
+    made?.redraw();
+    refreshWords();
+  });
+  page.linked.subscribe((kinds) => {
+    if (kinds.has("selection") || kinds.has("columns")) refreshWords();
+  });
+  return {
+    kind: card.dataset.linked,
+    draw,
+    redraw() {
+      made?.redraw();
+      refreshWords();
+    },
+    // With new answers of the server: a chart that waited is drawn now.
+    renew() {
+      if (!made) return draw();
+      made.renew?.();
+      return refreshWords();
+    },
+    setShares: () => made?.setShares?.(page.shares),
+  };
+}
+
+// Wires every linked card below root; the returned cards are drawn by draw().
+export function linkedCards(root, page) {
+  return [...root.querySelectorAll("[data-linked]")].map((card) => wireCard(card, page));
+}

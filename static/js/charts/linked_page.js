@@ -1,0 +1,94 @@
+// A page of linked charts: the columns are read, the cards drawn one after the other, and
+// all kept fresh.
+
+import { columnsOfFeed } from "./data/columns.js";
+import { createFeeds, keepFresh } from "./data/feeds.js";
+import { createLinked, keepInUrl } from "./data/linked.js";
+import { pickedInUrl } from "./data/picked_in_url.js";
+import { linkedCards } from "./linked_cards.js";
+
+// What the server computes is asked again at most this often while trials end.
+const RENEW_MS = 15_000;
+
+// Answers of the server, each asked once until they are renewed.
+function createAnswers(feeds) {
+  const kept = new Map();
+  return {
+    get(name, parameters = {}) {
+      const key = `${name} ${JSON.stringify(parameters)}`;
+      if (!kept.has(key)) kept.set(key, feeds.analysis(name, parameters));
+      return kept.get(key);
+    },
+    clear: () => kept.clear(),
+  };
+}
+
+const sharesOf = (answer) => (answer.ready ? new Map(answer.rows.map(({ name, share }) => [name, share])) : null);
+
+// Lets the browser paint and answer between two charts.
+const breath = () => new Promise((resolve) => { setTimeout(resolve); });
+
+const query = () => new URLSearchParams(location.search).get("q") ?? "";
+
+// base: the address of the sweep's page; root: where the cards are; columns: those to
+// begin with, else they are read; live: whether the page keeps itself fresh. Returns the
+// page: {linked, feeds, …}.
+export async function openLinkedPage(root, { base, spreadNow = () => null, columns = null }) {
+  const feeds = createFeeds(base);
+  const first = columns ?? columnsOfFeed(await feeds.columns());
+  const linked = createLinked({ columns: first, q: query(), matching: feeds.matching, keep: keepInUrl });
+  const page = {
+    linked,
+    feeds,
+    spreadNow,
+    picked: pickedInUrl(),
+    answers: createAnswers(feeds),
+    shares: null,
+    openTrial: (id) => location.assign(`/trials/${id}/`),
+  };
+  const cards = linkedCards(root, page);
+
+  async function readShares() {
+    page.shares = sharesOf(await page.answers.get("importance"));
+    for (const card of cards) card.setShares();
+  }
+
+  async function draw() {
+    for (const card of cards) {
+      // What waits for the server does not hold up the next chart.
+      const drawn = card.draw();
+      await Promise.race([drawn, breath()]);
+    }
+    await readShares();
+  }
+
+  let renewed = Date.now();
+  let ended = first.order.length;
+
+  async function renew() {
+    renewed = Date.now();
+    ended = linked.columns.order.length;
+    page.answers.clear();
+    for (const card of cards) await card.renew();
+    await readShares();
+  }
+
+  window.addEventListener("popstate", () => {
+    linked.setQuery(query(), { step: null });
+    for (const card of cards) card.redraw();
+  });
+  return {
+    ...page,
+    cards,
+    drawn: draw(),
+    redraw() {
+      for (const card of cards) card.redraw();
+    },
+    keepFresh() {
+      return keepFresh(linked, feeds, (next) => {
+        const isNew = next.order.length !== ended || next.final;
+        if (isNew && (Date.now() - renewed > RENEW_MS || next.final)) renew();
+      });
+    },
+  };
+}
