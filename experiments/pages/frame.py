@@ -285,3 +285,5 @@ def sweep_to_steer(request: HttpRequest, pk: int) -> Sweep:
 class ModuleManifestStorage(CompressedManifestStaticFilesStorage):
     # Without this, `import "./best.js"` would keep its plain, cacheable name.
     support_js_module_import_aggregation = True
+    # One for each step of the longest chain of imports; Django's 5 are too few.
+    max_post_process_passes = 12

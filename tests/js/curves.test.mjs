@@ -5,8 +5,7 @@ import { test } from "node:test";
 
 globalThis.Chart = { DatasetController: class {}, register() {} };
 const { labelled } = await import("../../static/js/charts/curve_ends.js");
-const { curvesTable, pointsOf } = await import("../../static/js/charts/curves.js");
-const { bestSoFarTable, incumbents, markHeight, placesOf } = await import("../../static/js/charts/best_so_far.js");
+const { curvesTable, pointsOf, smoothed } = await import("../../static/js/charts/curves.js");
 const { differences, placeTip } = await import("../../static/js/charts/tooltip.js");
 const { rankColor } = await import("../../static/js/charts/viridis.js");
 
@@ -19,6 +18,15 @@ test("a curve keeps its gaps and follows the chosen horizontal axis", () => {
   assert.deepEqual(pointsOf({ curve }, "report").map((point) => point.x), [1, 2, 3]);
   assert.deepEqual(pointsOf({ curve }, "seconds").map((point) => point.x), [2.5, 5, 7.5]);
   assert.equal(pointsOf({ curve }, "step")[1].y, null);
+});
+
+test("smoothing has no bias at its start and keeps gaps", () => {
+  const points = [{ x: 1, y: 1 }, { x: 2, y: null }, { x: 3, y: 0 }];
+  assert.deepEqual(smoothed(points, 0), points);
+  const soft = smoothed(points, 0.5);
+  assert.equal(soft[0].y, 1);
+  assert.equal(soft[1].y, null);
+  assert.ok(Math.abs(soft[2].y - 1 / 3) < 1e-9);
 });
 
 test("the best is labelled first, completed trials are not", () => {
@@ -42,40 +50,6 @@ test("of many trials that ended early only the late ones are labelled", () => {
 test("a crowd of running trials is not labelled to the last one", () => {
   const crowd = Array.from({ length: 60 }, (_, k) => trial(k + 1, "running"));
   assert.ok(labelled(crowd).length < 20);
-});
-
-test("the best so far only ever improves, and goes on to the last trial", () => {
-  const values = [0.5, 0.4, null, 0.8, 0.7];
-  const trials = values.map((value, k) => trial(k + 1, "completed", { value }));
-  assert.deepEqual(incumbents(trials, "maximize"), [[1, 0.5], [4, 0.8], [5, 0.8]]);
-  assert.deepEqual(incumbents(trials, "minimize"), [[1, 0.5], [2, 0.4], [5, 0.4]]);
-  assert.deepEqual(incumbents([], "minimize"), []);
-});
-
-test("a failed trial's value is never the best so far, a running one's not yet", () => {
-  const trials = [
-    trial(0, "completed"),
-    trial(1, "failed", { value: 0.9 }),
-    trial(2, "running", { value: 0.8 }),
-    trial(3, "terminated", { value: 0.6 }),
-  ];
-  assert.deepEqual(incumbents(trials, "maximize"), [[0, 0.5], [3, 0.6]]);
-  const model = { objective: { metric: "accuracy", goal: "maximize" }, trials };
-  assert.deepEqual(bestSoFarTable(model).rows.map((row) => row[3]), ["0.5000", "0.5000", "0.5000", "0.6000"]);
-});
-
-test("trials count from 0: of 40, six are left after trial 33", () => {
-  const trials = Array.from({ length: 34 }, (_, number) => trial(number, "completed"));
-  assert.deepEqual(placesOf(trials, 40), { last: 33, end: 39, left: 6 });
-  assert.deepEqual(placesOf([], 3), { last: -1, end: 2, left: 3 });
-  assert.equal(placesOf(trials).left, 0);
-});
-
-test("failed trials and those without a value stand on the floor", () => {
-  const scale = { forward: (value) => value };
-  assert.equal(markHeight(trial(1, "failed"), scale, 0.1), 0.1);
-  assert.equal(markHeight(trial(1, "running", { value: null }), scale, 0.1), 0.1);
-  assert.equal(markHeight(trial(1, "completed"), scale, 0.1), 0.5);
 });
 
 test("the tooltip names only parameters that differ from the best", () => {

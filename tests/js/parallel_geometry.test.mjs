@@ -1,18 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { axisOf, between, layOut, nearestLine, positions } from "../../static/js/charts/parallel_geometry.js";
+import { parameterAxis, valueAxis } from "../../static/js/charts/data/axes.js";
+import { columnsOfModel } from "../../static/js/charts/data/columns.js";
+import { blend, lineCounts, pointCounts, rangeOf, stepOf } from "../../static/js/charts/density.js";
+import { axisNear, axisOrder, layOut, movedTo, nearestLine, positions } from "../../static/js/charts/parallel_geometry.js";
 
 const SPACE = [
   { name: "units", kind: "choice", values: [128, 16, 64] },
   { name: "rate", kind: "number", log: true, low: 1e-4, high: 0.1 },
   { name: "momentum", kind: "number", log: false, low: 0.5, high: 1 },
 ];
-const OBJECTIVE = { metric: "accuracy", goal: "maximize" };
 const FRAME = { acrossFrom: 0, acrossTo: 300, alongLow: 200, alongHigh: 0 };
 
-function trial(number, value, params) {
-  return { number, value, params, state: "completed", best: false };
+function trial(number, value, params, state = "completed") {
+  return { id: number, number, value, params, state, best: false };
 }
 
 const TRIALS = [
@@ -20,98 +22,109 @@ const TRIALS = [
   trial(2, 0.9, { units: 16, rate: 0.1 }),
   trial(3, 0.8, { units: 128, rate: 0.01, momentum: 1 }),
   trial(4, null, { units: 64, rate: 0.01, momentum: 1 }),
+  trial(5, 0.99, { units: 16, rate: 0.1, momentum: 1 }, "failed"),
 ];
 
-const layout = () => layOut({ space: SPACE, objective: OBJECTIVE, trials: TRIALS }, FRAME);
+function laidOf({ space = SPACE, goal = "maximize", trials = TRIALS } = {}) {
+  const columns = columnsOfModel({ objective: { metric: "accuracy", goal }, space, trials });
+  const axes = layOut([...columns.axes.map(parameterAxis), valueAxis(columns)], columns.drawn, FRAME);
+  return { columns, axes, placeOf: (k, number) => axes[k].places[columns.rowOf.get(number)] };
+}
 
-test("axes stand evenly, the objective last", () => {
-  const { axes } = layout();
+test("axes are evenly spaced, the objective last", () => {
+  const { axes } = laidOf();
   assert.deepEqual(axes.map((axis) => axis.across), [0, 100, 200, 300]);
-  assert.equal(axes.at(-1).axis.name, "accuracy");
+  assert.equal(axes.at(-1).axis.field, "accuracy");
   assert.deepEqual(positions(1, 0, 10), [5]);
 });
 
-test("trials without a value are not drawn, and the best is drawn last", () => {
-  assert.deepEqual(layout().lines.map((line) => line.trial.number), [1, 3, 2]);
+test("failed trials and those without a value are not drawn, and the best is first", () => {
+  const { columns } = laidOf();
+  assert.deepEqual(columns.drawn.map((row) => columns.number[row]), [2, 3, 1]);
+  assert.deepEqual(columns.drawn.map((row) => columns.share[row]), [1, 0.5, 0]);
 });
 
-test("a failed trial is not ranked, whatever its value", () => {
-  const failed = { ...trial(5, 0.99, { units: 16, rate: 0.1, momentum: 1 }), state: "failed" };
-  const { lines, axes } = layOut({ space: SPACE, objective: OBJECTIVE, trials: [...TRIALS, failed] }, FRAME);
-  assert.deepEqual(lines.map((line) => line.trial.number), [1, 3, 2]);
-  assert.equal(lines.at(-1).share, 1);
-  assert.ok(!axes.at(-1).places.has(5));
-});
-
-test("the best has share 1 and the worst 0", () => {
-  const shares = Object.fromEntries(layout().lines.map((line) => [line.trial.number, line.share]));
-  assert.deepEqual(shares, { 1: 0, 2: 1, 3: 0.5 });
-});
-
-test("numeric choices are in order, whatever order they came in", () => {
-  assert.deepEqual(axisOf(SPACE[0], TRIALS).values, [16, 64, 128]);
-});
-
-test("trials with the same choice lie side by side, the better further up", () => {
-  const [units] = layout().axes;
-  const [worse, better] = [units.places.get(1), units.places.get(2)];
-  assert.ok(better < worse);
-  assert.ok(worse - better <= 3);
+test("trials with the same choice are side by side, the better further up", () => {
+  const { placeOf } = laidOf();
+  assert.ok(placeOf(0, 2) < placeOf(0, 1));
+  assert.ok(placeOf(0, 1) - placeOf(0, 2) <= 3);
 });
 
 test("a log axis puts decades at equal distances", () => {
-  const rate = layout().axes[1];
-  assert.ok(Math.abs(rate.place(1e-4) - 200) < 1e-6);
-  assert.ok(Math.abs(rate.place(0.1)) < 1e-6);
-  assert.ok(Math.abs(rate.place(0.001) - 200 * (2 / 3)) < 1e-6);
+  const { placeOf } = laidOf();
+  assert.ok(Math.abs(placeOf(1, 1) - 200) < 1e-6);
+  assert.ok(Math.abs(placeOf(1, 2)) < 1e-6);
+  assert.ok(Math.abs(placeOf(1, 3) - 200 / 3) < 1e-6);
 });
 
 test("a parameter that is not set ends at a stop below its axis", () => {
-  const momentum = layout().axes[2];
-  assert.equal(momentum.unsetAt, 200);
-  assert.equal(momentum.places.get(2), 200);
-  assert.ok(momentum.places.get(1) < 180);
-});
-
-test("an axis that all trials set has no such stop", () => {
-  assert.equal(layout().axes[1].unsetAt, null);
+  const { axes, placeOf } = laidOf();
+  assert.ok(axes[2].unsetAt > axes[2].start);
+  assert.equal(placeOf(2, 2), axes[2].unsetAt);
+  assert.ok(placeOf(2, 1) <= axes[2].start);
+  assert.equal(axes[1].unsetAt, null);
 });
 
 test("the better end of the objective is up for both goals", () => {
   for (const goal of ["maximize", "minimize"]) {
-    const { axes } = layOut({ space: SPACE, objective: { metric: "m", goal }, trials: TRIALS }, FRAME);
-    const best = goal === "maximize" ? 2 : 1;
-    const worst = goal === "maximize" ? 1 : 2;
-    assert.ok(axes.at(-1).places.get(best) < axes.at(-1).places.get(worst));
+    const { placeOf } = laidOf({ goal });
+    const [best, worst] = goal === "maximize" ? [2, 1] : [1, 2];
+    assert.ok(placeOf(3, best) < placeOf(3, worst));
   }
 });
 
-test("a curve runs from one place to the other and is steepest in the middle", () => {
-  assert.equal(between(10, 50, 0), 10);
-  assert.ok(Math.abs(between(10, 50, 1) - 50) < 1e-6);
-  assert.ok(Math.abs(between(10, 50, 0.5) - 30) < 1e-6);
+test("whole numbers that are few are bands, too", () => {
+  const space = [{ name: "layers", kind: "number", integer: true, low: 1, high: 4 }];
+  const trials = [1, 2, 3].map((number) => trial(number, number / 10, { layers: 2 }));
+  const { placeOf } = laidOf({ space, trials });
+  assert.equal(new Set([1, 2, 3].map((number) => placeOf(0, number))).size, 3);
+});
+
+test("a line runs from one place to the other and is steepest in the middle", () => {
+  assert.ok(Math.abs(blend(0)) < 1e-6);
+  assert.ok(Math.abs(blend(1) - 1) < 1e-6);
+  assert.ok(Math.abs(blend(0.5) - 0.5) < 1e-6);
 });
 
 test("the line under the pointer is found, and none where there is none", () => {
-  const laid = layout();
-  const line = laid.lines.find((each) => each.trial.number === 3);
-  const along = between(line.places[0], line.places[1], 0.5);
-  assert.equal(nearestLine(laid, 50, along).trial.number, 3);
-  assert.equal(nearestLine(laid, 50, -80), null);
-  assert.equal(nearestLine(laid, -20, along), null);
-});
-
-test("one trial alone is the best", () => {
-  const { lines } = layOut({ space: SPACE, objective: OBJECTIVE, trials: [TRIALS[0]] }, FRAME);
-  assert.equal(lines[0].share, 1);
+  const { columns, axes } = laidOf();
+  const row = columns.rowOf.get(3);
+  const along = (axes[0].places[row] + axes[1].places[row]) / 2;
+  assert.equal(nearestLine(axes, columns.drawn, 50, along), row);
+  assert.equal(nearestLine(axes, columns.drawn, 50, -80), -1);
+  assert.equal(nearestLine(axes, columns.drawn, -20, along), -1);
+  assert.equal(axisNear(axes, 108), 1);
+  assert.equal(axisNear(axes, 150), -1);
 });
 
 test("choices may be lists, equal when they read the same", () => {
   const space = [{ name: "layers", kind: "choice", values: [[64], [64, 32]] }];
   const trials = [trial(1, 0.5, { layers: [64] }), trial(2, 0.6, { layers: [64, 32] }), trial(3, 0.7, { layers: [64] })];
-  const [layers] = layOut({ space, objective: OBJECTIVE, trials }, FRAME).axes;
-  assert.ok(Math.abs(layers.places.get(1) - 150) < 5);
-  assert.ok(Math.abs(layers.places.get(3) - 150) < 5);
-  assert.equal(layers.places.get(2), 50);
-  assert.deepEqual(layers.ticks.map((tick) => tick.text), ["[64]", "[64,32]"]);
+  const { axes, placeOf } = laidOf({ space, trials });
+  assert.ok(Math.abs(placeOf(0, 1) - 150) < 5);
+  assert.ok(Math.abs(placeOf(0, 3) - 150) < 5);
+  assert.equal(placeOf(0, 2), 50);
+  assert.deepEqual(axes[0].ticks.map((tick) => tick.text), ["[64]", "[64,32]"]);
+});
+
+test("the strongest parameter is beside the objective, a conditional one after its parent", () => {
+  const axes = [{ name: "a" }, { name: "b", parent: "c" }, { name: "c" }, { name: "d" }];
+  const shares = new Map([["a", 0.5], ["b", 0.1], ["c", 0.3], ["d", 0.05]]);
+  assert.deepEqual(axisOrder(axes, { shares }), ["d", "c", "b", "a"]);
+  assert.deepEqual(axisOrder(axes, { shares, most: 2 }), ["c", "a"]);
+  assert.deepEqual(axisOrder(axes), ["a", "b", "c", "d"]);
+  assert.deepEqual(axisOrder(axes, { asked: ["d", "x", "a"] }), ["d", "a"]);
+  assert.deepEqual(movedTo(["a", "b", "c"], "a", 1), ["b", "a", "c"]);
+  assert.deepEqual(movedTo(["a", "b", "c"], "a", 9), ["b", "c", "a"]);
+});
+
+test("density counts each line once in each column, in 10 steps of the logarithm", () => {
+  const counts = lineCounts([0, 1, 2], [1, 1, 5], [1, 1, 5], { columns: 4, rows: 8 });
+  assert.deepEqual([...counts.slice(0, 8)], [0, 2, 0, 0, 0, 1, 0, 0]);
+  assert.equal(counts.reduce((sum, each) => sum + each), 12);
+  const weighted = pointCounts([0, 1], [1, 1], [2, 2], { columns: 2, rows: 4, weights: [5, 1] });
+  assert.equal(weighted[1 * 4 + 2], 6);
+  const range = rangeOf(Float32Array.of(0, 1, 10, 1000));
+  assert.deepEqual(range, { little: 1, most: 1000 });
+  assert.deepEqual([0, 1, 1000].map((count) => stepOf(count, range)), [0, 1, 10]);
 });

@@ -277,7 +277,6 @@ def _part(name: str, **context: object) -> str:
 
 
 EVENTS_A_PAGE = 100
-NOT_DRAWN = "Trials that failed or have no value are not drawn."
 
 
 def overview(request: HttpRequest, pk: int) -> HttpResponse:
@@ -294,7 +293,6 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
         "curve_selects": curve_selects(view.charted),
         "spread_select": spread_select(view.charted),
         "chart_note": chart_note(summary.tried),
-        "parallel_note": f"{chart_note(summary.tried)} {NOT_DRAWN}".strip(),
     }
     return render(request, "experiments/sweep/overview.html", context)
 

@@ -45,11 +45,20 @@ export function pointCounts(rowsToDraw, xs, ys, { columns, rows, weights = null 
   return counts;
 }
 
-// The step of a count, 0 for none and 1 to 10 by its logarithm. Pure.
-export function stepOf(count, most) {
+// The step of a count, 0 for none and 1 to 10 by its logarithm between what is little and
+// the most. Pure.
+export function stepOf(count, { little, most }) {
   if (!(count > 0)) return 0;
-  if (most <= 1) return STEPS;
-  return 1 + Math.round(((STEPS - 1) * Math.log1p(count)) / Math.log1p(most));
+  if (most <= little) return STEPS / 2;
+  const share = Math.log(count / little) / Math.log(most / little);
+  return 1 + Math.round((STEPS - 1) * Math.max(0, Math.min(1, share)));
+}
+
+// What is little and the most of some counts: a tenth of the cells hold less. Pure.
+export function rangeOf(counts) {
+  const found = counts.filter((count) => count > 0).sort();
+  if (found.length === 0) return { little: 1, most: 1 };
+  return { little: found[Math.floor(found.length / 10)], most: found[found.length - 1] };
 }
 
 function channels(color) {
@@ -58,8 +67,7 @@ function channels(color) {
   return [value >> 16, (value >> 8) & 255, value & 255];
 }
 
-// A picture of counts in a color, at most `strength` opaque. Column after column, as the
-// counts are; `turned` swaps the directions.
+// A picture of counts in a color, at most `strength` opaque.
 export function picture(counts, { columns, rows, color, strength = 0.75 }) {
   const canvas = document.createElement("canvas");
   canvas.width = columns;
@@ -67,16 +75,16 @@ export function picture(counts, { columns, rows, color, strength = 0.75 }) {
   const ctx = canvas.getContext("2d");
   const image = ctx.createImageData(columns, rows);
   const [red, green, blue] = channels(color);
-  const most = counts.reduce((found, count) => Math.max(found, count), 0);
+  const range = rangeOf(counts);
   for (let x = 0; x < columns; x += 1) {
     for (let y = 0; y < rows; y += 1) {
-      const step = stepOf(counts[x * rows + y], most);
+      const step = stepOf(counts[x * rows + y], range);
       if (step === 0) continue;
       const at = (y * columns + x) * 4;
       image.data[at] = red;
       image.data[at + 1] = green;
       image.data[at + 2] = blue;
-      image.data[at + 3] = 255 * strength * (0.12 + (0.88 * step) / STEPS);
+      image.data[at + 3] = 255 * strength * (0.08 + (0.92 * step) / STEPS);
     }
   }
   ctx.putImageData(image, 0, 0);

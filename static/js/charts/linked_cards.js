@@ -5,39 +5,11 @@
 // null), answers, openTrial(id)}. It returns {redraw(), table(), words(), destroy()}, all
 // but redraw optional, or a sentence that says why there is nothing to draw.
 
+import { wireCardMenu } from "./card_menu.js";
 import { buildTable } from "./data_table.js";
-import { palette } from "./defaults.js";
 import { KINDS } from "./linked_kinds.js";
 
 const TABLE_MS = 1200;
-
-function savePicture(card, canvas, name) {
-  const copy = document.createElement("canvas");
-  copy.width = canvas.width;
-  copy.height = canvas.height;
-  const ctx = copy.getContext("2d");
-  ctx.fillStyle = palette().surface;
-  ctx.fillRect(0, 0, copy.width, copy.height);
-  ctx.drawImage(canvas, 0, 0);
-  const link = document.createElement("a");
-  link.download = `${name}.png`;
-  link.href = copy.toDataURL("image/png");
-  link.click();
-}
-
-function wireMenu(card, name) {
-  const place = card.querySelector("[data-chart-data]");
-  const toggle = card.querySelector("[data-linked-table]");
-  toggle.addEventListener("click", () => {
-    const shown = !place.classList.toggle("visually-hidden");
-    toggle.setAttribute("aria-pressed", String(shown));
-    toggle.textContent = shown ? "Hide the table" : "Show the data as a table";
-  });
-  card.querySelector("[data-linked-png]").addEventListener("click", () => {
-    const canvas = card.querySelector("[data-place] canvas");
-    if (canvas) savePicture(card, canvas, name);
-  });
-}
 
 // Selects of the card keep their value in the URL as ?card.name=.
 function wireSelects(card, picked, changed) {
@@ -113,7 +85,7 @@ function wireCard(card, page) {
     }
   }
 
-  wireMenu(card, card.id);
+  wireCardMenu(card, () => place.querySelector("canvas"));
   wireSelects(card, page.picked, () => {
     made?.redraw();
     refreshWords();

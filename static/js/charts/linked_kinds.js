@@ -2,6 +2,7 @@
 
 import { share, count } from "../format.js";
 import { buildMenu, buildSelect, button } from "./card_controls.js";
+import { bestTable, drawBest } from "./best.js";
 import { drawContour } from "./contour.js";
 import { drawDuration, durationWords, frontOf } from "./duration_value.js";
 import { drawEdf } from "./edf.js";
@@ -215,6 +216,18 @@ function duration(card, page) {
   };
 }
 
+function best(card, page) {
+  if (!hasValues(page)) return NONE;
+  const { linked, spreadNow, openTrial } = page;
+  const own = () => card.valueOf("y") || spreadNow();
+  const chart = drawBest(card.canvas, { linked, spreadNow: own, openTrial });
+  return {
+    ...chart,
+    words: () => pointsWords(linked.columns, linked.mask),
+    table: () => bestTable(linked.columns),
+  };
+}
+
 // ---- curves, ends, timeline ---------------------------------------------------------
 
 async function ends(card, page) {
@@ -268,4 +281,4 @@ async function curves(card, page) {
   return drawLearning(card, page);
 }
 
-export const KINDS = { parallel, importance, slices, contour, edf, duration, curves, ends, timeline };
+export const KINDS = { best, parallel, importance, slices, contour, edf, duration, curves, ends, timeline };

@@ -2,7 +2,7 @@
 // all kept fresh.
 
 import { columnsOfFeed } from "./data/columns.js";
-import { createFeeds, keepFresh } from "./data/feeds.js";
+import { createFeeds, freshen, keepFresh } from "./data/feeds.js";
 import { createLinked, keepInUrl } from "./data/linked.js";
 import { pickedInUrl } from "./data/picked_in_url.js";
 import { linkedCards } from "./linked_cards.js";
@@ -31,8 +31,7 @@ const breath = () => new Promise((resolve) => { setTimeout(resolve); });
 const query = () => new URLSearchParams(location.search).get("q") ?? "";
 
 // base: the address of the sweep's page; root: where the cards are; columns: those to
-// begin with, else they are read; live: whether the page keeps itself fresh. Returns the
-// page: {linked, feeds, …}.
+// begin with, else they are read. Returns the page: {linked, drawn (a promise), …}.
 export async function openLinkedPage(root, { base, spreadNow = () => null, columns = null }) {
   const feeds = createFeeds(base);
   const first = columns ?? columnsOfFeed(await feeds.columns());
@@ -49,6 +48,7 @@ export async function openLinkedPage(root, { base, spreadNow = () => null, colum
   const cards = linkedCards(root, page);
 
   async function readShares() {
+    if (!cards.some(({ kind }) => kind === "importance")) return;
     page.shares = sharesOf(await page.answers.get("importance"));
     for (const card of cards) card.setShares();
   }
@@ -73,6 +73,11 @@ export async function openLinkedPage(root, { base, spreadNow = () => null, colum
     await readShares();
   }
 
+  function fresh(next) {
+    const isNew = next.order.length !== ended || next.final;
+    if (isNew && (Date.now() - renewed > RENEW_MS || next.final)) renew();
+  }
+
   window.addEventListener("popstate", () => {
     linked.setQuery(query(), { step: null });
     for (const card of cards) card.redraw();
@@ -84,11 +89,10 @@ export async function openLinkedPage(root, { base, spreadNow = () => null, colum
     redraw() {
       for (const card of cards) card.redraw();
     },
-    keepFresh() {
-      return keepFresh(linked, feeds, (next) => {
-        const isNew = next.order.length !== ended || next.final;
-        if (isNew && (Date.now() - renewed > RENEW_MS || next.final)) renew();
-      });
+    keepFresh: () => keepFresh(linked, feeds, fresh),
+    // Once, for a page that learns of news elsewhere.
+    async freshen() {
+      if (await freshen(linked, feeds)) fresh(linked.columns);
     },
   };
 }

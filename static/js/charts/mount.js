@@ -4,12 +4,10 @@
 // holds its model. Its chips filter states, its selects set options of the same name,
 // its ⋯ menu shows the data as a table or saves a picture.
 
-import { bestSoFarTable, drawBestSoFar } from "./best_so_far.js";
+import { wireCardMenu } from "./card_menu.js";
 import { curvesTable, drawCurves } from "./curves.js";
 import { buildTable } from "./data_table.js";
-import { palette } from "./defaults.js";
 import { drawLines, linesTable } from "./lines.js";
-import { drawParallel, drawRamp, parallelTable } from "./parallel.js";
 import { hiddenStates, remember, remembered } from "./picked.js";
 import { drawShares, sharesTable } from "./shares.js";
 import { drawThreshold, thresholdTable } from "./threshold.js";
@@ -17,8 +15,6 @@ import { countStates } from "../states.js";
 
 const KINDS = {
   curves: [drawCurves, curvesTable],
-  "best-so-far": [drawBestSoFar, bestSoFarTable],
-  parallel: [drawParallel, parallelTable],
   threshold: [drawThreshold, thresholdTable],
   lines: [drawLines, linesTable],
   shares: [drawShares, sharesTable],
@@ -75,37 +71,9 @@ function countChips(card, model) {
   }
 }
 
-// An image needs a background: the canvas is transparent.
-function savePicture(card, canvas) {
-  const copy = document.createElement("canvas");
-  copy.width = canvas.width;
-  copy.height = canvas.height;
-  const ctx = copy.getContext("2d");
-  ctx.fillStyle = palette().surface;
-  ctx.fillRect(0, 0, copy.width, copy.height);
-  ctx.drawImage(canvas, 0, 0);
-  const link = document.createElement("a");
-  link.download = `${card.id}.png`;
-  link.href = copy.toDataURL("image/png");
-  link.click();
-}
-
-function wireMenu(card, canvas) {
-  const place = card.querySelector("[data-chart-data]");
-  const toggle = card.querySelector("[data-chart-table]");
-  toggle?.addEventListener("click", () => {
-    const shown = !place.classList.toggle("visually-hidden");
-    toggle.setAttribute("aria-pressed", String(shown));
-    toggle.textContent = shown ? "Hide the table" : "Show the data as a table";
-  });
-  card.querySelector("[data-chart-png]")?.addEventListener("click", () => savePicture(card, canvas));
-}
-
 function refresh(card, table, model) {
   card.querySelector("[data-chart-data]")?.replaceChildren(buildTable(table(model)));
   countChips(card, model);
-  const ramp = card.querySelector("[data-ramp]");
-  if (ramp) drawRamp(ramp, model.objective.metric);
 }
 
 function mount(card) {
@@ -119,12 +87,8 @@ function mount(card) {
   };
   wireSelects(card, handle);
   wireChips(card, handle);
-  wireMenu(card, canvas);
+  wireCardMenu(card, () => canvas);
   refresh(card, table, model);
-  document.addEventListener("themechange", () => {
-    const ramp = card.querySelector("[data-ramp]");
-    if (ramp) drawRamp(ramp, model.objective.metric);
-  });
   return { ...handle, update };
 }
 

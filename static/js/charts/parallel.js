@@ -226,7 +226,7 @@ export function drawParallel(canvas, { linked, picked, help, note, openTrial = (
       shares = next;
       chart.redraw();
     },
-    axes: () => ({ shown: names, all: linked.columns.axes.map(({ name }) => name) }),
+    axes: () => ({ shown: names.length > 0 ? names : axisOrder(linked.columns.axes, { asked: asked(), shares }), all: linked.columns.axes.map(({ name }) => name) }),
     setAxes(next) {
       picked.set("axes", next.map(encodeURIComponent).join(","), { step: true });
       chart.redraw();

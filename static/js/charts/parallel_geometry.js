@@ -2,7 +2,7 @@
 // which the axes follow one another, "along" the direction of each axis; upright charts
 // go across from left to right, flat ones (phones) from top to bottom.
 
-import { positionsOf } from "./data/axes.js";
+import { isBanded, positionsOf } from "./data/axes.js";
 import { blend } from "./density.js";
 
 const SPREAD = 3;
@@ -40,11 +40,12 @@ export function layAxis(axis, drawn, low, high) {
   const places = positionsOf(axis).map(pixelOf);
   const direction = Math.sign(high - low);
   const unsetAt = axis.unsetAt === null ? null : pixelOf(axis.unsetAt);
-  if (axis.kind === "choice" || unsetAt !== null) {
-    const band = axis.kind === "choice" ? Math.abs(pixelOf(1) - pixelOf(0)) * 0.62 : 0;
+  const hasBands = isBanded(axis);
+  if (hasBands || unsetAt !== null) {
+    const band = Math.abs(pixelOf(1) - pixelOf(0)) * 0.62;
     for (const [key, rows] of grouped(drawn, axis.cells)) {
       if (key === "unset") fan(places, rows, unsetAt ?? low, 9, direction);
-      else if (axis.kind === "choice") fan(places, rows, pixelOf(key), band, direction);
+      else if (hasBands) fan(places, rows, pixelOf(axis.forward(key)), band, direction);
     }
   }
   const ticks = axis.ticks(Math.abs(high - low)).map((cell) => ({

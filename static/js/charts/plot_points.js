@@ -1,7 +1,7 @@
 // Points of trials on a plot: where they are, which are drawn one by one, which one is
 // under the pointer. Pure.
 
-import { positionsOf } from "./data/axes.js";
+import { isBanded, positionsOf } from "./data/axes.js";
 
 // Moved aside inside a choice's band, by a hash of the number: the same at each drawing.
 export function jitter(number) {
@@ -9,17 +9,21 @@ export function jitter(number) {
   return (mixed / 4294967296 - 0.5) * 0.56;
 }
 
+// Positions, moved aside where many share a band.
+function spreadPositions(columns, axis, salt) {
+  const places = positionsOf(axis);
+  if (!isBanded(axis)) return places;
+  for (let row = 0; row < places.length; row += 1) {
+    if (!Number.isNaN(axis.cells[row])) places[row] += jitter(columns.number[row] + salt);
+  }
+  return places;
+}
+
 // The positions of all rows on both axes. Trials without a value, and failed ones, are on
 // the floor.
 export function pointsOf(columns, { x, y }) {
-  const xs = positionsOf(x);
-  if (x.kind === "choice") {
-    for (let row = 0; row < xs.length; row += 1) xs[row] += x.cells[row] >= 0 ? jitter(columns.number[row]) : 0;
-  }
-  const ys = positionsOf(y);
-  if (y.kind === "choice") {
-    for (let row = 0; row < ys.length; row += 1) ys[row] += y.cells[row] >= 0 ? jitter(columns.number[row] + 7) : 0;
-  }
+  const xs = spreadPositions(columns, x, 0);
+  const ys = spreadPositions(columns, y, 7);
   const onFloor = new Uint8Array(columns.size);
   if (y.kind === "value") {
     for (let row = 0; row < ys.length; row += 1) {

@@ -7,10 +7,10 @@ import { merged, withNews } from "./sweep_model.js";
 import { refreshTicked, showRows, wireTable } from "./sweep_table.js";
 
 const root = document.querySelector("[data-sweep]");
-const cards = [...document.querySelectorAll('[data-chart][data-model="sweep-model"]')];
 const started = new WeakMap();
 let model = readModel();
 let charts = null;
+let overview = null;
 
 function readModel() {
   const source = document.getElementById("sweep-model");
@@ -33,13 +33,18 @@ async function drawCharts() {
   if (!document.querySelector("[data-chart]")) return;
   charts ??= { ...(await import("../charts/mount.js")), ...(await import("../charts/live_models.js")) };
   charts.mountCharts(document);
+  if (model && !overview && root.querySelector("[data-linked]")) {
+    const { openOverview } = await import("./sweep_charts.js");
+    overview = openOverview(root, model, charts.chartOf(document.getElementById("curves")));
+  }
 }
 
 function updateCharts(news) {
   if (!model || !charts) return;
   if (news.trials.length === 0 && news.total === model.total) return;
   model = withNews(model, news);
-  for (const card of cards) charts.chartOf(card)?.update(model);
+  charts.chartOf(document.getElementById("curves"))?.update(model);
+  overview?.freshen();
 }
 
 // ---- the feed -----------------------------------------------------------------------

@@ -5,12 +5,13 @@
 // An axis: {field, title, kind: "number" | "choice" | "value", min, max, unsetAt or null,
 //   forward(cell), inverse(position), ticks(pixels) → [cell], text(cell), cells}
 
-import { duration, number, parameter } from "../../format.js";
+import { duration, parameter } from "../../format.js";
 import { domainOf, logTicks, makeScale, preferredKind, roundTicks, tickText } from "../../scales.js";
 
 // Room for the stop, as a share of the axis.
 const STOP = 0.1;
 const DIGITS = 4;
+const MAX_BANDS = 24;
 
 function withStop(axis, hasUnset) {
   if (!hasUnset) return { ...axis, unsetAt: null };
@@ -111,9 +112,15 @@ export function durationAxis(columns, log = false) {
     forward: (seconds) => scale.forward(seconds / size),
     inverse: (position) => scale.inverse(position) * size,
     ticks: (pixels) => scale.ticks(pixels).map((value) => value * size),
-    text: (seconds) => number(seconds / size),
+    text: (seconds) => tickText(Number((seconds / size).toPrecision(6))),
     inWords: duration,
   };
+}
+
+// Whether each value has a band: choices, and whole numbers if they are few.
+export function isBanded({ kind, integer, max, start, forward }) {
+  if (kind === "choice") return true;
+  return Boolean(integer) && max - start <= MAX_BANDS && forward(2) - forward(1) === 1;
 }
 
 // The position of every row: at the stop for values that are not set, NaN for none.

@@ -127,7 +127,7 @@ export function columnsOfModel({ objective, space, trials, total = trials.length
     rows: sorted.length,
     drawn: "",
     states,
-    ranked: [1, 2, 3, 4],
+    ranked: [2, 3, 4],
     best: sorted.find((trial) => trial.best)?.number ?? null,
     columns: {
       number: sorted.map((trial) => trial.number),

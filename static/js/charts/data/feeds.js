@@ -18,7 +18,7 @@ export function createFeeds(base) {
   };
   return {
     base,
-    columns: () => json(url("columns")),
+    columns: (mark) => json(url("columns", mark ? { since: mark } : {})),
     matching: (q) => json(url("matching", { q })),
     // An answer that is not there reads as one that has nothing to show.
     async analysis(name, parameters) {
@@ -32,14 +32,23 @@ export function createFeeds(base) {
   };
 }
 
+// The shared columns with what an answer says has changed; whether anything did.
+function take(linked, answer) {
+  if (!answer.changed) return false;
+  const before = linked.columns.feed;
+  linked.update(columnsOfFeed(answer.whole ? answer : mergedFeed(before, answer)));
+  return true;
+}
+
+export async function freshen(linked, feeds) {
+  return take(linked, await feeds.columns(linked.columns.feed.mark));
+}
+
 // Keeps the shared columns fresh, and shows in the page how fresh they are. after(columns)
 // hears of each change.
-export function keepFresh(linked, feeds, after = () => {}) {
-  let { feed } = linked.columns;
-  return startLive(() => `${feeds.base}columns.json?since=${encodeURIComponent(feed.mark)}`, (answer) => {
-    if (!answer.changed) return;
-    feed = mergedFeed(feed, answer);
-    linked.update(columnsOfFeed(feed));
-    after(linked.columns);
+export function keepFresh(linked, feeds, after) {
+  const url = () => `${feeds.base}columns.json?since=${encodeURIComponent(linked.columns.feed.mark)}`;
+  return startLive(url, (answer) => {
+    if (take(linked, answer)) after(linked.columns);
   });
 }
