@@ -165,23 +165,3 @@ def _metrics(trials: Sequence[Trial]) -> dict[int, dict[str, Metric]]:
 def best_of_metric(metric: Metric) -> float | None:
     """The lowest or highest value, by what its name suggests."""
     return metric.low if goal_of(metric.name) == "minimize" else metric.high
-
-
-def chart_trials(
-    comparison: Comparison, curves: Mapping[int, Any]
-) -> list[dict[str, Any]]:
-    """The trials of a chart's model, with the curves by trial id."""
-    return [
-        {
-            "id": entrant.trial.pk,
-            "number": entrant.trial.number,
-            "name": entrant.name,
-            "state": entrant.trial.state,
-            "best": entrant.is_best,
-            "value": entrant.trial.value,
-            "reports": entrant.trial.reports,
-            "params": entrant.params,
-            "curve": curves.get(entrant.trial.pk, []),
-        }
-        for entrant in comparison.entrants
-    ]

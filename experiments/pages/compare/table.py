@@ -136,10 +136,12 @@ class ComparedSection:
 
 
 def sections(
-    comparison: Comparison, *, only_differences: bool
+    comparison: Comparison, *, only_differences: bool, metrics: Sequence[str] = ()
 ) -> list[ComparedSection]:
     """Parameters, metrics, cost and setup: all rows, those that differ first, or only
-    those. Of very many parameters that differ the first ones are enough then."""
+    those. Of very many parameters that differ the first ones are enough then.
+    ``metrics``: the other metrics to show, normally the most common ones."""
+    metrics = metrics or comparison.common_metrics[:MAX_METRICS]
     parameters, setup = parameter_rows(comparison), setup_rows(comparison)
     parameters.sort(key=lambda row: not row.differs)
     if only_differences:
@@ -147,7 +149,7 @@ def sections(
         setup = [row for row in setup if row.differs]
     found = [
         ComparedSection("Parameters", parameters),
-        ComparedSection("Metrics", list(metric_rows(comparison))),
+        ComparedSection("Metrics", list(metric_rows(comparison, metrics))),
         ComparedSection("Cost", list(cost_rows(comparison)), cost_bars(comparison)),
         ComparedSection("Setup", setup),
     ]
@@ -293,7 +295,7 @@ def _inputs(trial: Trial) -> dict[str, Any]:
 # --- metrics --------------------------------------------------------------------------
 
 
-def metric_rows(comparison: Comparison) -> Iterator[ComparedRow]:
+def metric_rows(comparison: Comparison, names: Sequence[str]) -> Iterator[ComparedRow]:
     objective = comparison.objective
     if objective is not None:
         name = objective.primary_metric
@@ -309,7 +311,7 @@ def metric_rows(comparison: Comparison) -> Iterator[ComparedRow]:
             [trial.last_value for trial in trials],
         )
         yield _report_row("reports", [trial.reports for trial in trials])
-    for name in comparison.common_metrics[:MAX_METRICS]:
+    for name in names:
         lower = goal_of(name) == "minimize"
         yield metric_row(
             f"{name}, {'lowest' if lower else 'highest'}",

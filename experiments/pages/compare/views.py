@@ -14,25 +14,29 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from experiments import access, storage
-from experiments.models import Trial
-from experiments.pages.compare.comparison import Comparison, Entrant, chart_trials
+from experiments.models import Trial, User
+from experiments.pages.compare.charts import (
+    chosen_metrics,
+    metric_models,
+    primary_model,
+)
+from experiments.pages.compare.comparison import Comparison, Entrant
 from experiments.pages.compare.lead import all_words, lead_of
+from experiments.pages.compare.outputs import compared_code, compared_files
 from experiments.pages.compare.table import (
     as_text,
     equal_rows,
     hidden_differences,
     sections,
 )
-from experiments.pages.curves import Points, points_of
 from experiments.pages.frame import get, whole_number
 from experiments.pages.log_text import last_lines, parse_log
-from experiments.pages.trial_rows import report_curves
-from experiments.search.records import goal_of
 from experiments.search.wording import counted
 
 MIN_TRIALS, MAX_TRIALS = 2, 8
 LOG_LINES = 6
 LOG_BYTES = 16 << 10
+MAX_PATH, MAX_NAMES = 1_000, 100
 
 
 def _trials(request: HttpRequest) -> QuerySet[Trial]:
@@ -52,9 +56,9 @@ def asked_ids(request: HttpRequest, name: str = "trials") -> list[int]:
     return list(dict.fromkeys(number for number in ids if number is not None))
 
 
-def compare_url(ids: Sequence[int], **more: str) -> str:
-    query = {"trials": ",".join(map(str, ids)), **more}
-    return f"{reverse('compare')}?{urlencode(query, doseq=False).replace('%2C', ',')}"
+def compare_url(ids: Sequence[int], more: Sequence[tuple[str, str]] = ()) -> str:
+    query = f"?trials={','.join(map(str, ids))}"
+    return f"{reverse('compare')}{query}{'&' * bool(more)}{urlencode(more)}"
 
 
 def _found(request: HttpRequest, ids: Sequence[int]) -> list[Trial]:
@@ -73,13 +77,20 @@ def compare(request: HttpRequest) -> HttpResponse:
     trials = _found(request, ids[: MAX_TRIALS + 1])
     problem = _problem(trials)
     if problem:
-        context = {"problem": problem, "trials": trials, "ids": ",".join(map(str, ids))}
-        return render(request, "experiments/compare/few.html", context)
+        few = {"problem": problem, "trials": trials, "ids": ",".join(map(str, ids))}
+        return render(request, "experiments/compare/few.html", few)
     comparison = Comparison(trials, timezone.now())
-    everything = request.GET.get("all") == "1"
-    context = {
-        **_page(request, comparison, everything=everything),
-        **_charts(comparison, request.GET.get("metric", "")),
+    user = access.viewer(request)
+    context: dict[str, Any] = {
+        **_page(request, comparison),
+        **_charts(comparison, request.GET.getlist("metric")),
+        "files": compared_files(
+            comparison, user, path=request.GET.get("file", "")[:MAX_PATH]
+        ),
+        "codes": compared_code(
+            comparison, user, opened=whole_number(request.GET.get("code", ""))
+        ),
+        "rerun_url": _rerun_url(user, comparison),
     }
     return render(request, "experiments/compare/page.html", context)
 
@@ -94,19 +105,26 @@ def _problem(trials: Sequence[Trial]) -> str:
     return ""
 
 
-def _page(
-    request: HttpRequest, comparison: Comparison, *, everything: bool
-) -> dict[str, Any]:
+def _page(request: HttpRequest, comparison: Comparison) -> dict[str, Any]:
+    everything = request.GET.get("all") == "1"
     ids = [entrant.trial.pk for entrant in comparison.entrants]
-    keep = {"all": "1"} if everything else {}
-    found = sections(comparison, only_differences=not everything)
+    wanted = request.GET.getlist("metric")
+    keep = [("metric", name) for name in wanted] + [("all", "1")] * everything
+    switched = [pair for pair in keep if pair[0] != "all"]
+    found = sections(
+        comparison,
+        only_differences=not everything,
+        metrics=chosen_metrics(comparison, wanted) if wanted else (),
+    )
     return {
         "comparison": comparison,
         "lead": lead_of(comparison),
         "columns": [
             {
                 "entrant": entrant,
-                "remove_url": compare_url([i for i in ids if i != entrant.trial.pk]),
+                "remove_url": compare_url(
+                    [i for i in ids if i != entrant.trial.pk], keep
+                ),
                 "log": _log(entrant.trial),
             }
             for entrant in comparison.entrants
@@ -117,8 +135,11 @@ def _page(
         "hidden": 0 if everything else hidden_differences(comparison),
         "all_words": all_words(len(ids)),
         "everything": everything,
-        "switch_url": compare_url(ids, **({} if everything else {"all": "1"})),
-        "link": request.build_absolute_uri(compare_url(ids, **keep)),
+        "switch_url": compare_url(
+            ids, switched if everything else [*switched, ("all", "1")]
+        ),
+        "here": compare_url(ids, keep),
+        "link": request.build_absolute_uri(compare_url(ids, keep)),
         "ids": ",".join(map(str, ids)),
         "can_add": len(ids) < MAX_TRIALS,
         "code_words": code_words(comparison.entrants),
@@ -144,70 +165,30 @@ def _log(trial: Trial) -> Any:
     return last_lines(parse_log(log), LOG_LINES)
 
 
-def _charts(comparison: Comparison, wanted: str) -> dict[str, Any]:
-    """The primary metric's curves, and those of one other metric."""
-    ids = [entrant.trial.pk for entrant in comparison.entrants]
-    objective, names = comparison.objective, comparison.common_metrics
-    other = wanted if wanted in names else next(iter(names), "")
+def _charts(comparison: Comparison, wanted: Sequence[str]) -> dict[str, Any]:
+    """The primary metric's curves, and those of the chosen metrics."""
+    names = chosen_metrics(comparison, wanted)
+    models = metric_models(comparison, names)
     return {
-        "primary_chart": objective
-        and {
-            "objective": {"metric": objective.primary_metric, "goal": objective.goal},
-            "xLabel": "report",
-            "turned": True,
-            "trials": chart_trials(
-                comparison, report_curves(ids) | _run_curves(comparison)
-            ),
-        },
-        "other_names": names,
-        "other_name": other,
-        "other_chart": {
-            "objective": {"metric": other, "goal": goal_of(other)},
-            "xLabel": "step",
-            "turned": False,
-            "trials": chart_trials(comparison, _curves(comparison.entrants, other)),
-        },
+        "primary_chart": primary_model(comparison),
+        "metric_names": comparison.common_metrics[:MAX_NAMES],
+        "chosen": names,
+        "metric_charts": [
+            (f"metric-{n}", name, chart)
+            for n, (name, chart) in enumerate(zip(names, models, strict=True), 1)
+        ],
     }
 
 
-def _run_curves(comparison: Comparison) -> dict[int, Any]:
-    """Curves of the primary metric, by report: those of runs, and for imported trials
-    those of what they were made from."""
-    objective = comparison.objective
-    logged = [
-        entrant
-        for entrant in comparison.entrants
-        if entrant.trial.sweep_id is None or entrant.trial.pk in comparison.sources
-    ]
-    if objective is None:
-        return {}
-    name = objective.primary_metric
-    counts = {e.trial.pk: e.metrics[name].count for e in logged if name in e.metrics}
-    curves = _curves(logged, name)
-    return {pk: by_report(points, counts[pk]) for pk, points in curves.items()}
-
-
-def by_report(points: Points, count: int) -> Points:
-    """Points by step as points by report; of a curve that was thinned, the reports are
-    as far apart as the steps."""
-    if not points or len(points) == count:
-        return [[n, value] for n, (_, value) in enumerate(points, 1)]
-    steps = [step or 0 for step, _ in points]
-    scale = (count - 1) / ((steps[-1] - steps[0]) or 1)
-    return [
-        [1 + round((step - steps[0]) * scale), value]
-        for step, (_, value) in zip(steps, points, strict=True)
-    ]
-
-
-def _curves(entrants: Sequence[Entrant], name: str) -> dict[int, Points]:
-    series = {
-        entrant.trial.pk: entrant.metrics[name]
-        for entrant in entrants
-        if name in entrant.metrics
-    }
-    points = points_of(list(series.values()))
-    return {pk: points[metric.pk] for pk, metric in series.items()}
+def _rerun_url(user: User, comparison: Comparison) -> str:
+    """The question before the trials run again; empty where they cannot."""
+    if len(comparison.sweeps) != 1 or comparison.noun != "trials":
+        return ""
+    sweep = comparison.sweeps[0]
+    if not (sweep.launches and access.can_steer(user, sweep.experiment.team)):
+        return ""
+    ids = ",".join(str(entrant.trial.pk) for entrant in comparison.entrants)
+    return f"{reverse('sweep_again', args=(sweep.pk,))}?trials={ids}"
 
 
 def compare_add(request: HttpRequest) -> HttpResponse:

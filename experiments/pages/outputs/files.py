@@ -110,12 +110,12 @@ def outputs_view(
         hidden=total["count"] - len(shown),
         find=find,
         opened=opened,
-        preview=_preview(opened) if opened else None,
+        preview=opened_preview(opened) if opened else None,
         others=[pair for pair in kept.items() if pair[0] != "files"],
     )
 
 
-def _preview(artifact: Artifact) -> FilePreview:
+def opened_preview(artifact: Artifact) -> FilePreview:
     path = storage.output_path(artifact.attempt_id, artifact.sha256)
     try:
         return preview_of(path, artifact.path, artifact.size)

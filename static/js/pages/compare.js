@@ -14,27 +14,30 @@ function wireTable(card, model) {
   });
 }
 
-// The picked scale is kept in the URL, under the card's name.
-function wireScale(card, chart) {
-  const select = card.querySelector("[data-scale]");
-  const name = `${card.id}.y`;
-  const kept = new URLSearchParams(location.search).get(name);
-  if ([...select.options].some((option) => option.value === kept)) select.value = kept;
-  const set = () => chart.set({ y: select.value || null });
-  select.addEventListener("change", () => {
-    const url = new URL(location.href);
-    url.searchParams.set(name, select.value);
-    history.replaceState(history.state, "", url);
-    set();
-  });
-  if (select.value) set();
+// Picked options are kept in the URL, under the card's name.
+function wireOptions(card, chart) {
+  for (const select of card.querySelectorAll("[data-option]")) {
+    const option = select.dataset.option;
+    const name = `${card.id}.${option}`;
+    const kept = new URLSearchParams(location.search).get(name);
+    if ([...select.options].some(({ value }) => value === kept)) select.value = kept;
+    const set = () => chart.set({ [option]: select.value || null });
+    select.addEventListener("change", () => {
+      const url = new URL(location.href);
+      if (select.value) url.searchParams.set(name, select.value);
+      else url.searchParams.delete(name);
+      history.replaceState(history.state, "", url);
+      set();
+    });
+    if (select.value) set();
+  }
 }
 
 function mount(card) {
   const model = JSON.parse(document.getElementById(card.dataset.model).textContent);
   const chart = drawCompare(card.querySelector("canvas"), model);
   wireTable(card, model);
-  wireScale(card, chart);
+  wireOptions(card, chart);
 }
 
 function wireSwitch() {
@@ -43,13 +46,6 @@ function wireSwitch() {
   }
 }
 
-function wireSubmit() {
-  for (const select of document.querySelectorAll("[data-submit]")) {
-    select.addEventListener("change", () => select.form.requestSubmit());
-  }
-}
-
 for (const card of document.querySelectorAll("[data-compare-chart]")) mount(card);
 wireSwitch();
-wireSubmit();
 wireFilter(document.querySelector("[data-log]"));

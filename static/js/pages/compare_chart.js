@@ -2,14 +2,17 @@
 // number at every line's end says which trial it is.
 //
 // Model: {objective: {metric, goal}, xLabel, turned: whether better is up,
-//         trials: [{number, name, state, best, value, reports, curve: [[x, y], …]}]}
-// Option, also for set(): y "stretched" | "linear" | "log", or null for the best one.
+//         trials: [{number, name, state, best, value, reports,
+//                   curve: [[x, y, step, seconds since its start], …]}]}
+// Options, also for set(): y "stretched" | "linear" | "log", or null for the best one;
+// x "step" | "seconds", or null for the model's; smooth: the weight of earlier values.
 
-import { metric } from "../format.js";
+import { duration, metric } from "../format.js";
 import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
 import { lookOf, word } from "../states.js";
 import { axis, font, padded, palette } from "../charts/defaults.js";
 import { spread } from "../charts/labels.js";
+import { smoothed } from "../charts/lines.js";
 import { emptyWords, liveChart } from "../charts/live_chart.js";
 import { cross, dot, haloText, star } from "../charts/marks.js";
 
@@ -35,8 +38,22 @@ function plainKind(values) {
   return low > 0 && Math.max(...values) > 10 * low ? "log" : "linear";
 }
 
+const PLACES = { step: 2, seconds: 3 };
+
+// The trials with their curves by the chosen x, smoothed. Pure.
+export function chosenCurves(trials, { x = null, smooth = null }) {
+  const place = PLACES[x] ?? 0;
+  return trials.map((trial) => {
+    const points = trial.curve.map((point) => [point[place], point[1]]);
+    const known = points.filter(([at]) => Number.isFinite(at));
+    return { ...trial, curve: smooth ? smoothed(known, Number(smooth)) : known };
+  });
+}
+
 function measure(state) {
-  const { trials, objective, turned } = state.model;
+  const { objective, turned } = state.model;
+  const trials = chosenCurves(state.model.trials, state);
+  state.trials = trials;
   const points = trials.flatMap((trial) => trial.curve);
   const values = points.map((point) => point[1]).filter(Number.isFinite);
   const xs = points.map((point) => point[0]);
@@ -51,9 +68,9 @@ function measure(state) {
   if (state.xs[0] === state.xs[1]) state.xs[1] += 1;
 }
 
-function datasets({ model, scale }, colors) {
-  const dashes = dashesOf(model.trials);
-  return model.trials.map((trial, index) => {
+function datasets({ trials, scale }, colors) {
+  const dashes = dashesOf(trials);
+  return trials.map((trial, index) => {
     const look = lookOf(trial).name;
     return {
       trial,
@@ -72,14 +89,15 @@ function options(state, colors) {
   const across = {
     forward: (value) => value,
     ticks: (pixels) => wholeTicks(min, max, pixels / 70),
-    text: String,
+    text: state.x === "seconds" ? duration : String,
   };
+  const title = { step: "step", seconds: "time since its start" }[state.x] ?? state.model.xLabel;
   const longest = Math.max(...state.model.trials.map((trial) => trial.name.length));
   return {
     layout: { padding: { right: Math.min(120, 28 + longest * 7), top: 10 } },
     events: [],
     scales: {
-      x: axis(across, { title: state.model.xLabel, colors, horizontal: true, min, max }),
+      x: axis(across, { title, colors, horizontal: true, min, max }),
       y: axis(state.scale, { colors, ...padded(state.scale) }),
     },
   };
@@ -123,8 +141,8 @@ function endsPlugin() {
   };
 }
 
-export function drawCompare(canvas, model, { y = null } = {}) {
-  const state = { model, y };
+export function drawCompare(canvas, model) {
+  const state = { model, x: null, y: null, smooth: null };
   return liveChart(canvas, { type: "line", state, measure, datasets, options, plugins: [endsPlugin()] });
 }
 

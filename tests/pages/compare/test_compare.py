@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 
@@ -10,7 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from experiments import storage
-from experiments.models import Attempt, Sweep, Trial
+from experiments.code.snapshots import store_files
+from experiments.models import Artifact, Attempt, Sweep, Trial
 from experiments.models.environments import note_environment
 from experiments.pages.compare.comparison import Comparison
 from experiments.pages.compare.lead import (
@@ -24,7 +26,7 @@ from experiments.pages.space import picture
 from experiments.tracking import ingest
 from experiments.tracking.axes import ParameterAxis, axes_of
 from tests import factories
-from tests.pages.clients import count_queries, page
+from tests.pages.clients import count_queries, model, page
 
 pytestmark = [
     pytest.mark.django_db,
@@ -354,6 +356,71 @@ def test_the_number_of_queries_does_not_grow_with_the_trials(ada: Client) -> Non
         counts.append(count_queries(ada, url(*trials[:count])))
     assert counts[0] == counts[1]
     assert counts[0] < 30
+
+
+def test_metrics_are_chosen_for_the_charts_and_the_table(ada: Client) -> None:
+    worse, best = two_trials()
+    for trial in (worse, best):
+        Attempt.objects.filter(trial=trial).update(state="running")
+        for name in ("val_loss", "f1", "recall"):
+            points = [ingest.Point(name, k, 1.0 / (k + 1)) for k in range(3)]
+            ingest.record(trial.current_attempt_id or 0, points)
+    usual = page(ada, url(worse, best))
+    assert "Metrics 1 of 3" in usual and "recall, highest" in usual
+    html = page(ada, url(worse, best, more="&metric=val_loss&metric=f1&metric=nope"))
+    names = ("metric-1-model", "metric-2-model")
+    charts = [model(html, name) for name in names]
+    assert [c["objective"]["metric"] for c in charts] == ["val_loss", "f1"]
+    assert "Metrics 2 of 3" in html and "recall, highest" not in html
+    assert "metric=val_loss&amp;metric=f1" in html
+    curve = charts[0]["trials"][0]["curve"]
+    assert [point[:3] for point in curve] == [[0, 1.0, 0], [1, 0.5, 1], [2, 1 / 3, 2]]
+    assert all(point[3] >= 0 for point in curve)
+
+
+def saved(trial: Trial, path: str, content: bytes) -> None:
+    sha256 = hashlib.sha256(content).hexdigest()
+    pk = trial.current_attempt_id or 0
+    storage.write_whole(storage.output_path(pk, sha256), [content])
+    Artifact.objects.create(attempt_id=pk, path=path, size=len(content), sha256=sha256)
+
+
+def test_files_are_side_by_side_and_equal_ones_are_marked(ada: Client) -> None:
+    worse, best = two_trials()
+    for trial in (worse, best):
+        saved(trial, "model.json", b"{}")
+        saved(trial, "log.txt", f"{HOSTILE} {trial.number}".encode())
+    saved(best, "only.csv", b"a,b\n1,2\n")
+    html = page(ada, url(worse, best))
+    assert html.count('<td class="ink-3">same</td>') == 1
+    assert html.count('<span class="unset">none</span>') == 1
+    opened = page(ada, url(worse, best, more="&file=log.txt"))
+    assert HOSTILE not in opened and "&lt;script&gt;alert(1)&lt;/script&gt; 1" in opened
+    assert "It has no only.csv." in page(ada, url(worse, best, more="&file=only.csv"))
+
+
+def test_other_code_is_compared_when_asked(ada: Client) -> None:
+    one, other = made_sweep(), made_sweep()
+    for sweep, text in ((one, b"lr = 1\n"), (other, b"lr = 2\n")):
+        code = store_files(sweep.experiment.team, {"train.py": text}, user=None)
+        Sweep.objects.filter(pk=sweep.pk).update(code=code)
+    best = factories.trial(one, state="completed", value=0.9)
+    worse = factories.trial(other, state="completed", value=0.5)
+    html = page(ada, url(best, worse))
+    other.refresh_from_db()
+    assert "Show what differs" in html and "lr = 2" not in html
+    opened = page(ada, url(best, worse, more=f"&code={other.code_id}"))
+    assert "-lr = 1" in opened and "+lr = 2" in opened and "1 file differs" in opened
+
+
+def test_trials_of_one_sweep_can_run_again(ada: Client, client: Client) -> None:
+    worse, best = two_trials()
+    again = f"/sweeps/{best.sweep_id}/again/?trials={best.pk},{worse.pk}"
+    assert f'href="{again}"' in page(ada, url(worse, best))
+    third = factories.trial(made_sweep(), state="completed", value=0.1)
+    assert "/again/" not in page(ada, url(worse, third))
+    client.force_login(factories.user("vera"))
+    assert "/again/" not in page(client, url(worse, best))
 
 
 def test_other_packages_and_commits_are_named(ada: Client) -> None:

@@ -8,7 +8,7 @@ from django.test import Client
 from experiments import lifecycle
 from experiments.models import CodeSnapshot, Trial
 from experiments.models.trials import TrialState
-from experiments.pages.compare.views import by_report
+from experiments.pages.compare.charts import by_report
 from experiments.sweeps.warm_start import warm_start
 from tests import factories
 from tests.pages.clients import count_queries, model, page
@@ -35,7 +35,8 @@ def test_a_run_is_measured_by_the_objective_of_the_trials(ada: Client) -> None:
     assert "Run by-hand leads trial digits-1/0 by 0.125." in html
     assert "Compare 2 trials and runs" in html
     chart = {each["name"]: each for each in model(html, "primary-model")["trials"]}
-    assert chart["by-hand"]["curve"] == [[1, 0.25], [2, 0.875], [3, 0.5]]
+    points = [point[:3] for point in chart["by-hand"]["curve"]]
+    assert points == [[1, 0.25, 0], [2, 0.875, 1], [3, 0.5, 2]]
     assert chart["by-hand"]["params"] == {"x": 0.25, "flag": True}
 
 
@@ -54,7 +55,7 @@ def test_runs_alone_have_no_objective(ada: Client) -> None:
     html = page(ada, url(first, second))
     assert "Runs have no objective; run a is the reference." in html
     assert "Compare 2 runs" in html
-    assert len(model(html, "other-model")["trials"]) == 2
+    assert len(model(html, "metric-1-model")["trials"]) == 2
 
 
 def test_a_run_is_added_by_its_name(ada: Client) -> None:
@@ -91,9 +92,12 @@ def test_an_imported_trial_has_the_curves_of_what_it_was_made_from(ada: Client) 
     warm_start(draft, [source])
     imported, other = draft.trials.get(), run("knn", 0.5)
     html = page(ada, url(imported, other))
-    for name, values in (("primary-model", [0.25, 0.75]), ("other-model", [2.0, 1.0])):
+    for name, values in (
+        ("primary-model", [0.25, 0.75]),
+        ("metric-1-model", [2.0, 1.0]),
+    ):
         curves = {each["id"]: each["curve"] for each in model(html, name)["trials"]}
-        assert [value for _, value in curves[imported.pk]] == values
+        assert [value for _, value, *_ in curves[imported.pk]] == values
 
 
 def test_of_many_parameters_those_that_differ_come_first(ada: Client) -> None:
