@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from django.utils import timezone
 from experiments import lifecycle, storage
 from experiments.models import (
     ApiToken,
+    Artifact,
     Attempt,
     CodeSnapshot,
     Experiment,
@@ -255,6 +257,17 @@ def reported_trial(
 def place_trial(sweep: Sweep) -> Trial | None:
     """The next trial of this sweep alone. None: there is no place for it."""
     return Dispatch([sweep]).serve(sweep)
+
+
+def output(trial: Trial, path: str, content: bytes) -> Artifact:
+    """A file in the outputs of the trial's attempt."""
+    attempt = trial.current_attempt
+    assert attempt is not None
+    sha256 = hashlib.sha256(content).hexdigest()
+    storage.write_whole(storage.output_path(attempt.pk, sha256), [content])
+    return Artifact.objects.create(
+        attempt=attempt, path=path, size=len(content), sha256=sha256
+    )
 
 
 def stored_files(snapshot: CodeSnapshot) -> dict[str, bytes]:

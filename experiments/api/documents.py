@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest
@@ -138,7 +139,8 @@ class CheckOut(Schema):
         list[NoteOut], Field(description="what does not carry over as it is")
     ] = []
     document: Annotated[
-        dict[str, Any] | None, Field(description="in canonical form; null if invalid")
+        dict[str, Any] | None,
+        Field(description="in canonical form; null if it cannot be read"),
     ] = None
     combinations: Annotated[
         int | None,
@@ -188,13 +190,14 @@ def check(
         return _invalid(error, None)
     try:
         checked = check_import(imported)
-        if (home := _team(user, team)) is not None:
-            check_for_team(home, checked.definition)
     except DefinitionError as error:
         return _invalid(error, imported)
     definition = checked.definition
+    # A client that packs a folder of code needs the rest, too.
+    problems = _problems_for(_team(user, team), definition)
     return {
-        "valid": True,
+        "valid": not problems,
+        "problems": problems,
         "format": imported.format,
         "notes": imported.notes,
         "document": definition.dump(),
@@ -221,6 +224,15 @@ def _team(user: User, slug: str | None) -> Team | None:
     if slug is not None:
         return access.found_or_404(access.teams_for(user), slug=slug)
     return next(iter(access.joined_teams(user)), None)
+
+
+def _problems_for(team: Team | None, definition: SweepDefinition) -> Sequence[Problem]:
+    try:
+        if team is not None:
+            check_for_team(team, definition)
+    except DefinitionError as error:
+        return error.problems
+    return ()
 
 
 def _slack_warnings(user: User, definition: SweepDefinition) -> list[Problem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 
@@ -10,7 +9,7 @@ import pytest
 
 from experiments import storage
 from experiments.cleanup import trash
-from experiments.models import Artifact, Team, Trial
+from experiments.models import Team, Trial
 from experiments.runner.log_marks import Marker, Stream
 from tests import factories
 from tests.api.conftest import Api
@@ -19,17 +18,6 @@ from tests.api.conftest import Api
 @pytest.fixture
 def trial(team: Team) -> Trial:
     return factories.reported_trial(factories.sweep(team), [0.1])
-
-
-def keep(trial: Trial, path: str, content: bytes) -> Artifact:
-    """A file in the outputs of the trial's attempt."""
-    attempt = trial.current_attempt
-    assert attempt is not None
-    sha256 = hashlib.sha256(content).hexdigest()
-    storage.write_whole(storage.output_path(attempt.pk, sha256), [content])
-    return Artifact.objects.create(
-        attempt=attempt, path=path, size=len(content), sha256=sha256
-    )
 
 
 def test_the_log_is_plain_text_as_it_was_written(api: Api, trial: Trial) -> None:
@@ -70,7 +58,7 @@ def test_all_outputs_and_those_of_the_best_trial_are_a_zip(
     assert api.get(best).status_code == 404
     Trial.objects.filter(pk=trial.pk).update(state="completed")
     assert api.get(best).json()["error"]["code"] == "no_outputs"
-    keep(trial, "../a/b.txt", b"text")
+    factories.output(trial, "../a/b.txt", b"text")
     for url in (best, f"/trials/{trial.pk}/outputs"):
         answer = api.get(url)
         content = b"".join(answer.streaming_content)
@@ -85,7 +73,7 @@ def test_all_outputs_and_those_of_the_best_trial_are_a_zip(
 def test_outputs_of_other_teams_are_not_there(api: Api, trial: Trial) -> None:
     sweep = factories.sweep(factories.team("Others"))
     other = factories.reported_trial(sweep, [0.1], state="completed")
-    keep(other, "a.txt", b"a")
+    factories.output(other, "a.txt", b"a")
     for url in (f"/sweeps/{sweep.pk}/best/outputs", f"/trials/{other.pk}/outputs"):
         assert api.get(url).status_code == 404
 
@@ -97,7 +85,7 @@ def test_a_trial_without_a_log_has_an_empty_one(api: Api, team: Team) -> None:
 
 
 def test_artifacts_are_listed_and_handed_out(api: Api, trial: Trial) -> None:
-    kept = keep(trial, "plots/page.html", b"<script>alert(1)</script>")
+    kept = factories.output(trial, "plots/page.html", b"<script>alert(1)</script>")
     (item,) = api.get(f"/trials/{trial.pk}/artifacts").json()["items"]
     assert item["id"] == kept.pk and item["path"] == "plots/page.html"
     assert item["size"] == 25 and item["sha256"] == kept.sha256
@@ -110,7 +98,7 @@ def test_artifacts_are_listed_and_handed_out(api: Api, trial: Trial) -> None:
 
 
 def test_a_hostile_name_stays_inside_its_header(api: Api, trial: Trial) -> None:
-    kept = keep(trial, 'a"; x=\r\nSet-Cookie: b.bin', b"1")
+    kept = factories.output(trial, 'a"; x=\r\nSet-Cookie: b.bin', b"1")
     answer = api.get(f"/trials/{trial.pk}/artifacts/{kept.pk}")
     assert answer.status_code == 200
     assert "Set-Cookie" not in answer
@@ -119,7 +107,7 @@ def test_a_hostile_name_stays_inside_its_header(api: Api, trial: Trial) -> None:
 
 def test_artifacts_come_in_pages(api: Api, trial: Trial) -> None:
     for number in range(3):
-        keep(trial, f"{number}.txt", b"%d" % number)
+        factories.output(trial, f"{number}.txt", b"%d" % number)
     first = api.get(f"/trials/{trial.pk}/artifacts?limit=2").json()
     path = f"/trials/{trial.pk}/artifacts?limit=2&cursor={first['next']}"
     rest = api.get(path).json()
@@ -128,13 +116,13 @@ def test_artifacts_come_in_pages(api: Api, trial: Trial) -> None:
 
 
 def test_an_artifact_of_another_trial_is_a_404(api: Api, trial: Trial) -> None:
-    kept = keep(trial, "a.txt", b"a")
+    kept = factories.output(trial, "a.txt", b"a")
     other = factories.trial(factories.sweep(factories.team()))
     assert api.get(f"/trials/{other.pk}/artifacts/{kept.pk}").status_code == 404
 
 
 def test_deleted_files_are_told_so(api: Api, trial: Trial) -> None:
-    kept = keep(trial, "a.txt", b"a")
+    kept = factories.output(trial, "a.txt", b"a")
     storage.delete_attempt_files([kept.attempt_id])
     answer = api.get(f"/trials/{trial.pk}/artifacts/{kept.pk}")
     assert answer.status_code == 404

@@ -86,3 +86,13 @@ def test_the_code_of_runs_makes_one(at_site: ModuleType, names: dict[str, Any]) 
     assert trial.state == TrialState.COMPLETED
     assert reported(trial) == {"loss": 30, "accuracy": 30}
     assert trial.run.tags == {"stage": "candidate"}
+
+
+PYTHON = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
+
+
+def test_the_code_of_own_trials_runs_a_sweep(at_site: ModuleType) -> None:
+    names: dict[str, Any] = {"site": at_site.connect(), "sweepsite_client": at_site}
+    block = PYTHON[1].replace('"max_total_trials": 20', '"max_total_trials": 2')
+    exec(compile(block, "the second block of python.md", "exec"), names)
+    assert [trial["reports"] for trial in names["sweep"].trials()] == [10, 10]

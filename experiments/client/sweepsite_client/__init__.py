@@ -7,8 +7,14 @@
         if sweep.log(step=step, accuracy=0.9):   # True: asked to stop
             break
 
-Outside a sweep everything does nothing, and `log` prints its line. Standard library
-only, Python 3.9 and later; safe to use from several threads and after a fork.
+Outside a sweep everything does nothing, and `log` prints its line. Create sweeps, watch
+them and read their results from anywhere:
+
+    sweep = sweepsite_client.connect().sweep("sweep.yaml").start().watch()
+    sweep.best()
+
+Standard library only, Python 3.9 and later; safe to use from several threads and after
+a fork.
 """
 
 from __future__ import annotations
@@ -20,17 +26,24 @@ from ._environment import outputs, params, resume_from, trial_id, trial_name
 from ._reports import log, should_stop, stop_reason
 
 if TYPE_CHECKING:
+    from ._asked import AskedTrial
+    from ._requests import RequestError
     from ._run import RunNotStarted, TrackedRun, run
+    from ._site import RemoteSite, connect
+    from ._sweep import RemoteSweep
     from ._trial import CurrentTrial, TrialPruned, trial
 
 __all__ = ["log", "outputs", "params", "resume_from", "should_stop", "stop_reason"]
 __all__ += ["CurrentTrial", "TrialPruned", "trial", "trial_id", "trial_name"]
 __all__ += ["RunNotStarted", "TrackedRun", "run"]
+__all__ += ["AskedTrial", "RemoteSite", "RequestError", "RemoteSweep", "connect"]
 
 # Loaded on first use, as few trials need them; the callbacks need their framework.
 _LAZY = {
     **dict.fromkeys(("CurrentTrial", "TrialPruned", "trial"), "_trial"),
     **dict.fromkeys(("RunNotStarted", "TrackedRun", "run"), "_run"),
+    **dict.fromkeys(("RemoteSite", "connect"), "_site"),
+    **{"AskedTrial": "_asked", "RequestError": "_requests", "RemoteSweep": "_sweep"},
 }
 _CALLBACKS = ("huggingface", "keras", "lightgbm", "lightning", "xgboost")
 

@@ -1,4 +1,4 @@
-"""The site that this person logs runs to."""
+"""The site that this person works with."""
 
 from __future__ import annotations
 
@@ -23,3 +23,15 @@ def login() -> tuple[str, str]:
 def login_file() -> str:
     folder = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     return os.path.join(folder, "sweepsite", "login.json")
+
+
+def save_login(url: str, token: str) -> str:
+    """Keep them for later, readable by this person alone; returns the file."""
+    path = login_file()
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    part = f"{path}.{os.getpid()}"
+    opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(opened, "w", encoding="utf-8") as file:
+        json.dump({"url": url, "token": token}, file)
+    os.replace(part, path)
+    return path

@@ -153,15 +153,17 @@ def run(
     params: Mapping[str, Any] | None = None,
     tags: Mapping[str, Any] | None = None,
     team: str = "",
+    site: tuple[str, str] | None = None,
 ) -> TrackedRun:
     """Start a run of this experiment, which log() and the callbacks report to, too.
 
     Inside a trial it is the trial itself, and the sweep's values replace those of
-    `params`. Raises RunNotStarted.
+    `params`. `site` is an address and a token, by default those of the environment or
+    of the login. Raises RunNotStarted.
     """
     if trial_id():
         return _this_trial(params or {}, tags or {})
-    url, token = login()
+    url, token = site or login()
     if not url or not token:
         raise RunNotStarted(
             "Set SWEEPSITE_URL and SWEEPSITE_TOKEN to the site's address and your API"

@@ -41,7 +41,7 @@ class CurrentTrial:
         Raises TypeError if the value is not a number or the step not a whole number,
         ValueError if the step is negative.
         """
-        value, step = _as_float(value), as_step(step)
+        value, step = as_float(value), as_step(step)
         if step < 0:
             raise ValueError(f"step is {step}; it must not be negative")
         if step in self._steps:
@@ -55,7 +55,7 @@ class CurrentTrial:
         return should_stop()
 
 
-def _as_float(value: Any) -> float:
+def as_float(value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, RuntimeError) as problem:
