@@ -138,7 +138,10 @@ def test_a_file_brings_the_code_beside_it(site: Any, document: Path) -> None:
     assert (sweep.name, sweep.state) == ("letters-1", "draft")
     stored = Sweep.objects.get(pk=sweep.id)
     assert stored.code is not None
-    assert sorted(stored.code.files) == ["part/more.py", "train.py"]
+    assert sorted(file["path"] for file in stored.code.files) == [
+        "part/more.py",
+        "train.py",
+    ]
     sweep.start().pause().resume().cancel()
     assert Sweep.objects.get(pk=sweep.id).state == SweepState.CANCELLED
 

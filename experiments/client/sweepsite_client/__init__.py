@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["log", "outputs", "params", "resume_from", "should_stop", "stop_reason"]
 __all__ += ["CurrentTrial", "TrialPruned", "trial", "trial_id", "trial_name"]
 __all__ += ["RunNotStarted", "TrackedRun", "run"]
-__all__ += ["AskedTrial", "RemoteSite", "RequestError", "RemoteSweep", "connect"]
+__all__ += ["AskedTrial", "RemoteSite", "RemoteSweep", "RequestError", "connect"]
 
 # Loaded on first use, as few trials need them; the callbacks need their framework.
 _LAZY = {

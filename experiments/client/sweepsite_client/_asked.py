@@ -6,7 +6,7 @@ import time
 from typing import Any, Callable
 
 from ._reports import Reports
-from ._requests import Requests, RequestError
+from ._requests import RequestError, Requests
 from ._trial import TrialPruned, as_float
 from ._values import as_step
 

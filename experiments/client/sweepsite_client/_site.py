@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any, Union
 
-from ._requests import Requests, RequestError, requests_of
+from ._requests import RequestError, Requests, requests_of
 from ._run import TrackedRun, run
 from ._sweep import RemoteSweep
 

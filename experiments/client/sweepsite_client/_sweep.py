@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 from ._asked import AskedTrial, ask, optimize
 from ._progress import ProgressDisplay
-from ._requests import Requests, RequestError
+from ._requests import RequestError, Requests
 
 POLL_SECONDS = 2.0
 ENDED = ("completed", "failed", "cancelled")
@@ -19,7 +19,7 @@ COLUMNS = ("number", "state", "value", "reports", "elapsed", "reason", "url")
 
 
 class RemoteSweep:
-    """One sweep. All methods raise RequestError if the site refuses or does not answer."""
+    """One sweep. All methods raise RequestError."""
 
     def __init__(self, requests: Requests, facts: Mapping[str, Any]) -> None:
         self._requests = requests
