@@ -10,9 +10,10 @@ import numpy as np
 from django.utils.safestring import SafeString
 from numpy.typing import NDArray
 
-from experiments.formatting import metric_text, parameter_text
+from experiments.formatting import metric_text, parameter_text, share_text
 from experiments.models import Sweep
-from experiments.reports.drawing import Plot, PlotAxis
+from experiments.reports.drawing import Plot, PlotAxis, bars
+from experiments.sweeps.analyses import importance_answer
 from experiments.sweeps.columns import SweepColumns, sweep_columns
 from experiments.sweeps.parameter_columns import ParameterColumn
 from experiments.sweeps.trial_data import STATES
@@ -46,7 +47,9 @@ def figures_of(sweep: Sweep) -> list[Figure]:
     if not len(drawn.ranked):
         return []
     found = [drawn.history(), drawn.learning_curves()]
-    return [*found, drawn.slices()] if drawn.found.parameters else found
+    if drawn.found.parameters:
+        found += [*drawn.importance(), drawn.slices()]
+    return found
 
 
 class _Drawn:
@@ -138,6 +141,26 @@ class _Drawn:
         facts = str(self._number(place)), STATES[self.data.states[place]]
         ends = metric_text(curve[0][1]), metric_text(curve[-1][1])
         return *facts, str(int(curve[-1][0])), *ends
+
+    def importance(self) -> list[Figure]:
+        """None with too few trials."""
+        answer = importance_answer(self.found)
+        if not answer["ready"]:
+            return []
+        rows = [
+            (row["name"], row["share"], share_text(row["share"]), row["told_apart"])
+            for row in answer["rows"][:MAX_SLICES]
+        ]
+        return [
+            Figure(
+                "Parameter importance",
+                f"{answer['question']} ({answer['method']})",
+                [bars(rows, "The share of each parameter")],
+                note=answer["sentence"],
+                columns=("parameter", "share"),
+                rows=[(name, text) for name, _, text, _ in rows],
+            )
+        ]
 
     def slices(self) -> Figure:
         """The value beside each parameter."""

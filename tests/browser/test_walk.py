@@ -355,6 +355,7 @@ ADMIN_PAGES = ("/pools/", "/pools/default/", "/pools/default/start/", "/health/"
 ADMIN_PAGES += ("/cleanup/",)
 CARD_PAGES = ("/trials/1/system/", "/trials/1/reproduce/", "/sweeps/1/code/")
 LAST_PAGES = ("/compare/?trials=1,2", "/teams/default/", "/sweeps/new/?clone=1")
+LAST_PAGES += ("/compare/sweeps/?sweeps=1", "/sweeps/1/report/")
 
 
 @pytest.mark.parametrize(
@@ -380,6 +381,29 @@ def test_the_health_pages_tables_show_all_columns_on_a_phone(
     clipped = "[...document.querySelectorAll('.table-scroll')].map(each => "
     clipped += "each.scrollWidth - each.clientWidth)"
     assert set(page.evaluate(clipped)) <= {0}
+
+
+def test_a_report_link_shows_one_page_without_a_login_and_requests_nothing(
+    page: Page, site: RunningSite
+) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{site.url}/sweeps/1/report/")
+    page.get_by_role("button", name="Create link").click()
+    url = page.locator("[data-copy-source]").inner_text()
+    browser = page.context.browser
+    assert browser is not None
+    with browser.new_context() as nobody:
+        reader = nobody.new_page()
+        found, asked = complaints(reader), list[str]()
+        reader.on("request", lambda request: asked.append(request.url))
+        reader.goto(url)
+        expect(reader.get_by_text("is the best:")).to_be_visible()
+        # Its own style is allowed, and nothing else.
+        ground = "getComputedStyle(document.querySelector('.facts')).display"
+        assert reader.evaluate(ground) == "grid"
+        reader.locator("summary").first.click()
+        expect(reader.locator("details table").first).to_be_visible()
+        assert asked == [url] and found == []
 
 
 def test_the_documentation_of_the_api_needs_no_other_server(

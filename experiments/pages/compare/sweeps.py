@@ -10,7 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments.formatting import duration_text, metric_text, number_text
+from experiments.formatting import (
+    duration_text,
+    metric_text,
+    number_text,
+    share_text,
+)
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialState
 from experiments.pages.compare.comparison import shared_measure
@@ -29,6 +34,7 @@ from experiments.pages.sweep.head import sweep_facts
 from experiments.reports.figures import improvements
 from experiments.search.records import Objective
 from experiments.search.wording import counted
+from experiments.sweeps.analyses import importance_of
 from experiments.sweeps.columns import SweepColumns, sweep_columns
 from experiments.sweeps.progress import Progress, progress_of
 from experiments.tracking.axes import UNSET, same_value
@@ -173,6 +179,7 @@ def sweep_sections(comparison: SweepsComparison) -> list[ComparedSection]:
         ComparedSection("Result", list(_result_rows(comparison))),
         ComparedSection("Cost", list(_cost_rows(comparison)), bars),
         ComparedSection("Best configuration", list(_best_rows(entrants))),
+        ComparedSection("Importance", _differing(map(_importance, entrants))),
         ComparedSection("Search space", _differing(map(_space, entrants))),
         ComparedSection("Setup", _differing(map(_setup, entrants))),
     ]
@@ -241,6 +248,18 @@ def _space(entrant: SweepEntrant) -> dict[str, Any]:
             ends = f"{number_text(axis['low'])} to {number_text(axis['high'])}"
             found[each.name] = f"{ends}, log" if axis["log"] else ends
     return found
+
+
+def _importance(entrant: SweepEntrant) -> dict[str, Any]:
+    """The share of each parameter, the greatest first; nothing with too few trials."""
+    found = importance_of(entrant.found)
+    if found is None:
+        return {}
+    return {
+        each.name: share_text(each.share)
+        + ("" if each.told_apart else ", may be chance")
+        for each in found.factors
+    }
 
 
 def _setup(entrant: SweepEntrant) -> dict[str, Any]:

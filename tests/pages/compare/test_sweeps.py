@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from experiments.models import Sweep
 from experiments.pages.compare.sweeps import SweepsComparison, sweep_sections
+from experiments.sweeps.synthetic import Filling, fill_sweep
 from tests import factories
 from tests.pages.clients import count_queries, model, page
 
@@ -68,6 +69,18 @@ def test_rows_have_results_costs_and_what_differs() -> None:
     assert rows["training time"] == ["20 s", "10 s"]
     assert rows["trials until 0.2500"] == ["1", "1"]
     assert rows["sampler"] == ["random sampler", "random sampler"]
+
+
+def test_importance_is_beside_each_other_with_enough_trials() -> None:
+    team = factories.team()
+    one = fill_sweep(team, Filling(trials=60, parameters=3, points=2))
+    other = made_sweep(0.25)
+    parts = {part.title: part for part in sweep_sections(compared(one, other))}
+    rows = {row.name: row.cells for row in parts["Importance"].rows}
+    assert set(rows) == {"learning_rate", "batch_size", "optimizer"}
+    assert " %" in rows["learning_rate"][0].text and rows["learning_rate"][1].unset
+    alone = [part.title for part in sweep_sections(compared(other))]
+    assert "Importance" not in alone
 
 
 def test_sweeps_of_other_objectives_have_no_best_and_no_charts(ada: Client) -> None:

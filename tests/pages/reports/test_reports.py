@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from experiments.cleanup.protection import protected_sweeps
 from experiments.models import Event, Membership, ReportLink, Sweep, Trial
+from experiments.sweeps.synthetic import Filling, fill_sweep
 from tests import factories
 from tests.pages.clients import count_queries, page
 
@@ -65,7 +66,7 @@ def test_a_report_says_the_result_and_loads_nothing(ada: Client) -> None:
     html = page(ada, f"/sweeps/{sweep.pk}/report.html{ALL}")
     assert "Trial 1 is the best: accuracy 0.9000. The next best is trial 0" in html
     assert html.count("<svg") == 3 and "<polyline" in html
-    assert "It **works**." in html and "python train.py" in html
+    assert "It <strong>works</strong>." in html and "python train.py" in html
     assert not Requests(html).found
     assert "url(" not in html and "@import" not in html
 
@@ -117,6 +118,16 @@ def test_what_is_drawn_is_limited_and_said(ada: Client) -> None:
     assert "of 124 trials: the best 10 and a fair sample" in html
     # One more where some of the trials are cached.
     assert count_queries(ada, f"/sweeps/{sweep.pk}/report.html{ALL}") <= few + 1
+
+
+def test_a_report_of_many_trials_says_what_matters(ada: Client) -> None:
+    filling = Filling(trials=300, parameters=4, points=5)
+    sweep = fill_sweep(factories.team(), filling)
+    html = page(ada, f"/sweeps/{sweep.pk}/report.html{ALL}")
+    assert "What separates the best quarter from the rest? (PED-ANOVA)" in html
+    assert "learning_rate" in html and html.count("<svg") == 3 + 4
+    assert len(html) < 400_000
+    assert not Requests(html).found
 
 
 def test_a_link_shows_its_report_and_nothing_else(ada: Client) -> None:
