@@ -25,6 +25,7 @@ PAGES = (
     "sweep.views",
     "sweep.charts_data",
     "charts.views",
+    "sweep.advice",
     "sweep.best_configuration",
     "trial.views",
     "trial.system",

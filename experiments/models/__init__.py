@@ -14,7 +14,12 @@ from experiments.models.metrics import (
     Segment,
 )
 from experiments.models.runs import Run
-from experiments.models.saved_forms import SavedForm, SavedView, SweepTemplate
+from experiments.models.saved_forms import (
+    DismissedAdvice,
+    SavedForm,
+    SavedView,
+    SweepTemplate,
+)
 from experiments.models.sweeps import CodeSnapshot, Experiment, SpaceVersion, Sweep
 from experiments.models.teams import (
     BrowserSession,

@@ -1,5 +1,5 @@
 """Forms that are not sent yet, saved as a person types; a team's templates; saved
-views."""
+views; dismissed suggestions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db import models
 from django.db.models.functions import Now
 
-from experiments.models.sweeps import CodeSnapshot, Experiment
+from experiments.models.sweeps import CodeSnapshot, Experiment, Sweep
 from experiments.models.teams import Team, User
 
 SAVED_DAYS, DISCARDED_DAYS = 30, 1
@@ -121,3 +121,22 @@ class SavedView(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class DismissedAdvice(models.Model):
+    """A suggestion for a sweep that a person does not want to see again."""
+
+    sweep = models.ForeignKey(Sweep, models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    # Such as widen:lr.
+    key = models.CharField(max_length=300)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("sweep", "user", "key"), name="advice_dismissed_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.key

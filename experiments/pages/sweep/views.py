@@ -24,6 +24,7 @@ from experiments.cleanup import quotas
 from experiments.db.clock import database_now
 from experiments.models import Sweep, Trial
 from experiments.pages.frame import digest, get, may_steer, sweep_to_read
+from experiments.pages.sweep.advice import advice_strip
 from experiments.pages.sweep.best_configuration import (
     BestConfiguration,
     best_configuration,
@@ -288,6 +289,7 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         **_framed(request, summary, view.table, tab="sweep_detail"),
         "answers": answers_of(summary, request.GET, steers=may_steer(request, sweep)),
+        "advice": advice_strip(request, sweep, valued=summary.ranked),
         "chart_model": chart_model(summary, view.charted),
         "curve_chips": chart_chips(summary.counts),
         "curve_selects": curve_selects(view.charted),

@@ -1,5 +1,6 @@
 // A sweep's page: charts, table and tiles, kept fresh by its feed.
 
+import { wireAdvice } from "../advice.js";
 import { count, duration } from "../format.js";
 import { showParts } from "../parts.js";
 import { startLive } from "../poll.js";
@@ -97,6 +98,7 @@ document.addEventListener("click", (event) => {
 });
 
 if (root) {
+  wireAdvice(root);
   wireTable(root);
   drawCharts();
   tick();

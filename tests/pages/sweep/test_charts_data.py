@@ -133,3 +133,38 @@ def test_slots_and_ends_over_time(ada: Client) -> None:
     ]
     assert over_time["sentence"] == "3 trials ended: 2 completed, 1 failed: exit code."
     assert sum(over_time["kinds"][0]["counts"]) == 2
+
+
+def test_suggestions_are_on_the_overview_until_they_are_dismissed(ada: Client) -> None:
+    made = made_sweep()
+    Trial.objects.bulk_create(
+        Trial(
+            experiment_id=made.experiment_id,
+            sweep=made,
+            number=number,
+            state="completed",
+            value=number / 60,
+            params={"x": 0.3 * number / 60},
+        )
+        for number in range(60)
+    )
+    document = {"x": {"type": "uniform", "min_value": 0.0, "max_value": 0.3}}
+    Sweep.objects.filter(pk=made.pk).update(
+        definition={**made.definition, "search_space": document}
+    )
+    overview, url = made.get_absolute_url(), reverse("sweep_advice", args=(made.pk,))
+    assert f'data-advice="{url}?part=1"' in ada.get(overview).content.decode()
+    part = ada.get(url, {"part": "1"}).content.decode()
+    assert "Widen x:" in part and "Widen to" not in part
+    shown = ada.get(overview).content.decode()
+    assert "1 suggestion" in shown and "the top of the range" in shown
+    factories.team(bob="member")
+    bob = Client()
+    bob.force_login(factories.user("bob"))
+    link = f"/sweeps/new/?clone={made.pk}&amp;bounds=x%3A..0.45"
+    assert link in bob.get(url).content.decode()
+    assert bob.get(link.replace("&amp;", "&")).status_code == 200
+    assert ada.post(f"{url}?part=1", {"key": "widen:x"}).status_code == 204
+    assert "suggestion" not in ada.get(overview).content.decode()
+    assert "No suggestions" in ada.get(url).content.decode()
+    assert "Widen x:" in bob.get(overview).content.decode()
