@@ -6,7 +6,7 @@ import { font } from "./defaults.js";
 import { bandOf, segmentsAt } from "./contour_lines.js";
 import { haloText } from "./marks.js";
 import { drawPlot } from "./plot.js";
-import { number } from "../format.js";
+import { tickText } from "../scales.js";
 
 const FAINT = 0.05;
 const STRONG = 0.34;
@@ -61,7 +61,7 @@ function drawLines(ctx, { colors, area }, surface, place) {
     }
     ctx.stroke();
     const spot = labelSpot(segments, place, labels, area);
-    if (spot) labels.push({ ...spot, text: number(level) });
+    if (spot) labels.push({ ...spot, text: tickText(level) });
   }
   for (const { x, y, text } of labels) haloText(ctx, text, x, y, style);
 }
@@ -72,7 +72,7 @@ function labelSpot(segments, place, labels, area) {
     const [[x1, y1]] = segments[Math.floor(segments.length / 3 + k) % segments.length];
     const [x, y] = [place.x(x1), place.y(y1)];
     const inside = x > area.left + 20 && x < area.right - 20 && y > area.top + 10 && y < area.bottom - 10;
-    if (inside && labels.every((other) => Math.hypot(other.x - x, other.y - y) > 34)) return { x, y };
+    if (inside && labels.every((other) => Math.hypot(other.x - x, other.y - y) > 46)) return { x, y };
   }
   return null;
 }
@@ -91,8 +91,7 @@ export function drawContour(canvas, { linked, names, surface, openTrial }) {
     openTrial,
     axes: axesOf,
     brushes: "xy",
-    titles: {},
-    namesY: true,
+    faint: true,
     label: "Contour",
     below: (ctx, plot) => {
       const found = surface();

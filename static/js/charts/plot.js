@@ -55,7 +55,7 @@ class Plot {
     this.colors = palette();
     const { x, y } = this.parts.axes(this.linked.columns);
     this.axes = { x: withRoom(x), y: withRoom(y) };
-    this.points = new PlotPoints(this.linked, this.axes, { quiet: this.parts.quiet ?? false });
+    this.points = new PlotPoints(this.linked, this.axes, this.parts);
   }
 
   options() {
@@ -219,10 +219,10 @@ class Plot {
 }
 
 // parts: linked; label; axes(columns): {x, y}, each an axis of data/axes.js; brushes: "x",
-// "xy" or ""; quiet: only selected trials are drawn; below(ctx, plot) and above(ctx, plot)
-// draw more, where plot has {area, colors, axes, linked, pixelX(position),
-// pixelY(position)}; titles: {x, y}, else those of the axes; sparse: few ticks; top: room above;
-// openTrial(id). Returns {chart, redraw(), destroy()}.
+// "xy" or ""; quiet: only selected trials are drawn; faint: the others as rings; sparse:
+// few ticks; top: room above; titles: {x, y}, else those of the axes; below(ctx, plot) and
+// above(ctx, plot) draw more, where plot has {area, colors, axes, linked,
+// pixelX(position), pixelY(position)}; openTrial(id). Returns {chart, redraw(), destroy()}.
 export function drawPlot(canvas, parts) {
   const plot = new Plot(canvas, parts);
   return { chart: plot.chart, redraw: () => plot.redraw(), destroy: () => plot.destroy() };

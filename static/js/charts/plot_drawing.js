@@ -11,8 +11,8 @@ import { pointsOf, rowsOf } from "./plot_points.js";
 const CELL = 3;
 
 export class PlotPoints {
-  constructor(linked, axes, { quiet }) {
-    Object.assign(this, { linked, axes, quiet, ground: createLayer(), groundKey: "" });
+  constructor(linked, axes, { quiet = false, faint = false }) {
+    Object.assign(this, { linked, axes, quiet, faint, ground: createLayer(), groundKey: "" });
     this.points = pointsOf(linked.columns, axes);
     this.rows = rowsOf(linked.columns, this.points, { floor: axes.y.kind === "value" });
     this.pixels = { key: "", xs: new Float64Array(0), ys: new Float64Array(0) };
@@ -48,10 +48,11 @@ export class PlotPoints {
       this.drawDensity(ctx, this.rows, isSelected ? colors.line2 : colors.ink2, isSelected ? 0.9 : 0.7);
       return;
     }
-    if (!isSelected) return;
+    if (!isSelected && !this.faint) return;
     const { xs, ys } = this.pixels;
-    ctx.globalAlpha = 0.55;
-    for (const row of this.rows) ring(ctx, xs[row], ys[row], 2.6, colors.line2, colors.surface);
+    ctx.globalAlpha = this.faint ? 0.8 : 0.55;
+    const color = this.faint ? colors.ink3 : colors.line2;
+    for (const row of this.rows) ring(ctx, xs[row], ys[row], 2.6, color, colors.surface);
   }
 
   showGround(ctx, { width, height }, colors) {
@@ -69,7 +70,7 @@ export class PlotPoints {
     const { selected, isSelectionDense, lines } = pick(this.rows, mask);
     const { xs, ys } = this.pixels;
     if (selected && isSelectionDense && !this.quiet) this.drawDensity(ctx, selected, colors.accent, 0.75);
-    const drawn = this.quiet && !selected ? [] : lines;
+    const drawn = (this.quiet || this.faint) && !selected ? [] : lines;
     for (let k = drawn.length - 1; k >= 0; k -= 1) {
       const row = drawn[k];
       if (row !== columns.best) stateMark(ctx, columns.states[row], xs[row], ys[row], colors);

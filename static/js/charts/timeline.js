@@ -10,6 +10,7 @@ import { createTooltip } from "./tooltip.js";
 const ROW = 24;
 const TOP = 6;
 const FOOT = 26;
+const MAX_BESIDE = 40;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
 
 // Round moments between two, a step that leaves `gap` pixels. Pure.
@@ -127,7 +128,7 @@ export function drawTimeline(canvas, { linked, answer, openTrial }) {
       if ((isSelected && mask !== null) || look === "best" || box.width > 34) labels.push({ box, k, look, isSelected });
     }
     ctx.globalAlpha = 1;
-    drawLabels(ctx, labels.slice(0, 400), bars);
+    drawLabels(ctx, labels, bars);
     ctx.restore();
   }
 
@@ -138,7 +139,8 @@ export function drawTimeline(canvas, { linked, answer, openTrial }) {
       const size = ctx.measureText(text).width;
       const y = box.y + box.height / 2 + 0.5;
       if (box.width < size + 6) {
-        if (!isSelected || linked.mask === null) continue;
+        // Beside the bar only where they are few.
+        if (!isSelected || linked.mask === null || labels.length > MAX_BESIDE) continue;
         const style = { color: colors.tone[look] ?? colors.ink2, halo: colors.surface, font: font(11, 600) };
         haloText(ctx, text, box.x + box.width + 4, y, style);
         continue;
