@@ -15,6 +15,7 @@ from django.shortcuts import render
 from experiments.db.clock import database_now
 from experiments.models.trials import TrialState
 from experiments.pages.frame import get, sweep_to_read
+from experiments.pages.saved_views import opened_view, view_menu
 from experiments.pages.sweep.charts import select
 from experiments.pages.sweep.head import frame
 from experiments.sweeps.progress import counts_by_sweep
@@ -41,11 +42,14 @@ SMOOTHING = [("", "not smoothed"), ("0.6", "smoothed"), ("0.9", "smoothed much")
 
 def charts(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
+    if opened := opened_view(request, sweep.experiment, "charts"):
+        return opened
     counts = counts_by_sweep([sweep.pk])[sweep.pk]
     query = request.GET.get("q", "")[:MAX_QUERY]
     context = {
         **frame(request, sweep, counts, now=database_now()),
         "tab": "sweep_charts",
+        "views": view_menu(request, sweep.experiment, "charts"),
         "q": query,
         "chips": state_chips(counts, query),
         "table_query": f"?{urlencode({'q': query})}" if query else "",

@@ -60,6 +60,8 @@ export function axisTitles(frame, linked, { help, moveAxis, settle }) {
   }
 
   function place(element, laid, width) {
+    const gap = layout.axes.length > 1 ? layout.axes[1].across - layout.axes[0].across : width;
+    element.style.maxWidth = `${Math.round(layout.flat ? width - 24 : Math.max(40, gap - 4))}px`;
     const size = element.offsetWidth;
     const middle = Math.min(laid.across - size / 2, width - size - 2);
     const [x, y] = layout.flat ? [12, laid.across - 25] : [Math.max(0, middle), 2];
@@ -81,6 +83,7 @@ export function axisTitles(frame, linked, { help, moveAxis, settle }) {
         const title = titles.get(name);
         title.laid = laid;
         if (title.element.textContent !== laid.axis.title) title.element.textContent = laid.axis.title;
+        title.element.title = laid.axis.title;
         title.element.classList.toggle("is-fixed", laid.axis.kind === "value");
         describeBrush(title.element, linked, laid.axis);
         place(title.element, laid, width);

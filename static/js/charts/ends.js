@@ -44,6 +44,7 @@ function options({ edges, kinds, epoch }, colors) {
   return {
     layout: { padding: { right: 14, top: 6 } },
     events: [],
+    resizeDelay: 0,
     scales: {
       x: { ...axis(x, { colors, horizontal: true, min: -0.5, max: bins - 0.5 }), stacked: true, offset: false },
       y: { ...axis(y, { title: "trials", colors, min: 0, max: most * 1.05 }), stacked: true },

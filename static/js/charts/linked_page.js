@@ -5,6 +5,7 @@ import { columnsOfFeed } from "./data/columns.js";
 import { createFeeds, freshen, keepFresh } from "./data/feeds.js";
 import { createLinked, keepInUrl } from "./data/linked.js";
 import { pickedInUrl } from "./data/picked_in_url.js";
+import { ticksOf } from "../table/ticks.js";
 import { linkedCards } from "./linked_cards.js";
 
 // What the server computes is asked again at most this often while trials end.
@@ -30,9 +31,9 @@ const breath = () => new Promise((resolve) => { setTimeout(resolve); });
 
 const query = () => new URLSearchParams(location.search).get("q") ?? "";
 
-// base: the address of the sweep's page; root: where the cards are; columns: those to
+// base: the address of the sweep's page; sweep: its id; root: where the cards are; columns: those to
 // begin with, else they are read. Returns the page: {linked, drawn (a promise), …}.
-export async function openLinkedPage(root, { base, spreadNow = () => null, columns = null }) {
+export async function openLinkedPage(root, { base, sweep, spreadNow = () => null, columns = null }) {
   const feeds = createFeeds(base);
   const first = columns ?? columnsOfFeed(await feeds.columns());
   const linked = createLinked({ columns: first, q: query(), matching: feeds.matching, keep: keepInUrl });
@@ -45,6 +46,9 @@ export async function openLinkedPage(root, { base, spreadNow = () => null, colum
     shares: null,
     openTrial: (id) => location.assign(`/trials/${id}/`),
   };
+  const ticks = ticksOf(sweep);
+  linked.tick(ticks.numbers());
+  ticks.onChange(() => linked.tick(ticks.numbers()));
   const cards = linkedCards(root, page);
 
   async function readShares() {

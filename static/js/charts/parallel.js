@@ -129,6 +129,7 @@ export function drawParallel(canvas, { linked, picked, help, note, openTrial = (
       drawAxes(ctx, layout, colors);
       ground.show(ctx, size);
       drawLines(ctx, layout, columns, mask, colors);
+      for (const row of linked.ticked) strokeLine(ctx, layout, row, { color: colors.accent, width: 2 });
       if (columns.best >= 0) drawBest(ctx, layout, columns.best, colors);
       drawBrushes(ctx, layout, linked, colors);
       drawTicks(ctx, layout, columns, colors);

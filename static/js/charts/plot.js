@@ -65,6 +65,8 @@ class Plot {
     return {
       layout: { padding: { right: 10, top: this.parts.top ?? 6 } },
       events: [],
+      // A delayed resize could come after destroy().
+      resizeDelay: 0,
       scales: {
         x: scaleOf(x, { title: titles.x ?? x.title, colors, horizontal: true, sparse }),
         y: scaleOf(y, { title: titles.y ?? (isNamed(y) ? y.title : ""), colors, horizontal: false, sparse }),

@@ -75,6 +75,9 @@ export class PlotPoints {
       const row = drawn[k];
       if (row !== columns.best) stateMark(ctx, columns.states[row], xs[row], ys[row], colors);
     }
+    for (const row of this.linked.ticked) {
+      if (Number.isFinite(xs[row]) && Number.isFinite(ys[row])) ring(ctx, xs[row], ys[row], 4, colors.accent, colors.surface);
+    }
     const { best } = columns;
     if (best >= 0 && Number.isFinite(xs[best])) stateMark(ctx, "best", xs[best], ys[best], colors);
   }

@@ -56,7 +56,7 @@ function failed(problem) {
 async function start() {
   const kept = new URLSearchParams(location.search).get("scale");
   if ([...scale.options].some(({ value }) => value === kept)) scale.value = kept;
-  const page = await openLinkedPage(root, { base: root.dataset.base, spreadNow: () => scale.value || null });
+  const page = await openLinkedPage(root, { base: root.dataset.base, sweep: root.dataset.sweep, spreadNow: () => scale.value || null });
   wireSelectionBar(root.querySelector("[data-selection-bar]"), page.linked, root.dataset);
   wireFilter(page);
   wireScale(page);

@@ -63,7 +63,7 @@ function show(news) {
   }
   showParts(news.parts, { release: (part) => charts?.releaseCharts(part) });
   const body = root.querySelector("[data-rows]");
-  if (body) showRows(body, news.order, news.rows);
+  if (body && !overview?.holdsRows(news.order, news.rows)) showRows(body, news.order, news.rows);
   refreshTicked(root);
   showCounts(news);
   showBest(news);

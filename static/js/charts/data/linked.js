@@ -29,6 +29,7 @@ export function createLinked({ columns, q = "", matching, soon = requestAnimatio
     count: columns.total,
     error: null,
     hovered: null,
+    ticked: [],
     waiting: false,
   };
   let asked = 0;
@@ -91,6 +92,8 @@ export function createLinked({ columns, q = "", matching, soon = requestAnimatio
     get error() { return state.error; },
     get waiting() { return state.waiting; },
     get hovered() { return state.hovered; },
+    // Rows of ticked trials.
+    get ticked() { return state.ticked.map((number) => state.columns.rowOf.get(number)).filter((row) => row !== undefined); },
     isSelected: (row) => state.mask === null || state.mask[row] === 1,
     conditionOn: (field) => state.conditions.find((each) => each.field === field) ?? null,
     setConditions,
@@ -105,6 +108,10 @@ export function createLinked({ columns, q = "", matching, soon = requestAnimatio
       if (number === state.hovered) return;
       state.hovered = number;
       tell("hover");
+    },
+    tick(numbers) {
+      state.ticked = numbers;
+      tell("selection");
     },
     update(next) {
       state.columns = next;
