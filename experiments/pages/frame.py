@@ -172,6 +172,8 @@ class Confirmation:
     choice: ConfirmationChoice | None = None
     # Sent along.
     fields: Sequence[tuple[str, str]] = ()
+    # Nothing is lost.
+    is_plain: bool = False
 
 
 def ask(

@@ -51,17 +51,6 @@ def check_picked(numbers: Sequence[int]) -> None:
         )
 
 
-def number_ranges(numbers: Sequence[int]) -> str:
-    """The text that `picked_numbers` reads."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
-
-
 def cancel_trials(
     sweep: Sweep, numbers: Sequence[int], *, actor: User
 ) -> Sequence[int]:

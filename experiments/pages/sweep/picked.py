@@ -26,11 +26,14 @@ from experiments.pages.frame import (
     sweep_to_read,
     sweep_to_steer,
 )
+from experiments.search.filters.lexer import FilterError
 from experiments.search.space.bounds import box_of
 from experiments.search.wording import counted
 from experiments.sweeps import picked
+from experiments.sweeps.annotations import note_trials, tag_trials
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.requests import MAX_AT_ONCE
+from experiments.sweeps.trial_filters import number_ranges, numbers_matching
 from experiments.tracking.spaces import flat_configurations, search_space
 
 Numbers = Sequence[int]
@@ -39,35 +42,81 @@ Numbers = Sequence[int]
 @dataclass(frozen=True)
 class Act:
     """What can be done: a question, and the deed, which returns a sentence and the
-    trials that it changed. ``undo`` is the act that takes it back."""
+    trials that it changed. ``asks``: the label of a text that it needs; ``undo``: the
+    act that takes it back."""
 
     title: str
     text: str
     verb: str
-    do: Callable[[Sweep, Numbers, User], tuple[str, Numbers]]
+    do: Callable[[Sweep, Numbers, User, str], tuple[str, Numbers]]
+    asks: str = ""
     undo: str = ""
+    loses: bool = False
 
 
-def _cancel(sweep: Sweep, numbers: Numbers, actor: User) -> tuple[str, Numbers]:
+def _cancel(
+    sweep: Sweep, numbers: Numbers, actor: User, text: str
+) -> tuple[str, Numbers]:
     asked = picked.cancel_trials(sweep, numbers, actor=actor)
     return f"Asked {counted(len(asked), 'trial')} to stop.", asked
 
 
-def _archive(sweep: Sweep, numbers: Numbers, actor: User) -> tuple[str, Numbers]:
+def _archive(
+    sweep: Sweep, numbers: Numbers, actor: User, text: str
+) -> tuple[str, Numbers]:
     done = picked.archive_trials(sweep, numbers, away=True, actor=actor)
     left = len(numbers) - len(done)
     more = f" The other {left:,} did not change." if left else ""
     return f"Archived {counted(len(done), 'trial')}.{more}", done
 
 
-def _restore(sweep: Sweep, numbers: Numbers, actor: User) -> tuple[str, Numbers]:
+def _restore(
+    sweep: Sweep, numbers: Numbers, actor: User, text: str
+) -> tuple[str, Numbers]:
     done = picked.archive_trials(sweep, numbers, away=False, actor=actor)
     return f"{counted(len(done), 'trial is', 'trials are')} in the table again.", done
 
 
+def _tag(sweep: Sweep, numbers: Numbers, actor: User, text: str) -> tuple[str, Numbers]:
+    add, remove = tags_in(text)
+    trials = sweep.trials.filter(number__in=numbers)
+    done = tag_trials(trials, add=add, remove=remove, actor=actor)
+    return f"Changed the tags of {counted(done, 'trial')}.", numbers
+
+
+def tags_in(text: str) -> tuple[dict[str, str], list[str]]:
+    """The tags of ``robust, owner=ada, -old`` to add and to remove. Raises NotPossible
+    where there are none."""
+    add: dict[str, str] = {}
+    remove: list[str] = []
+    for word in filter(None, map(str.strip, text.split(","))):
+        if word.startswith("-"):
+            remove.append(word[1:].strip())
+        else:
+            name, _, value = word.partition("=")
+            add[name.strip()] = value.strip()
+    if not any((*add, *remove)):
+        raise NotPossible("Enter at least one tag, such as robust.")
+    return add, remove
+
+
+def _note(
+    sweep: Sweep, numbers: Numbers, actor: User, text: str
+) -> tuple[str, Numbers]:
+    if not text.strip():
+        raise NotPossible("Enter the note.")
+    trials = sweep.trials.filter(number__in=numbers)
+    done = note_trials(trials, text.strip(), append=True, actor=actor)
+    return f"Added the note to {counted(done, 'trial')}.", numbers
+
+
 ACTS: Mapping[str, Act] = {
     "cancel": Act(
-        "Cancel {}?", "Those that run stop; results are kept.", "Cancel trials", _cancel
+        "Cancel {}?",
+        "Those that run stop; results are kept.",
+        "Cancel trials",
+        _cancel,
+        loses=True,
     ),
     "archive": Act(
         "Archive {}?",
@@ -79,6 +128,21 @@ ACTS: Mapping[str, Act] = {
     "restore": Act(
         "Restore {}?", "The table shows them again.", "Restore trials", _restore
     ),
+    "tag": Act(
+        "Tag {}",
+        "A tag may have a value, such as owner=ada. A minus removes a tag, such as"
+        " -old.",
+        "Change tags",
+        _tag,
+        asks="Tags, separated by commas",
+    ),
+    "note": Act(
+        "Add a note to {}",
+        "It is added below the note that a trial has. Markdown is allowed.",
+        "Add note",
+        _note,
+        asks="Note",
+    ),
 }
 
 
@@ -89,18 +153,27 @@ def act_on_picked(request: HttpRequest, pk: int, act: str) -> HttpResponse:
     sweep = sweep_to_steer(request, pk)
     data = request.POST if request.method == "POST" else request.GET
     try:
-        numbers = picked_in(data)
+        numbers = picked_in(sweep, data)
         if request.method != "POST" or "ask" in data:
             return _question(request, sweep, act, numbers)
-        sentence, done = ACTS[act].do(sweep, numbers, access.viewer(request))
+        text = data.get("reason", "")
+        sentence, done = ACTS[act].do(sweep, numbers, access.viewer(request), text)
     except NotPossible as error:
         return _refused(request, sweep, str(error))
     return _answered(request, sweep, act, sentence, done)
 
 
-def picked_in(data: QueryDict) -> list[int]:
-    """The picked trials of a form or an address. Raises NotPossible."""
-    return picked.picked_numbers(",".join(data.getlist("trials")) or "")
+def picked_in(sweep: Sweep, data: QueryDict) -> list[int]:
+    """The picked trials of a form or an address: their numbers, or, with ``all=1``,
+    those that match the filter ``q``. Raises NotPossible."""
+    if data.get("all") != "1":
+        return picked.picked_numbers(",".join(data.getlist("trials")))
+    try:
+        found = numbers_matching(sweep, data.get("q", ""))
+    except FilterError as error:
+        raise NotPossible(str(error)) from error
+    picked.check_picked(found)
+    return found
 
 
 def _question(
@@ -116,17 +189,23 @@ def _question(
         verb=asked.verb,
         keep="Back",
         keep_url=reverse("sweep_trials", args=(sweep.pk,)),
-        fields=(("trials", picked.number_ranges(numbers)),),
+        fields=(("trials", number_ranges(numbers)),),
+        reason_label=asked.asks,
+        is_plain=not asked.loses,
     )
     if request.accepts("text/html"):
         return ask(request, question)
-    return render(request, "components/question_body.html", {"question": question})
+    return render(
+        request,
+        "components/question_body.html",
+        {"question": question, "heading": "h2"},
+    )
 
 
 def _answered(
     request: HttpRequest, sweep: Sweep, act: str, sentence: str, done: Numbers
 ) -> HttpResponse:
-    undo, query = "", _query(trials=picked.number_ranges(done))
+    undo, query = "", _query(trials=number_ranges(done))
     if ACTS[act].undo:
         undo = f"{reverse('sweep_picked', args=(sweep.pk, ACTS[act].undo))}?{query}"
     if request.accepts("text/html"):
@@ -165,7 +244,7 @@ def _leave(
 ) -> HttpResponse:
     data = request.POST if request.method == "POST" else request.GET
     try:
-        return redirect(to(sweep, picked_in(data)))
+        return redirect(to(sweep, picked_in(sweep, data)))
     except NotPossible as error:
         return _refused(request, sweep, str(error))
 

@@ -90,7 +90,8 @@ function showTickAll() {
 function totalWords({ matching, trials, total: all }) {
   const grouped = readView(shownSearch ?? location.search).group !== "";
   const rest = trials < all ? `${count(trials)} of ${count(all)} trials` : `${count(trials)} trials`;
-  return grouped ? `of ${count(matching)} configurations, ${rest}` : `of ${rest}`;
+  const noun = matching === 1 ? "configuration" : "configurations";
+  return grouped ? `of ${count(matching)} ${noun}, ${rest}` : `of ${rest}`;
 }
 
 function showConditions(conditions) {
@@ -143,8 +144,8 @@ function decorate(row) {
   row.classList.toggle("is-marked", on > 0);
 }
 
-// A group's row has the numbers of its trials.
-const numbersOf = (row) => numbersIn(row.dataset.numbers ?? row.dataset.number ?? "");
+// The box of a group has the numbers of all its trials.
+const numbersOf = (row) => numbersIn(row.querySelector("input.tick")?.value ?? "");
 
 const rows = createRows({ scroller, body: part("rows-body"), pinned: part("pinned"), ask, decorate, onDrawn });
 
@@ -258,10 +259,10 @@ part("goto").addEventListener("submit", async (event) => {
 
 // Links within the tab change the view without a new page.
 root.addEventListener("click", (event) => {
-  const link = event.target.closest("a[href]");
+  const link = event.target.closest(":is([data-conditions], [data-empty], [data-hidden-count], [data-part=chips]) a");
   if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const url = new URL(link.href);
-  if (url.pathname !== location.pathname || link.matches(".sort")) return;
+  if (url.pathname !== location.pathname) return;
   event.preventDefault();
   const { q, group, sort } = readView(url.search);
   const state = link.closest("[data-part=chips]") ? url.search : withView(location.search, { q, group, sort, rank: "" });

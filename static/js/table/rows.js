@@ -19,7 +19,7 @@ export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
 
   const rowHeight = () => Number.parseFloat(getComputedStyle(scroller).getPropertyValue("--row-height"));
   const headHeight = () => (body.closest("table").tHead?.offsetHeight ?? 0) + pinned.offsetHeight;
-  const skip = () => (best && known.get(0)?.id === best.id && !known.get(0).key ? 1 : 0);
+  const skip = () => (best && known.get(0)?.id === best.id ? 1 : 0);
   const layout = () =>
     makeLayout({ rows, skip: skip(), opened: [...opened].map(([key, index]) => [index, children.get(key)?.length ?? 0]) });
 
@@ -192,12 +192,14 @@ export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
     } else {
       opened.delete(key);
     }
-    drawn.get(`group ${key}`)?.querySelector(".group-toggle")?.setAttribute("aria-expanded", String(open));
+    const row = drawn.get(`group ${key}`) ?? pinned.querySelector(`tr[data-group="${CSS.escape(key)}"]`);
+    row?.querySelector(".group-toggle")?.setAttribute("aria-expanded", String(open));
     draw();
   }
 
   // The group that a row heads or belongs to: {key, index}.
   function groupOf(row) {
+    if (pinned.contains(row)) return skip() === 1 && row.dataset.group ? { key: row.dataset.group, index: 0 } : null;
     const line = Number(row.ariaRowIndex) - 2;
     const { index } = rowOf(layout(), line);
     const key = known.get(index)?.key;
@@ -207,7 +209,7 @@ export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
   scroller.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
   new ResizeObserver(() => draw()).observe(scroller);
 
-  return { start, refresh, draw, scrollTo, move, toggle, groupOf, isOpen: (key) => opened.has(key), drawnRows: () => [...pinned.rows, ...body.querySelectorAll("tr[data-number], tr[data-group]")] };
+  return { start, refresh, draw, scrollTo, move, toggle, groupOf, drawnRows: () => [...pinned.rows, ...body.querySelectorAll("tr[data-number], tr[data-group]")] };
 }
 
 function parsed(html) {

@@ -132,3 +132,29 @@ def test_a_new_sweep_of_the_region_of_some_trials(ada: Client, sweep: Sweep) -> 
 def test_the_number_of_queries_does_not_grow(ada: Client, sweep: Sweep) -> None:
     url = f"/sweeps/{sweep.pk}/trials/archive/?trials="
     assert count_queries(ada, f"{url}1") == count_queries(ada, f"{url}0-3")
+
+
+def test_all_that_match_a_filter(ada: Client, sweep: Sweep) -> None:
+    url = f"/sweeps/{sweep.pk}/trials/archive/"
+    matching = {"q": "completed and x < 0.25", "all": "1"}
+    assert ada.post(url, matching, headers=JSON).json()["trials"] == [0, 1]
+    wrong = ada.post(url, {"q": "x <", "all": "1"}, headers=JSON)
+    assert wrong.status_code == 409
+    asked = ada.get(f"/sweeps/{sweep.pk}/trials/cancel/", {**matching, "q": "running"})
+    assert "Cancel 1 trial?" in text_of(asked)
+
+
+def test_tags_and_notes_of_many_trials(ada: Client, sweep: Sweep) -> None:
+    asked = text_of(post(ada, sweep, "tag", "1-3", ask="1"))
+    assert "Tags, separated by commas" in asked
+    tags = "robust, owner=ada, -old"
+    answer = post(ada, sweep, "tag", "1-3", reason=tags).json()
+    assert answer["sentence"] == "Changed the tags of 3 trials."
+    assert sweep.trials.get(number=2).run.tags == {"robust": "", "owner": "ada"}
+    post(ada, sweep, "tag", "2", reason="-robust")
+    assert sweep.trials.get(number=2).run.tags == {"owner": "ada"}
+    for text in ("Good.", "Better."):
+        post(ada, sweep, "note", "1-2", reason=text)
+    assert sweep.trials.get(number=1).run.note == "Good.\n\nBetter."
+    for act in ("tag", "note"):
+        assert "Enter" in post(ada, sweep, act, "1", reason=" ").json()["error"]
