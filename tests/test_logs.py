@@ -95,7 +95,9 @@ def test_an_unknown_host_is_one_line() -> None:
     assert "\n" not in LineFormatter().format(record)
 
 
-@pytest.mark.parametrize("path", ["/join/", "/login/password/Mg/", "/login/email/"])
+@pytest.mark.parametrize(
+    "path", ["/join/", "/shared/", "/login/password/Mg/", "/login/email/"]
+)
 def test_a_link_that_opens_something_is_not_in_the_log(path: str) -> None:
     text = f"Not Found: {path}q1w2e3/"
     record = logging.LogRecord("web", 30, "x.py", 1, text, (), None)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from experiments.formatting import metric_text, parameter_text, share_text
 from experiments.models import Sweep
 from experiments.reports.drawing import Plot, PlotAxis, bars
-from experiments.sweeps.analyses import importance_answer
+from experiments.sweeps.analyses import importance_answer, importance_of
 from experiments.sweeps.columns import SweepColumns, sweep_columns
 from experiments.sweeps.parameter_columns import ParameterColumn
 from experiments.sweeps.trial_data import STATES
@@ -25,6 +25,13 @@ BEST_LINES, MAX_SLICES = 10, 12
 # Values that take more than half of an axis for this share of trials are cut off.
 TAIL = 0.05
 
+LEGEND = (
+    ("completed", "completed"),
+    ("terminated", "ended early"),
+    ("running", "running"),
+    ("failed", "failed"),
+    ("cancelled", "cancelled"),
+)
 Places = NDArray[np.intp]
 Curve = Sequence[tuple[float, float]]
 
@@ -39,6 +46,8 @@ class Figure:
     note: str = ""
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
+    # States and words of the marks that are drawn.
+    legend: Sequence[tuple[str, str]] = ()
 
 
 def figures_of(sweep: Sweep) -> list[Figure]:
@@ -63,6 +72,7 @@ class _Drawn:
         order = np.argsort(self.found.score, kind="stable")
         self.ranked: Places = order[np.isfinite(self.found.score[order])]
         self.metric = sweep.primary_metric
+        self.importances = importance_of(self.found)
 
     def history(self) -> Figure:
         """The value of each trial, and the best one so far."""
@@ -94,7 +104,12 @@ class _Drawn:
                 (str(self._number(place)), metric_text(self.data.value[place]))
                 for place in steps.tolist()
             ],
+            legend=self._legend(drawn),
         )
+
+    def _legend(self, drawn: Places) -> list[tuple[str, str]]:
+        present = {STATES[code] for code in self.data.states[drawn].tolist()}
+        return [("best", "best"), *(pair for pair in LEGEND if pair[0] in present)]
 
     def _mark(self, plot: Plot, place: int) -> None:
         number, state = self._number(place), STATES[self.data.states[place]]
@@ -135,6 +150,7 @@ class _Drawn:
                 self._curve_row(place, curves[int(self.data.ids[place])])
                 for place in shown
             ],
+            legend=self._legend(np.array(shown, np.intp)),
         )
 
     def _curve_row(self, place: int, curve: Curve) -> tuple[str, ...]:
@@ -164,7 +180,7 @@ class _Drawn:
 
     def slices(self) -> Figure:
         """The value beside each parameter."""
-        every = self.found.parameters
+        every = self._by_importance()
         best = self.ranked[0]
         drawn = np.append(fair_sample(self.ranked[1:], MAX_SLICE_DOTS), best)
         axis, note = value_axis(
@@ -180,7 +196,14 @@ class _Drawn:
             f" marked. {note}{left_out}",
             columns=("parameter", "best", "middle 80 % of the best quarter"),
             rows=[self._best_quarter(each) for each in every],
+            legend=self._legend(drawn),
         )
+
+    def _by_importance(self) -> list[ParameterColumn]:
+        factors = self.importances.factors if self.importances else ()
+        order = {each.name: place for place, each in enumerate(factors)}
+        found = self.found.parameters
+        return sorted(found, key=lambda each: order.get(each.name, len(order)))
 
     def _slice(
         self, parameter: ParameterColumn, axis: PlotAxis, drawn: Places
