@@ -18,7 +18,6 @@ from experiments.accounts.people import (
     password_link,
     people,
     set_active,
-    set_administrator,
 )
 from experiments.api.auth import administrator
 from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
@@ -72,6 +71,13 @@ class NewPersonOut(PersonOut, PasswordLinkOut):
     pass
 
 
+def _check_by_token(refused: bool, what: str) -> None:
+    """A stolen token must not be enough for what the page asks the password for."""
+    if refused:
+        words = f"A token cannot {what}. Do it on the page People."
+        raise ApiError(403, "password_needed", words)
+
+
 def _rows(page: list[User]) -> list[PersonOut]:
     return [PersonOut.of(person) for person in page]
 
@@ -92,17 +98,17 @@ def list_people(
 
 @router.post("/people", response=answers(201, NewPersonOut))
 def add_person(request: HttpRequest, body: PersonIn) -> Status[NewPersonOut]:
-    """Create an account, with a link by which its person chooses a password."""
+    """Create an account, with a link by which its person chooses a password. A token
+    creates no administrator."""
     actor = administrator(request)
+    _check_by_token(body.administrator, "create an administrator")
     try:
         name = free_name(body.username)
     except FieldError as error:
         if error.code == "taken":
             raise ApiError(409, "name_taken", str(error.message)) from error
         raise ApiError(422, "invalid", "", {"username": error.messages}) from error
-    person = create_person(
-        name, email=body.email, administrator=body.administrator, actor=actor
-    )
+    person = create_person(name, email=body.email, actor=actor)
     link = password_link(person, actor=actor)
     return Status(201, NewPersonOut(**PersonOut.of(person).dict(), link=link))
 
@@ -111,11 +117,14 @@ def add_person(request: HttpRequest, body: PersonIn) -> Status[NewPersonOut]:
 def change_person(
     request: HttpRequest, person_id: int, body: PersonChangeIn
 ) -> PersonOut:
-    """Disable or enable an account, or change whether it is an administrator."""
+    """Disable or enable an account. A token changes no administrator and makes none."""
     actor = administrator(request)
     person = access.found_or_404(people(), pk=person_id)
-    if body.administrator is not None:
-        set_administrator(person, body.administrator, actor=actor)
+    other = body.administrator not in (None, person.is_superuser)
+    _check_by_token(other, "change who is an administrator")
+    _check_by_token(
+        person.is_superuser and body.active is False, "disable an administrator"
+    )
     if body.active is not None:
         set_active(person, body.active, actor=actor)
     return PersonOut.of(access.found_or_404(people(), pk=person_id))
@@ -125,7 +134,9 @@ def change_person(
     "/people/{person_id}/password-link", response=answers(200, PasswordLinkOut)
 )
 def make_password_link(request: HttpRequest, person_id: int) -> PasswordLinkOut:
-    """A link by which a person chooses a new password."""
+    """A link by which a person chooses a password, who has never logged in."""
     actor = administrator(request)
     person = access.found_or_404(people(), pk=person_id)
+    used = person.is_superuser or person.last_login is not None
+    _check_by_token(used, "make a password link for an account that is in use")
     return PasswordLinkOut(link=password_link(person, actor=actor))

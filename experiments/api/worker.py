@@ -204,4 +204,8 @@ def code(request: HttpRequest, attempt_id: int, digest: str) -> FileResponse:
     snapshot = attempt.trial.sweep.code if attempt.trial.sweep else None
     if snapshot is None or snapshot.digest != digest:
         raise ApiError(404, "not_found", "That is not this attempt's code.")
-    return FileResponse(storage.code_path(snapshot.digest).open("rb"))
+    try:
+        return FileResponse(storage.code_path(snapshot.digest).open("rb"))
+    except FileNotFoundError as error:
+        words = "The site has lost the archive of this code. Upload the code again."
+        raise ApiError(410, "gone", words) from error

@@ -15,6 +15,7 @@ from django.db import transaction
 from experiments import storage
 from experiments.cleanup import stored_files
 from experiments.cleanup.stored_files import AttemptFiles, folder_of, is_old
+from experiments.code.snapshots import no_upload
 from experiments.models import (
     Artifact,
     Attempt,
@@ -163,9 +164,10 @@ def _remove_folder(name: str) -> bool:
 
 
 def _remove_code(name: str) -> bool:
-    if CodeSnapshot.all_objects.filter(digest=name).exists():
-        return False
-    storage.delete_code(name)
+    with no_upload():
+        if CodeSnapshot.all_objects.filter(digest=name).exists():
+            return False
+        storage.delete_code(name)
     return True
 
 

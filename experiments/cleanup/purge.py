@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import CASCADE, SET_NULL, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
@@ -20,6 +20,7 @@ from experiments import storage
 from experiments.cleanup.sizes import own_code
 from experiments.cleanup.thinning import thin_points
 from experiments.cleanup.trash import note, start_purge
+from experiments.code.snapshots import no_upload
 from experiments.formatting import bytes_text
 from experiments.models import (
     Artifact,
@@ -116,8 +117,7 @@ def _sweep_steps(sweep: Sweep) -> Steps:
     storage.delete_recordings(sweep.pk)
     failpoint("deletion.files")
     yield from _delete_trials(trials)
-    size = 0
-    with transaction.atomic():
+    with no_upload():
         code = [
             each
             for each in own_code([sweep.pk])
@@ -168,9 +168,11 @@ def _delete_tree(rows: QuerySet[Any]) -> None:
 
 
 def _delete_code(code: Sequence[CodeSnapshot]) -> int:
-    """Rows first, and within the transaction: who stores the same code meanwhile waits
-    for it. Archives that another team's snapshot names stay."""
+    """Rows first: a sweep that uses one by now keeps all of them. Archives that another
+    team's snapshot names stay."""
     CodeSnapshot.all_objects.filter(pk__in=[each.pk for each in code]).delete()
+    if connection.vendor == "postgresql":
+        connection.check_constraints()
     digests = {each.digest for each in code}
     kept = CodeSnapshot.all_objects.filter(digest__in=digests)
     gone = digests - set(kept.values_list("digest", flat=True))
@@ -227,11 +229,9 @@ def _delete_logs(item: TrashItem) -> Steps:
 def _delete_unused_code(item: TrashItem) -> Steps:
     """Code that was taken into use meanwhile is restored."""
     snapshots = CodeSnapshot.all_objects.filter(trash=item)
-    used = snapshots.filter(is_used())
-    CodeSnapshot.all_objects.filter(
-        pk__in=list(used.values_list("pk", flat=True))
-    ).update(trash=None)
-    with transaction.atomic():
+    with no_upload():
+        used = list(snapshots.filter(is_used()).values_list("pk", flat=True))
+        CodeSnapshot.all_objects.filter(pk__in=used).update(trash=None)
         freed = _delete_code(list(snapshots))
     yield freed
 

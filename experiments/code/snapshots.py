@@ -18,8 +18,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from django.conf import settings
+from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -102,6 +104,19 @@ def store_files(
 def store_archive(team: Team, data: bytes, *, user: User | None) -> CodeSnapshot:
     """The same for a zip or tar archive; links and special files are refused."""
     return store_files(team, dict(_unpacked(data)), user=user)
+
+
+@contextmanager
+def no_upload() -> Iterator[None]:
+    """A transaction in which archives are deleted. Whoever stores the same code waits
+    for its end, and then writes the file again."""
+    with transaction.atomic():
+        # SQLite has one writer anyway.
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                table = connection.ops.quote_name(CodeSnapshot._meta.db_table)
+                cursor.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+        yield
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:

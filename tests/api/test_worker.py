@@ -367,6 +367,10 @@ def test_the_code_is_handed_to_its_own_attempt_only(pool: Caller, sweep: Sweep) 
     assert hashlib.sha256(body).hexdigest() == spec["code"]["digest"]
     assert zipfile.ZipFile(io.BytesIO(body)).read("train.py") == b"print(1)"
     assert runner.get(path.replace(snapshot.digest, "0" * 64)).status_code == 404
+    storage.delete_code(snapshot.digest)
+    lost = runner.get(path)
+    assert lost.status_code == 410
+    assert "Upload the code again" in lost.json()["error"]["message"]
     assert pool.get(path).status_code == 401
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -446,6 +447,41 @@ class TestRacesWithTheSitesWorker:
         finally:
             over.set()
             deleting.join()
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.skipif(
+        connection.vendor == "sqlite", reason="SQLite lets one writer in at a time"
+    )
+    def test_code_that_another_team_uploads_meanwhile_keeps_its_archive(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        files = {"train.py": b"1"}
+        old = snapshots.store_files(factories.team("Old"), files, user=None)
+        other, began, delete = (
+            factories.team("New"),
+            threading.Event(),
+            storage.delete_code,
+        )
+
+        def slow(digest: str) -> int:
+            began.set()
+            time.sleep(0.5)
+            return delete(digest)
+
+        def upload() -> None:
+            began.wait(10)
+            snapshots.store_files(other, files, user=None)
+            connection.close()
+
+        monkeypatch.setattr(storage, "delete_code", slow)
+        trash.move_code(CodeSnapshot.objects.all(), team_id=old.team_id)
+        empty_trash()
+        uploading = threading.Thread(target=upload)
+        uploading.start()
+        purge.purge_trash()
+        uploading.join()
+        assert CodeSnapshot.objects.get().team == other
+        assert storage.code_path(old.digest).exists()
 
     def test_a_file_that_is_deleted_while_it_is_opened(
         self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch

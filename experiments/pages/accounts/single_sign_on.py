@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.views.decorators.http import require_safe
-from requests import RequestException
+from requests import RequestException, Response, Session
 
 from experiments.accounts.members import allowed_by, follow_groups
 from experiments.models import Event, User
@@ -32,6 +32,7 @@ PROVIDER, KIND = "sso", "openid_connect"
 # allauth reverses two of the URLs with the provider's name.
 SSO = {"provider_id": PROVIDER}
 MAX_NAME = 150
+WELL_KNOWN = "/.well-known/"
 
 
 class ProviderAdapter(DefaultSocialAccountAdapter):
@@ -39,6 +40,11 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         """Of the settings alone: no row of the database adds a provider."""
         apps = settings.SSO.providers.get(KIND, {}).get("APPS", ())
         return [SocialApp(provider=KIND, **app) for app in apps]
+
+    def get_requests_session(self) -> Session:
+        session: Session = super().get_requests_session()
+        session.hooks["response"].append(_check_issuer)
+        return session
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         """`pre_social_login` has refused those who may not."""
@@ -80,6 +86,19 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         Event.log("login failed", f"by {settings.SSO.name}")
         text = f"{settings.SSO.name} did not confirm who you are. Try again."
         raise _refused(request, text)
+
+
+def _check_issuer(answer: Response, **_: Any) -> None:
+    """A provider's description must be that of the issuer in the settings. Tokens must
+    name the same one."""
+    if WELL_KNOWN in answer.url and answer.ok:
+        named = str(answer.json().get("issuer", ""))
+        if named.rstrip("/") != _issuer():
+            raise RequestException(f"it names another issuer, {named[:200]!r}")
+
+
+def _issuer() -> str:
+    return str(settings.SSO.url.partition(WELL_KNOWN)[0].rstrip("/"))
 
 
 def _visible(value: Any) -> Any:

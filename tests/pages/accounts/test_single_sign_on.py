@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from experiments.accounts.invitations import invite
 from experiments.models import Event, Membership, User
+from experiments.pages.accounts import single_sign_on
 from sweepsite.single_sign_on import GroupRule, SingleSignOn
 from tests import factories
 from tests.pages.clients import text_of
@@ -252,6 +253,14 @@ def test_a_provider_that_does_not_answer_is_said(
     answer = client.get("/login/sso/")
     assert answer.status_code == 403
     assert "Lab login does not answer. Try again later." in text_of(answer)
+
+
+def test_a_provider_that_names_another_issuer_is_refused(
+    client: Client, provider: Provider, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr(single_sign_on, "_issuer", lambda: "https://other.example")
+    assert client.get("/login/sso/").status_code == 403
+    assert "it names another issuer" in caplog.text
 
 
 def test_without_a_provider_there_is_no_such_login(client: Client) -> None:

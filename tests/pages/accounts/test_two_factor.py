@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from allauth.mfa.utils import encrypt
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db.models import F
@@ -19,6 +20,7 @@ from django.utils import timezone
 
 from experiments.models import Event, LoginLimit, Team, User
 from experiments.pages.accounts import gate
+from experiments.pages.accounts.recovery_codes import HashedCodes
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -156,8 +158,35 @@ def test_recovery_codes_are_shown_once_and_open_one_login_each(ada: User) -> Non
 
 
 def test_the_database_alone_makes_no_codes(ada: User) -> None:
-    secret = add_app(_in())
+    owner = _in()
+    secret = add_app(owner)
     assert secret not in str(Authenticator.objects.values_list("data", flat=True))
+    codes = codes_on(owner)
+    row = Authenticator.objects.get(type="recovery_codes")
+    assert set(row.data) == {"salt", "hashes", "used_mask", "viewed_at"}
+    assert len(set(row.data["hashes"])) == 10
+    assert not any(code in str(row.data) for code in codes)
+
+
+def test_recovery_codes_of_an_earlier_version_keep_working_and_are_hashed(
+    ada: User, settings: Any
+) -> None:
+    owner = _in()
+    add_app(owner)
+    seed = {"seed": encrypt("5" * 80), "used_mask": 1, "viewed_at": 1.0}
+    rows = Authenticator.objects.filter(type="recovery_codes")
+    rows.update(data=seed)
+    old = object.__new__(HashedCodes.__base__)
+    old.instance = rows.get()
+    codes = old.generate_codes()
+    assert "Recovery codes: 9 left" in owner.get("/settings/").content.decode()
+    assert "seed" not in rows.get().data and codes_on(owner) == []
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "x" * 50
+    for code, answer in ((codes[0], 200), (codes[3], 302), (codes[3], 200)):
+        client = Client()
+        log_in(client)
+        assert client.post("/login/code/", {"code": code}).status_code == answer
 
 
 def test_a_factor_of_a_lost_secret_key_opens_nothing_and_breaks_no_page(
