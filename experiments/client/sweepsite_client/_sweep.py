@@ -77,12 +77,12 @@ class RemoteSweep:
         self.facts.update(made)
         return self
 
-    def watch(self, *, seconds: float = 0.0) -> RemoteSweep:
+    def watch(self, *, seconds: float = 0.0, quiet: bool = False) -> RemoteSweep:
         """Show its progress until it ends, or for this long: a bar in a terminal and in
         a notebook, a line per change elsewhere.
 
-        A site that is away for a while does not end it. A sweep that paused itself
-        after failures does, as nothing would happen any more.
+        `quiet` shows nothing. A site that is away for a while does not end it. A sweep
+        that paused itself after failures does, as nothing would happen any more.
         """
         deadline = time.monotonic() + seconds if seconds else float("inf")
         shown = ProgressDisplay()
@@ -95,7 +95,8 @@ class RemoteSweep:
                 away += 1
                 if problem.status in (401, 403, 404) or away > MAX_AWAY:
                     raise
-            shown.show(self.facts)
+            if not quiet:
+                shown.show(self.facts)
             ended = self.has_ended or self.state == "paused"
             if ended or time.monotonic() + POLL_SECONDS > deadline:
                 shown.end()
@@ -158,6 +159,18 @@ class RemoteSweep:
         file = os.path.join(folder, f"{name}.zip")
         self._requests.save(f"trials/{chosen['id']}/outputs", file)
         return file
+
+    def files(self, trial: int | Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The outputs of a trial: path, size, sha256."""
+        path = f"trials/{self._id_of(trial)}/artifacts"
+        return list(self._requests.pages(path, limit=500))
+
+    def save_file(
+        self, trial: int | Mapping[str, Any], file: Mapping[str, Any], target: str
+    ) -> None:
+        """Save one of files() here."""
+        path = f"trials/{self._id_of(trial)}/artifacts/{file['id']}"
+        self._requests.save(path, target)
 
     def plot(self) -> ChartsPage:
         """The site's own charts and tables of this sweep, as one HTML page that loads
