@@ -178,8 +178,8 @@ class HyperDriveConfig:
             hyperparameter_sampling,
             policy,
         )
-        goal = getattr(primary_metric_goal, "value", primary_metric_goal)
-        self._objective = {"primary_metric": primary_metric_name, "goal": goal.lower()}
+        goal = str(getattr(primary_metric_goal, "value", primary_metric_goal)).lower()
+        self._objective = {"primary_metric": primary_metric_name, "goal": goal}
         limits = {
             "max_total_trials": max_total_runs,
             "max_concurrent_trials": max_concurrent_runs,
