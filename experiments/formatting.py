@@ -52,10 +52,10 @@ def metric_text(value: float | None, digits: int = 4) -> str:
     return _significant(float(value), digits)
 
 
-def named_metric_text(value: float | None, name: str) -> str:
+def named_metric_text(value: float | None, name: str, digits: int = 4) -> str:
     """A metric's value; what a worker measures in bytes is a size."""
     if value is None or not IN_BYTES.fullmatch(name) or not math.isfinite(value):
-        return metric_text(value)
+        return metric_text(value, digits)
     return bytes_text(value) + ("/s" if "disk" in name else "")
 
 

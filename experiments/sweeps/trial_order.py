@@ -175,6 +175,26 @@ class TrialGroups:
         return np.where(counts > 1, found, np.nan)
 
     @cached_property
+    def ranks(self) -> Numbers:
+        """From 1, the best mean; NaN without one."""
+        maximizes = self.columns.sweep.goal == "maximize"
+        order = np.argsort(-self.mean if maximizes else self.mean, kind="stable")
+        found = np.full(self.size, np.nan)
+        found[order] = np.arange(1, self.size + 1)
+        return np.where(np.isnan(self.mean), np.nan, found)
+
+    @cached_property
+    def scale(self) -> tuple[float, float]:
+        """The values between which most intervals are."""
+        half = np.nan_to_num(self.interval)
+        ends = np.concatenate([self.mean - half, self.mean + half])
+        ends = ends[~np.isnan(ends)]
+        if not len(ends):
+            return 0.0, 1.0
+        low, high = np.percentile(ends, [5, 95]).tolist()
+        return low, high
+
+    @cached_property
     def took(self) -> Numbers:
         """Seconds of all trials of a group."""
         seconds = np.nan_to_num(self.columns.data.took[self.places])
@@ -215,9 +235,13 @@ class TrialGroups:
                 return self.interval
             case "took":
                 return self.took
-        values = sort_values(self.columns, key)
         if key in ("number", "state") or key.startswith(PARAMETER):
-            return values[self.first]
+            return sort_values(self.columns, key)[self.first]
+        return self.ranks if key == "rank" else self.means(key)
+
+    def means(self, key: str) -> Numbers:
+        """The mean of a column in each group."""
+        values = sort_values(self.columns, key)
         known = ~np.isnan(values[self.places])
         return self._mean(self.of[known], values[self.places[known]])
 

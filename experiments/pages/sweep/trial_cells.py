@@ -1,18 +1,18 @@
-"""The rows of the table of trials: texts aligned at the decimal point, and a sparkline.
-Pure."""
+"""Texts of the table of trials, aligned at the decimal point, and sparklines. Pure."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
-from experiments.formatting import duration_text, named_metric_text, number_text, texts
+from experiments.formatting import named_metric_text, number_text, texts
 from experiments.pages.curves import Points
-from experiments.pages.trial_rows import TrialRow, thinned
+from experiments.pages.trial_rows import thinned
 from experiments.search.space.choice import Choice
 from experiments.search.space.space import SearchSpace
 
@@ -22,6 +22,7 @@ NUMBERS = (int, float)
 FIGURE_SPACE, POINT_SPACE = "\u2007", "\u2008"
 WIDTH, HEIGHT, EDGE = 96, 24, 3
 MAX_SPARK_POINTS = 40
+MIN_DIGITS, MAX_DIGITS = 4, 6
 # Values closer than this to the ideal end look the same, as in the charts.
 CLOSEST = 0.002
 
@@ -34,53 +35,6 @@ class TableCell:
     exact: str = ""
     numeric: bool = False
     unset: bool = False
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """A row and its texts."""
-
-    row: TrialRow
-    value: TableCell
-    cells: Sequence[TableCell]
-    spark: Spark | None
-    took: str
-    summary: str
-    ticked: bool
-
-
-def table_rows(
-    rows: Sequence[TrialRow],
-    numeric: Mapping[str, bool],
-    *,
-    metric: str,
-    longest: int | None,
-    maximizes: bool,
-    ticked: Collection[int],
-) -> tuple[list[TableRow], tuple[object, ...]]:
-    """The rows, and what they share: the scale of curves and the width of decimals.
-
-    ``numeric``: whether all values of a parameter are numbers.
-    """
-    scale = spark_scale(rows, longest=longest or 1, maximizes=maximizes)
-    configurations = [row["params"] for row in rows]
-    values, value_room = value_column([row["value"] for row in rows], metric)
-    columns = [parameter_column(name, configurations, numeric) for name in numeric]
-    took = texts([row["elapsed"] for row in rows], duration_text)
-    summary = summaries(configurations)
-    made = [
-        TableRow(
-            row=row,
-            value=values[k],
-            cells=[cells[k] for cells, _ in columns],
-            spark=scale.draw(row["curve"]),
-            took=took[k],
-            summary=summary[k],
-            ticked=row["id"] in ticked,
-        )
-        for k, row in enumerate(rows)
-    ]
-    return made, (scale, value_room, [room for _, room in columns])
 
 
 # --- texts ------------------------------------------------------------------------
@@ -127,8 +81,17 @@ def padded(text: str, to: int) -> str:
 def value_column(
     values: Sequence[float | None], metric: str
 ) -> tuple[list[TableCell], int]:
-    """The metric's cells, and the width of their decimals."""
-    found = texts(values, partial(named_metric_text, name=metric))
+    """The metric's cells, and the width of their decimals; with up to 6 digits until
+    neighbors differ."""
+    for digits in range(MIN_DIGITS, MAX_DIGITS + 1):
+        found = texts(values, partial(named_metric_text, name=metric, digits=digits))
+        if all(
+            one == other or before != after
+            for (one, before), (other, after) in pairwise(
+                zip(values, found, strict=True)
+            )
+        ):
+            break
     room = max(map(decimals, found), default=0)
     return [
         TableCell(padded(text, room), "" if value is None else str(value), numeric=True)
@@ -218,11 +181,10 @@ class SparkScale:
 
 
 def spark_scale(
-    rows: Iterable[TrialRow], *, longest: int, maximizes: bool
+    curves: Collection[Points], *, longest: int, maximizes: bool
 ) -> SparkScale:
     """A scale for all curves. Outliers at the bad end are cut, such as a loss of 900 at
     the first step."""
-    curves = [row["curve"] for row in rows]
     values = sorted(p[1] for curve in curves for p in curve if p[1] is not None)
     longest = max([longest, *(int(c[-1][0] or 1) for c in curves if c)])
     if not values:

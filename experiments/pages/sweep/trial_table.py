@@ -1,53 +1,55 @@
 """The table of a sweep's trials: its rows, their order and columns, as the URL says:
-?sort=, ?state=, ?page=, ?ticked=.
+?q=, ?sort=, ?group=, ?cols=, ?page=.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.core.paginator import Page, Paginator
-from django.db.models import Case, F, JSONField, Max, OrderBy, Value, When
-from django.db.models.fields.json import KeyTransform
-from django.db.models.functions import Cast
+import numpy as np
 from django.http import QueryDict
 from django.utils.http import urlencode
 
-from experiments.models import Sweep, Trial
-from experiments.models.trials import TrialQuerySet, TrialState
-from experiments.pages.frame import digest, whole_number
-from experiments.pages.sweep.trial_cells import TableRow, numeric_parameters, table_rows
-from experiments.pages.trial_rows import TrialRow
-from experiments.tracking.spaces import search_space
-from experiments.tracking.training_time import trained
+from experiments.models import Sweep
+from experiments.models.trials import TrialState
+from experiments.pages.sweep.table_columns import (
+    FALLING,
+    TrialTableColumn,
+    all_columns,
+    shown_columns,
+)
+from experiments.search.filters.columns import RowMask
+from experiments.search.filters.lexer import FilterError
+from experiments.search.filters.reader import Filter
+from experiments.sweeps.trial_columns import TrialColumns
+from experiments.sweeps.trial_filters import TrialFilters
+from experiments.sweeps.trial_order import (
+    STATE_ORDER,
+    Places,
+    TrialGroups,
+    TrialSort,
+    read_sorts,
+    sorted_places,
+)
 
 FEW, PAGE_SIZE = 10, 100
-# The order of states wherever they are listed.
-STATES = (
-    TrialState.RUNNING,
-    TrialState.COMPLETED,
-    TrialState.TERMINATED,
-    TrialState.FAILED,
-    TrialState.CANCELLED,
-    TrialState.QUEUED,
-)
-PARAMETER = "p."
-# How the first click on a column sorts.
-FIRST = {"number": "-number", "reports": "-reports", "took": "-took"}
-MAX_SELECTED = 50
+SEEDS = "seeds"
+# The parts of a URL that say which rows there are, and how they look.
+KEPT = ("q", "sort", "group", "cols", "view")
 
 
 @dataclass(frozen=True)
 class ColumnHead:
-    """A link that sorts, and how the table is sorted by the column."""
+    """A link that sorts, and how the table is sorted by the column: the ``place`` among
+    several."""
 
-    title: str
-    numeric: bool
+    column: TrialTableColumn
     url: str
     sorted: str = ""
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,208 +62,207 @@ class Chip:
 
 @dataclass(frozen=True)
 class TableQuery:
-    """What the URL says; ``few``: only the first ten rows."""
+    """What the URL says; ``few``: only the first ten rows, never grouped."""
 
     sweep: Sweep
     params: QueryDict
     few: bool
 
     @cached_property
-    def numeric(self) -> Mapping[str, bool]:
-        """Whether all values of a parameter are numbers, by name."""
-        return numeric_parameters(search_space(self.sweep))
+    def filters(self) -> TrialFilters:
+        return TrialFilters.of(self.sweep)
 
     @cached_property
+    def columns(self) -> TrialColumns:
+        return self.filters.columns
+
+    # --- the filter -----------------------------------------------------------------
+
+    @cached_property
+    def q(self) -> str:
+        """The filter as text. Addresses from before there were filters name a state."""
+        text = self.params.get("q", "").replace("\0", " ").strip()
+        state = self.params.get("state", "")
+        if state not in set(TrialState):
+            return text
+        return f"({text}) and state = {state}" if text else f"state = {state}"
+
+    @cached_property
+    def _parsed(self) -> Filter | FilterError:
+        try:
+            return self.filters.parse(self.q)
+        except FilterError as error:
+            return error
+
+    @property
+    def error(self) -> FilterError | None:
+        return self._parsed if isinstance(self._parsed, FilterError) else None
+
+    @property
+    def filter(self) -> Filter:
+        """An empty one, which matches all, in place of one that cannot be read."""
+        return self._parsed if isinstance(self._parsed, Filter) else Filter("")
+
+    @cached_property
+    def mask(self) -> RowMask:
+        return self.filters.mask(self.filter)
+
+    @property
     def state(self) -> str:
-        text = self.params.get("state", "")
-        return text if text in set(TrialState) else ""
+        """The state that a condition of the filter chooses."""
+        found = [c.values for c in self.filter.conditions if _is_of_state(c)]
+        return str(found[0][0]) if len(found) == 1 and len(found[0]) == 1 else ""
+
+    # --- columns and order ----------------------------------------------------------
+
+    @property
+    def grouped(self) -> bool:
+        return not self.few and self.params.get("group") == SEEDS
 
     @cached_property
+    def known(self) -> dict[str, TrialTableColumn]:
+        return all_columns(self.sweep, self.filters)
+
+    @cached_property
+    def shown(self) -> list[TrialTableColumn]:
+        return shown_columns(
+            self.params.get("cols", ""), self.known, grouped=self.grouped
+        )
+
+    @cached_property
+    def sorts(self) -> list[TrialSort]:
+        """Newest first while the sweep runs, the best first afterwards, unless the URL
+        says otherwise."""
+        names = {key: key for key, each in self.known.items() if each.sorts}
+        names |= {self.sweep.primary_metric: "value", **names}
+        try:
+            found = read_sorts(self.params.get("sort", ""), names)
+        except KeyError:
+            found = []
+        return found or [self.usual_sort]
+
+    @property
+    def usual_sort(self) -> TrialSort:
+        if self.sweep.has_ended or self.grouped:
+            return TrialSort("value", self.sweep.goal == "maximize")
+        return TrialSort("number", descending=True)
+
+    @property
     def sort(self) -> str:
-        keys = {"state", "number", "value", "reports", "took"}
-        keys |= {PARAMETER + name for name in self.numeric}
-        sort = self.params.get("sort", "")
-        if sort.removeprefix("-") in keys:
-            return sort
-        # Newest first while it runs, by value afterwards.
-        return "value" if self.sweep.has_ended else "-number"
-
-    @cached_property
-    def ticked(self) -> frozenset[int]:
-        texts = self.params.get("ticked", "").split(",")[:MAX_SELECTED]
-        return frozenset(n for n in map(whole_number, texts) if n is not None)
+        return ",".join(map(str, self.sorts))
 
     # --- links ----------------------------------------------------------------------
 
     def link(self, **changes: str | None) -> str:
         """The page with a changed query; None removes a part."""
-        query = self.params.copy()
-        for name in ("page", "since", "part", *changes):
-            query.pop(name, None)
-        for name, value in changes.items():
-            if value is not None:
-                query[name] = value
-        return f"?{query.urlencode()}"
+        kept = {name: self.params.get(name) for name in KEPT} | {"q": self.q}
+        return f"?{urlencode({n: v for n, v in (kept | changes).items() if v})}"
 
     @property
     def feed_query(self) -> str:
         """The query of the feed, for the same rows."""
-        names = ("sort", "state", "ticked", "page")
-        kept = {n: self.params.get(n, "") for n in names if n in self.params}
-        return urlencode({**kept, "part": "overview" if self.few else "trials"})
+        return self.link(part="overview" if self.few else "trials").removeprefix("?")
 
     @property
-    def columns(self) -> dict[str, ColumnHead]:
-        heads = {
-            "state": ("state", False),
-            "number": ("trial", True),
-            "value": (self.sweep.primary_metric, True),
-            "reports": ("reports", True),
-            "took": ("took", True),
-        }
-        return {key: self._column(key, *head) for key, head in heads.items()}
+    def heads(self) -> list[ColumnHead]:
+        return [self._head(column) for column in self.shown]
 
-    @property
-    def parameters(self) -> list[ColumnHead]:
-        return [
-            self._column(PARAMETER + name, name, numeric)
-            for name, numeric in self.numeric.items()
-        ]
-
-    def _column(self, key: str, title: str, numeric: bool) -> ColumnHead:
-        first = FIRST.get(key, key)
-        turned = first.removeprefix("-") if first.startswith("-") else f"-{first}"
-        sort = turned if self.sort == first else first
-        here = self.sort.removeprefix("-") == key
-        falls = self.sort.startswith("-")
-        if key == "value" and self.sweep.goal == "maximize":
-            falls = not falls
-        way = "descending" if falls else "ascending"
-        return ColumnHead(title, numeric, self.link(sort=sort), way if here else "")
+    def _head(self, column: TrialTableColumn) -> ColumnHead:
+        if not column.sorts:
+            return ColumnHead(column, "")
+        falls = column.key in FALLING
+        if column.key == "value":
+            falls = self.sweep.goal == "maximize"
+        own = [each for each in self.sorts if each.key == column.key]
+        only = len(self.sorts) == 1 and bool(own)
+        turned = TrialSort(column.key, falls != (only and own[0].descending == falls))
+        way = "descending" if own and own[0].descending else "ascending"
+        several = len(self.sorts) > 1 and bool(own)
+        return ColumnHead(
+            column,
+            self.link(sort=str(turned)),
+            way if own else "",
+            self.sorts.index(own[0]) + 1 if several else 0,
+        )
 
     def chips(self, counts: Mapping[str, int]) -> list[Chip]:
-        """All, then a chip for each state that trials are in."""
+        """All, then a chip for each state that trials are in; each replaces the
+        filter's condition of a state."""
+        others = [c.text for c in self.filter.conditions if not _is_of_state(c)]
         total = sum(counts.values())
-        whole = Chip("", f"All {total:,}", self.link(state=None), not self.state)
-        present = [state for state in STATES if counts[state] or state == self.state]
+        rest = " and ".join(others)
+        whole = Chip("", f"All {total:,}", self.link(q=rest), not self.state)
+        present = [
+            state for state in STATE_ORDER if counts[state] or state == self.state
+        ]
         return [whole] + [
             Chip(
                 state,
                 f"{counts[state]:,} {state.label.lower()}",
-                self.link(state=state),
+                self.link(q=" and ".join([*others, f"state = {state}"])),
                 state == self.state,
             )
             for state in present
         ]
 
 
-# --- which trials -----------------------------------------------------------------
+def _is_of_state(condition: Any) -> bool:
+    field = condition.field
+    return field is not None and field.key == "state" and condition.kind == "values"
+
+
+# --- which rows -------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class PickedTrials:
-    """The trials of the rows in order, the best one on top. ``longest``: the reports of
-    the sweep's longest completed trial."""
-
-    trials: Sequence[Trial]
-    page: Page[Trial] | None
-    longest: int | None
-
-
-@dataclass(frozen=True)
-class BestFirst(Sequence[Trial]):
-    """The trials in order, after the best one, for a Paginator."""
-
-    best: Trial | None
-    others: TrialQuerySet
-
-    def __len__(self) -> int:
-        return self.others.count() + (self.best is not None)
-
-    def __getitem__(self, part: Any) -> Any:
-        """The trials of a slice that has an end."""
-        if self.best is None:
-            return list(self.others[part])
-        if part.start:
-            return list(self.others[part.start - 1 : part.stop - 1])
-        return [self.best, *self.others[: part.stop - 1]]
-
-
-def picked_trials(query: TableQuery, *, best: Trial | None) -> PickedTrials:
-    pinned = best if best is not None and query.state in {"", best.state} else None
-    trials = BestFirst(pinned, _ordered(query, best))
-    longest = query.sweep.trials.filter(state=TrialState.COMPLETED).aggregate(
-        reports=Max("reports")
-    )["reports"]
-    if query.few:
-        return PickedTrials(trials[:FEW], None, longest)
-    page: Page[Trial] = Paginator(trials, PAGE_SIZE).get_page(query.params.get("page"))
-    return PickedTrials(list(page.object_list), page, longest)
-
-
-def _ordered(query: TableQuery, best: Trial | None) -> TrialQuerySet:
-    trials = query.sweep.trials.select_related("current_attempt")
-    if query.state:
-        trials = trials.filter(state=query.state)
-    if best is not None:
-        trials = trials.exclude(pk=best.pk)
-    order: list[Any] = [_order(query), "number"]
-    if query.sort.removeprefix("-") == "value":
-        # The value of a failed trial does not count.
-        order.insert(0, Case(When(state=TrialState.FAILED, then=1), default=0))
-    return trials.order_by(*order)
-
-
-def _order(query: TableQuery) -> OrderBy:
-    down, key = query.sort.startswith("-"), query.sort.removeprefix("-")
-    fields: dict[str, Any] = {
-        "number": F("number"),
-        "value": F("value"),
-        "reports": F("reports"),
-        "took": trained(),
-        "state": Case(*(When(state=s, then=Value(k)) for k, s in enumerate(STATES))),
-    }
-    by = fields.get(key) or _value_of(query.sweep, key.removeprefix(PARAMETER))
-    if key == "value" and query.sweep.goal == "maximize":
-        down = not down
-    return OrderBy(by, descending=down, nulls_last=True)
-
-
-def _value_of(sweep: Sweep, name: str) -> Cast | KeyTransform:
-    """A parameter's value, also inside a nested choice."""
-    # The column is text, to keep the order of keys; values sort as JSON.
-    found: Cast | KeyTransform = Cast("params", JSONField())
-    for key in search_space(sweep).axes[name].address.split("."):
-        found = KeyTransform(key, found)
-    return found
-
-
-# --- the table --------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class TrialTable:
-    """The table as drawn. When ``look`` changes, all rows may look different."""
+class TableRows:
+    """All rows in order: places of trials, or groups."""
 
     query: TableQuery
-    page: Page[Trial] | None
-    longest: int | None
-    rows: Sequence[TableRow]
-    look: str
 
+    @cached_property
+    def groups(self) -> TrialGroups | None:
+        if not self.query.grouped:
+            return None
+        return TrialGroups.among(self.query.columns, self.query.mask)
 
-def trial_table(
-    query: TableQuery, picked: PickedTrials, rows: Sequence[TrialRow]
-) -> TrialTable:
-    """The table with the rows of the picked trials, in their order."""
-    lines, shared = table_rows(
-        rows,
-        query.numeric,
-        metric=query.sweep.primary_metric,
-        longest=picked.longest,
-        maximizes=query.sweep.goal == "maximize",
-        ticked=query.ticked,
-    )
-    order = [(row["id"], row["best"]) for row in rows]
-    look = digest(repr((order, shared, picked.longest)))
-    return TrialTable(query, picked.page, picked.longest, lines, look)
+    @cached_property
+    def order(self) -> Places:
+        """Places, or numbers of groups."""
+        if self.groups is not None:
+            return self.groups.ordered(self.query.sorts)
+        return sorted_places(self.query.columns, self.query.mask, self.query.sorts)
+
+    @property
+    def trials(self) -> int:
+        return int(np.count_nonzero(self.query.mask))
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @cached_property
+    def best(self) -> int | None:
+        """The index of the row with the best trial, if it matches."""
+        place = self.query.columns.best
+        if place is None or not self.query.mask[place]:
+            return None
+        return self.index_of(place)
+
+    def index_of(self, place: int) -> int | None:
+        """The index of a trial's row; None if it does not match."""
+        row = place
+        if self.groups is not None:
+            found = np.flatnonzero(self.groups.places == place)
+            if not len(found):
+                return None
+            row = int(self.groups.of[found[0]])
+        index = np.flatnonzero(self.order == row)
+        return int(index[0]) if len(index) else None
+
+    def few(self, count: int) -> Places:
+        """The first rows, the best one on top."""
+        rows = self.order[:count]
+        if self.best is None:
+            return rows
+        best = self.order[self.best]
+        return np.array([best, *rows[rows != best]], np.intp)[:count]

@@ -1,0 +1,119 @@
+"""The feeds of the table of trials: rows, what matches, and what may be typed next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from django.http import HttpRequest, JsonResponse
+
+from experiments.db.clock import database_now
+from experiments.pages.frame import get, sweep_to_read, whole_number
+from experiments.pages.sweep.trial_answers import (
+    MAX_COUNT,
+    TrialAnswer,
+    conditions_json,
+    error_json,
+    utf16,
+)
+from experiments.pages.sweep.trial_table import TableQuery, TableRows
+from experiments.search.filters.completion import complete
+from experiments.search.filters.lexer import MAX_CHARACTERS
+from experiments.sweeps.trial_filters import number_ranges
+
+USUAL_COUNT = 60
+
+
+def trial_answer(
+    query: TableQuery, *, start: int = 0, count: int = USUAL_COUNT
+) -> TrialAnswer:
+    return TrialAnswer(query, TableRows(query), database_now(), start, count)
+
+
+def _asked(request: HttpRequest, pk: int) -> TrialAnswer:
+    query = TableQuery(sweep_to_read(request, pk), request.GET, few=False)
+    start = whole_number(request.GET.get("from", "")) or 0
+    count = whole_number(request.GET.get("count", "")) or USUAL_COUNT
+    return trial_answer(query, start=start, count=min(count, MAX_COUNT))
+
+
+def rows(request: HttpRequest, pk: int) -> JsonResponse:
+    """Rows of the table; for a filter that cannot be read only its error."""
+    answer = _asked(request, pk)
+    query, since = answer.query, request.GET.get("since", "")
+    if query.error is not None:
+        return JsonResponse({"error": error_json(query.error, query.q)})
+    group = whole_number(request.GET.get("group_of", ""))
+    if group is not None:
+        return JsonResponse(answer.members(group))
+    found = answer.json(since=since)
+    if found["changed"] and request.GET.get("rail"):
+        found["rail"] = answer.rail()
+    return JsonResponse(found)
+
+
+def find(request: HttpRequest, pk: int) -> JsonResponse:
+    """Where a row is in the whole order."""
+    answer = _asked(request, pk)
+    if answer.query.error is not None:
+        return JsonResponse({"error": error_json(answer.query.error, answer.query.q)})
+    return JsonResponse(answer.find(request.GET.get("find", "")))
+
+
+def matching(request: HttpRequest, pk: int) -> JsonResponse:
+    """The numbers of all trials that match, in short."""
+    query = TableQuery(sweep_to_read(request, pk), request.GET, few=False)
+    return JsonResponse(_matching(query, with_numbers=True))
+
+
+def _matching(query: TableQuery, *, with_numbers: bool) -> dict[str, Any]:
+    if query.error is not None:
+        return {"error": error_json(query.error, query.q)}
+    numbers = query.columns.data.numbers[query.mask]
+    found = {
+        "count": len(numbers),
+        "total": query.columns.size,
+        "conditions": conditions_json(query.q, query.filter.conditions),
+        "error": None,
+    }
+    return {**found, "numbers": number_ranges(numbers)} if with_numbers else found
+
+
+def completion(request: HttpRequest, pk: int) -> JsonResponse:
+    """What may be typed at the caret, and how many trials match so far."""
+    query = TableQuery(sweep_to_read(request, pk), request.GET, few=False)
+    text = request.GET.get("q", "")[: MAX_CHARACTERS + 1]
+    at = whole_number(request.GET.get("at", ""))
+    found = complete(
+        text, len(text) if at is None else _place(text, at), query.filters.vocabulary
+    )
+    return JsonResponse(
+        {
+            "from": utf16(text, found.start),
+            "to": utf16(text, found.end),
+            "items": [
+                {
+                    "insert": offer.insert,
+                    "label": offer.label,
+                    "kind": offer.kind,
+                    "detail": offer.detail,
+                }
+                for offer in found.offers
+            ],
+            **_matching(query, with_numbers=False),
+        }
+    )
+
+
+def _place(text: str, at: int) -> int:
+    """A place as JavaScript counts it, in characters."""
+    units = np.cumsum([1 + (ord(character) > 0xFFFF) for character in text])
+    return int(np.searchsorted(units, at, side="right"))
+
+
+urlpatterns = [
+    get("sweeps/<int:pk>/rows.json", rows, "sweep_rows"),
+    get("sweeps/<int:pk>/find.json", find, "sweep_find"),
+    get("sweeps/<int:pk>/matching.json", matching, "sweep_matching"),
+    get("sweeps/<int:pk>/complete.json", completion, "sweep_complete"),
+]
