@@ -23,6 +23,7 @@ PAGES = (
     "builder.views",
     "simulator.views",
     "sweep.views",
+    "sweep.trial_feeds",
     "sweep.charts_data",
     "charts.views",
     "sweep.advice",

@@ -55,7 +55,7 @@ class TrialAnswer:
             "from": self.start,
             "rows": self._entries(self.shown, since=self._time_of(since)),
             "best": self._best(),
-            "heads": _part("heads", heads=query.heads, table=self.query),
+            "heads": _part("heads", heads=query.heads),
             "chips": _part("chips", chips=query.chips(self._counts())),
             "conditions": conditions_json(query.q, query.filter.conditions),
             "error": error_json(query.error, query.q) if query.error else None,
@@ -158,14 +158,18 @@ class TrialAnswer:
 
     @cached_property
     def mark(self) -> str:
-        """When a trial last changed, and a digest of what else rows show."""
+        """When a trial last changed, and digests of what rows show. A change may be
+        committed late, with an earlier time."""
         data, query = self.query.columns.data, self.query
-        last = float(data.changed.max(initial=0.0))
+        last, times = (
+            float(data.changed.max(initial=0.0)),
+            digest(repr(data.changed.sum())),
+        )
         look = digest(
             repr((query.q, query.sort, query.params.get("cols"), query.grouped))
             + repr((self.start, self.count, len(data), query.columns.best))
         )
-        return f"{last:.6f}~{look}~{query.sweep.updated_at.isoformat()}"
+        return f"{last:.6f}~{look}~{times}"
 
     def _time_of(self, since: str) -> float:
         """The time of an earlier mark of the same rows; else one before all."""

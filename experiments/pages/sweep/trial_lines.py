@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -67,23 +67,22 @@ class TrialLines:
             of=of,
             most_points=MAX_POINTS,
         )
-        known = {row["id"]: row for row in rows}
-        ids = columns.data.ids[places].tolist()
-        kept = np.array(
-            [place for place, pk in zip(places, ids, strict=True) if pk in known],
-            np.intp,
-        )
+        return cls.of_rows(query, places, {row["id"]: row for row in rows})
+
+    @classmethod
+    def of_rows(
+        cls, query: TableQuery, places: Places, rows: Mapping[int, TrialRow]
+    ) -> TrialLines:
+        """Of rows by id, without trials that were deleted meanwhile."""
+        ids = query.columns.data.ids[places].tolist()
+        there = np.array([pk in rows for pk in ids], np.bool_)
         return cls(
             query,
-            kept,
-            [known[pk] for pk in ids if pk in known],
+            places[there],
+            [rows[pk] for pk in ids if pk in rows],
             sweep_scale(query.columns),
             longest_completed(query),
         )
-
-    @cached_property
-    def numbers(self) -> list[int]:
-        return [row["number"] for row in self.rows]
 
     def html(self, *, group: int | None = None) -> list[SafeString]:
         """A ``<tr>`` for each; ``group``: they are of this open group."""

@@ -7,7 +7,7 @@ HTML, and the table's order with the rows that look different.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +24,7 @@ from experiments.cleanup import quotas
 from experiments.db.clock import database_now
 from experiments.models import Sweep, Trial
 from experiments.pages.frame import digest, get, may_steer, sweep_to_read
+from experiments.pages.saved_views import opened_view, view_menu
 from experiments.pages.sweep.advice import advice_strip
 from experiments.pages.sweep.best_configuration import (
     BestConfiguration,
@@ -50,21 +51,30 @@ from experiments.pages.sweep.failure_card import FailureCard, failure_card, fail
 from experiments.pages.sweep.head import cancel_text, frame, running_text
 from experiments.pages.sweep.search_tile import LikelyStrip, likely_strip
 from experiments.pages.sweep.summary import SweepSummary, sweep_summary
+from experiments.pages.sweep.table_columns import column_choices
 from experiments.pages.sweep.tiles import Tiles, sweep_tiles
-from experiments.pages.sweep.trial_table import (
-    TableQuery,
-    TrialTable,
-    picked_trials,
-    trial_table,
-)
+from experiments.pages.sweep.trial_answers import TrialAnswer
+from experiments.pages.sweep.trial_lines import TrialLines
+from experiments.pages.sweep.trial_table import FEW, PAGE_SIZE, TableQuery, TableRows
 from experiments.pages.trial_rows import TrialRow, trial_rows
 from experiments.sweeps.progress import counts_by_sweep
 from experiments.sweeps.search_status import search_status
+from experiments.sweeps.trial_columns import trials_at
 from experiments.sweeps.warnings import (
     MissingResults,
     missing_results,
     own_slack_warning,
 )
+
+
+@dataclass(frozen=True)
+class TrialTable:
+    """The first rows as HTML, by the trial's id. When ``look`` changes, all rows may
+    look different."""
+
+    query: TableQuery
+    rows: Mapping[int, str]
+    look: str
 
 
 @dataclass(frozen=True)
@@ -79,9 +89,10 @@ def sweep_view(
     summary: SweepSummary, query: TableQuery, *, charted: Iterable[Trial] = ()
 ) -> SweepView:
     """The table and the charts of some trials, read together."""
-    picked = picked_trials(query, best=summary.best)
+    places = TableRows(query).few(FEW)
+    picked = trials_at(query.columns, places)
     drawn = [trial.pk for trial in charted]
-    shown = {trial.pk: trial for trial in (*charted, *picked.trials)}
+    shown = {trial.pk: trial for trial in (*charted, *picked)}
     made = trial_rows(
         summary.sweep,
         shown.values(),
@@ -92,8 +103,10 @@ def sweep_view(
         wide=bool(drawn),
     )
     rows = {row["id"]: row for row in made}
-    table = trial_table(query, picked, [rows[trial.pk] for trial in picked.trials])
-    return SweepView(table, [rows[pk] for pk in drawn])
+    lines = TrialLines.of_rows(query, places, rows)
+    html = dict(zip((row["id"] for row in lines.rows), lines.html(), strict=True))
+    look = digest(repr((list(html), query.sort, lines.scale, lines.longest)))
+    return SweepView(TrialTable(query, html, look), [rows[pk] for pk in drawn])
 
 
 @dataclass(frozen=True)
@@ -200,16 +213,17 @@ def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
             _answer(sweep, now, str(FeedToken(now, seen.frame, seen.look)))
         )
     summary = sweep_summary(sweep, now=now)
-    query = TableQuery(sweep, request.GET, few=request.GET.get("part") != "trials")
+    query = TableQuery(sweep, request.GET, few=True)
+    charts = request.GET.get("part") != "trials"
     changed = _changed_trials(sweep, seen.time)
     # Only the newest trials are updated in charts.
     oldest = summary.tried - MAX_TRIALS - 1
-    charted = [t for t in changed if query.few and t.number > oldest]
+    charted = [t for t in changed if charts and t.number > oldest]
     view = sweep_view(summary, query, charted=charted)
     steers = may_steer(request, sweep)
     answer = _answer(sweep, now, token_of(summary, view.table, steers=steers))
     answer |= _news(summary, view, seen, {trial.pk for trial in changed})
-    if query.few:
+    if charts:
         answers = answers_of(summary, request.GET, steers=steers)
         answer["parts"]["answers"] = answers.html()
     if seen.frame != frame_mark(sweep, steers=steers):
@@ -253,7 +267,7 @@ def _news(
     same = bool(seen.look) and seen.look == table.look
     parts = {"chips": _part("chips", chips=table.query.chips(counts))}
     if not same:
-        parts["heads"] = _part("heads", table=table)
+        parts["heads"] = _part("heads", heads=table.query.heads)
     return {
         "changed": True,
         "counts": counts,
@@ -264,11 +278,11 @@ def _news(
         "best_number": best.number if best else None,
         "trials": [chart_row(row) for row in view.charted],
         "parts": parts,
-        "order": [line.row["id"] for line in table.rows],
+        "order": list(table.rows),
         "rows": {
-            line.row["id"]: _part("row", line=line, table=table)
-            for line in table.rows
-            if not same or line.row["id"] in changed or line.row["best"]
+            pk: html
+            for pk, html in table.rows.items()
+            if not same or pk in changed or (best is not None and pk == best.pk)
         },
     }
 
@@ -300,10 +314,28 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def trials(request: HttpRequest, pk: int) -> HttpResponse:
+    """All trials, in pages of PAGE_SIZE rows; with scripts, all in one table."""
     sweep = sweep_to_read(request, pk)
+    if opened := opened_view(request, sweep.experiment, "trials"):
+        return opened
     summary = sweep_summary(sweep, now=database_now())
-    view = sweep_view(summary, TableQuery(sweep, request.GET, few=False))
-    context = _framed(request, summary, view.table, tab="sweep_trials")
+    query = TableQuery(sweep, request.GET, few=False)
+    rows = TableRows(query)
+    page = Paginator(rows.order, PAGE_SIZE).get_page(request.GET.get("page"))
+    start = max(0, page.start_index() - 1)
+    answer = TrialAnswer(query, rows, summary.now, start, PAGE_SIZE)
+    first = sweep_view(summary, TableQuery(sweep, request.GET, few=True))
+    context = {
+        **_framed(request, summary, first.table, tab="sweep_trials"),
+        "answer": answer.json(),
+        "page": page,
+        "q": query.q,
+        "sort": query.sort,
+        "group": request.GET.get("group", ""),
+        "query": query.link().removeprefix("?"),
+        "columns": list(column_choices(query.known.values(), query.shown)),
+        "views": view_menu(request, sweep.experiment, "trials"),
+    }
     return render(request, "experiments/sweep/trials.html", context)
 
 
