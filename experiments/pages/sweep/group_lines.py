@@ -26,6 +26,7 @@ from experiments.pages.sweep.trial_lines import (
     tick,
 )
 from experiments.pages.sweep.trial_table import TableRows
+from experiments.search.wording import counted
 from experiments.sweeps.trial_columns import METRIC, PARAMETER
 from experiments.sweeps.trial_order import SEEDS, Places, TrialGroups
 
@@ -57,7 +58,7 @@ class GroupLines:
                 '<tr data-row="{}" data-number="{}" data-rank="{}" data-group="{}"{}>'
                 "{}{}</tr>",
                 *(row["id"], row["number"], rank, key, BEST if row["best"] else ""),
-                tick(self.ticks[k], f"Select the {count} trials of group {key}"),
+                tick(self.ticks[k], f"Select {counted(count, 'trial')} of group {key}"),
                 joined(each[k] for each in cells),
             )
             for k, (row, key, count, rank) in enumerate(
@@ -119,10 +120,12 @@ def _states(lines: GroupLines) -> Cells:
     return [
         format_html(
             '<td class="state-cell">{}{}</td>',
-            TOGGLE,
+            TOGGLE if count > 1 else "",
             _state(lines.groups.states(int(group)), best=row["best"]),
         )
-        for group, row in zip(lines.numbers, lines.lines.rows, strict=True)
+        for group, row, count in zip(
+            lines.numbers, lines.lines.rows, lines.counts, strict=True
+        )
     ]
 
 

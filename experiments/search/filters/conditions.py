@@ -76,7 +76,7 @@ def _parts(words: Sequence[FilterWord]) -> list[list[FilterWord]]:
 def _condition(text: str, words: Sequence[FilterWord]) -> FilterCondition:
     start, end = words[0].start, words[-1].end
     found = FilterCondition(text[start:end], start, end)
-    operands = _signed(words)
+    operands = _with_texts(_signed(words))
     match [word.lexeme for word in operands]:
         case [Lexeme.FIELD, Lexeme.COMPARE, last] if last in VALUES:
             return _compared(found, operands[0], operands[1].python, operands[2])
@@ -100,6 +100,19 @@ def _condition(text: str, words: Sequence[FilterWord]) -> FilterCondition:
 
 def _field(word: FilterWord) -> FilterField | None:
     return word.value if isinstance(word.value, FilterField) else None
+
+
+def _with_texts(words: Sequence[FilterWord]) -> list[FilterWord]:
+    """The words, with a name as text where it is one of a field's values, as in
+    ``state = failed``."""
+    first = words[0].value if words else None
+    values = first.values if isinstance(first, FilterField) else ()
+    return [
+        replace(word, lexeme=Lexeme.TEXT, value=word.written)
+        if place > 1 and word.written in values
+        else word
+        for place, word in enumerate(words)
+    ]
 
 
 def _signed(words: Sequence[FilterWord]) -> list[FilterWord]:

@@ -10,6 +10,7 @@ from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from experiments.models import Sweep
 from experiments.pages.builder.filling import form_of
@@ -20,8 +21,8 @@ from experiments.pages.compare.lead import lead_of
 from experiments.pages.compare.table import parameter_rows
 from experiments.pages.sweep.search_tile import search_tile
 from experiments.pages.sweep.summary import sweep_summary
-from experiments.pages.sweep.trial_table import TableQuery
-from experiments.pages.sweep.views import sweep_view
+from experiments.pages.sweep.trial_lines import TrialLines
+from experiments.pages.sweep.trial_table import TableQuery, TableRows
 from experiments.pages.trial_rows import trial_rows
 from experiments.search.document.definition import parse_document
 from experiments.search.space.space import SearchSpace
@@ -259,14 +260,13 @@ def test_the_table_has_columns_that_sort_by_values_inside_of_branches() -> None:
         factories.trial(sweep, state="cancelled", params=params)
     query = QueryDict("sort=p.network.layers")
     asked = TableQuery(sweep, query, few=False)
-    summary = sweep_summary(sweep, now=timezone.now())
-    rows = sweep_view(summary, asked).table.rows
-    assert [line.row["number"] for line in rows] == [2, 0, 1]
-    assert [cell.text for cell in rows[0].cells] == ["conv", "1"]
-    assert [column.title for column in asked.parameters] == [
-        "network",
-        "network.layers",
-    ]
+    places = TableRows(asked).order
+    assert asked.columns.data.numbers[places].tolist() == [2, 0, 1]
+    lines = TrialLines.of(asked, places, now=timezone.now())
+    columns = [column for column in asked.shown if column.group == "Parameters"]
+    assert [column.title for column in columns] == ["network", "network.layers"]
+    cells = [strip_tags(lines.cells(column)[0]) for column in columns]
+    assert cells == ["conv", "1"]
 
 
 def test_a_comparison_names_the_parameters_inside_of_branches() -> None:

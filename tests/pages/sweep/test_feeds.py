@@ -170,6 +170,7 @@ def test_a_feed_costs_the_same_however_many_trials_there_are(
     client: Client, sweep: Sweep, django_assert_max_num_queries: Any
 ) -> None:
     costs = []
+    feed(client, sweep)
     for _ in range(2):
         for _ in range(10):
             factories.reported_trial(sweep, [0.5, 0.6], state="completed")

@@ -7,6 +7,7 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from experiments.models import Sweep
+from experiments.models.trials import TrialState
 from experiments.pages.sweep.summary import sweep_summary
 from experiments.pages.sweep.trial_cells import (
     SparkScale,
@@ -14,7 +15,7 @@ from experiments.pages.sweep.trial_cells import (
     parameter_column,
     value_column,
 )
-from experiments.pages.sweep.trial_table import PickedTrials, TableQuery, picked_trials
+from experiments.pages.sweep.trial_table import FEW, TableQuery, TableRows
 from experiments.pages.sweep.views import answers_of, sweep_view
 from experiments.pages.trial_rows import report_curves, trial_rows
 from tests import factories
@@ -37,13 +38,12 @@ def table_query(sweep: Sweep, query: str = "", *, few: bool = True) -> TableQuer
     return TableQuery(sweep, QueryDict(query), few=few)
 
 
-def picked(sweep: Sweep, query: str = "", *, few: bool = True) -> PickedTrials:
-    best = sweep_summary(sweep, now=timezone.now()).best
-    return picked_trials(table_query(sweep, query, few=few), best=best)
-
-
 def numbers(sweep: Sweep, query: str = "") -> list[int]:
-    return [trial.number for trial in picked(sweep, query).trials]
+    """Of the first rows, the best one on top."""
+    asked = table_query(sweep, query)
+    places = TableRows(asked).few(FEW)
+    found: list[int] = asked.columns.data.numbers[places].tolist()
+    return found
 
 
 def filled(**fields: object) -> Sweep:
@@ -75,8 +75,7 @@ def test_failed_trials_come_after_all_others_by_value(goal: str, way: str) -> No
         for state in ("failed", "completed"):
             factories.trial(sweep, state=state, value=value, params={"lr": 0.1})
     factories.trial(sweep, state="running", params={"lr": 0.1})
-    states = [trial.state for trial in picked(sweep, f"sort={way}value").trials]
-    assert states == ["completed"] * 3 + ["running"] + ["failed"] * 3
+    assert numbers(sweep, f"sort={way}value")[3:] == [0, 2, 4, 6]
 
 
 def test_any_column_sorts_either_way() -> None:
@@ -84,7 +83,9 @@ def test_any_column_sorts_either_way() -> None:
     assert numbers(sweep, "sort=p.lr") == [1, 3, 2, 0]
     assert numbers(sweep, "sort=-p.lr") == [1, 0, 2, 3]
     assert numbers(sweep, "sort=number") == [1, 0, 2, 3]
-    assert numbers(sweep, "sort=-value") == [1, 0, 2, 3]
+    assert numbers(sweep, "sort=value") == [1, 0, 2, 3]
+    assert numbers(sweep, "sort=-accuracy") == [1, 2, 0, 3]
+    assert numbers(sweep, "sort=p.optimizer,-p.lr") == [1, 3, 0, 2]
     assert numbers(sweep, "sort=state") == [1, 3, 0, 2]
 
 
@@ -99,28 +100,30 @@ def test_a_state_filters_the_best_away_too() -> None:
     assert numbers(sweep, "state=nonsense") == [1, 3, 2, 0]
 
 
+def test_a_filter_chooses_rows_and_a_wrong_one_changes_nothing() -> None:
+    sweep = filled()
+    assert numbers(sweep, "q=lr > 0.01 and not running") == [2, 0]
+    wrong = table_query(sweep, "q=lrr > 1")
+    assert wrong.error is not None
+    assert len(TableRows(wrong)) == 4
+
+
 def test_a_column_head_turns_the_order_round_and_keeps_the_filter() -> None:
-    columns = table_query(filled(), "state=completed&sort=-number&page=3").columns
-    assert columns["number"].sorted == "descending"
-    assert columns["number"].url == "?state=completed&sort=number"
-    assert columns["value"].url == "?state=completed&sort=value"
+    query = table_query(filled(), "q=completed&sort=-number&page=3")
+    heads = {head.column.key: head for head in query.heads}
+    assert heads["number"].sorted == "descending"
+    assert heads["number"].url == "?q=completed&sort=number"
+    assert heads["value"].url == "?q=completed&sort=-value"
+    assert heads["curve"].url == ""
 
 
-def test_sorted_best_first_is_descending_where_more_is_better() -> None:
-    assert table_query(filled(), "sort=value").columns["value"].sorted == "descending"
-
-
-def test_the_first_few_rows_are_ten_and_a_page_is_a_hundred() -> None:
-    sweep = made_sweep()
-    for k in range(105):
-        factories.trial(sweep, state="completed", value=k / 1000, params={"lr": 0.1})
-    assert len(picked(sweep).trials) == 10
-    first, second = (picked(sweep, f"page={n}", few=False) for n in (1, 2))
-    assert (len(first.trials), len(second.trials)) == (100, 5)
-    assert first.page is not None and first.page.paginator.count == 105
-    numbers = [trial.number for trial in (*first.trials, *second.trials)]
-    assert sorted(numbers) == list(range(105))
-    assert first.trials[0].number == 104
+def test_a_chip_replaces_the_condition_of_a_state() -> None:
+    query = table_query(filled(), "q=lr < 1 and state = failed")
+    counts = dict.fromkeys(TrialState, 1)
+    chips = {chip.state: chip for chip in query.chips(counts)}
+    assert chips["failed"].picked
+    assert chips[""].url == "?q=lr+%3C+1"
+    assert chips["completed"].url == "?q=lr+%3C+1+and+state+%3D+completed"
 
 
 def test_numbers_of_a_column_stand_with_their_points_in_line() -> None:
@@ -152,19 +155,12 @@ def test_sparklines_share_one_scale_and_better_is_up() -> None:
     assert up.draw([[1, None]]) is None
 
 
-def test_ticks_in_the_url_are_ticked_rows() -> None:
-    sweep = filled()
-    first = sweep.trials.get(number=2)
-    summary = sweep_summary(sweep, now=timezone.now())
-    view = sweep_view(summary, table_query(sweep, f"ticked={first.pk},junk,²"))
-    assert [row.row["number"] for row in view.table.rows if row.ticked] == [2]
-
-
 def test_rows_cost_the_same_however_many_there_are(
     django_assert_max_num_queries: object,
 ) -> None:
     sweep = made_sweep()
     counts = []
+    sweep_view(sweep_summary(sweep, now=timezone.now()), table_query(sweep))
     for _ in range(2):
         for _ in range(4):
             factories.trial(sweep, state="completed", value=0.5, params={"lr": 0.1})

@@ -158,6 +158,11 @@ def test_conditions_are_what_and_joins() -> None:
     assert (other.kind, other.text) == ("other", "not failed")
 
 
+def test_a_name_that_is_a_value_is_text() -> None:
+    [found] = parse_filter("state in (failed, completed)", VOCABULARY).conditions
+    assert (found.kind, found.values) == ("values", ("failed", "completed"))
+
+
 def test_what_or_joins_is_one_condition() -> None:
     [found] = parse_filter("lr < 1 and nesterov or failed", VOCABULARY).conditions
     assert found.kind == "other"

@@ -1,0 +1,172 @@
+"""The feeds of the table of trials: rows, groups, places, matches and completion."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from experiments.models import Sweep
+from tests import factories
+from tests.pages.clients import client_of
+
+pytestmark = pytest.mark.django_db
+
+NAMES = (
+    *("q", "sort", "cols", "group", "from", "count", "find", "at"),
+    *("since", "group_of", "rail", "page", "state"),
+)
+SPACE = {
+    "lr": {"type": "uniform", "min_value": 0, "max_value": 1},
+    "optimizer": {"type": "choice", "values": ["sgd", "adam"]},
+    "seed": {"type": "choice", "values": [1, 2]},
+}
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    document = factories.definition_document(search_space=SPACE)
+    document["trial"] = {"command": "python train.py"}
+    team = factories.team(ada="member")
+    sweep = factories.sweep(team, document=document, state="completed")
+    for lr in (0.1, 0.2, 0.3):
+        for seed in (1, 2):
+            params = {"lr": lr, "optimizer": "sgd", "seed": seed}
+            value = lr + seed / 100
+            factories.trial(sweep, state="completed", value=value, params=params)
+    factories.trial(sweep, state="failed", params={"lr": 0.9, "optimizer": "adam"})
+    return sweep
+
+
+@pytest.fixture
+def client(sweep: Sweep) -> Client:
+    return client_of("ada")
+
+
+def feed(client: Client, sweep: Sweep, name: str = "rows", **query: Any) -> Any:
+    answer = client.get(f"/sweeps/{sweep.pk}/{name}.json", query)
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def shown(answer: Any) -> list[int]:
+    return [row["n"] for row in answer["rows"]]
+
+
+def test_a_range_of_the_rows_that_match(client: Client, sweep: Sweep) -> None:
+    query = {"q": "optimizer = sgd and lr > 0.15", "sort": "-value", "from": 1}
+    answer = feed(client, sweep, count=2, **query)
+    assert (answer["total"], answer["matching"]) == (7, 4)
+    assert shown(answer) == [4, 3]
+    assert answer["best"]["n"] == 5 and answer["best"]["index"] == 0
+    assert 'data-number="4" data-rank="2"' in answer["rows"][0]["html"]
+    assert [c["field"] for c in answer["conditions"]] == ["p.optimizer", "p.lr"]
+    assert answer["conditions"][0]["q_without"] == "lr > 0.15"
+
+
+def test_rows_that_did_not_change_come_without_html(
+    client: Client, sweep: Sweep
+) -> None:
+    hours = {number: timezone.now() - timedelta(hours=number) for number in (1, 2)}
+    sweep.trials.update(updated_at=hours[2])
+    sweep.trials.filter(number=6).update(updated_at=hours[1])
+    mark = feed(client, sweep)["mark"]
+    assert feed(client, sweep, since=mark) == {"changed": False, "mark": mark}
+    sweep.trials.filter(number=2).update(value=0.05, updated_at=timezone.now())
+    answer = feed(client, sweep, since=mark)
+    assert {row["n"] for row in answer["rows"] if "html" in row} == {2, 6}
+    assert "html" in answer["best"]
+
+
+def test_seeds_are_groups_that_open(client: Client, sweep: Sweep) -> None:
+    answer = feed(client, sweep, group="seeds", sort="-value", count=2)
+    assert (answer["matching"], answer["trials"]) == (4, 7)
+    assert shown(answer) == [4, 2]
+    html = answer["rows"][0]["html"]
+    assert 'data-group="4"' in html and 'value="4,5"' in html
+    # Student's t for one degree of freedom, times the standard error.
+    assert re.search(r"0\.315\d* <span class=\"ink-3\">± 0\.064<", html)
+    opened = feed(client, sweep, group="seeds", group_of=4)
+    assert shown(opened) == [4, 5]
+    assert 'data-of="4"' in opened["rows"][0]["html"]
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [("trial:3", 2), ("rank:1", 0), ("value:0.2", 3), ("rank:1e999", None)],
+)
+def test_where_a_row_is(
+    client: Client, sweep: Sweep, text: str, index: int | None
+) -> None:
+    found = feed(client, sweep, "find", find=text, sort="-value")
+    assert found.get("index") == index
+    assert (index is None) == ("error" in found)
+
+
+def test_all_numbers_that_match_and_the_rail(client: Client, sweep: Sweep) -> None:
+    found = feed(client, sweep, "matching", q="not failed and number != 3")
+    assert (found["count"], found["numbers"]) == (5, "0-2,4-5")
+    rail = feed(client, sweep, rail=1, sort="-value")["rail"]
+    assert rail["steps"] == ["completed"] * 6 + ["failed"]
+    assert rail["marks"][0] == {"index": 0, "text": "0.3200"}
+
+
+def test_a_wrong_filter_says_where_and_keeps_the_page(
+    client: Client, sweep: Sweep
+) -> None:
+    found = feed(client, sweep, q="🙂 lr < 1")
+    assert (found["error"]["start"], found["error"]["end"]) == (0, 2)
+    found = feed(client, sweep, q="optimiser = sgd")
+    assert found["error"]["message"].endswith("Did you mean optimizer?")
+    page = client.get(f"/sweeps/{sweep.pk}/trials/", {"q": "lr <"}).content.decode()
+    assert "Something is missing after" in page
+    assert page.count("<tr data-row=") == 7
+
+
+def test_what_each_condition_removes_when_nothing_matches(
+    client: Client, sweep: Sweep
+) -> None:
+    found = feed(client, sweep, q="lr > 0.25 and number < 2")
+    assert [(e["text"], e["removes"]) for e in found["empty"]] == [
+        ("lr > 0.25", 4),
+        ("number < 2", 5),
+    ]
+
+
+def test_completion_counts_what_is_typed_so_far(client: Client, sweep: Sweep) -> None:
+    found = feed(client, sweep, "complete", q="optimizer = s", at=13)
+    assert [item["insert"] for item in found["items"]] == ["sgd"]
+    assert (found["from"], found["to"]) == (12, 13)
+    assert found["count"] == 0
+    assert feed(client, sweep, "complete", q="lr < 0.15")["count"] == 2
+
+
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.text(
+                st.sampled_from("lr<=1 (and)value,-p.:\"'`²\0🙂\ud800e9"), max_size=24
+            )
+            for name in NAMES
+        },
+    )
+)
+def test_nonsense_never_breaks_a_feed(
+    client: Client, sweep: Sweep, query: dict[str, str]
+) -> None:
+    sent = {name: text.encode("utf-8", "surrogatepass") for name, text in query.items()}
+    for path in ("rows.json", "find.json", "matching.json", "complete.json", "trials/"):
+        answer = client.get(f"/sweeps/{sweep.pk}/{path}", sent)
+        assert answer.status_code in (200, 302, 400, 404)
