@@ -136,15 +136,15 @@ def test_a_page_costs_the_same_however_many_trials_there_are(
     sweep: Sweep, django_assert_max_num_queries: object
 ) -> None:
     client, costs = client_of("ada"), []
-    client.get(f"/sweeps/{sweep.pk}/")
-    for _ in range(2):
+    for _ in range(3):
         for _ in range(10):
             factories.reported_trial(sweep, [0.5, 0.6], state="completed")
         for path in ("", "trials/"):
             with django_assert_max_num_queries(45) as queries:  # type: ignore[operator]
                 client.get(f"/sweeps/{sweep.pk}/{path}")
             costs.append(len(queries))
-    assert costs[:2] == costs[2:]
+    # The first time, some parts come into this process's caches.
+    assert costs[2:4] == costs[4:]
 
 
 def test_hostile_names_values_and_messages_stay_text() -> None:
