@@ -28,7 +28,13 @@ from experiments.search.analysis.advice import (
 from experiments.search.fields import DefinitionError, is_number
 from experiments.search.space.bounds import with_bounds
 from experiments.search.wording import counted
-from experiments.sweeps.analyses import cached, factors_of, importance_of, valued
+from experiments.sweeps.analyses import (
+    cached,
+    factors_of,
+    importance_of,
+    pairs_of,
+    valued,
+)
 from experiments.sweeps.columns import SweepColumns, sweep_columns
 from experiments.sweeps.progress import compute_of
 from experiments.sweeps.trial_data import STATES
@@ -97,8 +103,9 @@ def _all(columns: SweepColumns) -> Iterator[Advice]:
         columns, [_widen(piece, columns, int(found.best.sum())) for piece in at_edge]
     )
     yield from _too_hard(columns)
-    edge_names = frozenset(piece.name for piece in at_edge)
-    piece = unimportant(factors, found, but=edge_names)
+    joint = [n for p in pairs_of(columns) if p.told_apart for n in (p.x, p.y)]
+    other = frozenset([*joint, *(piece.name for piece in at_edge)])
+    piece = unimportant(factors, found, but=other)
     by_name = {factor.name: factor for factor in factors}
     if piece is not None and by_name[piece.name].is_set[leader]:
         yield from _possible(columns, [_fix(piece, columns, leader)])

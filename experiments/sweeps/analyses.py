@@ -7,7 +7,7 @@ needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,7 +22,7 @@ from experiments.search.analysis.importance import (
     importance,
 )
 from experiments.search.analysis.interactions import MIN_TRIALS as MIN_FOR_PAIRS
-from experiments.search.analysis.interactions import interactions
+from experiments.search.analysis.interactions import Interaction, interactions
 from experiments.search.analysis.surface import levels, surface
 from experiments.search.wording import counted
 from experiments.sweeps.columns import SweepColumns
@@ -116,9 +116,9 @@ def importance_answer(columns: SweepColumns, *, over_range: bool = False) -> Ans
         "best": int(found.best.sum()),
         "limit": float(own_sign(columns, np.array([found.limit]))[0]),
         "chance": round(found.chance, 4),
-        "sentence": _importance_sentence(found, count),
+        "sentence": _importance_sentence(found, count) + _joint(columns),
         "rows": rows,
-        **_pairs(columns, found),
+        **_pairs(columns),
     }
 
 
@@ -131,6 +131,15 @@ def _importance_sentence(found: Importance, count: int) -> str:
     return (
         f"{start} Shares add up to 100 %; below {chance} is not told apart from chance."
     )
+
+
+def _joint(columns: SweepColumns) -> str:
+    """The strongest interaction: a parameter may matter only together with another."""
+    first = next((pair for pair in pairs_of(columns) if pair.told_apart), None)
+    if first is None:
+        return ""
+    share = share_text(first.share)
+    return f" {first.x} and {first.y} act together: {share} of the spread of values."
 
 
 def _row(
@@ -181,13 +190,19 @@ def _best_cell(parameter: ParameterColumn, columns: SweepColumns) -> float | Non
     return None if cell is None or np.isnan(cell) else cell
 
 
-def _pairs(columns: SweepColumns, found: Importance) -> Answer:
-    count, factors = valued(columns), factors_of(columns)
+def pairs_of(columns: SweepColumns) -> Sequence[Interaction]:
+    """Pairs of the strongest parameters, the greatest interaction first."""
+    found, factors = importance_of(columns), factors_of(columns)
+    strongest = [factors[each.name] for each in found.factors] if found else []
+    return cached(columns, "pairs", lambda: interactions(strongest, columns.score))
+
+
+def _pairs(columns: SweepColumns) -> Answer:
+    count = valued(columns)
     if count < MIN_FOR_PAIRS:
         have = f"{counted(count, 'trial')} with a value"
         return {"pairs": [], "pairs_note": f"Interactions need {MIN_FOR_PAIRS}: {have}"}
-    strongest = [factors[each.name] for each in found.factors]
-    pairs = cached(columns, "pairs", lambda: interactions(strongest, columns.score))
+    pairs = pairs_of(columns)
     rows = [
         {
             "x": pair.x,

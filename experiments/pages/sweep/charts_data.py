@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from experiments import access
 from experiments.db.clock import database_now
 from experiments.models import Sweep
 from experiments.pages.frame import get, sweep_to_read, whole_number
+from experiments.pages.sweep.curve_data import curves_answer
 from experiments.pages.sweep.summary import combinations, planned_trials
 from experiments.sweeps.analyses import importance_answer, needs, surface_answer
 from experiments.sweeps.columns import sweep_columns
@@ -81,6 +83,18 @@ def timeline(request: HttpRequest, pk: int) -> HttpResponse:
     return json_answer(request, timeline_answer(sweep, database_now()))
 
 
+def curves(request: HttpRequest, pk: int) -> HttpResponse:
+    """Learning curves of trials ``?numbers=``, or of a fair sample."""
+    found = sweep_columns(sweep_to_read(request, pk))
+    numbers = _whole_numbers([request.GET.get("numbers", "")])
+    return json_answer(request, curves_answer(found, numbers))
+
+
+def _whole_numbers(texts: Sequence[str]) -> list[int]:
+    parts = ",".join(texts).split(",")
+    return [number for part in parts if (number := whole_number(part)) is not None]
+
+
 # Sweeps whose values are drawn beside those of the page's.
 MAX_AGAINST = 5
 MAX_CHOICES = 50
@@ -90,11 +104,7 @@ def edf(request: HttpRequest, pk: int) -> HttpResponse:
     """The distribution of values, beside those of sweeps ``?against=``."""
     sweep = sweep_to_read(request, pk)
     seen = access.sweeps_for(access.viewer(request)).exclude(pk=pk)
-    wanted = [
-        number
-        for text in ",".join(request.GET.getlist("against")).split(",")
-        if (number := whole_number(text)) is not None
-    ]
+    wanted = _whole_numbers(request.GET.getlist("against"))
     others = list(seen.filter(pk__in=wanted[:MAX_AGAINST]))
     alike = [each for each in others if _is_like(each, sweep)]
     curves = [edf_curve(each, sweep_columns(each)) for each in (sweep, *alike)]
@@ -128,6 +138,7 @@ urlpatterns = [
     get("sweeps/<int:pk>/importance.json", importance, "sweep_importance"),
     get("sweeps/<int:pk>/surface.json", surface, "sweep_surface"),
     get("sweeps/<int:pk>/pareto.json", pareto, "sweep_pareto"),
+    get("sweeps/<int:pk>/curves.json", curves, "sweep_curves"),
     get("sweeps/<int:pk>/edf.json", edf, "sweep_edf"),
     get("sweeps/<int:pk>/timeline.json", timeline, "sweep_timeline"),
     get("sweeps/<int:pk>/ends.json", ends, "sweep_ends"),

@@ -25,8 +25,9 @@ EDGE, MIN_AT_EDGE = 0.2, 0.5
 BEST_AT_EDGE = 0.1
 # How likely chance alone may be for all parameters together.
 SIGNIFICANCE = 0.01
-# A parameter can be called unimportant only if a share of this would have been seen.
-MIN_TO_FIX, SEEN = 40, 0.15
+# A parameter can be called unimportant only if a share of this would have been seen,
+# and with enough trials to see what it does together with another one.
+MIN_TO_FIX, SEEN = 80, 0.15
 # Trials since the best one: at least so many, and this share of all.
 MIN_SINCE, SINCE_SHARE = 20, 1 / 3
 # An improvement in the last half of the trials below this share of the distance from
@@ -175,7 +176,8 @@ def next_value(numbers: Sequence[float], side: str) -> float | None:
 def unimportant(
     factors: Sequence[Factor], found: Importance, *, but: frozenset[str] = frozenset()
 ) -> FixAdvice | None:
-    """The parameter that matters least, if an important one would have been seen."""
+    """The parameter that matters least, if an important one would have been seen.
+    ``but``: those that there is other advice about, or that interact with others."""
     if not found.any_told_apart or found.chance > SEEN:
         return None
     varying = {factor.name for factor in factors if factor.varies} - but

@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from experiments.models import Sweep, Trial
+from experiments.sweeps.synthetic import Filling, fill_sweep
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -168,3 +169,21 @@ def test_suggestions_are_on_the_overview_until_they_are_dismissed(ada: Client) -
     assert "suggestion" not in ada.get(overview).content.decode()
     assert "No suggestions" in ada.get(url).content.decode()
     assert "Widen x:" in bob.get(overview).content.decode()
+
+
+def test_curves_of_the_best_and_a_fair_sample(ada: Client) -> None:
+    made = fill_sweep(factories.team(ada="viewer"), Filling(trials=40, points=20))
+    found = answer(ada, "curves", made)
+    count = len(found["numbers"])
+    assert 30 <= count <= 40 and count == len(found["points"])
+    report, value, step, seconds = found["points"][0][-1]
+    best = made.trials.ranked(made.goal).first()
+    assert best is not None and found["numbers"][0] == best.number
+    assert report == best.reports and step >= 0 and seconds > 0
+    assert value <= best.value + 1e-6
+    spread = found["quantiles"]
+    assert spread["reports"][0] == 1 and len(spread["values"][0]) == 5
+    assert all(levels == sorted(levels) for levels in spread["values"])
+    two = answer(ada, "curves", made, numbers=f"{best.number},99999,x")
+    assert two["numbers"] == [best.number] and "quantiles" not in two
+    assert answer(ada, "curves", made_sweep(2))["ready"] is False

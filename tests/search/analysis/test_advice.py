@@ -110,7 +110,9 @@ def test_a_parameter_that_does_not_matter_among_one_that_does() -> None:
     assert piece is not None and piece.name == "x1" and piece.below < 0.15
     noise = np.random.default_rng(5).normal(size=200)
     assert unimportant(factors, found_in(factors, noise)) is None
-    few = np.where(np.arange(200) < 30, losses, np.nan)
+    found = found_in(factors, losses)
+    assert unimportant(factors, found, but=frozenset({"x1"})) is None
+    few = np.where(np.arange(200) < 70, losses, np.nan)
     assert unimportant(factors, found_in(factors, few)) is None
 
 
