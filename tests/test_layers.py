@@ -138,7 +138,9 @@ def test_modules_stay_under_400_lines() -> None:
 
 def test_a_class_name_exists_once() -> None:
     where: dict[str, list[str]] = {}
-    for path in modules():
+    # The names there are those of another project.
+    ours = [path for path in modules() if not path.name.startswith("_hyperdrive")]
+    for path in ours:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and node.name not in {"Meta", "Command"}:
                 where.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
