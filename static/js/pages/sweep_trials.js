@@ -5,7 +5,8 @@ import { count } from "../format.js";
 import { showParts } from "../parts.js";
 import { startLive } from "../poll.js";
 import { wireColumns } from "../table/columns.js";
-import { glyph, wireFilterBox } from "../table/filter_box.js";
+import { showConditions, showEmpty, totalWords } from "../table/conditions.js";
+import { wireFilterBox } from "../table/filter_box.js";
 import { wireKeys } from "../table/keys.js";
 import { wireRail } from "../table/rail.js";
 import { createRows } from "../table/rows.js";
@@ -19,7 +20,6 @@ const ticks = ticksOf(root.dataset.trials);
 const scroller = part("rows-scroll");
 let shownSearch = null; // of the rows that are in the table
 let total = 0;
-let mark = "";
 
 // ---- asking the server ----------------------------------------------------------------
 
@@ -60,19 +60,19 @@ async function load(search, { push = true, top = null } = {}) {
 
 function show(answer) {
   total = answer.matching;
-  mark = answer.mark;
   if (answer.heads !== undefined) showParts({ heads: answer.heads, chips: answer.chips }, { root });
   showTickAll();
-  showConditions(answer.conditions ?? []);
-  showEmpty(answer);
+  if (answer.conditions !== undefined) showConditions(part("conditions"), answer.conditions);
+  if (answer.empty !== undefined || answer.matching > 0) showEmpty(part("empty"), answer);
   if (answer.rail !== undefined) rail.draw(answer.rail, answer.matching);
-  part("total").textContent = totalWords(answer);
+  part("total").textContent = totalWords(answer, readView(shownSearch ?? location.search).group !== "");
   scroller.querySelector("table").setAttribute("aria-rowcount", String(answer.matching + 1));
   const hidden = part("hidden-count");
   hidden.hidden = !answer.hidden;
   hidden.firstElementChild.textContent = `${count(answer.hidden ?? 0)} archived`;
-  const { group } = readView(shownSearch ?? location.search);
+  const { group, q } = readView(shownSearch ?? location.search);
   part("group").value = group;
+  for (const button of root.querySelectorAll("[data-restore]")) button.hidden = !/\barchived\b/i.test(q);
   for (const link of root.querySelectorAll("a[data-export]")) link.search = rowsQuery(shownSearch ?? location.search);
   bar.show();
 }
@@ -85,50 +85,6 @@ function showTickAll() {
   Object.assign(box, { type: "checkbox", className: "tick", ariaLabel: "Tick all that match" });
   box.dataset.tickAll = "";
   head.replaceChildren(box);
-}
-
-function totalWords({ matching, trials, total: all }) {
-  const grouped = readView(shownSearch ?? location.search).group !== "";
-  const rest = trials < all ? `${count(trials)} of ${count(all)} trials` : `${count(trials)} trials`;
-  const noun = matching === 1 ? "configuration" : "configurations";
-  return grouped ? `of ${count(matching)} ${noun}, ${rest}` : `of ${rest}`;
-}
-
-function showConditions(conditions) {
-  const row = part("conditions");
-  row.hidden = conditions.length === 0;
-  const clear = document.createElement("a");
-  clear.href = withView(location.search, { q: "", rank: "" }) || location.pathname;
-  clear.textContent = "Clear all";
-  clear.className = "button button-link";
-  row.replaceChildren(...conditions.map(chip), clear);
-}
-
-function chip({ text, q_without: without }) {
-  const link = document.createElement("a");
-  link.className = "chip chip-active";
-  link.href = withView(location.search, { q: without, rank: "" }) || location.pathname;
-  link.setAttribute("aria-label", `Remove the condition ${text}`);
-  link.append(text, glyph("close"));
-  return link;
-}
-
-function showEmpty({ matching, empty = [] }) {
-  const place = part("empty");
-  place.hidden = matching > 0;
-  if (matching > 0) return;
-  const list = document.createElement("ul");
-  for (const { text, q_without: without, removes } of empty) {
-    const link = document.createElement("a");
-    link.href = withView(location.search, { q: without, rank: "" }) || location.pathname;
-    link.textContent = `Without ${text}`;
-    const line = document.createElement("li");
-    line.append(link, `: ${removes === 0 ? "still none" : `${count(removes)} more`}`);
-    list.append(line);
-  }
-  const title = document.createElement("p");
-  title.textContent = "No trial matches.";
-  place.replaceChildren(title, list);
 }
 
 // ---- rows -----------------------------------------------------------------------------
@@ -290,12 +246,36 @@ function showNews(news) {
   refresh();
 }
 
+// The first rows are in the page already.
+function firstAnswer() {
+  const [matching, trials, all, hidden, pinned] = root.dataset.counts.split(",").map(Number);
+  const best = rowIn(part("pinned").rows[0]);
+  const first = [...part("rows-body").rows].map(rowIn);
+  return { matching, trials, total: all, hidden, best, from: 0, rows: pinned === 1 ? [best, ...first] : first };
+}
+
+function rowIn(row) {
+  if (!row) return null;
+  const { row: id, number, group } = row.dataset;
+  return { id: Number(id), n: Number(number), key: group, html: row.outerHTML };
+}
+
 async function begin() {
   root.classList.add("is-live");
-  const error = await load(location.search, { push: false, top: readView(location.search).rank });
-  if (error && error.message) {
-    filter.put(readView(location.search).q);
-    filter.showError(error);
+  const { rank, q } = readView(location.search);
+  if (rank === null && "whole" in root.dataset) {
+    shownSearch = location.search;
+    const answer = firstAnswer();
+    rows.start(answer);
+    show(answer);
+    const more = await ask({ from: 0, count: 1, rail: 1 });
+    if (more?.rail && shownSearch === location.search) rail.draw(more.rail, more.matching);
+  } else {
+    const error = await load(location.search, { push: false, top: rank });
+    if (error) {
+      filter.put(q);
+      filter.showError(error);
+    }
   }
   if ("livePage" in root.dataset) startLive(root.dataset.feed, showNews, { since: root.dataset.since });
 }
