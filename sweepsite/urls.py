@@ -26,6 +26,7 @@ PAGES = (
     "sweep.trial_feeds",
     "sweep.charts_data",
     "charts.views",
+    "charts.curves",
     "sweep.advice",
     "sweep.best_configuration",
     "trial.views",

@@ -31,7 +31,7 @@ DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 # Answers that are no pages, or pages of others.
 NOT_PAGES = (".json", ".csv", ".zip", ".txt", "/part", "/log", "/picture")
 NOT_PAGES += ("/metrics", "/healthz")
-TABS = ("", "trials/", "events/", "settings/", "simulator/", "failures/")
+TABS = ("", "trials/", "charts/", "events/", "settings/", "simulator/", "failures/")
 # What may move without a person noticing: Chrome's own limit for "good".
 MAX_SHIFT = 0.1
 

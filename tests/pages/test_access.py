@@ -137,6 +137,7 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "sweeps/<int:pk>/": (READ, None),
     "sweeps/<int:pk>/trials/": (READ, None),
     "sweeps/<int:pk>/charts/": (READ, None),
+    "sweeps/<int:pk>/curves.json": (READ, None),
     "sweeps/<int:pk>/events/": (READ, None),
     "sweeps/<int:pk>/feed.json": (READ, None),
     "sweeps/<int:pk>/columns.json": (READ, None),
