@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from experiments.models import (
     Event,
+    ReportLink,
     Run,
     SavedForm,
     SavedView,
@@ -66,6 +67,10 @@ def _tables(person: User) -> Mapping[str, Iterable[Mapping[str, Any]]]:
         ),
         "views": _rows(
             SavedView.objects.filter(owner=person), "experiment__name", "name", "query"
+        ),
+        "report_links": _rows(
+            ReportLink.objects.filter(created_by=person),
+            *("sweep_id", "meant_for", "created_at", "expires_at", "revoked_at"),
         ),
         "events": _rows(Event.objects.filter(actor=person).order_by("pk"), *EVENT),
     }

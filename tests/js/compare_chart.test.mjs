@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { chosenCurves } from "../../static/js/pages/compare_chart.js";
+import { chosenCurves, valueUpTo } from "../../static/js/pages/compare_chart.js";
 
 const trials = [{ name: "1", curve: [[1, 2, 10, 0.5], [2, 4, 20, 1.5], [3, Number.NaN, 30, null]] }];
 
@@ -18,4 +18,10 @@ test("smoothing follows the values and leaves the model alone", () => {
   const [{ curve }] = chosenCurves(trials, { smooth: "0.5" });
   assert.ok(curve[1][1] > 2 && curve[1][1] < 4);
   assert.equal(trials[0].curve[1][1], 4);
+});
+
+test("a value holds until the next point, and not beyond the last", () => {
+  const curve = [[1, 10], [3, 30]];
+  assert.deepEqual([0, 1, 2, 3, 4].map((at) => valueUpTo(curve, at)), [null, 10, 10, 30, null]);
+  assert.equal(valueUpTo([], 1), null);
 });

@@ -14,6 +14,8 @@ import { axis, font, padded, palette } from "../charts/defaults.js";
 import { spread } from "../charts/labels.js";
 import { smoothed } from "../charts/lines.js";
 import { emptyWords, liveChart } from "../charts/live_chart.js";
+import { drawPlace, numbers, onScale, placeHover } from "../charts/line_frame.js";
+import { createTooltip } from "../charts/tooltip.js";
 import { cross, dot, haloText, star } from "../charts/marks.js";
 
 const WIDTHS = { best: 2.5, running: 1.75 };
@@ -46,7 +48,7 @@ export function chosenCurves(trials, { x = null, smooth = null }) {
   return trials.map((trial) => {
     const points = trial.curve.map((point) => [point[place], point[1]]);
     const known = points.filter(([at]) => Number.isFinite(at));
-    return { ...trial, curve: smooth ? smoothed(known, Number(smooth)) : known };
+    return smooth ? { ...trial, curve: smoothed(known, Number(smooth)), raw: known } : { ...trial, curve: known };
   });
 }
 
@@ -54,7 +56,8 @@ function measure(state) {
   const { objective, turned } = state.model;
   const trials = chosenCurves(state.model.trials, state);
   state.trials = trials;
-  const points = trials.flatMap((trial) => trial.curve);
+  state.hovered = null;
+  const points = trials.flatMap((trial) => trial.raw ?? trial.curve);
   const values = points.map((point) => point[1]).filter(Number.isFinite);
   const xs = points.map((point) => point[0]);
   state.empty = emptyWords([points], [objective.metric]);
@@ -70,11 +73,11 @@ function measure(state) {
 
 function datasets({ trials, scale }, colors) {
   const dashes = dashesOf(trials);
-  return trials.map((trial, index) => {
+  const lines = trials.map((trial, index) => {
     const look = lookOf(trial).name;
     return {
       trial,
-      data: trial.curve.map(([x, y]) => ({ x, y: Number.isFinite(y) ? scale.forward(y) : Number.NaN })),
+      data: onScale(trial.curve, scale),
       borderColor: look === "cancelled" || look === "queued" ? colors.ink3 : colors.fill[look],
       borderWidth: WIDTHS[look] ?? 1.75,
       borderDash: dashes[index],
@@ -82,6 +85,11 @@ function datasets({ trials, scale }, colors) {
       order: trial.best ? 0 : index + 1,
     };
   });
+  // Behind what is smoothed.
+  const raw = trials.flatMap((trial) =>
+    trial.raw ? [{ data: onScale(trial.raw, scale), borderColor: colors.line2, borderWidth: 1, order: 99 }] : [],
+  );
+  return [...lines, ...raw];
 }
 
 function options(state, colors) {
@@ -95,7 +103,8 @@ function options(state, colors) {
   const longest = Math.max(...state.model.trials.map((trial) => trial.name.length));
   return {
     layout: { padding: { right: Math.min(120, 28 + longest * 7), top: 10 } },
-    events: [],
+    events: ["mousemove", "mouseout"],
+    onHover: (event, _, chart) => state.hover(chart, event),
     scales: {
       x: axis(across, { title, colors, horizontal: true, min, max }),
       y: axis(state.scale, { colors, ...padded(state.scale) }),
@@ -105,6 +114,7 @@ function options(state, colors) {
 
 function endsOf(chart) {
   return chart.data.datasets.flatMap((set, index) => {
+    if (!set.trial) return [];
     const end = chart.getDatasetMeta(index).data.filter((point) => Number.isFinite(point.y)).at(-1);
     return end ? [{ x: end.x, y: end.y, trial: set.trial }] : [];
   });
@@ -129,11 +139,33 @@ function drawNames(chart, ends, colors) {
   });
 }
 
-function endsPlugin() {
+// A curve's value at x: that of its last point up to there; null before its first point
+// and after its last. Pure.
+export function valueUpTo(curve, at) {
+  if (curve.length === 0 || at > curve.at(-1)[0]) return null;
+  return curve.filter(([x]) => x <= at).at(-1)?.[1] ?? null;
+}
+
+// What the trials have at x.
+function contentAt({ trials, scale, x, model }, at) {
+  const colors = palette();
+  const found = trials
+    .map((trial) => ({ trial, value: valueUpTo(trial.curve, at) }))
+    .filter(({ value }) => Number.isFinite(value));
+  const color = (trial) => colors.fill[lookOf(trial).name] ?? colors.ink3;
+  return {
+    title: x === "seconds" ? duration(at) : `${x ?? model.xLabel} ${at}`,
+    rows: found.map(({ trial, value }) => ({ name: trial.name, text: metric(value) })),
+    marks: found.map(({ trial, value }) => ({ y: scale.forward(value), color: color(trial) })),
+  };
+}
+
+function endsPlugin(state) {
   return {
     id: "ends",
     afterDatasetsDraw(chart) {
       const colors = palette();
+      drawPlace(chart, state, colors);
       const ends = endsOf(chart);
       for (const end of ends) drawMark(chart.ctx, end, colors);
       drawNames(chart, ends, colors);
@@ -142,8 +174,26 @@ function endsPlugin() {
 }
 
 export function drawCompare(canvas, model) {
-  const state = { model, x: null, y: null, smooth: null };
-  return liveChart(canvas, { type: "line", state, measure, datasets, options, plugins: [endsPlugin()] });
+  const tip = createTooltip(canvas);
+  const state = { model, x: null, y: null, smooth: null, hovered: null };
+  const places = () => numbers(state.trials.map(({ curve }) => curve), 0);
+  state.hover = placeHover(state, tip, places, (at) => contentAt(state, at));
+  const plugins = [endsPlugin(state)];
+  const handle = liveChart(canvas, { type: "line", state, tip, measure, datasets, options, plugins });
+  canvas.addEventListener("keydown", (event) => step(event, handle.chart, state, places()));
+  canvas.addEventListener("blur", () => state.hover(handle.chart, { x: -100, y: 0 }));
+  return handle;
+}
+
+// Arrow keys move along the points, as the pointer does.
+function step(event, chart, state, places) {
+  const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (!way || places.length === 0) return;
+  event.preventDefault();
+  const sorted = [...new Set(places)].sort((a, b) => a - b);
+  const now = sorted.indexOf(state.hovered?.place);
+  const next = sorted[Math.min(sorted.length - 1, Math.max(0, now + way))];
+  state.hover(chart, { x: chart.scales.x.getPixelForValue(next), y: chart.chartArea.top + 20 });
 }
 
 // The same as a table, a row per trial. Pure.
