@@ -179,7 +179,11 @@ export function drawCompare(canvas, model) {
   const places = () => numbers(state.trials.map(({ curve }) => curve), 0);
   state.hover = placeHover(state, tip, places, (at) => contentAt(state, at));
   const plugins = [endsPlugin(state)];
-  const handle = liveChart(canvas, { type: "line", state, tip, measure, datasets, options, plugins });
+  const fresh = (now) => {
+    tip.hide();
+    measure(now);
+  };
+  const handle = liveChart(canvas, { type: "line", state, tip, measure: fresh, datasets, options, plugins });
   canvas.addEventListener("keydown", (event) => step(event, handle.chart, state, places()));
   canvas.addEventListener("blur", () => state.hover(handle.chart, { x: -100, y: 0 }));
   return handle;
