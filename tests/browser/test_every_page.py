@@ -69,6 +69,8 @@ def _more(sweep: Sweep) -> Iterator[str]:
     best, *others = sweep.trials.ranked(sweep.goal)[:3]
     yield best.get_absolute_url()
     yield f"/compare/?trials={best.pk},{others[0].pk}"
+    yield f"/compare/sweeps/?sweeps={sweep.pk},{sweep.pk + 1}"
+    yield f"/sweeps/{sweep.pk}/report.html?part=trials&part=notes&part=document"
     yield f"/experiments/{sweep.experiment_id}/"
     yield f"/sweeps/new/?clone={sweep.pk}"
 

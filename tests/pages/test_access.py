@@ -141,7 +141,6 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "sweeps/<int:pk>/events/": (READ, None),
     "sweeps/<int:pk>/feed.json": (READ, None),
     "sweeps/<int:pk>/columns.json": (READ, None),
-    "sweeps/<int:pk>/curves.json": (READ, None),
     "sweeps/<int:pk>/advice/": (READ, READ),
     "sweeps/<int:pk>/rows.json": (READ, None),
     "sweeps/<int:pk>/find.json": (READ, None),
