@@ -142,7 +142,8 @@ def _widen(piece: EdgeAdvice, columns: SweepColumns, best: int) -> Advice:
     name, top = piece.name, "top" if piece.side == "high" else "bottom"
     key, title = f"widen:{name}", f"Widen {name}"
     numbers, end = _numbers(columns).get(name), f"{piece.end:.10g}"
-    many = f"{round(piece.share * best)} of the best {best} trials"
+    many = "all" if piece.share == 1 else f"{round(piece.share * best)}"
+    many += f" of the best {best} trials"
     if numbers is not None:
         values = sorted([*numbers, _like(piece.end, numbers)])
         at = " or ".join(map(parameter_text, piece.at))

@@ -59,7 +59,8 @@ def test_widen_a_choice_and_fix_what_does_not_matter() -> None:
     found = by_key(made_sweep(120))
     widen = found["widen:hidden"]
     assert (
-        widen.reason == "30 of the best 30 trials use 128 or 256, the top of the range."
+        widen.reason
+        == "all of the best 30 trials use 128 or 256, the top of the range."
     )
     assert (widen.action, widen.to) == ("Add 512", "builder")
     assert widen.bounds == "hidden:[16, 32, 64, 128, 256, 512]"
