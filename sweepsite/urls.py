@@ -24,6 +24,7 @@ PAGES = (
     "simulator.views",
     "sweep.views",
     "sweep.trial_feeds",
+    "sweep.trial_export",
     "sweep.charts_data",
     "charts.views",
     "charts.curves",

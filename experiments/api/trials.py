@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from hashlib import sha256
+from typing import Annotated, Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -37,12 +38,16 @@ from experiments.api.trial_rows import (
 from experiments.models import Decision, Metric, Trial
 from experiments.models.trials import TrialState
 from experiments.scheduling import ask
+from experiments.search.filters.lexer import MAX_CHARACTERS
+from experiments.sweeps.trial_listing import TrialListing
 
 router = Router(tags=["trials"])
 # A training process may look at its own trial.
 own_or_user = [TrialAuth(), UserAuth()]
 
-Sort = Literal["number", "-number", "value", "-value", "started", "-started"]
+# What the database sorts by.
+INDEXED = frozenset(("number", "-number", "value", "-value", "started", "-started"))
+MAX_SORT_TEXT = 1_000
 
 
 @router.get("/sweeps/{sweep_id}/trials", response=answers(200, list[TrialRowOut]))
@@ -51,16 +56,49 @@ def list_trials(
     request: HttpRequest,
     sweep_id: int,
     state: Annotated[list[TrialState] | None, Query()] = None,
-    sort: Annotated[Sort, Query(description="A minus: descending. Nulls last.")] = (
-        "number"
-    ),
-) -> QuerySet[Trial]:
+    filter: Annotated[
+        str,
+        Query(
+            max_length=MAX_CHARACTERS,
+            description="Such as `lr < 0.01 and state = completed`. With a filter,"
+            " archived trials are left out unless it names them.",
+        ),
+    ] = "",
+    sort: Annotated[
+        str,
+        Query(
+            max_length=MAX_SORT_TEXT,
+            description="Columns by their names in filters, such as `-value,took`. A"
+            " minus: descending. Trials without a value last.",
+        ),
+    ] = "number",
+) -> QuerySet[Trial] | Listing:
     sweep = readable_sweep(request, sweep_id)
     trials = sweep.trials.select_related("sweep__experiment", "current_attempt")
+    if filter.strip() or sort not in INDEXED:
+        return _listing(TrialListing(sweep, filter, sort, state or ()), trials)
     if state:
         trials = trials.filter(state__in=state)
     order = sort.replace("started", "started_at")
     return trials.order_by(order, *(() if "number" in sort else ("number",)))
+
+
+def _listing(found: TrialListing, trials: QuerySet[Trial]) -> Listing:
+    asked = repr((found.filter, sorted(found.states), list(map(str, found.sorts))))
+    digest = sha256(asked.encode("utf-8", "replace")).hexdigest()[:12]
+
+    def page(
+        after: tuple[int, ...] | None, limit: int
+    ) -> list[tuple[tuple[int, ...], Trial]]:
+        place, number = (0, -1) if after is None else after
+        numbers = found.numbers_after(place, number, limit)
+        rows = {trial.number: trial for trial in trials.filter(number__in=numbers)}
+        start = found.start_of(numbers[0]) if numbers else 0
+        return [
+            ((start + k + 1, n), rows[n]) for k, n in enumerate(numbers) if n in rows
+        ]
+
+    return Listing(order=f"{digest},number", page=page)
 
 
 @router.get("/trials/{trial_id}", response=answers(200, TrialOut), auth=own_or_user)

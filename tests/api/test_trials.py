@@ -119,13 +119,34 @@ def test_states_filter(api: Api, mixed: Sweep) -> None:
     assert len(both) == 7
 
 
-@pytest.mark.parametrize("sort", ["loss", "--number", "state"])
-def test_an_unknown_order_is_refused_with_those_there_are(
+@pytest.mark.parametrize("sort", ["losss", "--number", "failed"])
+def test_an_unknown_order_is_refused_with_an_example(
     api: Api, mixed: Sweep, sort: str
 ) -> None:
     answer = api.get(f"/sweeps/{mixed.pk}/trials?sort={sort}")
     assert answer.status_code == 422
     assert "-value" in answer.json()["error"]["fields"]["sort"][0]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7])
+def test_a_filter_and_several_columns_to_sort_by(
+    api: Api, mixed: Sweep, limit: int
+) -> None:
+    path = f"/sweeps/{mixed.pk}/trials"
+    rows = all_pages(api, path, f"limit={limit}&sort=state,-value")
+    assert [row["number"] for row in rows] == [3, 6, 0, 2, 4, 1, 5]
+    query = f"limit={limit}&filter=value+>+0.1+and+not+queued&sort=-number"
+    rows = all_pages(api, path, query)
+    assert [row["number"] for row in rows] == [6, 4, 3, 2, 0]
+
+
+def test_a_wrong_filter_is_refused_at_its_place(api: Api, mixed: Sweep) -> None:
+    answer = api.get(f"/sweeps/{mixed.pk}/trials?filter=x+<+1+and+valu+<+2")
+    assert answer.status_code == 422
+    [sentence] = answer.json()["error"]["fields"]["filter"]
+    assert sentence == (
+        'Character 11: There is no name "valu" here. Did you mean value?'
+    )
 
 
 @pytest.mark.parametrize("cursor", ["x", "W10", "bnVsbA", "e30", "%00", "é"])

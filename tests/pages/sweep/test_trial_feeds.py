@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from tests.pages.clients import client_of
 
 pytestmark = pytest.mark.django_db
 
+FEEDS = ("rows.json", "find.json", "matching.json", "complete.json")
 NAMES = (
     *("q", "sort", "cols", "group", "from", "count", "find", "at"),
     *("since", "group_of", "rail", "page", "state"),
@@ -147,6 +149,37 @@ def test_completion_counts_what_is_typed_so_far(client: Client, sweep: Sweep) ->
     assert feed(client, sweep, "complete", q="lr < 0.15")["count"] == 2
 
 
+def exported(client: Client, sweep: Sweep, path: str, **query: Any) -> str:
+    answer = client.get(f"/sweeps/{sweep.pk}/{path}", query)
+    assert answer.status_code == 200, answer.content
+    parts = answer.streaming_content if answer.streaming else [answer.content]
+    return b"".join(parts).decode()
+
+
+def test_what_is_shown_as_csv_and_json(client: Client, sweep: Sweep) -> None:
+    query = {"q": "lr > 0.15", "sort": "-value", "cols": "number,value,p.optimizer"}
+    text = exported(client, sweep, "export.csv", **query, numbers="2,4-6")
+    head = "trial,accuracy,optimizer\n"
+    assert text == f"{head}5,0.32,sgd\n4,0.31,sgd\n2,0.21,sgd\n6,,adam\n"
+    rows = json.loads(exported(client, sweep, "export.json", **query))
+    assert rows[0] == {"trial": 5, "accuracy": 0.32, "optimizer": "sgd"}
+    assert len(rows) == 5
+    assert json.loads(exported(client, sweep, "export.json", q="lr > 2")) == []
+    wrong = client.get(f"/sweeps/{sweep.pk}/export.csv", {"q": "lrr > 2"})
+    assert wrong.status_code == 400
+    assert b"Did you mean lr?" in wrong.content
+
+
+def test_configurations_to_copy(client: Client, sweep: Sweep) -> None:
+    text = exported(client, sweep, "trials/copy/", numbers="0,6")
+    assert text == (
+        'trials = {\n    0: {"lr": 0.1, "optimizer": "sgd", "seed": 1},\n'
+        '    6: {"lr": 0.9, "optimizer": "adam"},\n}\n'
+    )
+    text = exported(client, sweep, "trials/copy/", **{"numbers": "6", "as": "yaml"})
+    assert text == "6:\n  lr: 0.9\n  optimizer: adam\n"
+
+
 @settings(
     deadline=None,
     max_examples=40,
@@ -167,6 +200,6 @@ def test_nonsense_never_breaks_a_feed(
     client: Client, sweep: Sweep, query: dict[str, str]
 ) -> None:
     sent = {name: text.encode("utf-8", "surrogatepass") for name, text in query.items()}
-    for path in ("rows.json", "find.json", "matching.json", "complete.json", "trials/"):
+    for path in (*FEEDS, "trials/", "export.csv", "trials/copy/"):
         answer = client.get(f"/sweeps/{sweep.pk}/{path}", sent)
         assert answer.status_code in (200, 302, 400, 404)

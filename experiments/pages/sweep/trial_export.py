@@ -1,0 +1,195 @@
+"""What the table of trials shows, as CSV or JSON; configurations to copy."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from io import StringIO
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
+
+from experiments.pages.frame import get, sweep_to_read
+from experiments.pages.sweep.best_configuration import literal
+from experiments.pages.sweep.table_columns import MOMENTS
+from experiments.pages.sweep.trial_table import TableQuery, TableRows
+from experiments.search.document.yaml import yaml_text
+from experiments.search.filters.columns import FilterColumn, SeveralColumn
+from experiments.search.records import JSONValue
+from experiments.sweeps.control import NotPossible
+from experiments.sweeps.export import cell
+from experiments.sweeps.picked import picked_numbers
+from experiments.sweeps.trial_order import Places
+
+CHUNK = 500
+MAX_COPIED = 1_000
+# What is drawn, or says in words what other columns have.
+NOT_EXPORTED = frozenset({"curve", "interval"})
+Values = Sequence[JSONValue]
+
+
+def exported(query: TableQuery, places: Places) -> Iterator[tuple[JSONValue, ...]]:
+    """The shown columns of the trials, first their titles."""
+    columns = [c for c in query.shown if c.key not in NOT_EXPORTED]
+    yield tuple("message" if c.key == "status" else c.title for c in columns)
+    for start in range(0, len(places), CHUNK):
+        part = places[start : start + CHUNK]
+        values = (raw_values(query, column.key, part) for column in columns)
+        yield from zip(*values, strict=True)
+
+
+def raw_values(query: TableQuery, key: str, places: Places) -> Values:
+    """A column's values as they are; None for none."""
+    column = query.columns.column("message" if key == "status" else key)
+    if isinstance(column, SeveralColumn):
+        return [
+            ", ".join(
+                column.labels[code] for code in column.codes[column.rows == place]
+            )
+            for place in places
+        ]
+    numbers, labels = _numbers(column, places), _labels(column, places)
+    if key in MOMENTS:
+        return [None if n is None else _moment(n) for n in numbers]
+    return [
+        _whole(number) if label is None else label
+        for number, label in zip(numbers, labels, strict=True)
+    ]
+
+
+def _numbers(column: FilterColumn, places: Places) -> list[float | None]:
+    if column.numbers is None:
+        return [None] * len(places)
+    found = column.numbers[places].tolist()
+    return [None if np.isnan(number) else number for number in found]
+
+
+def _labels(column: FilterColumn, places: Places) -> Values:
+    if column.codes is None:
+        return [None] * len(places)
+    codes = column.codes[places].tolist()
+    return [None if code < 0 else column.labels[code] for code in codes]
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _whole(number: float | None) -> float | None:
+    is_whole = number is not None and number.is_integer() and abs(number) < 2**53
+    return int(number) if number is not None and is_whole else number
+
+
+# --- files ----------------------------------------------------------------------------
+
+
+def _csv(rows: Iterator[tuple[JSONValue, ...]]) -> Iterator[str]:
+    while chunk := list(islice(rows, CHUNK)):
+        text = StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows(map(cell, row) for row in chunk)
+        yield text.getvalue()
+
+
+def _json(rows: Iterator[tuple[JSONValue, ...]]) -> Iterator[str]:
+    """A list with an object for each trial."""
+    titles = next(rows)
+    before = "[\n"
+    for row in rows:
+        yield before + json.dumps(dict(zip(map(str, titles), row, strict=True)))
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+TYPES: Mapping[str, tuple[str, Callable[..., Iterator[str]]]] = {
+    "csv": ("text/csv; charset=utf-8", _csv),
+    "json": ("application/json", _json),
+}
+
+
+def export_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
+    return _export(request, pk, "csv")
+
+
+def export_json(request: HttpRequest, pk: int) -> HttpResponseBase:
+    return _export(request, pk, "json")
+
+
+def _export(request: HttpRequest, pk: int, kind: str) -> HttpResponseBase:
+    """The trials that match ``q``, or those of ``numbers``, in the table's order."""
+    query = TableQuery(sweep_to_read(request, pk), request.GET, few=False)
+    if query.error is not None:
+        return HttpResponseBadRequest(str(query.error), content_type="text/plain")
+    try:
+        places = _places(request, query)
+    except NotPossible as error:
+        return HttpResponseBadRequest(str(error), content_type="text/plain")
+    content_type, text_of = TYPES[kind]
+    name = f"{query.sweep.label}-trials.{kind}"
+    return StreamingHttpResponse(
+        text_of(exported(query, places)),
+        content_type=content_type,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _places(request: HttpRequest, query: TableQuery) -> Places:
+    """In order; groups' trials one after the other. Raises NotPossible."""
+    rows = TableRows(query)
+    places = rows.order
+    if rows.groups is not None:
+        members = [rows.groups.members(int(group)) for group in rows.order]
+        places = np.concatenate([np.empty(0, np.intp), *members])
+    if text := request.GET.get("numbers"):
+        numbers = query.columns.data.numbers[places]
+        places = places[np.isin(numbers, picked_numbers(text))]
+    return places
+
+
+def copy(request: HttpRequest, pk: int) -> HttpResponse:
+    """Configurations as text, as Python or YAML: of ``numbers``, or of the best."""
+    sweep = sweep_to_read(request, pk)
+    try:
+        numbers = picked_numbers(request.GET.get("numbers", ""))[:MAX_COPIED]
+    except NotPossible as error:
+        return HttpResponseBadRequest(str(error), content_type="text/plain")
+    rows = sweep.trials.filter(number__in=numbers).order_by("number")
+    found = dict(rows.values_list("number", "params"))
+    text = as_yaml(found) if request.GET.get("as") == "yaml" else as_python(found)
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
+
+
+def as_python(found: Mapping[int, Mapping[str, Any]]) -> str:
+    """A dictionary of configurations by number."""
+    lines = [f"    {number}: {_dict(params)}," for number, params in found.items()]
+    return "\n".join(["trials = {", *lines, "}\n"])
+
+
+def _dict(params: Mapping[str, Any]) -> str:
+    entries = (f"{literal(name)}: {_text(value)}" for name, value in params.items())
+    return f"{{{', '.join(entries)}}}"
+
+
+def _text(value: Any) -> str:
+    return _dict(value) if isinstance(value, Mapping) else literal(value)
+
+
+def as_yaml(found: Mapping[int, Mapping[str, Any]]) -> str:
+    return yaml_text(dict(found), width=88) if found else "{}\n"
+
+
+urlpatterns = [
+    get("sweeps/<int:pk>/export.csv", export_csv, "sweep_export_csv"),
+    get("sweeps/<int:pk>/export.json", export_json, "sweep_export_json"),
+    get("sweeps/<int:pk>/trials/copy/", copy, "sweep_trials_copy"),
+]
