@@ -28,6 +28,7 @@ from experiments.pages.sweep.trial_lines import (
 from experiments.pages.sweep.trial_table import TableRows
 from experiments.search.wording import counted
 from experiments.sweeps.trial_columns import METRIC, PARAMETER
+from experiments.sweeps.trial_filters import number_ranges
 from experiments.sweeps.trial_order import SEEDS, Places, TrialGroups
 
 WIDTH, EDGE, MIDDLE = 72, 4, 8
@@ -55,10 +56,15 @@ class GroupLines:
         cells = [self.cells(column) for column in self.lines.query.shown]
         return [
             format_html(
-                '<tr data-row="{}" data-number="{}" data-rank="{}" data-group="{}"{}>'
-                "{}{}</tr>",
-                *(row["id"], row["number"], rank, key, BEST if row["best"] else ""),
-                tick(self.ticks[k], f"Select {counted(count, 'trial')} of group {key}"),
+                '<tr data-row="{}" data-number="{}" data-rank="{}" data-group="{}"'
+                ' data-numbers="{}"{}>{}{}</tr>',
+                *(row["id"], row["number"], rank, key),
+                number_ranges(self.trials[k]),
+                BEST if row["best"] else "",
+                tick(
+                    ",".join(map(str, self.trials[k])),
+                    f"Select {counted(count, 'trial')} of group {key}",
+                ),
                 joined(each[k] for each in cells),
             )
             for k, (row, key, count, rank) in enumerate(
@@ -79,11 +85,11 @@ class GroupLines:
         return found
 
     @cached_property
-    def ticks(self) -> list[str]:
-        """The numbers of their trials, for a form."""
+    def trials(self) -> list[list[int]]:
+        """The numbers of their trials."""
         data = self.groups.columns.data
         members = (self.groups.members(int(group)) for group in self.numbers)
-        return [",".join(map(str, data.numbers[each].tolist())) for each in members]
+        return [data.numbers[each].tolist() for each in members]
 
     @cached_property
     def ranks(self) -> list[str]:

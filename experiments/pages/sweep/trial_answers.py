@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -44,6 +44,7 @@ class TrialAnswer:
             return {"changed": False, "mark": self.mark}
         query = self.query
         archived = query.columns.mask("archived")
+        entries, best = self._entries(since=self._time_of(since))
         hidden = 0 if query.filter.names(f"{IS}archived") else int(archived.sum())
         return {
             "changed": True,
@@ -53,8 +54,8 @@ class TrialAnswer:
             "matching": len(self.rows),
             "trials": self.rows.trials,
             "from": self.start,
-            "rows": self._entries(self.shown, since=self._time_of(since)),
-            "best": self._best(),
+            "rows": entries,
+            "best": best,
             "heads": _part("heads", heads=query.heads),
             "chips": _part("chips", chips=query.chips(self._counts())),
             "conditions": conditions_json(query.q, query.filter.conditions),
@@ -66,28 +67,39 @@ class TrialAnswer:
     def shown(self) -> Places:
         return self.rows.order[self.start : self.start + self.count]
 
-    def _entries(self, rows: Places, *, since: float) -> list[dict[str, Any]]:
-        """``since``: rows that have not changed since this time go without HTML."""
-        places, keys = self._leading(rows)
-        data = self.query.columns.data
+    def _entries(
+        self, *, since: float
+    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """The rows, and the best one, which may be elsewhere. Rows that have not
+        changed since this time go without HTML."""
+        best = self.rows.best
+        apart = [] if best is None else [self.rows.order[best]]
+        rows = np.concatenate([self.shown, np.array(apart, np.intp)])
         is_new = self._changed(rows) >= since
+        is_new[len(self.shown) :] = True
         html = iter(self.html(rows[is_new]))
-        ranks = self.query.columns.ranks
-        groups = self.rows.groups
-        shown_ranks = ranks[places] if groups is None else groups.ranks[rows]
-        return [
-            {
+        entries = [
+            {**entry, "html": next(html)} if new else entry
+            for entry, new in zip(self._plain(rows), is_new.tolist(), strict=True)
+        ]
+        if best is None:
+            return entries, None
+        return entries[:-1], {**entries[-1], "index": best}
+
+    def _plain(self, rows: Places) -> Iterator[dict[str, Any]]:
+        places, keys = self._leading(rows)
+        data, groups = self.query.columns.data, self.rows.groups
+        ranks = (
+            self.query.columns.ranks[places] if groups is None else groups.ranks[rows]
+        )
+        for place, key, rank in zip(places, keys, ranks, strict=True):
+            yield {
                 "n": int(data.numbers[place]),
                 "id": int(data.ids[place]),
                 "key": key,
                 "rank": None if np.isnan(rank) else int(rank),
                 "state": STATES[data.states[place]],
-                **({"html": next(html)} if new else {}),
             }
-            for place, key, rank, new in zip(
-                places, keys, shown_ranks, is_new.tolist(), strict=True
-            )
-        ]
 
     def _leading(self, rows: Places) -> tuple[Places, Sequence[int]]:
         """The place of each row's first trial, and its number."""
@@ -134,13 +146,6 @@ class TrialAnswer:
                 for row, html in zip(lines.rows, lines.html(group=number), strict=True)
             ],
         }
-
-    def _best(self) -> dict[str, Any] | None:
-        index = self.rows.best
-        if index is None:
-            return None
-        [entry] = self._entries(self.rows.order[index : index + 1], since=-np.inf)
-        return {**entry, "index": index}
 
     def _counts(self) -> Mapping[str, int]:
         """Of all states, without archived trials."""

@@ -185,7 +185,11 @@ def _text(value: Any) -> str:
 
 
 def as_yaml(found: Mapping[int, Mapping[str, Any]]) -> str:
-    return yaml_text(dict(found), width=88) if found else "{}\n"
+    return (
+        yaml_text({str(n): dict(params) for n, params in found.items()}, width=88)
+        if found
+        else "{}\n"
+    )
 
 
 urlpatterns = [

@@ -18,7 +18,7 @@ from experiments.pages.sweep.trial_answers import (
 )
 from experiments.pages.sweep.trial_table import TableQuery, TableRows
 from experiments.search.filters.completion import complete
-from experiments.search.filters.lexer import MAX_CHARACTERS
+from experiments.search.filters.lexer import MAX_CHARACTERS, FilterError
 from experiments.sweeps.trial_filters import number_ranges
 
 USUAL_COUNT = 60
@@ -80,7 +80,8 @@ def _matching(query: TableQuery, *, with_numbers: bool) -> dict[str, Any]:
 
 
 def completion(request: HttpRequest, pk: int) -> JsonResponse:
-    """What may be typed at the caret, and how many trials match so far."""
+    """What may be typed at the caret, and how many trials match; while the last
+    condition cannot be read, of the ones before it."""
     query = TableQuery(sweep_to_read(request, pk), request.GET, few=False)
     text = request.GET.get("q", "")[: MAX_CHARACTERS + 1]
     at = whole_number(request.GET.get("at", ""))
@@ -100,9 +101,21 @@ def completion(request: HttpRequest, pk: int) -> JsonResponse:
                 }
                 for offer in found.offers
             ],
+            "count": _count_so_far(query),
             **_matching(query, with_numbers=False),
         }
     )
+
+
+def _count_so_far(query: TableQuery) -> int | None:
+    before, joint, _ = query.q.rpartition(" and ")
+    if query.error is None or not joint:
+        return None if query.error else int(np.count_nonzero(query.mask))
+    try:
+        mask = query.filters.mask(query.filters.parse(before))
+    except FilterError:
+        return None
+    return int(np.count_nonzero(mask))
 
 
 def _place(text: str, at: int) -> int:
