@@ -257,7 +257,7 @@ async function timeline(card, page) {
   const controls = [
     button(card.controls, "+", "Zoom in", () => chart.zoom(0.6)),
     button(card.controls, "−", "Zoom out", () => chart.zoom(1 / 0.6)),
-    button(card.controls, "Fit", "Show the whole time", () => chart.fit()),
+    button(card.controls, "Fit", "Fit the whole time", () => chart.fit()),
   ];
   return {
     ...chart,

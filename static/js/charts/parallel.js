@@ -254,7 +254,6 @@ export function drawRamp(slot, words) {
     ctx.fillRect(x, 0, 1, 8);
   }
   slot.replaceChildren(words, strip, "better →");
-  slot.hidden = false;
 }
 
 // The same as a table, the best first. Pure.

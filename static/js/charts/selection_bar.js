@@ -86,7 +86,6 @@ export function wireSelectionBar(bar, linked, page) {
     const { columns, mask, error, waiting } = linked;
     const isEmpty = linked.conditions.length === 0;
     bar.classList.toggle("is-empty", isEmpty);
-    bar.hidden = false;
     part("count").textContent = isEmpty
       ? "Nothing selected: drag on an axis or a plot, or type a filter."
       : `${waiting ? "… " : ""}${count(linked.count)} of ${count(columns.total)} selected`;
