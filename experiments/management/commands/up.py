@@ -33,7 +33,7 @@ from experiments.workers.secrets import sealed
 from experiments.workers.supervisor import Child, Supervisor, end_with
 
 MAX_QUEUE_WAIT = 20.0
-MAX_SITE_WAIT = 30.0
+MAX_SITE_WAIT = 120.0
 # Seconds without an answer before a restart. A site waits for a slow database, and a
 # round for a sampler.
 MAX_QUEUE_SILENCE, MAX_SITE_SILENCE, MAX_SCHEDULER_SILENCE = 6.0, 60.0, 180.0
