@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,8 +17,11 @@ from experiments.models import Experiment, Removable, Sweep, Team, Trial
 from experiments.models.trials import IS_RANKED, TRIAL_ENDS, TrialState
 from experiments.search.document.limits import bytes_of
 from experiments.search.fields import DefinitionError, Problem
-from experiments.search.space.constraints import Constraint, parse_constraint
-from experiments.search.space.source import ExpressionError
+from experiments.search.filters.columns import RowTable
+from experiments.search.filters.fields import FilterField, Vocabulary
+from experiments.search.filters.lexer import FilterError
+from experiments.search.filters.reader import parse_filter
+from experiments.search.space.distribution import kind_of
 
 KINDS = tuple(kind for kind in Removable if kind != Removable.EXPERIMENT)
 # Kinds that are of trials, and so have their states, values and parameters.
@@ -26,8 +29,9 @@ OF_TRIALS = frozenset(KINDS) - {Removable.SWEEP, Removable.CODE}
 STATES = tuple(state for state in TrialState if state in TRIAL_ENDS)
 DAYS = re.compile(r"(\d{1,5}(?:\.\d+)?)\s*(?:d|days?)?")
 MAX_DAYS, MAX_BEST = 36_500, 100_000
-# An expression is evaluated for each trial.
+# A filter is read for each trial.
 MAX_MATCHED = 20_000
+PARAMETER = "p."
 FACTS = ("value", "hours", "number", "reports", "state")
 LOG_LIMIT, POINTS = 2_000_000, 10
 
@@ -217,29 +221,50 @@ def best_trials(trials: QuerySet[Trial], count: int) -> Q:
 
 
 def _where(trials: QuerySet[Trial], text: str) -> QuerySet[Trial]:
-    """Those that meet an expression of parameters and FACTS."""
+    """Those that match a filter of parameters and FACTS. A trial without one of the
+    values that it compares does not."""
     columns = ("pk", "params", "value", "started_at", "ended_at", "number", "reports")
-    rows = [
-        (pk, {**params, **_facts(*facts)})
-        for pk, params, *facts in trials.order_by().values_list(*columns, "state")
-    ]
-    known: dict[str, set[str]] = {name: {"number"} for name in FACTS}
-    known["state"] = {"text"}
-    for _, values in rows:
-        for name, value in values.items():
-            known.setdefault(name, set()).add(_kind(value))
+    pks: list[int] = []
+    rows: list[dict[str, Any]] = []
+    for pk, params, *facts in trials.order_by().values_list(*columns, "state"):
+        pks.append(pk)
+        values = {f"{PARAMETER}{name}": value for name, value in params.items()}
+        rows.append({**values, **_facts(*facts)})
     try:
-        test = parse_constraint(text, known)
-    except ExpressionError as error:
+        found = parse_filter(text, _vocabulary(rows))
+    except FilterError as error:
         raise DefinitionError([Problem("where", str(error))]) from error
-    pks = [pk for pk, values in rows if _meets(test, values)]
-    if len(pks) > MAX_MATCHED:
+    table = RowTable(rows)
+    mask = found.mask(table)
+    for field in found.fields:
+        mask = mask & table.column(field.key).present()
+    chosen = [pk for pk, matches in zip(pks, mask.tolist(), strict=True) if matches]
+    if len(chosen) > MAX_MATCHED:
         words = (
-            f"{len(pks):,} trials match; an expression may choose {MAX_MATCHED:,} at"
+            f"{len(chosen):,} trials match; a filter may choose {MAX_MATCHED:,} at"
             " once. Choose one experiment or sweep."
         )
         raise DefinitionError([Problem("where", words)])
-    return Trial.objects.filter(pk__in=pks)
+    return Trial.objects.filter(pk__in=chosen)
+
+
+def _vocabulary(rows: Iterable[Mapping[str, Any]]) -> Vocabulary:
+    kinds: dict[str, set[str]] = {}
+    for values in rows:
+        for key, value in values.items():
+            kinds.setdefault(key, set()).add(kind_of(value))
+    number = frozenset({"number"})
+    facts = [FilterField(name, name, number) for name in FACTS if name != "state"]
+    state = FilterField("state", "state", frozenset({"text"}), "trial", "", STATES)
+    parameters = [
+        FilterField(
+            key, key.removeprefix(PARAMETER), frozenset(kinds[key]), "parameter"
+        )
+        for key in kinds
+        if key.startswith(PARAMETER)
+    ]
+    others = {f"param.{field.name}": field.key for field in parameters}
+    return Vocabulary.of((*facts, state, *parameters), other_names=others)
 
 
 def _facts(
@@ -248,16 +273,3 @@ def _facts(
     hours = (ended - started).total_seconds() / 3600 if started and ended else None
     found = dict(zip(FACTS, (value, hours, number, reports, state), strict=True))
     return {name: fact for name, fact in found.items() if fact is not None}
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    return "null" if value is None else "text"
-
-
-def _meets(test: Constraint, values: Mapping[str, Any]) -> bool:
-    """A trial without one of the values does not."""
-    return all(name in values for name in test.addresses) and test.meets(values)

@@ -143,7 +143,8 @@ class TestDryRun:
             ({"files": "*/epoch-1.*"}, {1}),
             ({"files": "epoch"}, set()),
             ({"where": "x < 0.15 and value >= 0"}, {0, 1}),
-            ({"where": "state == 'failed'"}, set()),
+            ({"where": "state = failed"}, set()),
+            ({"where": "not (unset < 3)"}, None),
             ({"where": "unless < 3 or number == 1"}, None),
         ],
     )

@@ -44,7 +44,8 @@ ORDERED = frozenset({"number", "duration", "moment"})
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter; without text it matches all rows."""
+    """A filter; without text it matches all rows. ``fields`` are those whose values it
+    compares."""
 
     text: str
     fields: tuple[FilterField, ...] = ()
@@ -198,8 +199,8 @@ class _FilterReader(TermReader):
         field = self._field_of(node.args[0]) if len(node.args) == 1 else None
         if field is None:
             self.refuse(node, "not_set takes one name, such as not_set(momentum).")
-        term = self._field(field)
-        return Term(BOOLEAN, lambda table: np.logical_not(present(term.value(table))))
+        key = field.key
+        return Term(BOOLEAN, lambda table: np.logical_not(present(table.column(key))))
 
     # --- comparisons ----------------------------------------------------------------
 
