@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.lru_cache import LruCache
-from experiments.models import Sweep
+from experiments.models import Run, Sweep
 from experiments.models.trials import TRIAL_LIVE
 from experiments.sweeps.parameter_columns import (
     DENSITY_BINS,
@@ -27,6 +27,7 @@ from experiments.sweeps.parameter_columns import (
     ParameterColumn,
     rounded,
 )
+from experiments.sweeps.trial_columns import tag_words
 from experiments.sweeps.trial_data import (
     ORIGINS,
     STATES,
@@ -155,6 +156,13 @@ class SweepColumns:
         return self.data is data and self._seen == (sweep.updated_at, sweep.state)
 
     @cached_property
+    def _tags(self) -> Mapping[int, list[str]]:
+        """Words by the trial's id, of those that have any."""
+        runs = Run.objects.filter(trial__sweep=self.sweep).exclude(tags={})
+        rows = runs.order_by().values_list("trial", "tags")
+        return {pk: words for pk, tags in rows if (words := tag_words(tags))}
+
+    @cached_property
     def _mark(self) -> ColumnsMark:
         """Without a time."""
         count = self.drawn.total
@@ -263,6 +271,7 @@ class SweepColumns:
             "origin": [ORIGINS[code] for code in origins],
             "repeats": _or_none(data.repeats[places]),
             "group": data.groups[places].tolist(),
+            "tags": [self._tags.get(pk, []) for pk in data.ids[places].tolist()],
         }
 
     def _density(self) -> dict[str, Any]:

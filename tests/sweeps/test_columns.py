@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from experiments.db.clock import database_now
-from experiments.models import Sweep, Trial
+from experiments.models import Run, Sweep, Trial
 from experiments.sweeps import columns
 from experiments.sweeps.columns import sweep_columns
 from experiments.sweeps.parameter_columns import rounded
@@ -93,6 +93,14 @@ def test_a_deleted_trial_or_a_new_value_brings_the_whole() -> None:
     factories.trial(made, params={"optimizer": "lion"})
     assert answer(made, after["mark"])["whole"]
     assert answer(made, "nonsense~x")["whole"]
+
+
+def test_tags_are_words() -> None:
+    made = sweep()
+    trials = [factories.trial(made) for _ in range(2)]
+    tags = {"good": "", "by": "ada", "mlflow.user": "x"}
+    Run.objects.create(trial=trials[1], tags=tags)
+    assert answer(made)["columns"]["tags"] == [[], ["good", "by", "by=ada"]]
 
 
 def test_archived_trials_are_not_drawn_unless_one_is_the_best() -> None:
