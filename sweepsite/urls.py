@@ -18,6 +18,7 @@ PAGES = (
     "home",
     "experiments.views",
     "saved_views",
+    "global_search.views",
     "about",
     "importing.views",
     "builder.views",

@@ -5,6 +5,7 @@ import { wireDialogs } from "./dialogs.js";
 import { refreshTimes } from "./format.js";
 import { wireMenus } from "./menus.js";
 import { followMlflowLink } from "./mlflow_links.js";
+import { wireSearch } from "./search.js";
 import { wireTabs } from "./tabs.js";
 
 const EVERY = 15000;
@@ -20,6 +21,7 @@ wireDialogs();
 wireMenus();
 wireCopy();
 wireTabs();
+wireSearch();
 wireNotes();
 refreshTimes(document);
 setInterval(() => refreshTimes(document), EVERY);

@@ -104,6 +104,7 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "people/<int:pk>/factors/": (SITE, SITE),
     "people/<int:pk>/promote/": (SITE, SITE),
     "people/<int:pk>/demote/": (SITE, SITE),
+    "search/": (EVERYONE, None),
     "experiments/": (EVERYONE, None),
     "experiments/new/": (CREATE, CREATE),
     "experiments/<int:pk>/": (READ, None),

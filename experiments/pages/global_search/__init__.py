@@ -1,0 +1,1 @@
+"""Global search: what people find and do from every page."""
