@@ -187,3 +187,28 @@ def test_curves_of_the_best_and_a_fair_sample(ada: Client) -> None:
     two = answer(ada, "curves", made, numbers=f"{best.number},99999,x")
     assert two["numbers"] == [best.number] and "quantiles" not in two
     assert answer(ada, "curves", made_sweep(2))["ready"] is False
+
+
+NONSENSE = (
+    "",
+    "x",
+    "~~~",
+    "nan~a~1~1",
+    "1e999~a~1~1",
+    "0~a~1~" + "9" * 40,
+    "\x00",
+    "é",
+)
+
+
+@pytest.mark.parametrize("trials", [0, 1, 12])
+def test_nonsense_in_the_address_is_no_error(ada: Client, trials: int) -> None:
+    made = made_sweep(trials)
+    for text in NONSENSE:
+        answer(ada, "columns", made, since=text)
+        answer(ada, "surface", made, x=text, y=text)
+        answer(ada, "curves", made, numbers=text)
+        answer(ada, "edf", made, against=text)
+        answer(ada, "importance", made, scope=text)
+    assert answer(ada, "pareto", made)["ready"] is False
+    assert answer(ada, "timeline", made)["ready"] is (trials > 0)
