@@ -56,6 +56,8 @@ def take_all(site: RunningSite, browser: Browser) -> None:
     take(site, browser, "compare", f"/compare/?trials={chosen}")
     take(site, browser, "experiment", "/experiments/1/")
     take(site, browser, "team", "/teams/default/")
+    site.manage("fill", "--trials", "2000", "--points", "30")
+    take(site, browser, "trials", "/sweeps/2/trials/?q=not+failed&sort=-value")
     site.manage("space", "measure")
     for name in ("cleanup", "audit", "settings"):
         take(site, browser, name, f"/{name}/")

@@ -58,12 +58,25 @@ async function load(search, { push = true, top = null } = {}) {
   return null;
 }
 
+const drawn = new Map();
+
+// What looks the same stays as it is, with the focus in it.
+function whenNew(name, value, draw) {
+  const text = JSON.stringify(value);
+  if (value === undefined || drawn.get(name) === text) return;
+  drawn.set(name, text);
+  draw(value);
+}
+
 function show(answer) {
   total = answer.matching;
-  if (answer.heads !== undefined) showParts({ heads: answer.heads, chips: answer.chips }, { root });
+  whenNew("heads", answer.heads, (heads) => showParts({ heads }, { root }));
+  whenNew("chips", answer.chips, (chips) => showParts({ chips }, { root }));
   showTickAll();
-  if (answer.conditions !== undefined) showConditions(part("conditions"), answer.conditions);
-  if (answer.empty !== undefined || answer.matching > 0) showEmpty(part("empty"), answer);
+  whenNew("conditions", answer.conditions, (conditions) => showConditions(part("conditions"), conditions));
+  if (answer.empty !== undefined || answer.matching > 0) {
+    whenNew("empty", { matching: answer.matching, empty: answer.empty }, (empty) => showEmpty(part("empty"), empty));
+  }
   if (answer.rail !== undefined) rail.draw(answer.rail, answer.matching);
   part("total").textContent = totalWords(answer, readView(shownSearch ?? location.search).group !== "");
   scroller.querySelector("table").setAttribute("aria-rowcount", String(answer.matching + 1));

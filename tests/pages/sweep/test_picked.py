@@ -158,3 +158,14 @@ def test_tags_and_notes_of_many_trials(ada: Client, sweep: Sweep) -> None:
     assert sweep.trials.get(number=1).run.note == "Good.\n\nBetter."
     for act in ("tag", "note"):
         assert "Enter" in post(ada, sweep, act, "1", reason=" ").json()["error"]
+
+
+def test_the_bar_of_the_table_has_what_the_viewer_may_do(sweep: Sweep) -> None:
+    factories.team(eve="viewer")
+    url = f"/sweeps/{sweep.pk}/trials/?q=completed"
+    for name, may in (("ada", True), ("eve", False)):
+        html = page(client_of(name), url)
+        assert 'aria-label="Remove the condition completed"' in html
+        assert f"/sweeps/{sweep.pk}/trials/compare/" in html
+        for act in ("cancel", "archive", "tag", "note", "again", "region"):
+            assert (f"/sweeps/{sweep.pk}/trials/{act}/" in html) is may
