@@ -91,6 +91,10 @@ export function axisTitles(frame, linked, { help, moveAxis, settle }) {
         if (frame.lastElementChild !== title.element && document.activeElement !== title.element) frame.append(title.element);
       }
     },
+    // What is selected on each axis has changed.
+    describe() {
+      for (const { element, laid } of titles.values()) describeBrush(element, linked, laid.axis);
+    },
     remove() {
       for (const { element } of titles.values()) element.remove();
     },

@@ -12,8 +12,18 @@ function reader(element = document.documentElement) {
 
 const FILLS = ["best", "running", "completed", "terminated", "failed", "cancelled", "queued"];
 
+// Read once for each theme: styles are slow to read, and charts ask at every frame.
+let colors = null;
+let family = null;
+globalThis.document?.addEventListener("themechange", () => { colors = null; });
+
 // The current theme's colors as strings that a canvas understands.
 export function palette() {
+  colors ??= readPalette();
+  return colors;
+}
+
+function readPalette() {
   const read = reader();
   const all = (suffix) => Object.fromEntries(FILLS.map((n) => [n, read(`--${n}${suffix}`)]));
   return {
@@ -39,7 +49,8 @@ export function withAlpha(hex, alpha) {
 }
 
 export function font(size = 12, weight = 400) {
-  return `${weight} ${size}px ${getComputedStyle(document.body).fontFamily}`;
+  family ??= getComputedStyle(document.body).fontFamily;
+  return `${weight} ${size}px ${family}`;
 }
 
 export function applyDefaults() {

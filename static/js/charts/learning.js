@@ -10,6 +10,8 @@ import { haloText } from "./marks.js";
 // Up to so many selected trials get curves of their own.
 const MAX_FETCHED = 60;
 const WAIT_MS = 400;
+// Hundreds of curves are styled anew once a brush rests.
+const SETTLED_MS = 60;
 
 // The model of charts/curves.js, from the feed's answer. Pure.
 export function curvesModel(columns, { numbers, points }) {
@@ -89,11 +91,15 @@ export async function drawLearning(card, page) {
     chart.update(model);
   }
 
+  function selected() {
+    chart.set({});
+    timer = setTimeout(fetchMissing, WAIT_MS);
+  }
+
   const end = linked.subscribe((kinds) => {
     if (kinds.has("selection")) {
-      chart.set({});
       clearTimeout(timer);
-      timer = setTimeout(fetchMissing, WAIT_MS);
+      timer = setTimeout(selected, SETTLED_MS);
     } else if (kinds.has("hover")) chart.chart.draw();
   });
   return {

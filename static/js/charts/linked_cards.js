@@ -9,7 +9,8 @@ import { wireCardMenu } from "./card_menu.js";
 import { buildTable } from "./data_table.js";
 import { KINDS } from "./linked_kinds.js";
 
-const TABLE_MS = 1200;
+const TABLE_MS = 300;
+const HIDDEN_MS = 5000;
 
 // Selects of the card keep their value in the URL as ?card.name=.
 function wireSelects(card, picked, changed) {
@@ -48,12 +49,15 @@ function wireCard(card, page) {
     valueOf: (name) => card.querySelector(`[data-linked-select="${name}"]`)?.value ?? "",
   };
 
+  // A table that only screen readers get is made when nothing else is to be done.
   function refreshTable() {
     clearTimeout(timer);
+    const data = card.querySelector("[data-chart-data]");
+    const isHidden = data.classList.contains("visually-hidden");
     timer = setTimeout(() => {
       const table = made && tableOf(made);
-      if (table) card.querySelector("[data-chart-data]").replaceChildren(table);
-    }, TABLE_MS);
+      if (table) data.replaceChildren(table);
+    }, isHidden ? HIDDEN_MS : TABLE_MS);
   }
 
   function refreshWords() {

@@ -97,6 +97,7 @@ export function drawParallel(canvas, { linked, picked, help, note, openTrial = (
     // A new size or theme: everything is laid out anew.
     measure(ctx, size);
     show(ctx, size);
+    titles.show(layout, size.width);
   });
   const titles = axisTitles(canvas.parentElement, linked, { help, moveAxis, settle });
 
@@ -146,7 +147,6 @@ export function drawParallel(canvas, { linked, picked, help, note, openTrial = (
       strokeLine(ctx, layout, row, { color: colors.surface, width: 5 });
       strokeLine(ctx, layout, row, { color: colors.fill[columns.states[row]], width: 2.5 });
     }
-    titles.show(layout, size.width);
   }
 
   // Without measuring anew, unless the columns changed.
@@ -156,7 +156,10 @@ export function drawParallel(canvas, { linked, picked, help, note, openTrial = (
       chart.redraw();
       return;
     }
-    if (kinds.has("selection")) paintScene(size);
+    if (kinds.has("selection")) {
+      paintScene(size);
+      titles.describe();
+    }
     const ctx = canvas.getContext("2d");
     ctx.clearRect(0, 0, size.width, size.height);
     show(ctx, size);
@@ -257,7 +260,7 @@ export function drawRamp(slot, words) {
 }
 
 // The same as a table, the best first. Pure.
-export function parallelTable(columns, mask, most = 500) {
+export function parallelTable(columns, mask, most = 100) {
   const rows = pick(columns.drawn, mask).selected ?? columns.drawn;
   const names = columns.axes.map(({ name }) => name);
   return {

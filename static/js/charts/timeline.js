@@ -53,7 +53,15 @@ export function drawTimeline(canvas, { linked, answer, openTrial }) {
   let shift = null;
 
   const whole = () => [answer().from, Math.max(answer().to, answer().from + 1)];
-  const left = () => Math.min(170, 20 + Math.max(0, ...answer().slots.map(({ name }) => name.length)) * 6.6);
+  const widths = new WeakMap();
+  const left = () => {
+    const { slots } = answer();
+    if (!widths.has(slots)) {
+      const longest = Math.max(0, ...slots.map(({ name }) => name.length));
+      widths.set(slots, Math.min(170, 20 + longest * 6.6));
+    }
+    return widths.get(slots);
+  };
   const span = ({ width }) => [left(), width - 16];
   const pixelOf = (second, size) => {
     const [low, high] = span(size);
@@ -90,16 +98,21 @@ export function drawTimeline(canvas, { linked, answer, openTrial }) {
 
   function barBox(k, size) {
     const { bars } = answer();
-    const x = pixelOf(bars.from[k], size);
-    const right = pixelOf(bars.to[k], size);
+    const [low, high] = span(size);
+    const scale = (high - low) / (range[1] - range[0]);
+    const x = low + (bars.from[k] - range[0]) * scale;
+    const right = low + (bars.to[k] - range[0]) * scale;
     const height = ROW * (bars.span?.[k] ?? 1) - 7;
     return { x, y: TOP + bars.slot[k] * ROW + 3, width: Math.max(1, right - x - (right - x > 3 ? 1 : 0)), height };
   }
 
-  function visible(size) {
+  function visible() {
     const { bars } = answer();
-    return bars.number.map((_, k) => k).filter((k) => bars.to[k] >= range[0] && bars.from[k] <= range[1]
-      && barBox(k, size).x < span(size)[1] + 1);
+    const found = [];
+    for (let k = 0; k < bars.number.length; k += 1) {
+      if (bars.to[k] >= range[0] && bars.from[k] <= range[1]) found.push(k);
+    }
+    return found;
   }
 
   function drawBars(ctx, size) {
@@ -111,25 +124,39 @@ export function drawTimeline(canvas, { linked, answer, openTrial }) {
     ctx.rect(low, 0, high - low, size.height);
     ctx.clip();
     const labels = [];
-    for (const k of visible(size)) {
+    const byColor = new Map();
+    let outlined = null;
+    for (const k of visible()) {
       const row = columns.rowOf.get(bars.number[k]);
       const isSelected = mask === null || (row !== undefined && mask[row] === 1);
       const box = barBox(k, size);
       const look = row === columns.best && row !== undefined ? "best" : states[bars.state[k]];
-      ctx.fillStyle = isSelected ? colors.fill[look] ?? colors.line2 : colors.line;
-      ctx.globalAlpha = mask === null && look !== "best" ? 0.75 : 1;
-      ctx.fillRect(box.x, box.y, box.width, box.height);
-      if (bars.number[k] === hovered) {
-        ctx.globalAlpha = 1;
-        ctx.strokeStyle = colors.ink;
-        ctx.lineWidth = 2;
-        ctx.strokeRect(box.x, box.y, box.width, box.height);
-      }
+      const color = isSelected ? colors.fill[look] ?? colors.line2 : colors.line;
+      if (!byColor.has(color)) byColor.set(color, []);
+      byColor.get(color).push(box);
+      if (bars.number[k] === hovered) outlined = box;
       if ((isSelected && mask !== null) || look === "best" || box.width > 34) labels.push({ box, k, look, isSelected });
     }
-    ctx.globalAlpha = 1;
+    fillBars(ctx, byColor, mask === null);
+    if (outlined) {
+      ctx.strokeStyle = colors.ink;
+      ctx.lineWidth = 2;
+      ctx.strokeRect(outlined.x, outlined.y, outlined.width, outlined.height);
+    }
     drawLabels(ctx, labels, bars);
     ctx.restore();
+  }
+
+  // All bars of a color as one path: there may be 20,000.
+  function fillBars(ctx, byColor, isFaint) {
+    for (const [color, boxes] of byColor) {
+      ctx.globalAlpha = isFaint && color !== colors.fill.best ? 0.75 : 1;
+      ctx.fillStyle = color;
+      ctx.beginPath();
+      for (const { x, y, width, height } of boxes) ctx.rect(x, y, width, height);
+      ctx.fill();
+    }
+    ctx.globalAlpha = 1;
   }
 
   function drawLabels(ctx, labels, bars) {
@@ -186,7 +213,7 @@ export function drawTimeline(canvas, { linked, answer, openTrial }) {
 
   function barAt(x, y) {
     const { size } = chart;
-    const found = visible(size).filter((k) => {
+    const found = visible().filter((k) => {
       const box = barBox(k, size);
       return x >= box.x - 1 && x <= box.x + box.width + 1 && y >= box.y && y <= box.y + box.height;
     });
@@ -259,8 +286,9 @@ export function drawTimeline(canvas, { linked, answer, openTrial }) {
   };
 }
 
-export function timelineTable({ slots, bars, states, epoch }, most = 500) {
-  const at = (second) => new Date((epoch + second) * 1000).toLocaleString("en-GB", { timeZone: ZONE });
+export function timelineTable({ slots, bars, states, epoch }, most = 100) {
+  const format = new Intl.DateTimeFormat("en-GB", { dateStyle: "short", timeStyle: "medium", timeZone: ZONE });
+  const at = (second) => format.format((epoch + second) * 1000);
   return {
     caption: "Trials on slots",
     total: bars.number.length,

@@ -7,6 +7,8 @@ import { wireSelectionBar } from "../charts/selection_bar.js";
 import { showRows } from "./sweep_table.js";
 
 const WAIT_MS = 250;
+// Hundreds of curves are styled anew once a brush rests.
+const SETTLED_MS = 60;
 
 // The table's rows while something is selected: the best of what matches, from the
 // server; without a selection those that the page's feed has sent last.
@@ -73,14 +75,18 @@ function linkedRows(root, linked) {
 export function openOverview(root, model, curves) {
   const opened = openLinkedPage(root, { base: root.dataset.base, columns: columnsOfModel(model), sweep: root.dataset.sweep });
   let table = null;
+  let timer = null;
 
   async function start() {
     const page = await opened;
     wireSelectionBar(root.querySelector("[data-selection-bar]"), page.linked, root.dataset);
     curves?.set({ linked: page.linked });
     page.linked.subscribe((kinds) => {
-      if (kinds.has("selection")) curves?.set({});
-      else if (kinds.has("hover")) curves?.chart.draw();
+      if (kinds.has("selection")) {
+        clearTimeout(timer);
+        timer = setTimeout(() => curves?.set({}), SETTLED_MS);
+      }
+      if (kinds.has("hover")) curves?.chart.draw();
     });
     table = filteredTable(root, page.linked);
     linkedRows(root, page.linked);

@@ -65,10 +65,17 @@ function numberAxis(name, { cells, log, low, high, integer = false }) {
   };
 }
 
+// Axes by the parameter of the columns: brushes ask for them at each move.
+const made = new WeakMap();
+
 // The axis of a parameter.
-export function parameterAxis(axis) {
-  const made = axis.kind === "choice" ? choiceAxis(axis.name, axis) : numberAxis(axis.name, axis);
-  return withStop(made, axis.cells.some(Number.isNaN));
+export function parameterAxis(own) {
+  if (!made.has(own)) {
+    const { kind, name, cells } = own;
+    const axis = kind === "choice" ? choiceAxis(name, own) : numberAxis(name, own);
+    made.set(own, withStop(axis, cells.some(Number.isNaN)));
+  }
+  return made.get(own);
 }
 
 // The axis of the objective; better is up. spread: "stretched", "linear", "log" or nothing.
