@@ -1,32 +1,41 @@
-// Suggestions above the charts: loaded if they were not known at once, and dismissed in
-// place.
+// Suggestions above the charts: loaded if they were not known at once, again from time to
+// time while the sweep runs, and dismissed in place.
+
+const AGAIN_MS = 60_000;
 
 async function send(url, options = {}) {
   const answer = await fetch(url, { credentials: "same-origin", ...options });
-  if (!answer.ok) throw new Error(`answered ${answer.status}`);
+  if (!answer.ok || answer.redirected) throw new Error(`answered ${answer.status}`);
   return answer;
 }
 
-function wire(place) {
-  const form = place.querySelector("[data-dismiss]");
-  form?.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    try {
-      await send(`${form.action}?part=1`, { method: "POST", body: new FormData(form) });
-      place.replaceChildren();
-    } catch {
-      form.submit();
-    }
-  });
+async function load(place) {
+  try {
+    place.innerHTML = await (await send(place.dataset.advicePlace)).text();
+  } catch (problem) {
+    // What is shown already stays.
+    console.warn(`${place.dataset.advicePlace}: ${problem}`);
+  }
 }
 
-export async function wireAdvice(root = document) {
-  const place = root.querySelector("[data-advice-place]");
-  const url = place?.querySelector("[data-advice]")?.dataset.advice;
+async function dismiss(event, place) {
+  event.preventDefault();
+  const form = event.target;
   try {
-    if (url) place.innerHTML = (await (await send(url)).text()).trim();
-  } catch (problem) {
-    console.warn(`${url}: ${problem}`);
+    await send(place.dataset.advicePlace, { method: "POST", body: new FormData(form) });
+    place.replaceChildren();
+  } catch {
+    form.submit();
   }
-  if (place) wire(place);
+}
+
+export function wireAdvice(root = document) {
+  const place = root.querySelector("[data-advice-place]");
+  if (!place) return;
+  place.addEventListener("submit", (event) => dismiss(event, place));
+  if (place.querySelector("[data-advice-waits]")) load(place);
+  if (!("livePage" in root.dataset)) return;
+  setInterval(() => {
+    if (!document.hidden && !place.contains(document.activeElement)) load(place);
+  }, AGAIN_MS);
 }

@@ -53,16 +53,11 @@ class AdviceStrip:
         return counted(len(self.pieces or ()), "suggestion")
 
 
-def advice_strip(
-    request: HttpRequest, sweep: Sweep, *, valued: int
-) -> AdviceStrip | None:
-    """The strip at the first paint; None if there is nothing to suggest."""
+def advice_strip(request: HttpRequest, sweep: Sweep, *, valued: int) -> AdviceStrip:
+    """The strip at the first paint."""
     known = known_advice(sweep, valued=valued)
     url = reverse("sweep_advice", args=(sweep.pk,))
-    if known is None:
-        return AdviceStrip(url, None)
-    pieces = _links(request, sweep, known)
-    return AdviceStrip(url, pieces) if pieces else None
+    return AdviceStrip(url, None if known is None else _links(request, sweep, known))
 
 
 def _links(

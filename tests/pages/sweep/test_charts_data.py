@@ -154,7 +154,7 @@ def test_suggestions_are_on_the_overview_until_they_are_dismissed(ada: Client) -
         definition={**made.definition, "search_space": document}
     )
     overview, url = made.get_absolute_url(), reverse("sweep_advice", args=(made.pk,))
-    assert f'data-advice="{url}?part=1"' in ada.get(overview).content.decode()
+    assert "data-advice-waits" in ada.get(overview).content.decode()
     part = ada.get(url, {"part": "1"}).content.decode()
     assert "Widen x:" in part and "Widen to" not in part
     shown = ada.get(overview).content.decode()
