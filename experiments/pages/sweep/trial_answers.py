@@ -171,7 +171,7 @@ class TrialAnswer:
             digest(repr(data.changed.sum())),
         )
         look = digest(
-            repr((query.q, query.sort, query.params.get("cols"), query.grouped))
+            repr((query.q, query.sort, query.cols, query.grouped))
             + repr((self.start, self.count, len(data), query.columns.best))
         )
         return f"{last:.6f}~{look}~{times}"

@@ -125,9 +125,12 @@ class TableQuery:
 
     @cached_property
     def shown(self) -> list[TrialTableColumn]:
-        return shown_columns(
-            self.params.get("cols", ""), self.known, grouped=self.grouped
-        )
+        return shown_columns(self.cols, self.known, grouped=self.grouped)
+
+    @property
+    def cols(self) -> str:
+        """The keys of the shown columns; a form without scripts sends each alone."""
+        return ",".join(self.params.getlist("cols"))
 
     @cached_property
     def sorts(self) -> list[TrialSort]:
@@ -155,7 +158,8 @@ class TableQuery:
 
     def link(self, **changes: str | None) -> str:
         """The page with a changed query; None removes a part."""
-        kept = {name: self.params.get(name) for name in KEPT} | {"q": self.q}
+        kept = {name: self.params.get(name) for name in KEPT}
+        kept |= {"q": self.q, "cols": self.cols}
         return f"?{urlencode({n: v for n, v in (kept | changes).items() if v})}"
 
     @property

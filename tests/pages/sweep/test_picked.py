@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -169,3 +170,11 @@ def test_the_bar_of_the_table_has_what_the_viewer_may_do(sweep: Sweep) -> None:
         assert f"/sweeps/{sweep.pk}/trials/compare/" in html
         for act in ("cancel", "archive", "tag", "note", "again", "region"):
             assert (f"/sweeps/{sweep.pk}/trials/{act}/" in html) is may
+
+
+def test_columns_are_chosen_without_scripts(ada: Client, sweep: Sweep) -> None:
+    html = page(ada, f"/sweeps/{sweep.pk}/trials/?cols=number&cols=took&sort=number")
+    heads = re.findall(r'<th scope="col" data-key="([\w.]+)"', html)
+    assert heads == ["number", "took"]
+    assert "cols=number%2Ctook" in html
+    assert 'name="cols" value="took" checked' in html
