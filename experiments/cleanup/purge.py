@@ -125,7 +125,7 @@ def _sweep_steps(sweep: Sweep) -> Steps:
             and each.created_at <= sweep.deletion_requested_at
         ]
         Sweep.all_objects.filter(pk=sweep.pk).delete()
-        size = _delete_code(code)
+        size = delete_code(code)
     yield size
 
 
@@ -167,7 +167,7 @@ def _delete_tree(rows: QuerySet[Any]) -> None:
     rows._raw_delete(rows.db)
 
 
-def _delete_code(code: Sequence[CodeSnapshot]) -> int:
+def delete_code(code: Sequence[CodeSnapshot]) -> int:
     """Rows first: a sweep that uses one by now keeps all of them. Archives that another
     team's snapshot names stay."""
     CodeSnapshot.all_objects.filter(pk__in=[each.pk for each in code]).delete()
@@ -232,7 +232,7 @@ def _delete_unused_code(item: TrashItem) -> Steps:
     with no_upload():
         used = list(snapshots.filter(is_used()).values_list("pk", flat=True))
         CodeSnapshot.all_objects.filter(pk__in=used).update(trash=None)
-        freed = _delete_code(list(snapshots))
+        freed = delete_code(list(snapshots))
     yield freed
 
 

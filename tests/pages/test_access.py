@@ -214,6 +214,8 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "teams/<slug:slug>/service-accounts/new/": (MANAGE, MANAGE),
     "teams/<slug:slug>/service-accounts/<int:pk>/close/": (MANAGE, MANAGE),
     "teams/<slug:slug>/rules/": (MANAGE, MANAGE),
+    "teams/<slug:slug>/rename/": (MANAGE, MANAGE),
+    "teams/<slug:slug>/delete/": (MANAGE, MANAGE),
     "teams/<slug:slug>/members/": (None, MANAGE),
     "teams/<slug:slug>/members/<int:pk>/role/": (None, MANAGE),
     "teams/<slug:slug>/members/<int:pk>/remove/": (MANAGE, MANAGE),

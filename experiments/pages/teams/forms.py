@@ -51,6 +51,14 @@ class PersonForm(forms.Form):
         return name
 
 
+class TeamNameForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
+    """Another name; the address stays."""
+
+    class Meta:
+        model = Team
+        fields = ("name",)
+
+
 class TeamForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
     pools = forms.ModelMultipleChoiceField(
         Pool.objects.all(),

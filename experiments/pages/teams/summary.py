@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from experiments import access
 from experiments.cleanup.quotas import quota_warning
+from experiments.cleanup.teams import what_goes
 from experiments.models import Experiment, Membership, Sweep, Team, User
 from experiments.pages.frame import Confirmation, ConfirmationChoice
 from experiments.pages.teams.forms import ROLES, PersonForm
@@ -145,6 +146,24 @@ def leave_question(team: Team) -> Confirmation:
     )
 
 
+def deletion_question(team: Team, problems: Sequence[str], typed: str) -> Confirmation:
+    wrong = f"{typed[:100]!r} is not the name of the team." if typed else ""
+    return Confirmation(
+        confirm_id=f"delete-{team.slug}",
+        title=f"Delete team {team.name}?",
+        text=" ".join(problems) or "You cannot undo this.",
+        rows=[] if problems else what_goes(team),
+        action=reverse("team_delete", args=(team.slug,)),
+        verb="Try again" if problems else "Delete team",
+        keep="Keep the team",
+        keep_url=reverse("team_detail", args=(team.slug,)),
+        reason_label="" if problems else f"Type {team.name} to confirm",
+        reason=typed,
+        reason_error="" if problems else wrong,
+        is_plain=bool(problems),
+    )
+
+
 def members_of(team: Team) -> Sequence[Member]:
     own = Authenticator.objects.filter(user=OuterRef("user"))
     factors = own.exclude(type=Authenticator.Type.RECOVERY_CODES)
@@ -186,8 +205,9 @@ def team_page(
         "tokens": tokens_card(user),
         "back": reverse("team_detail", args=(team.slug,)),
     }
+    people = [m for m in context["members"] if not m.user.service_team_id]
+    context["people_count"] = len(people)
     if context["can_manage"]:
-        people = [m for m in context["members"] if not m.user.service_team_id]
         context["without_factor"] = sum(not m.has_second_factor for m in people)
         context["invitations"] = invitations_card(team)
         context["team_tokens"] = team_token_rows(team, user)

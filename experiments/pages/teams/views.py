@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from experiments import access
 from experiments.accounts.members import add_member, change_role
+from experiments.cleanup.teams import delete_team, what_remains
 from experiments.models import Event, Membership, Team, User
 from experiments.pages.frame import (
     SESSION_KEY,
@@ -24,8 +25,13 @@ from experiments.pages.frame import (
     post,
     readable_team,
 )
-from experiments.pages.teams.forms import PersonForm, TeamForm
-from experiments.pages.teams.summary import RemovalQuestions, leave_question, team_page
+from experiments.pages.teams.forms import PersonForm, TeamForm, TeamNameForm
+from experiments.pages.teams.summary import (
+    RemovalQuestions,
+    deletion_question,
+    leave_question,
+    team_page,
+)
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.transfer import hand_over, possible_owners, running_sweeps
 
@@ -115,6 +121,44 @@ def team_detail(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @after_recent_login
+def team_rename(request: HttpRequest, slug: str) -> HttpResponse:
+    """Its address stays."""
+    team, actor = managed_team(request, slug)
+    before = team.name
+    form = TeamNameForm(request.POST or None, instance=team)
+    if request.method == "POST" and form.is_valid():
+        after = form.save().name
+        if after != before:
+            Event.log(
+                "team renamed",
+                f"{before}, now {after}",
+                actor=actor,
+                team=team,
+                about=team,
+                before={"name": before},
+                after={"name": after},
+            )
+        return redirect("team_detail", slug)
+    return form_page(request, "experiments/teams/rename.html", form)
+
+
+@after_recent_login
+def team_delete(request: HttpRequest, slug: str) -> HttpResponse:
+    """Only of a team without experiments, and after its name was typed."""
+    team, actor = managed_team(request, slug)
+    problems, typed = list(what_remains(team)), request.POST.get("reason", "").strip()
+    if problems or typed != team.name:
+        question = deletion_question(team, problems, typed)
+        return ask(request, question, status=422 if typed else 200)
+
+    def delete() -> str:
+        delete_team(team, actor=actor)
+        return f"Team {team.name} was deleted."
+
+    return act(request, "home", delete)
+
+
+@after_recent_login
 def team_rules(request: HttpRequest, slug: str) -> HttpResponse:
     """What the team requires of its people."""
     team, actor = managed_team(request, slug)
@@ -171,6 +215,8 @@ urlpatterns = [
     post("teams/<slug:slug>/switch/", team_switch, "team_switch"),
     get("teams/<slug:slug>/", team_detail, "team_detail"),
     get_or_post("teams/<slug:slug>/leave/", team_leave, "team_leave"),
+    get_or_post("teams/<slug:slug>/rename/", team_rename, "team_rename"),
+    get_or_post("teams/<slug:slug>/delete/", team_delete, "team_delete"),
     get_or_post("teams/<slug:slug>/rules/", team_rules, "team_rules"),
     post(f"{MEMBERS}/", member_add, "member_add"),
     post(f"{MEMBERS}/<int:pk>/role/", member_role, "member_role"),

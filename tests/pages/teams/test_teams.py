@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
 
-from experiments.models import ApiToken, Event, Membership, Pool, Sweep, Team, User
+from experiments import storage
+from experiments.cleanup import purge, trash
+from experiments.code import snapshots
+from experiments.models import (
+    ApiToken,
+    Event,
+    Membership,
+    Pool,
+    Sweep,
+    Team,
+    TrashItem,
+    User,
+)
 from experiments.tokens import token_digest
 from tests import factories
 from tests.pages.clients import client_of, count_queries, page, text_of
@@ -310,3 +324,41 @@ def test_a_member_leaves_from_the_profile_page(ada: Client, team: Team) -> None:
     assert f"{URL}leave/" not in page(ada, "/settings/"), "she is the only admin"
     answer = ada.post(f"{URL}leave/", follow=True)
     assert "would have no admin" in text_of(answer)
+
+
+def test_a_team_is_renamed_and_keeps_its_address(team: Team, ada: Client) -> None:
+    assert client_of("max").post(f"{URL}rename/", {"name": "x"}).status_code == 403
+    factories.team("Chemistry")
+    taken = ada.post(f"{URL}rename/", {"name": "Chemistry"})
+    assert "already exists" in text_of(taken)
+    assert ada.post(f"{URL}rename/", {"name": "Optics"}).status_code == 302
+    assert "Team Optics" in page(ada, URL)
+    event = Event.objects.get(verb="team renamed")
+    assert (event.before, event.after) == ({"name": "Physics"}, {"name": "Optics"})
+
+
+def test_a_team_without_experiments_is_deleted_after_its_name_is_typed(
+    team: Team, ada: Client, settings: Any, tmp_path: Path
+) -> None:
+    settings.HOME = tmp_path
+    sweep = factories.sweep(team, state="completed")
+    code = snapshots.store_files(team, {"train.py": b"1"}, user=None)
+    factories.user("robot", service_team=team)
+    kept = "It has 1 experiment. Transfer them to another team"
+    assert kept in page(ada, f"{URL}delete/")
+    assert kept in text_of(ada.post(f"{URL}delete/", {"reason": "Physics"}))
+    trash.move_experiment(sweep.experiment, actor=None)
+    assert "Its trash is not empty." in page(ada, f"{URL}delete/")
+    trash.delete_now(TrashItem.objects.all(), actor=None)
+    purge.purge_trash()
+    question = page(ada, f"{URL}delete/")
+    assert "Type Physics to confirm" in question and "service accounts" in question
+    wrong = ada.post(f"{URL}delete/", {"reason": "Chemistry"})
+    assert wrong.status_code == 422 and Team.objects.exists()
+    assert ada.post(f"{URL}delete/", {"reason": "Physics"}).status_code == 302
+    assert not Team.objects.exists()
+    assert not User.objects.filter(username="robot").exists()
+    assert not storage.code_path(code.digest).exists()
+    event = Event.objects.get(verb="team deleted")
+    assert event.before["members"]["vera"] == "viewer"
+    assert ada.get("/").status_code == 200
