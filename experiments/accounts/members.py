@@ -12,6 +12,7 @@ from experiments import lifecycle
 from experiments.accounts.people import set_administrator
 from experiments.models import Event, Membership, Team, User
 from experiments.sweeps.control import NotPossible
+from experiments.sweeps.transfer import hand_over, possible_owners, running_sweeps
 
 logger = logging.getLogger(__name__)
 Role = Membership.Role
@@ -68,6 +69,19 @@ def change_role(
             _log("role changed", before, team, person, actor)
         lifecycle.revoke_run_tokens([person.pk])
     return True
+
+
+def remove_member(team: Team, person: User, owner: str, *, actor: User) -> bool:
+    """``owner`` is the name of who gets their running sweeps, if it is not empty.
+    False: the person is not in the team. Raises NotPossible."""
+    others = possible_owners(team).exclude(pk=person.pk)
+    heir = others.filter(username=owner).first() if owner else None
+    if owner and heir is None:
+        raise NotPossible(f"{owner} cannot have sweeps of team {team.name}.")
+    with transaction.atomic():
+        if heir:
+            hand_over(running_sweeps(team).filter(created_by=person), heir, actor=actor)
+        return change_role(team, person, None, actor=actor)
 
 
 def _log(verb: str, text: str, team: Team, person: User, actor: User | None) -> None:

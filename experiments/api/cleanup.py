@@ -11,7 +11,7 @@ from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from experiments import access
-from experiments.api import sweeps
+from experiments.api import sweeps, teams
 from experiments.api.auth import reader, steerable_sweep, writer
 from experiments.api.errors import WITHOUT_NUL, ClosedSchema, Whole
 from experiments.api.pagination import paginate
@@ -257,6 +257,15 @@ def trash_sweep(request: HttpRequest, sweep_id: int) -> TrashOut:
     rows = Sweep.objects.filter(pk=sweep.pk)
     (item,) = trash.move_sweeps(rows, actor=reader(request))
     return _trash_out(item)
+
+
+@teams.router.delete("/experiments/{experiment_id}", response=answers(200, TrashOut))
+def trash_experiment(request: HttpRequest, experiment_id: int) -> TrashOut:
+    """Move an experiment to the trash, with its sweeps and runs. 409 while one runs."""
+    mine = access.experiments_for(reader(request)).select_related("team")
+    experiment = access.found_or_404(mine, pk=experiment_id)
+    access.check_can_steer(writer(request), experiment.team)
+    return _trash_out(trash.move_experiment(experiment, actor=reader(request)))
 
 
 # --- rules ------------------------------------------------------------------------

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from ninja import Router, Schema, Status
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from experiments import access
-from experiments.accounts.members import add_member, change_role
-from experiments.api.auth import manager, readable_sweep, reader
+from experiments.accounts.members import add_member, change_role, remove_member
+from experiments.api.auth import manager, readable_sweep, reader, writer
 from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
@@ -142,10 +142,32 @@ def change(request: HttpRequest, slug: str, user_id: int, body: RoleIn) -> Membe
 
 
 @router.delete("/teams/{slug}/members/{user_id}", response=answers(204, None))
-def remove(request: HttpRequest, slug: str, user_id: int) -> Status[None]:
+def remove(
+    request: HttpRequest,
+    slug: str,
+    user_id: int,
+    owner: Annotated[
+        str | None,
+        Query(
+            pattern=WITHOUT_NUL,
+            description="User name of who gets their running sweeps; without it the"
+            " sweeps stay theirs.",
+        ),
+    ] = None,
+) -> Status[None]:
     """Their work stays, and their running sweeps continue."""
     team, actor = _managed(request, slug)
-    change_role(team, _member(team, user_id), None, actor=actor)
+    person = _member(team, user_id)
+    remove_member(team, person, owner or "", actor=actor)
+    return Status(204, None)
+
+
+@router.post("/teams/{slug}/leave", response=answers(204, None))
+def leave(request: HttpRequest, slug: str) -> Status[None]:
+    """Leave a team; your work stays, and your running sweeps continue."""
+    user = writer(request)
+    mine = Team.objects.filter(memberships__user=user, pk__in=access.teams_for(user))
+    change_role(access.found_or_404(mine, slug=slug), user, None, actor=user)
     return Status(204, None)
 
 

@@ -61,7 +61,8 @@ class EventFilter:
         first, last = _day("from", given), _day("to", given)
         if first and last and first > last:
             raise ValueError(
-                f"from ({first}) is later than to ({last}). Swap the two days."
+                f"from ({first:%-d %b %Y}) is later than to ({last:%-d %b %Y})."
+                " Swap the two days."
             )
         return cls(
             who=given.get("who", "").strip(),

@@ -21,7 +21,7 @@ from experiments.cleanup.quotas import quota_warning
 from experiments.failures.circuit_breaker import SAME_FAILURE
 from experiments.formatting import HOUR, MINUTE, duration_text
 from experiments.lifecycle import PREFLIGHT_FAILED, PREFLIGHT_HELD
-from experiments.models import Attempt, Pool, Sweep, Team, Trial, User, Worker
+from experiments.models import ApiToken, Attempt, Pool, Sweep, Team, Trial, User, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState, TrialState
 from experiments.pages.experiments.run_table import (
@@ -256,6 +256,11 @@ def home(request: HttpRequest) -> HttpResponse:
         return render(request, "experiments/home/first_start.html", context)
     context |= live_parts(version(team), rendered_parts(team))
     context |= {"month": month_of(team), "new_sweep_is_primary": steers}
+    context["ending"] = [
+        token
+        for token in ApiToken.valid().filter(user=access.viewer(request))
+        if token.ends_soon
+    ]
     context["quota_warning"] = quota_warning(team) if steers else ""
     return render(request, "experiments/home/page.html", context)
 

@@ -65,6 +65,7 @@ TEAM: dict[str, Any] = {**MANAGE, "stranger": MISSING}
 TRANSFER: dict[str, Any] = {**TEAM, "admin": MISSING}
 # For administrators of the site.
 SITE: dict[str, Any] = {**MANAGE, "admin": FORBIDDEN, "stranger": FORBIDDEN}
+LEAVE: dict[str, Any] = {**WRITE, "viewer": ALLOWED, "superuser": MISSING}
 OWN: dict[str, Any] = {"own trial": ALLOWED}
 OWN_RUN: dict[str, Any] = {"own run": ALLOWED}
 
@@ -140,6 +141,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "POST /cleanup/move": ADMIN,
     "GET /cleanup/rules": ANYBODY,
     "GET /cleanup/tasks": ANYBODY,
+    "DELETE /experiments/{experiment_id}": WRITE,
     "POST /cleanup/rules": ADMIN,
     "PATCH /cleanup/rules/{rule_id}": ADMIN,
     "DELETE /cleanup/rules/{rule_id}": ADMIN,
@@ -153,6 +155,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "GET /teams": ANYBODY,
     "GET /teams/{slug}": READ,
     "GET /teams/{slug}/members": READ,
+    "POST /teams/{slug}/leave": LEAVE,
     "POST /teams/{slug}/members": TEAM,
     "PATCH /teams/{slug}/members/{user_id}": TEAM,
     "DELETE /teams/{slug}/members/{user_id}": TEAM,
@@ -371,7 +374,11 @@ REFUSED = {
     *("POST /sweeps/{sweep_id}/ask", "POST /trials/{trial_id}/retry"),
     *("POST /trials/{trial_id}/finish", "POST /trials/{trial_id}/heartbeat"),
     *("POST /space/measure", "DELETE /space/orphans", "POST /cleanup/move"),
-    *("DELETE /sweeps/{sweep_id}", "POST /tokens/{token_id}/renew"),
+    *(
+        "DELETE /sweeps/{sweep_id}",
+        "DELETE /experiments/{experiment_id}",
+        "POST /tokens/{token_id}/renew",
+    ),
     "DELETE /tokens/{token_id}",
 }
 STATES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.models import Event, Membership, Team
+from experiments.models import Event, Membership, Sweep, Team
 from tests import factories
 from tests.api.conftest import Api
 
@@ -41,3 +41,31 @@ def test_everybody_reads_their_teams_and_experiments(api: Api, team: Team) -> No
     rows = api.get("/experiments").json()["items"]
     assert [row["name"] for row in rows] == ["shared", "digits"]
     assert api.get(f"/experiments/{rows[0]['id']}").json()["open_to_all"] is True
+
+
+def test_people_leave_and_what_they_run_is_handed_over(team: Team) -> None:
+    factories.team("Physics", root="admin", max="member")
+    root = Api(factories.api_token(factories.user("root"), "admin"))
+    sweep = factories.sweep(team, user=factories.user("max"))
+    path = f"/teams/physics/members/{factories.user('max').pk}"
+    wrong = root("DELETE", f"{path}?owner=vera")
+    assert wrong.status_code == 409
+    assert "vera cannot have sweeps" in wrong.json()["error"]["message"]
+    assert root("DELETE", f"{path}?owner=ada").status_code == 204
+    sweep.refresh_from_db()
+    assert sweep.created_by == factories.user("ada")
+    ada = Api(factories.api_token(factories.user("ada")))
+    assert ada.post("/teams/physics/leave").status_code == 204
+    assert ada.get("/teams").json() == []
+    assert root.post("/teams/physics/leave").status_code == 409
+
+
+def test_an_experiment_goes_to_the_trash_once_nothing_runs(
+    api: Api, team: Team
+) -> None:
+    sweep = factories.sweep(team)
+    path = f"/experiments/{sweep.experiment_id}"
+    assert api("DELETE", path).status_code == 409
+    Sweep.objects.update(state="completed")
+    assert api("DELETE", path).json()["kind"] == "experiment"
+    assert api.get(path).status_code == 404

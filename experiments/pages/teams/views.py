@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from experiments import access
-from experiments.accounts.members import add_member, change_role
+from experiments.accounts.members import add_member, change_role, remove_member
 from experiments.cleanup.teams import delete_team, what_remains
 from experiments.models import Event, Membership, Team, User
 from experiments.pages.frame import (
@@ -33,7 +33,6 @@ from experiments.pages.teams.summary import (
     team_page,
 )
 from experiments.sweeps.control import NotPossible
-from experiments.sweeps.transfer import hand_over, possible_owners, running_sweeps
 
 Role = Membership.Role
 
@@ -75,31 +74,14 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         return ask(request, RemovalQuestions(team).of(person))
 
     def remove() -> str:
-        owner = _new_owner(request, team, person)
-        with transaction.atomic():
-            if owner is not None:
-                mine = running_sweeps(team).filter(created_by=person)
-                hand_over(mine, owner, actor=actor)
-            removed = change_role(team, person, None, actor=actor)
+        owner = request.POST.get("owner", "")
+        removed = remove_member(team, person, owner, actor=actor)
         return f"{person.username} is no longer in the team." if removed else ""
 
     answer = act(request, reverse("team_detail", args=(team.slug,)), remove)
     if person == actor and not team.memberships.filter(user=actor).exists():
         return redirect("home")
     return answer
-
-
-def _new_owner(request: HttpRequest, team: Team, person: User) -> User | None:
-    """Who gets the running sweeps of a person who is removed; None: they stay theirs.
-    Raises NotPossible for somebody who may not have them."""
-    name = request.POST.get("owner", "")
-    if not name:
-        return None
-    others = possible_owners(team).exclude(pk=person.pk)
-    owner = others.filter(username=name).first()
-    if owner is None:
-        raise NotPossible(f"{name} cannot have sweeps of team {team.name}.")
-    return owner
 
 
 def team_leave(request: HttpRequest, slug: str) -> HttpResponse:

@@ -31,6 +31,7 @@ from experiments.pages.trial.detail import (
 )
 from experiments.pages.trial.page import PARTS, page_context
 from experiments.runner.log_marks import plain
+from experiments.tracking.downloads import note_download
 
 
 def _trials(user: User) -> QuerySet[Trial]:
@@ -94,6 +95,7 @@ def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
     attempt = _attempt(trial, request.GET.get("attempt", ""))
     if attempt is None:
         raise Http404("This attempt does not exist.")
+    note_download(request, "log downloaded", actor=access.viewer(request), about=trial)
     name = f"{trial.label.replace('/', '-')}-attempt-{attempt.n}.log"
     disposition = content_disposition_header(True, name) or "attachment"
     return HttpResponse(

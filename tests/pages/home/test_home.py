@@ -199,3 +199,13 @@ def test_what_needs_attention_beyond_the_list_is_counted(ada: Client) -> None:
     assert text.count("ended: every trial failed") == 6
     assert ">and 4 more</a>" in text
     assert 'Needs attention</h2><span class="chip">10</span>' in text
+
+
+def test_a_token_that_ends_soon_is_said(ada: Client) -> None:
+    owner = factories.user("ada")
+    running_sweep()
+    for name, days in (("old", -1), ("ci", 3), ("new", 30)):
+        end = timezone.now() + timedelta(days=days)
+        factories.api_token(owner, name=name, expires_at=end)
+    text = page(ada, "/")
+    assert text.count("Your API token") == 1 and "Your API token ci ends on" in text

@@ -152,6 +152,7 @@ def test_the_log_is_sent_as_a_file_that_nothing_runs(ada: Client) -> None:
     put_log(trial, f"{HOSTILE}\n")
     response = ada.get(f"/trials/{trial.pk}/log")
     assert response.content.decode() == f"{HOSTILE}\n"
+    assert Event.objects.filter(verb="log downloaded", trial=trial).count() == 1
     assert response["Content-Type"] == "text/plain; charset=utf-8"
     assert response["Content-Disposition"].startswith("attachment; filename=")
     assert response["X-Content-Type-Options"] == "nosniff"
