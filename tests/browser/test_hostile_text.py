@@ -90,6 +90,9 @@ document.addEventListener("securitypolicyviolation",
 """
 
 
+WHOLE = "?part=trials&part=notes&part=document"
+
+
 def hostile_sweep() -> list[str]:
     """Its parameter, command and metric are hostile as far as documents allow."""
     space = {"x": {"type": "choice", "values": [TEXT.replace("\x07", ""), LINK]}}
@@ -106,7 +109,9 @@ def hostile_sweep() -> list[str]:
     found = sweep.trials.all()[:2]
     pages = [f"/sweeps/{sweep.pk}/{tab}" for tab in (*TABS, "charts/")]
     compared = ",".join(str(trial.pk) for trial in found)
-    return [*pages, f"/compare/?trials={compared}", found[0].get_absolute_url()]
+    pages += [f"/sweeps/{sweep.pk}/report.html{WHOLE}", f"/compare/?trials={compared}"]
+    pages.append(f"/compare/sweeps/?sweeps={sweep.pk}&all=1")
+    return [*pages, found[0].get_absolute_url()]
 
 
 def make_hostile() -> None:

@@ -406,6 +406,20 @@ def test_a_report_link_shows_one_page_without_a_login_and_requests_nothing(
         assert asked == [url] and found == []
 
 
+def test_compared_curves_keep_their_axis_in_the_address(
+    page: Page, site: RunningSite
+) -> None:
+    page.goto(f"{site.url}/compare/?trials=1,2")
+    across = page.locator("#primary [data-option=x]")
+    across.select_option("seconds")
+    expect(page).to_have_url(re.compile("primary.x=seconds"))
+    page.reload()
+    expect(across).to_have_value("seconds")
+    page.locator("#primary canvas").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#primary .chart-tip")).to_be_visible()
+
+
 def test_the_documentation_of_the_api_needs_no_other_server(
     page: Page, site: RunningSite
 ) -> None:

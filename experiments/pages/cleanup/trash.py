@@ -33,6 +33,7 @@ from experiments.pages.frame import (
     post,
     sweep_to_steer,
 )
+from experiments.reports.links import open_links
 from experiments.search.wording import counted
 from experiments.sweeps.control import NotPossible
 
@@ -207,7 +208,9 @@ def sweep_trash(request: HttpRequest, pk: int) -> HttpResponse:
     rows = Sweep.objects.filter(pk=sweep.pk)
     if request.method != "POST":
         size = sweeps_size(rows)
-        facts = (("Trials", f"{size.trials:,}"), ("Files", bytes_text(size.bytes)))
+        facts = [("Trials", f"{size.trials:,}"), ("Files", bytes_text(size.bytes))]
+        if links := open_links(sweep).count():
+            facts.append(("Report links that stop working", str(links)))
         action = reverse("sweep_trash", args=(pk,))
         return ask(request, _question(sweep.label, "sweep", sweep, facts, action))
     try:

@@ -446,3 +446,11 @@ def test_of_two_sweeps_only_one_trial_is_the_best() -> None:
         (0.75, True),
         (0.5, False),
     ]
+
+
+def test_trials_of_several_sweeps_lead_to_their_sweeps(ada: Client) -> None:
+    worse, best = two_trials()
+    assert "compare their sweeps" not in page(ada, url(worse, best))
+    third = factories.trial(made_sweep(), state="completed", value=0.1)
+    address = f"/compare/sweeps/?sweeps={best.sweep_id},{third.sweep_id}"
+    assert address in page(ada, url(best, third))
