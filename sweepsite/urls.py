@@ -17,6 +17,7 @@ PAGES = (
     "accounts.urls",
     "home",
     "experiments.views",
+    "experiments.ticked",
     "saved_views",
     "global_search.views",
     "about",

@@ -40,6 +40,7 @@ def test_things_are_found_tagged_and_kept_as_views(
         searching(page, sweep)
         tagging(page)
         views(page, live_server.url, sweep)
+        comparing(page, live_server.url, sweep)
         assert found == []
 
 
@@ -86,3 +87,18 @@ def views(page: Page, url: str, sweep: Sweep) -> None:
     page.evaluate("history.replaceState(null, '', '?kind=run&view=1')")
     page.get_by_role("button", name="view: sweeps only").click()
     expect(page.get_by_text(", changed")).to_be_visible()
+
+
+def comparing(page: Page, url: str, sweep: Sweep) -> None:
+    """Ticks change the right card and are in the address; nothing else moves."""
+    other = factories.sweep(sweep.experiment.team)
+    factories.reported_trial(other, [0.125], state="completed")
+    page.goto(f"{url}/experiments/{sweep.experiment_id}/")
+    for each in (sweep, other):
+        page.get_by_label(f"Compare {each.label}, its best trial").check()
+    expect(page.get_by_role("heading", name="Comparison of 2 sweeps")).to_be_visible()
+    expect(page.get_by_text("The 2 ticked sweeps.")).to_be_visible()
+    assert "trials=" in page.url
+    page.get_by_label(f"Best trials of {sweep.label}").click()
+    expect(page.get_by_text(f"All trials of {sweep.label}")).to_be_visible()
+    expect(page.get_by_label(f"Compare {other.label}, its best trial")).to_be_checked()

@@ -113,6 +113,7 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "experiments/<int:pk>/edit/": (STEER, STEER),
     "experiments/<int:pk>/notes/": (STEER, STEER),
     "experiments/<int:pk>/views/new/": (READ, READ),
+    "experiments/<int:pk>/ticked/<slug:act>/": (STEER, STEER),
     "about/<slug:kind>/<int:pk>/": (STEER, STEER),
     "about/<slug:kind>/<int:pk>/tags/": (None, STEER),
     "views/<int:pk>/": (STEER, STEER),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -37,9 +37,26 @@ from experiments.pages.experiments.run_table import (
     metric_columns,
     metrics_of,
 )
-from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
+from experiments.pages.experiments.sweep_table import (
+    SweepRow,
+    best_trials,
+    sweep_rows,
+)
 
-PAGE_SIZE, MAX_TAGS = 50, 3
+PAGE_SIZE, MAX_TAGS, MAX_BEST = 50, 3, 3
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """One of the best trials of an opened sweep."""
+
+    trial: Trial
+    values: Sequence[tuple[str, float | None]]
+    is_best: bool
+
+    @property
+    def cells(self) -> list[tuple[str, float | None, str]]:
+        return [(n, value, named_metric_text(value, n)) for n, value in self.values]
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,9 @@ class ListedEntry:
     run: ListedRun | None
     values: Sequence[tuple[str, float | None]]
     last_step: int | None = None
+    toggle_url: str = ""
+    # The best trials of an opened sweep, with their values.
+    best: Sequence[BestTrial] = ()
 
     @property
     def of(self) -> Any:
@@ -76,6 +96,10 @@ class ListedEntry:
         if self.sweep:
             return self.sweep.best.trial_id if self.sweep.best else None
         return int(self.of.pk)
+
+    @property
+    def is_open(self) -> bool:
+        return self.toggle_url != "" and bool(self.best)
 
     @property
     def cells(self) -> list[tuple[str, float | None, str]]:
@@ -192,7 +216,35 @@ def entry_table(
     wanted = [*primary[:1], *first, *primary[1:]]
     names, rows = _entries(list(page.object_list), sweeps, wanted, goals)
     counts = entry_counts(experiment)
+    rows = _with_best(rows, names, asked, goals)
     return EntryTable(asked, page, rows=rows, metrics=names, counts=counts)
+
+
+def _with_best(
+    rows: Sequence[ListedEntry],
+    names: Sequence[str],
+    asked: EntryFilter,
+    goals: Mapping[str, str],
+) -> list[ListedEntry]:
+    """Opened sweeps with their best trials."""
+    shown = [row.sweep.sweep for row in rows if row.sweep]
+    opened = [sweep for sweep in shown if sweep.pk in asked.opened]
+    trials = best_trials(opened, MAX_BEST) if opened else {}
+    metrics = metrics_of([trial for own in trials.values() for trial in own])
+    found = []
+    for row in rows:
+        own = trials.get(row.sweep.sweep.pk, []) if row.sweep else []
+        best = [
+            BestTrial(
+                trial,
+                _values(metrics.get(trial.current_attempt_id or 0, {}), names, goals),
+                is_best=place == 0,
+            )
+            for place, trial in enumerate(own)
+        ]
+        url = asked.toggle_url(row.sweep.sweep.pk) if row.sweep else ""
+        found.append(replace(row, best=best, toggle_url=url))
+    return found
 
 
 def _entries(

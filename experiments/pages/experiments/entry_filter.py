@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +22,7 @@ from django.db.models import (
     Q,
     QuerySet,
     Subquery,
+    TextField,
     Value,
     When,
 )
@@ -32,6 +35,7 @@ from experiments.models.trials import IS_RANKED, TrialState
 from experiments.pages.experiments.run_table import runs_of
 
 SWEEP, RUN = KINDS = ("sweep", "run")
+MAX_NUMBERS, MAX_DIGITS = 100, 15
 STATES = tuple(dict.fromkeys([*map(str, SweepState), *map(str, TrialState)]))
 # Where entries are: in the list, in the archive, or in the trash.
 LIST, ARCHIVE, TRASH = PLACES = ("", "archived", "trash")
@@ -55,13 +59,16 @@ IN_PLACE = {
 
 @dataclass(frozen=True)
 class EntryFilter:
-    """What the address asks for. ``sort``: a metric, with a minus the highest first."""
+    """What the address asks for. ``sort``: a metric, with a minus the highest first;
+    ``open``: sweeps whose best trials are shown; ``trials``: ticks."""
 
     kind: str
     state: str
     q: str
     sort: str
     place: str
+    open: str = ""
+    trials: str = ""
 
     @classmethod
     def read(cls, query: QueryDict) -> EntryFilter:
@@ -72,7 +79,27 @@ class EntryFilter:
             q=query.get("q", "").strip()[:200],
             sort=query.get("sort", "")[:250],
             place=next((place for place in PLACES[1:] if place in query), LIST),
+            open=_numbers(query, "open"),
+            trials=_numbers(query, "trials"),
         )
+
+    @property
+    def opened(self) -> list[int]:
+        return [int(number) for number in self.open.split(",") if number]
+
+    @property
+    def ticked(self) -> set[int]:
+        return {int(number) for number in self.trials.split(",") if number}
+
+    def toggle_url(self, sweep: int) -> str:
+        """Opens the sweep, or closes it."""
+        others = [number for number in self.opened if number != sweep]
+        now = others if sweep in self.opened else [*self.opened, sweep]
+        return self.url(open=",".join(map(str, now)))
+
+    @property
+    def no_ticks_url(self) -> str:
+        return self.url(trials="")
 
     @property
     def is_narrow(self) -> bool:
@@ -82,6 +109,7 @@ class EntryFilter:
     def hidden(self) -> list[tuple[str, str]]:
         """Fields of the form that finds a text."""
         kept = {"kind": self.kind, "state": self.state, "sort": self.sort}
+        kept |= {"open": self.open, "trials": self.trials}
         pairs = [(name, value) for name, value in kept.items() if value]
         return [*pairs, (self.place, "1")] if self.place else pairs
 
@@ -94,6 +122,12 @@ class EntryFilter:
         place = asked.pop("place")
         kept = {name: value for name, value in asked.items() if value}
         return f"?{urlencode(kept | ({place: 1} if place else {}))}#entries"
+
+
+def _numbers(query: QueryDict, name: str) -> str:
+    found = ",".join(query.getlist(name)).split(",")
+    whole = [text for text in found if text.isascii() and text.isdigit()]
+    return ",".join(text for text in whole[:MAX_NUMBERS] if len(text) <= MAX_DIGITS)
 
 
 def _kinds(experiment: Experiment) -> dict[str, QuerySet[Any]]:
@@ -146,10 +180,18 @@ def _asked_for(rows: Any, asked: EntryFilter, kind: str, slug: str) -> Any:
     if not asked.q:
         return shown
     if kind == RUN:
-        return shown.filter(run__name__icontains=asked.q)
+        of_run = ("run__name", "run__note", "run__tags")
+        return shown.filter(_has_text(asked.q, *of_run))
     label = Concat(Value(f"{slug}-"), Cast("number", CharField()))
-    has_text = Q(entry_label__icontains=asked.q) | Q(name__icontains=asked.q)
-    return shown.annotate(entry_label=label).filter(has_text)
+    named = shown.annotate(entry_label=label, entry_tags=Cast("tags", TextField()))
+    words = ("entry_label", "name", "notes", "entry_tags")
+    return named.filter(_has_text(asked.q, *words))
+
+
+def _has_text(text: str, *columns: str) -> Q:
+    """In one of the columns."""
+    each = (Q(**{f"{column}__icontains": text}) for column in columns)
+    return reduce(or_, each)
 
 
 def _value_of_sweep(name: str, goal: str | None) -> Case:

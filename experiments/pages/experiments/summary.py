@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -187,6 +187,17 @@ def experiment_summary(experiment: Experiment) -> ExperimentSummary:
         chart=chart_model(comparable, best=best, runs=_best_runs(comparable)),
         chart_note=_chart_note(len(comparable)),
     )
+
+
+def with_chart_of(
+    summary: ExperimentSummary, rows: Sequence[SweepRow]
+) -> ExperimentSummary:
+    """The same with a chart of these sweeps alone."""
+    valued = [row for row in rows if row.best]
+    same = [row for row in valued if _measure(row) == _measure(valued[0])]
+    chart = chart_model(same, best=summary.best, runs=_best_runs(same))
+    note = f"The {len(same)} ticked sweeps." if len(same) > 1 else "The ticked sweep."
+    return replace(summary, chart=chart, chart_note=note)
 
 
 def _best_runs(comparable: Sequence[SweepRow]) -> list[tuple[str, float]]:

@@ -6,13 +6,16 @@ A fixed number of queries, however many sweeps and trials there are.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
+
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import TrialState
+from experiments.models.trials import IS_RANKED, TrialState
 from experiments.pages.curves import Sparkline, step_line
 from experiments.pages.sweep.summary import combinations, planned_trials
 from experiments.sweeps.progress import Compute, compute_of, counts_by_sweep
@@ -48,6 +51,10 @@ class SweepRow:
     @property
     def best(self) -> Improvement | None:
         return self.steps[-1] if self.steps else None
+
+    def is_ticked(self, trials: Container[int]) -> bool:
+        """A tick names the best trial."""
+        return self.best is not None and self.best.trial_id in trials
 
     @property
     def ended(self) -> int:
@@ -121,6 +128,19 @@ def best_so_far(sweeps: Sequence[Sweep]) -> dict[int, list[Improvement]]:
         for pk, *step in leaders.order_by("sweep", "number").values_list(*columns):
             steps[pk].append(Improvement(*step))
     return steps
+
+
+def best_trials(sweeps: Sequence[Sweep], most: int) -> dict[int, list[Trial]]:
+    """The best trials of each sweep, the best first."""
+    found: dict[int, list[Trial]] = defaultdict(list)
+    for goal, order in (("maximize", F("value").desc()), ("minimize", F("value"))):
+        ids = [sweep.pk for sweep in sweeps if sweep.goal == goal]
+        place = Window(RowNumber(), partition_by="sweep", order_by=[order, "number"])
+        ranked = Trial.objects.filter(IS_RANKED, sweep__in=ids).annotate(place=place)
+        joined = ranked.select_related("sweep__experiment", "current_attempt")
+        for trial in joined.filter(place__lte=most).order_by("sweep", "place"):
+            found[trial.sweep_id or 0].append(trial)
+    return found
 
 
 def _common_scales(

@@ -24,7 +24,12 @@ from experiments.models.sweeps import SweepState
 from experiments.pages.about import Subject
 from experiments.pages.experiments.entries import entry_table
 from experiments.pages.experiments.run_table import runs_of
-from experiments.pages.experiments.summary import experiment_summary, version
+from experiments.pages.experiments.summary import (
+    experiment_summary,
+    version,
+    with_chart_of,
+)
+from experiments.pages.experiments.ticked import ticked_comparison
 from experiments.pages.frame import (
     csv_file,
     current_team,
@@ -111,7 +116,7 @@ class ExperimentForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg
 
 PAGE_SIZE = 50
 # The parts of the page that its feed may replace, each with its own template.
-PARTS = ("facts", "answer", "chart", "table")
+PARTS = ("facts", "answer", "chart", "side", "table")
 # What logs a run, as an experiment without runs shows it.
 RUN_LINES = """import mlflow
 mlflow.set_experiment({name})
@@ -219,11 +224,16 @@ def experiment_detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
     summary = experiment_summary(experiment)
+    table = entry_table(experiment, request.GET, sweeps=summary.rows)
+    ticked = [row for row in summary.rows if row.is_ticked(table.filter.ticked)]
+    if ticked:
+        summary = with_chart_of(summary, ticked)
     return {
+        "compared": ticked_comparison(ticked),
         "experiment": experiment,
         "summary": summary,
         "tags": Subject("experiment", experiment).words.tags.items(),
-        "table": entry_table(experiment, request.GET, sweeps=summary.rows),
+        "table": table,
         "run_lines": RUN_LINES.format(
             name=json.dumps(experiment.name, ensure_ascii=False)
         ),

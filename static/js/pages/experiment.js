@@ -1,4 +1,5 @@
-// An experiment's page: its chart, kept fresh while one of its sweeps runs.
+// An experiment's page: its chart, kept fresh while one of its sweeps runs, and the
+// comparison of what is ticked.
 
 import { releaseCharts, showModels } from "../charts/live_models.js";
 import { mountCharts } from "../charts/mount.js";
@@ -6,14 +7,34 @@ import { showParts } from "../parts.js";
 import { startLive } from "../poll.js";
 
 const page = document.querySelector("[data-experiment]");
+const boxes = () => [...page.querySelectorAll(".cell-tick input")];
+const key = (box) => `${box.name} ${box.value}`;
 
-// Ticked runs stay ticked when the table is sent again.
+// The address of the feed has the page's own query, which says what is ticked.
+function feed() {
+  return `${page.dataset.feed.split("?")[0]}${location.search}`;
+}
+
+// Ticked rows stay ticked when the table is sent again.
 function show({ parts, charts }) {
-  const ticked = [...page.querySelectorAll("[name=trials]:checked")].map((box) => box.value);
+  const ticked = new Set(boxes().filter((box) => box.checked).map(key));
   showParts(parts, { root: page, release: releaseCharts });
-  for (const box of page.querySelectorAll("[name=trials]")) box.checked = ticked.includes(box.value);
+  for (const box of boxes()) box.checked = ticked.has(key(box));
   if (charts) showModels(charts);
 }
 
+async function compareTicked() {
+  const url = new URL(location.href);
+  const ticked = boxes().filter((box) => box.checked && box.name === "trials").map((box) => box.value);
+  if (ticked.length > 0) url.searchParams.set("trials", ticked.join(","));
+  else url.searchParams.delete("trials");
+  history.replaceState(history.state, "", url);
+  const answer = await fetch(feed());
+  if (answer.ok) show(await answer.json());
+}
+
+page.addEventListener("change", (event) => {
+  if (event.target.matches(".cell-tick input")) compareTicked();
+});
 mountCharts();
-if ("livePage" in page.dataset) startLive(page.dataset.feed, show, { since: page.dataset.since });
+if ("livePage" in page.dataset) startLive(feed, show, { since: page.dataset.since });
