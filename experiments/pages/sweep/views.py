@@ -23,6 +23,7 @@ from experiments import access
 from experiments.cleanup import quotas
 from experiments.db.clock import database_now
 from experiments.models import Sweep, Trial
+from experiments.models.trials import TRIAL_LIVE
 from experiments.pages.frame import digest, get, may_steer, sweep_to_read
 from experiments.pages.saved_views import opened_view, view_menu
 from experiments.pages.sweep.advice import advice_strip
@@ -212,26 +213,49 @@ def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
         return JsonResponse(
             _answer(sweep, now, str(FeedToken(now, seen.frame, seen.look)))
         )
-    summary = sweep_summary(sweep, now=now)
-    query = TableQuery(sweep, request.GET, few=True)
-    charts = request.GET.get("part") != "trials"
-    changed = _changed_trials(sweep, seen.time)
-    # Only the newest trials are updated in charts.
-    oldest = summary.tried - MAX_TRIALS - 1
-    charted = [t for t in changed if charts and t.number > oldest]
-    view = sweep_view(summary, query, charted=charted)
     steers = may_steer(request, sweep)
-    answer = _answer(sweep, now, token_of(summary, view.table, steers=steers))
-    answer |= _news(summary, view, seen, {trial.pk for trial in changed})
-    if charts:
-        answers = answers_of(summary, request.GET, steers=steers)
-        answer["parts"]["answers"] = answers.html()
+    if request.GET.get("part") == "trials":
+        answer = _tab_news(sweep, now, steers=steers)
+    else:
+        answer = _overview_news(request, sweep, seen, now)
     if seen.frame != frame_mark(sweep, steers=steers):
-        context = frame(request, sweep, summary.counts, now=now)
+        context = frame(request, sweep, answer["counts"], now=now)
         answer["parts"]["head"] = render_to_string(
             "experiments/sweep/head.html", context, request=request
         )
     return JsonResponse(answer)
+
+
+def _overview_news(
+    request: HttpRequest, sweep: Sweep, seen: FeedToken, now: datetime
+) -> dict[str, Any]:
+    steers = may_steer(request, sweep)
+    summary = sweep_summary(sweep, now=now)
+    query = TableQuery(sweep, request.GET, few=True)
+    changed = _changed_trials(sweep, seen.time)
+    # Only the newest trials are updated in charts.
+    oldest = summary.tried - MAX_TRIALS - 1
+    charted = [trial for trial in changed if trial.number > oldest]
+    view = sweep_view(summary, query, charted=charted)
+    answer = _answer(sweep, now, token_of(summary, view.table, steers=steers))
+    answer |= _news(summary, view, seen, {trial.pk for trial in changed})
+    answers = answers_of(summary, request.GET, steers=steers)
+    answer["parts"]["answers"] = answers.html()
+    return answer
+
+
+def _tab_news(sweep: Sweep, now: datetime, *, steers: bool) -> dict[str, Any]:
+    """For the Trials tab, whose rows have a feed of their own."""
+    counts = counts_by_sweep([sweep.pk])[sweep.pk]
+    token = str(FeedToken(now, frame_mark(sweep, steers=steers)))
+    return {
+        **_answer(sweep, now, token),
+        "changed": True,
+        "counts": counts,
+        "cancel": cancel_text(sweep, counts),
+        "running": running_text(counts),
+        "parts": {},
+    }
 
 
 def _changed(sweep: Sweep, since: datetime) -> bool:
@@ -301,7 +325,7 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
     query = TableQuery(sweep, request.GET, few=True)
     view = sweep_view(summary, query, charted=charted)
     context = {
-        **_framed(request, summary, view.table, tab="sweep_detail"),
+        **_framed(request, summary, view.table),
         "answers": answers_of(summary, request.GET, steers=may_steer(request, sweep)),
         "advice": advice_strip(request, sweep, valued=summary.ranked),
         "chart_model": chart_model(summary, view.charted),
@@ -318,16 +342,19 @@ def trials(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
     if opened := opened_view(request, sweep.experiment, "trials"):
         return opened
-    summary = sweep_summary(sweep, now=database_now())
+    now = database_now()
     query = TableQuery(sweep, request.GET, few=False)
     rows = TableRows(query)
     page = Paginator(rows.order, PAGE_SIZE).get_page(request.GET.get("page"))
     start = max(0, page.start_index() - 1)
-    answer = TrialAnswer(query, rows, summary.now, start, PAGE_SIZE)
-    first = sweep_view(summary, TableQuery(sweep, request.GET, few=True))
+    counts = counts_by_sweep([sweep.pk])[sweep.pk]
+    mark = frame_mark(sweep, steers=may_steer(request, sweep))
     context = {
-        **_framed(request, summary, first.table, tab="sweep_trials"),
-        "answer": answer.json(),
+        **frame(request, sweep, counts, now=now),
+        "tab": "sweep_trials",
+        "since": str(FeedToken(now, mark)),
+        "live": not sweep.has_ended or any(counts[state] for state in TRIAL_LIVE),
+        "answer": TrialAnswer(query, rows, now, start, PAGE_SIZE).json(),
         "page": page,
         "q": query.q,
         "sort": query.sort,
@@ -340,16 +367,16 @@ def trials(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _framed(
-    request: HttpRequest, summary: SweepSummary, table: TrialTable, *, tab: str
+    request: HttpRequest, summary: SweepSummary, table: TrialTable
 ) -> dict[str, Any]:
-    """What the overview and the Trials tab have in common."""
+    """What the overview is made of besides its cards."""
     sweep, counts = summary.sweep, summary.counts
     steers = may_steer(request, sweep)
     return {
         **frame(request, sweep, counts, now=summary.now),
         "summary": summary,
         "table": table,
-        "tab": tab,
+        "tab": "sweep_detail",
         "chips": table.query.chips(counts),
         "since": token_of(summary, table, steers=steers),
         "live": not sweep.has_ended or summary.live,

@@ -124,11 +124,19 @@ def test_it_sends_the_rows_that_the_page_was_asked_for(
 ) -> None:
     factories.trial(sweep, state="failed")
     done = factories.trial(sweep, state="completed", value=0.5)
-    answer = feed(client, sweep, part="trials", state="completed")
+    answer = feed(client, sweep, q="state = completed")
     assert answer["order"] == [done.pk]
-    assert answer["trials"] == []
-    assert "answers" not in answer["parts"]
     assert "since=" not in answer["parts"]["chips"]
+
+
+def test_the_trials_tab_gets_its_head_and_counts_alone(
+    client: Client, sweep: Sweep
+) -> None:
+    factories.trial(sweep, state="failed")
+    answer = feed(client, sweep, part="trials")
+    assert answer["counts"]["failed"] == 1
+    assert list(answer["parts"]) == ["head"]
+    assert "rows" not in answer
 
 
 def test_a_row_is_the_same_in_the_page_and_in_the_feed(
