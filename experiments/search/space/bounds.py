@@ -42,7 +42,30 @@ def with_bounds(space: SearchSpace, texts: Sequence[str]) -> dict[str, Any]:
         mapping = _bounded(text, space.parameters[name], asked)
         when = document[name].get("when")
         document[name] = mapping if when is None else {**mapping, "when": when}
+    return _reachable(document)
+
+
+def _reachable(document: dict[str, Any]) -> dict[str, Any]:
+    """Without the parameters whose condition can no longer hold, and without values in
+    conditions that are no longer in the space."""
+    for name, mapping in document.items():
+        when = mapping.get("when", {})
+        kept = {parent: _left(document, parent, when[parent]) for parent in when}
+        if not all(kept.values()):
+            return _reachable({n: m for n, m in document.items() if n != name})
+        if when:
+            document[name] = {**mapping, "when": kept}
     return document
+
+
+def _left(document: dict[str, Any], parent: str, wanted: Sequence[Any]) -> list[Any]:
+    if parent not in document and "." not in parent:
+        return []
+    values = document.get(parent, {}).get("values")
+    if values is None:
+        return list(wanted)
+    there = set(map(identity, values))
+    return [value for value in wanted if identity(value) in there]
 
 
 def _parts(text: str) -> tuple[str, str]:

@@ -114,3 +114,11 @@ def test_the_box_of_some_configurations() -> None:
         "momentum:[0.9]",
     ]
     assert with_bounds(SPACE, found)["momentum"]["values"] == [0.9]
+
+
+def test_a_parameter_goes_with_the_values_that_it_needs() -> None:
+    left = with_bounds(SPACE, ['optimizer:["adam", "adamw"]'])
+    assert "momentum" not in left
+    SearchSpace.parse(left)
+    kept = with_bounds(SPACE, ['optimizer:["sgd", "adam"]'])
+    assert kept["momentum"]["when"] == {"optimizer": ["sgd"]}
