@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANGED, VIEWERS, SECONDS = 20, 20, 10.0
@@ -50,8 +51,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         home = wanted.home or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         os.environ.update(SWEEPSITE_HOME=str(home), DJANGO_ALLOW_ASYNC_UNSAFE="1")
-        if not wanted.home:
-            fill(wanted)
+        prepare(wanted)
         site = Site.prepared()
         stack.enter_context(site.served())
         from tests.browser_launch import chromium, required_chromium
@@ -69,10 +69,12 @@ def main() -> None:
                 print(line, flush=True)
 
 
-def fill(wanted: argparse.Namespace) -> None:
+def prepare(wanted: argparse.Namespace) -> None:
     manage = [sys.executable, str(ROOT / "manage.py")]
-    began = time.perf_counter()
     subprocess.run([*manage, "setup"], check=True, stdout=subprocess.DEVNULL)
+    if wanted.home:
+        return
+    began = time.perf_counter()
     numbers = ["--trials", str(wanted.trials), "--points", str(wanted.points)]
     running = ["--running", str(CHANGED)]
     subprocess.run([*manage, "fill", *numbers, *running], check=True)
@@ -120,7 +122,7 @@ class Site:
             [*argv, "--log-level", "error", "--bind", host], env=environment, cwd=ROOT
         ) as server:
             try:
-                wait_until(lambda: self.get("/login/")[0] == 200)
+                wait_until(lambda: self.get("/login/")[0] > 0)
                 yield
             finally:
                 server.terminate()
@@ -209,7 +211,7 @@ def watch(site: Site, over: threading.Event, phase: float) -> None:
     since = ""
     over.wait(POLL * phase)
     while not over.is_set():
-        _, answer = site.get(f"{site.page}feed.json?since={since}")
+        _, answer = site.get(f"{site.page}feed.json?since={quote(since)}")
         since = json.loads(answer).get("since", since)
         over.wait(POLL)
 
@@ -239,7 +241,7 @@ def polls(site: Site) -> Iterator[str]:
             change(site, n)
             joint = "&" if "?" in path else "?"
             began = time.process_time()
-            answer = client.get(f"{site.page}{path}{joint}since={mark}", secure=True)
+            answer = client.get(f"{site.page}{path}{joint}since={quote(mark)}", secure=True)
             taken.append(1e3 * (time.process_time() - began))
             if answer.status_code != 200:
                 yield f"{name}: {answer.status_code}"
