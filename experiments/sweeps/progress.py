@@ -5,17 +5,21 @@ For many sweeps at once, in a fixed number of queries.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+import numpy as np
 from django.db.models import Case, Count, F, FloatField, Sum, When, Window
 from django.db.models.functions import RowNumber
 
-from experiments.models import Attempt, Sweep, Trial
+from experiments.lru_cache import LruCache
+from experiments.models import Attempt, Pool, Sweep, Trial
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import IS_RANKED, TRIAL_LIVE, TrialState
+from experiments.models.trials import IS_RANKED, TRIAL_ENDS, TRIAL_LIVE, TrialState
 from experiments.sweeps import savings
+from experiments.sweeps.trial_data import STATES, TrialData
 from experiments.tracking.training_time import trained
 
 NOTHING = savings.Saving()
@@ -80,7 +84,7 @@ def progress_of(sweeps: Sequence[Sweep]) -> dict[int, Progress]:
     return {
         sweep.pk: Progress(
             counts=counts[sweep.pk],
-            share=_share(sweep, counts[sweep.pk]),
+            share=share_of(sweep, counts[sweep.pk]),
             best=best.get(sweep.pk),
             compute=computes[sweep.pk].of(sweep),
         )
@@ -88,7 +92,7 @@ def progress_of(sweeps: Sequence[Sweep]) -> dict[int, Progress]:
     }
 
 
-def _share(sweep: Sweep, counts: Mapping[str, int]) -> float:
+def share_of(sweep: Sweep, counts: Mapping[str, int]) -> float:
     """The share of trials that have ended; 1 for a completed sweep."""
     if sweep.state == SweepState.COMPLETED:
         return 1.0
@@ -130,6 +134,26 @@ def compute_of(ids: Sequence[int]) -> dict[int, Compute]:
     """Training time by sweep without GPU time, in two queries."""
     spent, saved = _spent(ids), savings.saved_by_sweep(ids)
     return {pk: Compute(spent.get(pk) or 0.0, saved.get(pk, NOTHING)) for pk in ids}
+
+
+# What a sweep spent and saved changes when trials end, and with a price of its pool.
+MAX_COMPUTES, MAX_COMPUTE_AGE = 1_000, 60.0
+_computes: LruCache[int, tuple[object, float, Compute]] = LruCache(MAX_COMPUTES)
+
+
+def compute_of_trials(sweep: Sweep, trials: TrialData) -> Compute:
+    """The sweep's compute_of(), which is read again after a trial has ended or trained,
+    and each minute: their medians are long queries."""
+    has_ended = np.isin(trials.states, [STATES.index(state) for state in TRIAL_ENDS])
+    ends = float(trials.changed[has_ended].sum())
+    reports, took = int(trials.reports[has_ended].sum()), float(np.nansum(trials.took))
+    price = Pool.objects.filter(pk=sweep.pool_id).values_list("price_per_hour")
+    mark = (sweep.created_at, int(has_ended.sum()), ends, reports, took, price.first())
+    known, now = _computes.get(sweep.pk), time.monotonic()
+    if known is None or known[0] != mark or now - known[1] > MAX_COMPUTE_AGE:
+        known = (mark, now, compute_of([sweep.pk])[sweep.pk])
+        _computes.put(sweep.pk, known)
+    return known[2].of(sweep)
 
 
 def saved_by(trial: Trial, elapsed: float | None, usual: float | None) -> float | None:

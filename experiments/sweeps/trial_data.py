@@ -121,6 +121,12 @@ class TrialData(TrialArrays):
         }
 
     @cached_property
+    def counts(self) -> dict[str, int]:
+        """The number of trials in each state, zeros included."""
+        counts = np.bincount(self.states, minlength=len(STATES)).tolist()
+        return dict(zip(STATES, counts, strict=True))
+
+    @cached_property
     def extra(self) -> dict[str, Any]:
         """What is read beside and holds as long as this snapshot."""
         return {}
@@ -299,8 +305,7 @@ def _counts(sweep: Sweep) -> Counter[str]:
 
 
 def _known_counts(data: TrialData) -> Counter[str]:
-    counts = np.bincount(data.states, minlength=len(STATES)).tolist()
-    return Counter({state: n for state, n in zip(STATES, counts, strict=True) if n})
+    return Counter({state: n for state, n in data.counts.items() if n})
 
 
 def _mark_of(sweep: Sweep) -> tuple[Any, ...]:

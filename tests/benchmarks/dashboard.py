@@ -41,7 +41,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--points", type=int, default=100)
     parser.add_argument("--times", type=int, default=3, help="how often to open a page")
-    parser.add_argument("--home", type=Path, help="a data folder that was filled before")
+    parser.add_argument(
+        "--home", type=Path, help="a data folder that was filled before"
+    )
     parser.add_argument("--optuna", help="a Python with optuna-dashboard")
     return parser.parse_args()
 
@@ -241,7 +243,9 @@ def polls(site: Site) -> Iterator[str]:
             change(site, n)
             joint = "&" if "?" in path else "?"
             began = time.process_time()
-            answer = client.get(f"{site.page}{path}{joint}since={quote(mark)}", secure=True)
+            answer = client.get(
+                f"{site.page}{path}{joint}since={quote(mark)}", secure=True
+            )
             taken.append(1e3 * (time.process_time() - began))
             if answer.status_code != 200:
                 yield f"{name}: {answer.status_code}"

@@ -1,30 +1,31 @@
-"""What the tiles of one sweep's page rest on, in a dozen queries; the database counts
-and sorts, so none of them grows with the number of trials.
+"""What the tiles of one sweep's page rest on: its trials in memory, and some queries of
+which none grows with their number.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from statistics import fmean
 from typing import Any
 
+import numpy as np
 from django.db.models import Avg, Count, F, Q
+from numpy.typing import NDArray
 
 from experiments.formatting import duration_text
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import (
-    IS_RANKED,
     TRIAL_ENDS,
     TRIAL_LIVE,
     AttemptState,
     TrialState,
 )
-from experiments.sweeps.progress import Progress, progress_of
+from experiments.sweeps.progress import Progress, compute_of_trials, share_of
+from experiments.sweeps.trial_data import STATES, Floats, TrialData, scores, trial_data
 from experiments.tracking.spaces import search_space
 from experiments.tracking.training_time import TIMES, attempt_seconds, trained
 
@@ -150,24 +151,51 @@ def forecasts(to_come: Mapping[int, int], *, now: datetime) -> dict[int, str]:
 
 
 def sweep_summary(sweep: Sweep, *, now: datetime) -> SweepSummary:
-    progress = progress_of([sweep])[sweep.pk]
-    best = progress.best
-    ranked = sweep.trials.ranked(sweep.goal)
-    facts = _facts(sweep, best)
+    trials = trial_data(sweep)
+    score, has_ended = scores(sweep, trials), _is_in(trials, TRIAL_ENDS)
+    # At a tie the lower number first.
+    places = np.argsort(score, kind="stable")[:2]
+    places = places[np.isfinite(score[places])]
+    first, second = _trials_at(trials, places.tolist())
+    best_end = trials.ended[places[0]] if first else -np.inf
+    counts = trials.counts
     return SweepSummary(
         sweep=sweep,
         now=now,
-        progress=progress,
+        progress=Progress(
+            counts=counts,
+            share=share_of(sweep, counts),
+            best=first,
+            compute=compute_of_trials(sweep, trials),
+        ),
         combinations=combinations(sweep),
-        runner_up=ranked[1:2].first() if best else None,
-        leader=None if best else _leader(sweep),
-        ranked=facts["ranked"],
-        median=_median(sweep, facts["ranked"]),
-        since_best=facts["since"],
-        mean_time=facts["mean_time"],
+        runner_up=second,
+        leader=None if first else _leader(sweep),
+        ranked=int(np.isfinite(score).sum()),
+        median=_mean(np.nanmedian, trials.value[np.isfinite(score)]),
+        since_best=int((has_ended & ~(trials.ended <= best_end)).sum()),
+        mean_time=_mean(np.nanmean, trials.took[has_ended]),
         running_for=_running_times([sweep.pk], now)[sweep.pk],
         requested=_requested(sweep),
     )
+
+
+def _is_in(trials: TrialData, states: Collection[str]) -> NDArray[np.bool_]:
+    return np.isin(trials.states, [STATES.index(state) for state in states])
+
+
+def _trials_at(
+    trials: TrialData, places: Sequence[int]
+) -> tuple[Trial | None, Trial | None]:
+    ids = [int(trials.ids[place]) for place in places]
+    rows = Trial.objects.select_related("sweep__experiment").in_bulk(ids)
+    found = [*(rows.get(pk) for pk in ids), None, None]
+    return found[0], found[1]
+
+
+def _mean(function: Callable[[Floats], Any], values: Floats) -> float | None:
+    """The mean or median of those that are known; None if none is."""
+    return float(function(values)) if np.isfinite(values).any() else None
 
 
 def combinations(sweep: Sweep) -> int | None:
@@ -177,17 +205,6 @@ def combinations(sweep: Sweep) -> int | None:
         return None
     space = search_space(sweep)
     return space.count() if len(space) else None
-
-
-def _facts(sweep: Sweep, best: Trial | None) -> dict[str, Any]:
-    later = best.ended_at if best else None
-    ended = sweep.trials.filter(state__in=TRIAL_ENDS).annotate(seconds=trained())
-    facts: dict[str, Any] = ended.aggregate(
-        ranked=Count("pk", filter=IS_RANKED),
-        since=Count("pk", filter=Q(ended_at__gt=later)) if later else Count("pk"),
-        mean_time=Avg("seconds"),
-    )
-    return facts
 
 
 def _requested(sweep: Sweep) -> int:
@@ -202,15 +219,6 @@ def _leader(sweep: Sweep) -> Trial | None:
     """The best of the running trials so far."""
     running = sweep.trials.live().filter(value__isnull=False)
     return running.best_first(sweep.goal).first()
-
-
-def _median(sweep: Sweep, count: int) -> float | None:
-    """The median value, from the middle one or two rows."""
-    if not count:
-        return None
-    values = sweep.trials.ranked(sweep.goal).values_list("value", flat=True)
-    middle = values[(count - 1) // 2 : count // 2 + 1]
-    return fmean(value for value in middle if value is not None)
 
 
 def _running_times(ids: Sequence[int], now: datetime) -> Mapping[int, list[float]]:

@@ -163,12 +163,13 @@ def test_the_page_costs_as_much_for_many_failures_as_for_few(
 ) -> None:
     made = oom(sweep())
     costs = []
-    for _ in range(2):
+    # The first one reads the trials into memory.
+    for _ in range(3):
         with django_assert_max_num_queries(45) as queries:
             client_of("ada").get(f"/sweeps/{made.pk}/failures/")
         costs.append(len(queries))
         run(made, 128, "RuntimeError: CUDA out of memory\n", count=8)
-    assert costs[0] == costs[1]
+    assert costs[1] == costs[2]
 
 
 def test_what_is_compared_with_where_nothing_ran_is_an_earlier_sweep() -> None:
