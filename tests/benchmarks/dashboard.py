@@ -33,17 +33,15 @@ DRAWN = """() => [...document.querySelectorAll("canvas, svg.chart, [data-chart] 
     const box = [0, 0, each.width, each.height];
     return each.getContext("2d").getImageData(...box).data.some((value) => value > 0);
   })"""
-ROW = "() => document.querySelectorAll('tr[data-row], .MuiDataGrid-row, tbody tr').length > 5"
+ROW = "() => document.querySelectorAll('tbody tr, .MuiDataGrid-row').length > 5"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--points", type=int, default=100)
-    parser.add_argument("--times", type=int, default=3, help="how often to open a page")
-    parser.add_argument(
-        "--home", type=Path, help="a data folder that was filled before"
-    )
+    parser.add_argument("--times", type=int, default=3, help="openings of a page")
+    parser.add_argument("--home", type=Path, help="a filled data folder")
     parser.add_argument("--optuna", help="a Python with optuna-dashboard")
     return parser.parse_args()
 
