@@ -126,5 +126,6 @@ test("density counts each line once in each column, in 10 steps of the logarithm
   assert.equal(weighted[1 * 4 + 2], 6);
   const range = rangeOf(Float32Array.of(0, 1, 10, 1000));
   assert.deepEqual(range, { little: 1, most: 1000 });
-  assert.deepEqual([0, 1, 1000].map((count) => stepOf(count, range)), [0, 1, 10]);
+  const scale = { little: range.little, perStep: 9 / Math.log(range.most / range.little) };
+  assert.deepEqual([0, 1, 10, 1000].map((count) => stepOf(count, scale)), [0, 1, 4, 10]);
 });

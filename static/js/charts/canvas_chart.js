@@ -52,11 +52,15 @@ export function createLayer() {
   return {
     draw({ width, height }, paint) {
       const ratio = globalThis.devicePixelRatio || 1;
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
+      const size = [Math.round(width * ratio), Math.round(height * ratio)];
       const ctx = canvas.getContext("2d");
+      // A new size costs memory and time, and a brush draws at each move.
+      if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
       ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+      ctx.clearRect(0, 0, width, height);
+      ctx.save();
       paint(ctx);
+      ctx.restore();
     },
     show(ctx, { width, height }) {
       if (canvas.width > 0) ctx.drawImage(canvas, 0, 0, width, height);

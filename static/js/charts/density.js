@@ -45,13 +45,13 @@ export function pointCounts(rowsToDraw, xs, ys, { columns, rows, weights = null 
   return counts;
 }
 
-// The step of a count, 0 for none and 1 to 10 by its logarithm between what is little and
-// the most. Pure.
-export function stepOf(count, { little, most }) {
+// The step of a count, 0 for none and 1 to 10 by its logarithm. perStep: steps for each
+// unit of the logarithm, 0 where all counts are alike. Pure.
+export function stepOf(count, { little, perStep }) {
   if (!(count > 0)) return 0;
-  if (most <= little) return STEPS / 2;
-  const share = Math.log(count / little) / Math.log(most / little);
-  return 1 + Math.round((STEPS - 1) * Math.max(0, Math.min(1, share)));
+  if (perStep === 0) return STEPS / 2;
+  const step = Math.round(Math.log(count / little) * perStep);
+  return 1 + (step < 0 ? 0 : step > STEPS - 1 ? STEPS - 1 : step);
 }
 
 // What is little and the most of some counts: a tenth of the cells hold less. Pure.
@@ -78,17 +78,19 @@ export function picture(counts, { columns, rows, color, strength = 0.75 }) {
   canvas.height = rows;
   const ctx = canvas.getContext("2d");
   const image = ctx.createImageData(columns, rows);
+  const pixels = new Uint32Array(image.data.buffer);
   const [red, green, blue] = channels(color);
-  const range = rangeOf(counts);
+  // The bytes of a pixel are red, green, blue and alpha.
+  const tones = Uint32Array.from({ length: STEPS + 1 }, (_, step) => {
+    const alpha = step === 0 ? 0 : Math.round(255 * strength * (0.08 + (0.92 * step) / STEPS));
+    return ((alpha << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+  });
+  const { little, most } = rangeOf(counts);
+  const perStep = most > little ? (STEPS - 1) / Math.log(most / little) : 0;
   for (let x = 0; x < columns; x += 1) {
     for (let y = 0; y < rows; y += 1) {
-      const step = stepOf(counts[x * rows + y], range);
-      if (step === 0) continue;
-      const at = (y * columns + x) * 4;
-      image.data[at] = red;
-      image.data[at + 1] = green;
-      image.data[at + 2] = blue;
-      image.data[at + 3] = 255 * strength * (0.08 + (0.92 * step) / STEPS);
+      const count = counts[x * rows + y];
+      if (count > 0) pixels[y * columns + x] = tones[stepOf(count, { little, perStep })];
     }
   }
   ctx.putImageData(image, 0, 0);

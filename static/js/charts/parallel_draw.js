@@ -57,16 +57,17 @@ export function drawDensity(ctx, { frame, axes }, rows, { color, strength, weigh
   const low = Math.min(frame.alongLow, frame.alongHigh) - 4;
   const cells = Math.ceil((Math.abs(frame.alongLow - frame.alongHigh) + 8) / CELL);
   const inCells = axes.map(({ places }) => places.map((place) => (place - low) / CELL));
+  const each = Math.max(1, Math.round((axes[1].across - axes[0].across) / CELL));
+  const columns = each * (axes.length - 1);
+  const counts = new Float32Array(columns * cells);
+  for (let k = 1; k < axes.length; k += 1) {
+    const part = lineCounts(rows, inCells[k - 1], inCells[k], { columns: each, rows: cells, weights });
+    counts.set(part, (k - 1) * each * cells);
+  }
   ctx.save();
   if (frame.flat) ctx.transform(0, 1, 1, 0, 0, 0);
-  for (let k = 1; k < axes.length; k += 1) {
-    const from = axes[k - 1].across;
-    const gap = axes[k].across - from;
-    const columns = Math.max(1, Math.round(gap / CELL));
-    const size = { columns, rows: cells };
-    const counts = lineCounts(rows, inCells[k - 1], inCells[k], { ...size, weights });
-    ctx.drawImage(picture(counts, { ...size, color, strength }), from, low, gap, cells * CELL);
-  }
+  const [from, to] = [axes[0].across, axes.at(-1).across];
+  ctx.drawImage(picture(counts, { columns, rows: cells, color, strength }), from, low, to - from, cells * CELL);
   ctx.restore();
 }
 
