@@ -50,7 +50,9 @@ def test_every_answer_has_its_reason() -> None:
     assert sum(counts) == sum(REQUIREMENTS.values())
 
 
-@pytest.mark.parametrize("page", [*PAGES, "administration.md", "installation.md"])
+@pytest.mark.parametrize(
+    "page", [*PAGES, "accounts.md", "administration.md", "installation.md"]
+)
 def test_every_link_leads_to_a_heading(page: str) -> None:
     for file, anchor in re.findall(r"\]\(([\w-]*(?:\.md)?)#([\w-]+)\)", text(page)):
         headings = re.findall(r"^#+ (.+)$", text(file or page), re.MULTILINE)
