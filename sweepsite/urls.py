@@ -29,7 +29,6 @@ PAGES = (
     "sweep.trial_export",
     "sweep.charts_data",
     "charts.views",
-    "charts.curves",
     "sweep.advice",
     "sweep.best_configuration",
     "trial.views",

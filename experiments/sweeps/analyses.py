@@ -116,7 +116,7 @@ def importance_answer(columns: SweepColumns, *, over_range: bool = False) -> Ans
         "best": int(found.best.sum()),
         "limit": float(own_sign(columns, np.array([found.limit]))[0]),
         "chance": round(found.chance, 4),
-        "sentence": _importance_sentence(found, count) + _joint(columns),
+        "sentence": _importance_sentence(found, count),
         "rows": rows,
         **_pairs(columns),
     }
@@ -131,15 +131,6 @@ def _importance_sentence(found: Importance, count: int) -> str:
     return (
         f"{start} Shares add up to 100 %; below {chance} is not told apart from chance."
     )
-
-
-def _joint(columns: SweepColumns) -> str:
-    """The strongest interaction: a parameter may matter only together with another."""
-    first = next((pair for pair in pairs_of(columns) if pair.told_apart), None)
-    if first is None:
-        return ""
-    share = share_text(first.share)
-    return f" {first.x} and {first.y} act together: {share} of the spread of values."
 
 
 def _row(

@@ -53,17 +53,18 @@ class AdviceStrip:
         return counted(len(self.pieces or ()), "suggestion")
 
 
-def advice_strip(request: HttpRequest, sweep: Sweep, *, valued: int) -> AdviceStrip:
+def advice_strip(
+    request: HttpRequest, sweep: Sweep, *, valued: int, steers: bool
+) -> AdviceStrip:
     """The strip at the first paint."""
     known = known_advice(sweep, valued=valued)
-    url = reverse("sweep_advice", args=(sweep.pk,))
-    return AdviceStrip(url, None if known is None else _links(request, sweep, known))
+    pieces = None if known is None else _links(request, sweep, known, steers=steers)
+    return AdviceStrip(reverse("sweep_advice", args=(sweep.pk,)), pieces)
 
 
 def _links(
-    request: HttpRequest, sweep: Sweep, found: Sequence[Advice]
+    request: HttpRequest, sweep: Sweep, found: Sequence[Advice], *, steers: bool
 ) -> list[AdviceLink]:
-    steers = may_steer(request, sweep)
     shown = not_dismissed(sweep, access.viewer(request), found)
     return [AdviceLink(each, _url(sweep, each) if steers else "") for each in shown]
 
@@ -88,7 +89,8 @@ def advice(request: HttpRequest, pk: int) -> HttpResponse:
         dismiss(sweep, access.viewer(request), shown)
         return HttpResponse(status=204) if "part" in request.GET else redirect(sweep)
     url = reverse("sweep_advice", args=(sweep.pk,))
-    strip = AdviceStrip(url, _links(request, sweep, found))
+    steers = may_steer(request, sweep)
+    strip = AdviceStrip(url, _links(request, sweep, found, steers=steers))
     context: dict[str, Any] = {"strip": strip}
     if request.GET.get("part"):
         return render(request, "experiments/sweep/advice.html", context)

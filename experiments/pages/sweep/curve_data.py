@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from experiments.models import Trial
 from experiments.pages.sweep.charts import MAX_TRIALS, points_each
-from experiments.search.wording import counted
 from experiments.sweeps.columns import LIVE_CODES, SweepColumns
 from experiments.sweeps.parameter_columns import rounded
 from experiments.sweeps.trial_data import Floats, Integers
 from experiments.tracking import excerpts
 
-BEST, LIVE = 20, 40
+BEST, LIVE = 20, 100
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Places along the axis of reports, and curves without which there is no spread.
 MAX_PLACES, MIN_CURVES = 60, 5
@@ -40,9 +39,9 @@ def curves_answer(columns: SweepColumns, numbers: Sequence[int] = ()) -> dict[st
         "ready": True,
         "numbers": columns.data.numbers[shown].tolist(),
         "points": [curves[place].tolist() for place in shown],
-        "sentence": _sentence(columns, len(shown)),
     }
     if not numbers:
+        answer["sentence"] = _sentence(columns, len(shown))
         fair = set(sample[:MAX_TRIALS].tolist())
         spread = [curves[place] for place in shown if place in fair]
         answer["quantiles"] = _quantiles(spread, columns.data.reports)
@@ -120,11 +119,11 @@ def _at(curve: Floats, places: Floats) -> Floats:
     return np.asarray(values)
 
 
-def _sentence(columns: SweepColumns, shown: int) -> str:
-    total = columns.drawn.total
-    if shown >= total:
-        return f"{counted(shown, 'trial')}."
+def _sentence(columns: SweepColumns, drawn: int) -> str:
+    reported = int((columns.data.reports > 0).sum())
+    if drawn >= reported:
+        return f"Curves of all {reported:,} trials with reports."
     return (
-        f"{counted(shown, 'curve')} of {counted(total, 'trial')}: the best {BEST},"
-        " those that run, and a fair sample."
+        f"Curves of {drawn:,} of {reported:,} trials with reports: the best {BEST},"
+        " those that run, and a fair sample, which the percentiles are of."
     )

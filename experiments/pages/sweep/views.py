@@ -324,10 +324,11 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
     charted = chart_trials(sweep, tried=summary.tried)
     query = TableQuery(sweep, request.GET, few=True)
     view = sweep_view(summary, query, charted=charted)
+    steers = may_steer(request, sweep)
     context = {
         **_framed(request, summary, view.table),
-        "answers": answers_of(summary, request.GET, steers=may_steer(request, sweep)),
-        "advice": advice_strip(request, sweep, valued=summary.ranked),
+        "answers": answers_of(summary, request.GET, steers=steers),
+        "advice": advice_strip(request, sweep, valued=summary.ranked, steers=steers),
         "chart_model": chart_model(summary, view.charted),
         "curve_chips": chart_chips(summary.counts),
         "curve_selects": curve_selects(view.charted),

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from experiments.models import Sweep
-from experiments.pages.charts.curves import BEST, MIN_VALUES, quantiles
+from experiments.pages.sweep.curve_data import BEST
 from experiments.sweeps.synthetic import Filling, fill_sweep
 from tests import factories
 
@@ -91,12 +91,3 @@ def test_asked_for_curves_come_alone_and_nonsense_is_left_out(ada: Client) -> No
     assert "quantiles" not in answer
     for nonsense in ("x", "³", "9" * 40, ",,"):
         assert ada.get(url, {"numbers": nonsense}).json()["ready"]
-
-
-def test_percentiles_need_enough_curves() -> None:
-    curve: list[list[float | None]] = [[1.0, 0.5, 0.0, 1.0], [2.0, None, 1.0, 2.0]]
-    assert quantiles([curve] * (MIN_VALUES - 1)) is None
-    found = quantiles([curve] * MIN_VALUES)
-    assert found is not None
-    assert found["reports"] == [1]
-    assert found["values"] == [[0.5] * 5]
