@@ -58,6 +58,7 @@ def take_all(site: RunningSite, browser: Browser) -> None:
     take(site, browser, "team", "/teams/default/")
     site.manage("fill", "--trials", "2000", "--points", "30")
     take(site, browser, "trials", "/sweeps/2/trials/?q=not+failed&sort=-value")
+    take(site, browser, "charts", "/sweeps/2/charts/?q=dropout+<%3D+0.3")
     site.manage("space", "measure")
     for name in ("cleanup", "audit", "settings"):
         take(site, browser, name, f"/{name}/")
