@@ -25,16 +25,17 @@ const trials = (number) => (number === 1 ? "1 trial" : `${count(number)} trials`
 // How many trials have no value, by state: "10 failed trials have no value."
 export function withoutValue(columns) {
   const drawn = new Set(columns.drawn);
-  const found = {};
+  const found = new Map();
   for (let row = 0; row < columns.size; row += 1) {
-    if (!drawn.has(row)) found[columns.states[row]] = (found[columns.states[row]] ?? 0) + 1;
+    const state = columns.states[row];
+    if (!drawn.has(row)) found.set(state, (found.get(state) ?? 0) + 1);
   }
   const words = { failed: "failed", running: "running", queued: "waiting", cancelled: "cancelled" };
-  const parts = Object.entries(words).flatMap(([state, word]) => (found[state] ? [`${count(found[state])} ${word}`] : []));
-  const rest = (found.completed ?? 0) + (found.terminated ?? 0);
+  const parts = Object.entries(words).flatMap(([state, word]) => (found.has(state) ? [`${count(found.get(state))} ${word}`] : []));
+  const rest = (found.get("completed") ?? 0) + (found.get("terminated") ?? 0);
   if (rest > 0) parts.push(`${count(rest)} other`);
   if (parts.length === 0) return "";
-  const total = Object.values(found).reduce((sum, each) => sum + each, 0);
+  const total = [...found.values()].reduce((sum, each) => sum + each, 0);
   const list = parts.length > 1 ? `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}` : parts[0];
   return `${list} ${total === 1 ? "trial is" : "trials are"} not drawn.`;
 }

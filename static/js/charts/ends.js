@@ -7,10 +7,11 @@ import { element, glyph } from "./tooltip.js";
 
 // Reasons of one state are told apart by their strength, the most frequent first. Pure.
 export function strengths(kinds) {
-  const seen = {};
+  const seen = new Map();
   return kinds.map(({ state }) => {
-    seen[state] = (seen[state] ?? 0) + 1;
-    return Math.max(0.3, 1 - (seen[state] - 1) * 0.25);
+    const before = seen.get(state) ?? 0;
+    seen.set(state, before + 1);
+    return Math.max(0.3, 1 - before * 0.25);
   });
 }
 

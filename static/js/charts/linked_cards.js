@@ -9,6 +9,8 @@ import { wireCardMenu } from "./card_menu.js";
 import { buildTable } from "./data_table.js";
 import { KINDS } from "./linked_kinds.js";
 
+// Kinds that need nothing but the columns.
+const LOCAL = new Set(["best", "parallel", "slices", "duration"]);
 const TABLE_MS = 300;
 const HIDDEN_MS = 5000;
 
@@ -38,6 +40,7 @@ function wireCard(card, page) {
   const place = card.querySelector("[data-place]");
   const note = card.querySelector("[data-note]");
   let made = null;
+  let drawing = null;
   let timer = null;
 
   const parts = {
@@ -74,7 +77,13 @@ function wireCard(card, page) {
     refreshWords();
   }
 
-  async function draw() {
+  // Never twice at once: a canvas holds one chart.
+  function draw() {
+    drawing ??= drawNow().finally(() => { drawing = null; });
+    return drawing;
+  }
+
+  async function drawNow() {
     if (made) {
       made.destroy?.();
       made = null;
@@ -95,7 +104,10 @@ function wireCard(card, page) {
     refreshWords();
   });
   page.linked.subscribe((kinds) => {
-    if (kinds.has("selection") || kinds.has("columns")) refreshWords();
+    // With the first value there is something to draw.
+    const isFirst = kinds.has("columns") && !made && !drawing && LOCAL.has(card.dataset.linked);
+    if (isFirst && page.linked.columns.drawn.length > 0) draw();
+    else if (kinds.has("selection") || kinds.has("columns")) refreshWords();
   });
   return {
     kind: card.dataset.linked,

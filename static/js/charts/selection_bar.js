@@ -52,8 +52,8 @@ function chip(linked, condition) {
 
 function stateCounts(columns, mask) {
   const { states } = countsOf(columns, mask);
-  return ORDER.filter((state) => states[state]).map((state) => {
-    const words = element("span", `selection-state state-${state}`, glyph(STATES[state].glyph), count(states[state]));
+  return ORDER.filter((state) => states.has(state)).map((state) => {
+    const words = element("span", `selection-state state-${state}`, glyph(STATES[state].glyph), count(states.get(state)));
     words.append(element("span", "visually-hidden", ` ${STATES[state].word}`));
     return words;
   });

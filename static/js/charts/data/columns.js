@@ -148,11 +148,10 @@ function ends({ low, high }, cells) {
 
 // A row as the trial that tooltips and labels show: {number, state, value, best, params}.
 export function trialAt(columns, row) {
-  const params = {};
-  for (const { name, kind, values, cells } of columns.axes) {
-    const cell = cells[row];
-    if (!Number.isNaN(cell)) params[name] = kind === "choice" ? values[cell] : cell;
-  }
+  const set = columns.axes.filter(({ cells }) => !Number.isNaN(cells[row]));
+  const params = Object.fromEntries(
+    set.map(({ name, kind, values, cells }) => [name, kind === "choice" ? values[cells[row]] : cells[row]]),
+  );
   const value = columns.value[row];
   return {
     row,

@@ -5,12 +5,12 @@ import { maskOf, maskOfNumbers, readConditions, withCondition, writeConditions }
 
 // What a selection says about the trials it holds. Pure.
 export function countsOf(columns, mask) {
-  const states = {};
+  const states = new Map();
   let rows = 0;
   for (let row = 0; row < columns.size; row += 1) {
     if (mask && !mask[row]) continue;
     rows += 1;
-    states[columns.states[row]] = (states[columns.states[row]] ?? 0) + 1;
+    states.set(columns.states[row], (states.get(columns.states[row]) ?? 0) + 1);
   }
   return { rows, states };
 }
