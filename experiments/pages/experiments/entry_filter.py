@@ -181,14 +181,14 @@ def _asked_for(rows: Any, asked: EntryFilter, kind: str, slug: str) -> Any:
         return shown
     if kind == RUN:
         of_run = ("run__name", "run__note", "run__tags")
-        return shown.filter(_has_text(asked.q, *of_run))
+        return shown.filter(has_text(asked.q, *of_run))
     label = Concat(Value(f"{slug}-"), Cast("number", CharField()))
     named = shown.annotate(entry_label=label, entry_tags=Cast("tags", TextField()))
     words = ("entry_label", "name", "notes", "entry_tags")
-    return named.filter(_has_text(asked.q, *words))
+    return named.filter(has_text(asked.q, *words))
 
 
-def _has_text(text: str, *columns: str) -> Q:
+def has_text(text: str, *columns: str) -> Q:
     """In one of the columns."""
     each = (Q(**{f"{column}__icontains": text}) for column in columns)
     return reduce(or_, each)

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Count, F, Max, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import Count, F, Max, OuterRef, Q, Subquery, TextField
+from django.db.models.functions import Cast, Coalesce, Greatest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
@@ -23,6 +23,7 @@ from experiments.models.fields import VisibleTextForm
 from experiments.models.sweeps import SweepState
 from experiments.pages.about import Subject
 from experiments.pages.experiments.entries import entry_table
+from experiments.pages.experiments.entry_filter import has_text
 from experiments.pages.experiments.run_table import runs_of
 from experiments.pages.experiments.summary import (
     experiment_summary,
@@ -164,12 +165,18 @@ def experiment_list(request: HttpRequest) -> HttpResponse:
         return in_no_team(request)
     archived = "archived" in request.GET
     every = Experiment.objects.filter(team=team)
+    query = request.GET.get("q", "").strip()[:200]
     shown = every.filter(archived_at__isnull=not archived).select_related("created_by")
+    if query:
+        named = shown.annotate(tag_text=Cast("tags", TextField()))
+        words = ("name", "question", "notes", "tag_text")
+        shown = named.filter(has_text(query, *words))
     page = Paginator(_with_counts(shown), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "team": team,
         "page": page,
         "archived": archived,
+        "query": query,
         "others": of_other_teams(user, team, archived=archived),
         "archived_count": every.filter(archived_at__isnull=False).count(),
         "can_steer": access.can_steer(user, team),

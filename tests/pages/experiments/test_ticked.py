@@ -132,3 +132,13 @@ def test_the_list_is_searched_by_tags_and_notes(
             r'class="value" href="[^"]+">([^<]+)', page(ada, f"{url}?q={query}")
         )
         assert rows == [found]
+
+
+def test_experiments_are_found_by_name_question_and_tag(
+    sweeps: list[Sweep], ada: Client
+) -> None:
+    factories.experiment(factories.team(), "acids", question="Which one?", tags=["lab"])
+    for query in ("acid", "which", "LAB"):
+        html = page(ada, f"/experiments/?q={query}")
+        assert ">acids<" in html and ">digits<" not in html
+    assert "No experiment has zzz" in page(ada, "/experiments/?q=zzz")
