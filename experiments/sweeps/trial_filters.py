@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from experiments.formatting import number_text
 from experiments.models import Sweep
-from experiments.models.trials import Origin, TrialQuerySet, TrialState
+from experiments.models.trials import Origin, TrialState
 from experiments.search.filters.columns import RowMask
 from experiments.search.filters.conditions import FilterCondition
 from experiments.search.filters.fields import FilterField, Vocabulary
@@ -84,15 +84,18 @@ class TrialFilters:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
+        return self._vocabulary(())
+
+    def offers(self) -> Vocabulary:
+        """The vocabulary with the tags that trials have, to offer them."""
+        labels = self.columns.column("tags").labels[:MAX_VALUES]
+        return self._vocabulary(tuple(map(str, labels)))
+
+    def _vocabulary(self, tags: tuple[str, ...]) -> Vocabulary:
         data, sweep = self.columns.data, self.columns.sweep
         reasons = tuple(word for word in data.reason_words if word)
         reason = FilterField("reason", "reason", TEXT, "trial", "why it ended", reasons)
-        tags = self.columns.column("tags")
-        tag = FilterField(
-            *("tags", "tag", TEXT, "trial", "tag"),
-            tuple(map(str, tags.labels))[:MAX_VALUES],
-            several=True,
-        )
+        tag = FilterField("tags", "tag", TEXT, "trial", "tag", tags, several=True)
         detail = "metric, as shown"
         value = FilterField("value", sweep.primary_metric, NUMBER, "metric", detail)
         parameters = list(self._parameters())
@@ -147,6 +150,8 @@ class TrialFilters:
 
     def parse(self, text: str) -> Filter:
         """Raises FilterError."""
+        if not text.strip():
+            return Filter("")
         zone = timezone.get_current_timezone()
         return parse_filter(text, self.vocabulary, zone=zone)
 
@@ -186,11 +191,6 @@ def numbers_matching(sweep: Sweep, text: str) -> list[int]:
     mask = filters.mask(filters.parse(text))
     found: list[int] = filters.columns.data.numbers[mask].tolist()
     return found
-
-
-def trials_matching(sweep: Sweep, text: str) -> TrialQuerySet:
-    """The trials that match. Raises FilterError."""
-    return sweep.trials.filter(number__in=numbers_matching(sweep, text))
 
 
 def number_ranges(numbers: Sequence[int] | Any) -> str:

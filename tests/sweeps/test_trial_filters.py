@@ -14,7 +14,6 @@ from experiments.sweeps.trial_filters import (
     TrialFilters,
     number_ranges,
     numbers_matching,
-    trials_matching,
 )
 from experiments.sweeps.trial_order import (
     TrialGroups,
@@ -74,7 +73,6 @@ def test_trials_by_facts_and_parameters(
     sweep: Sweep, text: str, numbers: list[int]
 ) -> None:
     assert numbers_matching(sweep, text) == numbers
-    assert [t.number for t in trials_matching(sweep, text)] == numbers
 
 
 def test_metrics_of_the_last_attempt(sweep: Sweep) -> None:

@@ -13,8 +13,6 @@ from typing import Any
 from experiments.formatting import named_metric_text, number_text, texts
 from experiments.pages.curves import Points
 from experiments.pages.trial_rows import thinned
-from experiments.search.space.choice import Choice
-from experiments.search.space.space import SearchSpace
 
 # The types of JSON numbers. A call for each cell would cost more.
 NUMBERS = (int, float)
@@ -38,15 +36,6 @@ class TableCell:
 
 
 # --- texts ------------------------------------------------------------------------
-
-
-def numeric_parameters(space: SearchSpace) -> dict[str, bool]:
-    """Whether all values of a parameter are numbers, by name."""
-    return {
-        name: not isinstance(axis.distribution, Choice)
-        or all(type(value) in NUMBERS for value in axis.distribution.distinct)
-        for name, axis in space.axes.items()
-    }
 
 
 def plain_text(value: Any) -> str:

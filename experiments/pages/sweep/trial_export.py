@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import StringIO
@@ -71,7 +72,8 @@ def _numbers(column: FilterColumn, places: Places) -> list[float | None]:
     if column.numbers is None:
         return [None] * len(places)
     found = column.numbers[places].tolist()
-    return [None if np.isnan(number) else number for number in found]
+    # JSON has no infinity.
+    return [number if math.isfinite(number) else None for number in found]
 
 
 def _labels(column: FilterColumn, places: Places) -> Values:

@@ -86,7 +86,7 @@ def completion(request: HttpRequest, pk: int) -> JsonResponse:
     text = request.GET.get("q", "")[: MAX_CHARACTERS + 1]
     at = whole_number(request.GET.get("at", ""))
     found = complete(
-        text, len(text) if at is None else _place(text, at), query.filters.vocabulary
+        text, len(text) if at is None else _place(text, at), query.filters.offers()
     )
     return JsonResponse(
         {

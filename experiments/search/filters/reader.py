@@ -213,7 +213,9 @@ class _FilterReader(TermReader):
             if "moment" in kinds and word.lexeme == Lexeme.TEXT:
                 return self._moment(node, str(word.value))
             known = field.values if field is not None else ()
-            if "text" in kinds and (is_text or word.written in known):
+            if "text" in kinds and (
+                is_text or word.written in known or _is_no_text(word, kinds)
+            ):
                 text = str(word.value) if is_text else word.written
                 return Term.fixed(self._known_text(node, text, field))
         return self.read(node, depth)
@@ -276,3 +278,9 @@ class _FilterReader(TermReader):
             f"{self.words(left[0])} is {one} and {self.words(right[0])} is {other};"
             f" they cannot be {what}.",
         )
+
+
+def _is_no_text(word: FilterWord, kinds: frozenset[str]) -> bool:
+    """Whether a name can only be meant as text: `tag = best`."""
+    named = word.value.kinds if isinstance(word.value, FilterField) else kinds
+    return not named & kinds

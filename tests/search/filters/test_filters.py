@@ -71,6 +71,7 @@ ROWS: list[dict[str, Any]] = [
         ("not failed", [0, 2]),
         ("failed or tag = my-tag", [0, 1]),
         ("tag != b", [1, 2]),
+        ("tag = failed or note = lr", []),
         ('tag = "two words"', []),
         ("tag in (b, c)", [0]),
         ("tag in (my-tag, never-seen/1.0)", [0]),
