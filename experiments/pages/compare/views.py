@@ -109,7 +109,7 @@ def _page(request: HttpRequest, comparison: Comparison) -> dict[str, Any]:
     everything = request.GET.get("all") == "1"
     ids = [entrant.trial.pk for entrant in comparison.entrants]
     wanted = request.GET.getlist("metric")
-    keep = [("metric", name) for name in wanted] + [("all", "1")] * everything
+    keep = _kept(request)
     switched = [pair for pair in keep if pair[0] != "all"]
     found = sections(
         comparison,
@@ -139,11 +139,18 @@ def _page(request: HttpRequest, comparison: Comparison) -> dict[str, Any]:
             ids, switched if everything else [*switched, ("all", "1")]
         ),
         "here": compare_url(ids, keep),
+        "keep": keep,
         "link": request.build_absolute_uri(compare_url(ids, keep)),
         "ids": ",".join(map(str, ids)),
         "can_add": len(ids) < MAX_TRIALS,
         "code_words": code_words(comparison.entrants),
     }
+
+
+def _kept(request: HttpRequest) -> list[tuple[str, str]]:
+    """What stays in the address when the trials change."""
+    metrics = [("metric", name) for name in request.GET.getlist("metric")]
+    return metrics + [("all", "1")] * (request.GET.get("all") == "1")
 
 
 def code_words(entrants: Sequence[Entrant]) -> str:
@@ -203,8 +210,9 @@ def compare_add(request: HttpRequest) -> HttpResponse:
             f"There is no trial or run {wanted[:80]!r}. Enter a number, such as 17, or"
             " a name, such as digits-3/17.",
         )
-        return redirect(compare_url(ids))
-    return redirect(compare_url(list(dict.fromkeys([*ids, trial.pk]))))
+        return redirect(compare_url(ids, _kept(request)))
+    added = list(dict.fromkeys([*ids, trial.pk]))
+    return redirect(compare_url(added, _kept(request)))
 
 
 def _by_name(

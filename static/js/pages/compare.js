@@ -1,6 +1,7 @@
-// The compare page: two charts of the same trials, the switch, and finding in the logs.
+// The pages that compare trials and sweeps: charts, the switch, and finding in the logs.
 
 import { buildTable } from "../charts/data_table.js";
+import { mountCharts } from "../charts/mount.js";
 import { compareTable, drawCompare } from "./compare_chart.js";
 import { wireFilter } from "./log.js";
 
@@ -40,12 +41,20 @@ function mount(card) {
   wireOptions(card, chart);
 }
 
+// The address keeps all else that was chosen.
 function wireSwitch() {
-  for (const box of document.querySelectorAll("[data-go]")) {
-    box.addEventListener("change", () => location.assign(box.dataset.go));
+  for (const box of document.querySelectorAll("[data-differences]")) {
+    box.addEventListener("change", () => {
+      const url = new URL(location.href);
+      if (box.checked) url.searchParams.delete("all");
+      else url.searchParams.set("all", "1");
+      location.assign(url);
+    });
   }
 }
 
+mountCharts();
 for (const card of document.querySelectorAll("[data-compare-chart]")) mount(card);
 wireSwitch();
-wireFilter(document.querySelector("[data-log]"));
+const logs = document.querySelector("[data-log]");
+if (logs) wireFilter(logs);

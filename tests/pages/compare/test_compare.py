@@ -267,6 +267,8 @@ def test_a_trial_is_added_by_its_number_or_name(ada: Client) -> None:
     start = {"trials": str(worse.pk)}
     by_number = ada.get("/compare/add/", {**start, "number": "1"})
     assert by_number["Location"] == url(worse, best)
+    kept = ada.get("/compare/add/", {**start, "number": "1", "metric": ["a", "b"]})
+    assert kept["Location"] == url(worse, best, more="&metric=a&metric=b")
     by_name = ada.get("/compare/add/", {**start, "number": "digits-2/0"})
     assert by_name["Location"] == url(worse, third)
 

@@ -54,6 +54,8 @@ class Requests(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if attrs == [("rel", "icon"), ("href", "data:,")]:
+            return
         names = ("src", "href", "srcset", "data", "action", "xlink:href", "style")
         self.found += [(tag, name) for name, _ in attrs if name in names]
         self.found += [(tag, name) for name, _ in attrs if name.startswith("on")]
