@@ -86,8 +86,12 @@ def test_a_filter_is_completed_becomes_chips_and_an_error_changes_nothing(
 def test_rows_sorts_columns_and_places_are_in_the_address(
     page: Page, sweep: Sweep
 ) -> None:
+    page.get_by_role("link", name="accuracy").click()
+    expect(page).to_have_url(re.compile("sort=-value$"))
+    expect(page.locator("[data-position]")).to_have_text(re.compile("^1 to"))
+    expect(page.locator("[data-pinned] tr")).to_have_count(1)
     page.get_by_role("link", name="took").click()
-    expect(page).to_have_url(re.compile("sort="))
+    expect(page).to_have_url(re.compile("sort=-?took"))
     page.get_by_role("link", name="dropout").click(modifiers=["Shift"])
     expect(page).to_have_url(re.compile(r"sort=-?took,-?p\.dropout"))
     page.get_by_label("Rank, trial or value").fill("300")

@@ -155,7 +155,8 @@ export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
     const top = Math.floor(scroller.scrollTop / rowHeight());
     const bottom = Math.ceil((scroller.scrollTop + scroller.clientHeight - headHeight()) / rowHeight()) - 1;
     const within = (line) => rowOf(at, Math.max(0, Math.min(at.lines - 1, line))).index + 1;
-    return { first: within(top), last: Math.max(within(top), within(bottom)), rows };
+    const first = top === 0 ? 1 : within(top); // The pinned one counts.
+    return { first, last: Math.max(first, within(bottom)), rows };
   }
 
   // ---- moving -------------------------------------------------------------------------
