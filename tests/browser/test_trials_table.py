@@ -17,8 +17,9 @@ from tests.browser_launch import chromium, log_in, required_chromium
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
 ]
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture
@@ -29,6 +30,7 @@ def page(live_server: Any) -> Iterator[Page]:
     user.save()
     with chromium(required_chromium()) as browser:
         opened = browser.new_page(viewport={"width": 1440, "height": 900})
+        opened.set_default_timeout(60_000)
         log_in(opened, live_server.url, user="ada", password="a long enough password")
         yield opened
 

@@ -87,7 +87,6 @@ function show(answer) {
   part("group").value = group;
   for (const button of root.querySelectorAll("[data-restore]")) button.hidden = !/\barchived\b/i.test(q);
   for (const link of root.querySelectorAll("a[data-export]")) link.search = rowsQuery(shownSearch ?? location.search);
-  bar.show();
 }
 
 // Ticks all trials that match, not only those in sight.
@@ -125,7 +124,10 @@ function onDrawn(seen) {
   part("position").textContent = words;
   rail.move(seen);
   clearTimeout(remembered);
-  remembered = setTimeout(() => remember(seen.first), 400);
+  remembered = setTimeout(() => {
+    remember(seen.first);
+    bar.show();
+  }, 200);
 }
 
 function remember(first) {
