@@ -12,6 +12,7 @@ const started = new WeakMap();
 let model = readModel();
 let charts = null;
 let overview = null;
+let opened = false;
 
 function readModel() {
   const source = document.getElementById("sweep-model");
@@ -34,7 +35,9 @@ async function drawCharts() {
   if (!document.querySelector("[data-chart]")) return;
   charts ??= { ...(await import("../charts/mount.js")), ...(await import("../charts/live_models.js")) };
   charts.mountCharts(document);
-  if (model && !overview && root.querySelector("[data-linked]")) {
+  if (model && !opened && root.querySelector("[data-linked]")) {
+    // Before the script is there, news may call this again.
+    opened = true;
     const { openOverview } = await import("./sweep_charts.js");
     overview = openOverview(root, model, charts.chartOf(document.getElementById("curves")));
   }
