@@ -1,14 +1,20 @@
-"""The feeds of the table of trials: rows, what matches, and what may be typed next."""
+"""The Trials tab and its feeds: rows, what matches, and what may be typed next."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from django.http import HttpRequest, JsonResponse
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 
 from experiments.db.clock import database_now
-from experiments.pages.frame import get, sweep_to_read, whole_number
+from experiments.models.trials import TRIAL_LIVE
+from experiments.pages.frame import get, may_steer, sweep_to_read, whole_number
+from experiments.pages.saved_views import opened_view, view_menu
+from experiments.pages.sweep.head import frame
+from experiments.pages.sweep.table_columns import column_choices
 from experiments.pages.sweep.trial_answers import (
     MAX_COUNT,
     TrialAnswer,
@@ -16,9 +22,11 @@ from experiments.pages.sweep.trial_answers import (
     error_json,
     utf16,
 )
-from experiments.pages.sweep.trial_table import TableQuery, TableRows
+from experiments.pages.sweep.trial_table import PAGE_SIZE, TableQuery, TableRows
+from experiments.pages.sweep.views import FeedToken, frame_mark
 from experiments.search.filters.completion import complete
 from experiments.search.filters.lexer import MAX_CHARACTERS, FilterError
+from experiments.sweeps.progress import counts_by_sweep
 from experiments.sweeps.trial_filters import number_ranges
 
 USUAL_COUNT = 60
@@ -35,6 +43,35 @@ def _asked(request: HttpRequest, pk: int) -> TrialAnswer:
     start = whole_number(request.GET.get("from", "")) or 0
     count = whole_number(request.GET.get("count", "")) or USUAL_COUNT
     return trial_answer(query, start=start, count=min(count, MAX_COUNT))
+
+
+def trials(request: HttpRequest, pk: int) -> HttpResponse:
+    """All trials, in pages of PAGE_SIZE rows; with scripts, all in one table."""
+    sweep = sweep_to_read(request, pk)
+    if opened := opened_view(request, sweep.experiment, "trials"):
+        return opened
+    now = database_now()
+    query = TableQuery(sweep, request.GET, few=False)
+    table = TableRows(query)
+    page = Paginator(table.order, PAGE_SIZE).get_page(request.GET.get("page"))
+    start = max(0, page.start_index() - 1)
+    counts = counts_by_sweep([sweep.pk])[sweep.pk]
+    mark = frame_mark(sweep, steers=may_steer(request, sweep))
+    context = {
+        **frame(request, sweep, counts, now=now),
+        "tab": "sweep_trials",
+        "since": str(FeedToken(now, mark)),
+        "live": not sweep.has_ended or any(counts[state] for state in TRIAL_LIVE),
+        "answer": TrialAnswer(query, table, now, start, PAGE_SIZE).json(),
+        "page": page,
+        "q": query.q,
+        "sort": query.sort,
+        "group": request.GET.get("group", ""),
+        "query": query.link().removeprefix("?"),
+        "columns": list(column_choices(query.known.values(), query.shown)),
+        "views": view_menu(request, sweep.experiment, "trials"),
+    }
+    return render(request, "experiments/sweep/trials.html", context)
 
 
 def rows(request: HttpRequest, pk: int) -> JsonResponse:
@@ -125,6 +162,7 @@ def _place(text: str, at: int) -> int:
 
 
 urlpatterns = [
+    get("sweeps/<int:pk>/trials/", trials, "sweep_trials"),
     get("sweeps/<int:pk>/rows.json", rows, "sweep_rows"),
     get("sweeps/<int:pk>/find.json", find, "sweep_find"),
     get("sweeps/<int:pk>/matching.json", matching, "sweep_matching"),

@@ -1,4 +1,4 @@
-"""One sweep: overview, trials and events, and the feed that keeps them fresh.
+"""One sweep: overview and events, and the feed that keeps them fresh.
 
 A page sends back the token of the last answer as ``?since=``. If nothing has changed,
 one query answers. Else the feed sends changed trials for the charts, tiles and cards as
@@ -23,9 +23,7 @@ from experiments import access
 from experiments.cleanup import quotas
 from experiments.db.clock import database_now
 from experiments.models import Sweep, Trial
-from experiments.models.trials import TRIAL_LIVE
 from experiments.pages.frame import digest, get, may_steer, sweep_to_read
-from experiments.pages.saved_views import opened_view, view_menu
 from experiments.pages.sweep.advice import advice_strip
 from experiments.pages.sweep.best_configuration import (
     BestConfiguration,
@@ -52,11 +50,9 @@ from experiments.pages.sweep.failure_card import FailureCard, failure_card, fail
 from experiments.pages.sweep.head import cancel_text, frame, running_text
 from experiments.pages.sweep.search_tile import LikelyStrip, likely_strip
 from experiments.pages.sweep.summary import SweepSummary, sweep_summary
-from experiments.pages.sweep.table_columns import column_choices
 from experiments.pages.sweep.tiles import Tiles, sweep_tiles
-from experiments.pages.sweep.trial_answers import TrialAnswer
 from experiments.pages.sweep.trial_lines import TrialLines
-from experiments.pages.sweep.trial_table import FEW, PAGE_SIZE, TableQuery, TableRows
+from experiments.pages.sweep.trial_table import FEW, TableQuery, TableRows
 from experiments.pages.trial_rows import TrialRow, trial_rows
 from experiments.sweeps.progress import counts_by_sweep
 from experiments.sweeps.search_status import search_status
@@ -338,35 +334,6 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "experiments/sweep/overview.html", context)
 
 
-def trials(request: HttpRequest, pk: int) -> HttpResponse:
-    """All trials, in pages of PAGE_SIZE rows; with scripts, all in one table."""
-    sweep = sweep_to_read(request, pk)
-    if opened := opened_view(request, sweep.experiment, "trials"):
-        return opened
-    now = database_now()
-    query = TableQuery(sweep, request.GET, few=False)
-    rows = TableRows(query)
-    page = Paginator(rows.order, PAGE_SIZE).get_page(request.GET.get("page"))
-    start = max(0, page.start_index() - 1)
-    counts = counts_by_sweep([sweep.pk])[sweep.pk]
-    mark = frame_mark(sweep, steers=may_steer(request, sweep))
-    context = {
-        **frame(request, sweep, counts, now=now),
-        "tab": "sweep_trials",
-        "since": str(FeedToken(now, mark)),
-        "live": not sweep.has_ended or any(counts[state] for state in TRIAL_LIVE),
-        "answer": TrialAnswer(query, rows, now, start, PAGE_SIZE).json(),
-        "page": page,
-        "q": query.q,
-        "sort": query.sort,
-        "group": request.GET.get("group", ""),
-        "query": query.link().removeprefix("?"),
-        "columns": list(column_choices(query.known.values(), query.shown)),
-        "views": view_menu(request, sweep.experiment, "trials"),
-    }
-    return render(request, "experiments/sweep/trials.html", context)
-
-
 def _framed(
     request: HttpRequest, summary: SweepSummary, table: TrialTable
 ) -> dict[str, Any]:
@@ -402,7 +369,6 @@ def events(request: HttpRequest, pk: int) -> HttpResponse:
 
 urlpatterns = [
     get("sweeps/<int:pk>/", overview, "sweep_detail"),
-    get("sweeps/<int:pk>/trials/", trials, "sweep_trials"),
     get("sweeps/<int:pk>/events/", events, "sweep_events"),
     get("sweeps/<int:pk>/feed.json", sweep_feed, "sweep_feed"),
 ]
