@@ -7,9 +7,10 @@ number of trials in each state with the database; on a difference it reads all a
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cached_property
@@ -29,7 +30,7 @@ from experiments.models.trials import TRIAL_RANKED, Origin, TrialQuerySet, Trial
 from experiments.search.fields import is_number
 from experiments.search.records import JSONValue
 from experiments.search.space.distribution import identity
-from experiments.tracking.axes import ParameterAxis, axes_of
+from experiments.tracking.axes import UNSET, ParameterAxis, axes_of
 from experiments.tracking.spaces import flat_configurations, search_space
 from experiments.tracking.training_time import trained
 
@@ -166,21 +167,44 @@ def scores(sweep: Sweep, data: TrialData) -> Floats:
     return found
 
 
+def _float(value: Any) -> float:
+    """NaN for what is no number."""
+    return float(value) if is_number(value) else math.nan
+
+
+def _floats(values: Sequence[Any]) -> Floats:
+    """Of numbers and UNSET."""
+    try:
+        known = [math.nan if value is UNSET else value for value in values]
+        return np.array(known, np.float64)
+    except OverflowError:
+        return np.array([_float(value) for value in values])
+
+
 class _Labels:
-    """Gives values codes, always the same ones."""
+    """Gives values codes, always the same ones; -1 to UNSET."""
 
     def __init__(self, values: Iterable[JSONValue] = ()) -> None:
         self.values: list[JSONValue] = []
-        self._codes: dict[str, int] = {}
+        self._codes: dict[Hashable, int] = {}
         for value in values:
             self.code(value)
 
-    def code(self, value: JSONValue) -> int:
-        key = value if isinstance(value, str) else identity(value) + "\0"
+    def code(self, value: Any) -> int:
+        if value is UNSET:
+            return -1
+        # As 1, 1.0 and True are equal.
+        plain = value is None or isinstance(value, str | int | float)
+        key = (type(value), value) if plain else identity(value)
         if key not in self._codes:
             self._codes[key] = len(self.values)
             self.values.append(value)
         return self._codes[key]
+
+    @property
+    def numbers(self) -> Floats:
+        """By code; the last one, for -1, is NaN."""
+        return np.array([*map(_float, self.values), math.nan])
 
 
 class _CachedTrials:
@@ -264,15 +288,16 @@ class _CachedTrials:
         cells = np.full((len(texts), len(self._labels)), np.nan)
         codes = np.full((len(texts), len(self._labels)), -1, np.int32)
         for column, (name, labels) in enumerate(self._labels.items()):
-            choice = name in self._axes and bool(self._axes[name].choices)
-            for row, params in enumerate(flat):
-                if name not in params:
-                    continue
-                value = params[name]
-                if number := is_number(value):
-                    cells[row, column] = value
-                if choice or not number:
-                    codes[row, column] = labels.code(value)
+            values = [params.get(name, UNSET) for params in flat]
+            if name in self._axes and self._axes[name].choices:
+                codes[:, column] = list(map(labels.code, values))
+                cells[:, column] = labels.numbers[codes[:, column]]
+            elif set(map(type, values)) <= {float, int, object}:
+                cells[:, column] = _floats(values)
+            else:
+                alike = [value if not is_number(value) else UNSET for value in values]
+                codes[:, column] = list(map(labels.code, alike))
+                cells[:, column] = [_float(value) for value in values]
         return cells, codes
 
 

@@ -97,3 +97,32 @@ def test_equal_configurations_form_a_group() -> None:
     data = trial_data(made)
     assert data.groups.tolist() == [0, 1, 0]
     assert data.repeats.tolist() == [-1, -1, 0]
+
+
+def test_values_that_are_no_numbers_and_numbers_in_choices() -> None:
+    """1, 1.0, true and null are different values of a choice."""
+    space = {
+        "c": {"type": "choice", "values": [1, 1.0, True, None, "1"]},
+        "x": {"type": "uniform", "min_value": 0, "max_value": 1},
+    }
+    command = {"command": "python train.py --x ${{search_space.x}}"}
+    document = factories.definition_document(search_space=space, trial=command)
+    made = factories.sweep(factories.team(), document=document)
+    for c, x in ((1, 0.5), (1.0, 1), (True, "text"), (None, 10**400), ("1", True)):
+        factories.trial(made, params={"c": c, "x": x})
+    factories.trial(made, params={"other": 1})
+    data = trial_data(made)
+    choice, number = data.parameters["c"], data.parameters["x"]
+    assert len(set(choice.codes.tolist())) == 6 and choice.codes[5] == -1
+    assert np.isnan(choice.numbers[[2, 3, 4, 5]]).all()
+    assert choice.numbers[:2].tolist() == [1.0, 1.0]
+    assert number.numbers[:2].tolist() == [0.5, 1.0]
+    assert np.isnan(number.numbers[2:]).all()
+    assert [code >= 0 for code in number.codes] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
