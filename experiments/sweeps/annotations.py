@@ -6,7 +6,7 @@ A trial of a sweep gets its Run row with the first of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -22,6 +22,8 @@ from experiments.tracking.run_log import RunLogError, check_tags
 
 BATCH, MAX_IDS = 500, 5_000
 MAX_NAMED = 5
+# Of an experiment.
+MAX_TAGS, MAX_TAG = 20, 40
 
 
 def check_words(tags: Mapping[str, str]) -> None:
@@ -49,7 +51,8 @@ def check_note(note: str) -> None:
 def change_experiment(
     experiment: Experiment, fields: Mapping[str, Any], *, actor: User
 ) -> None:
-    """Set its name, question, tags or notes."""
+    """Set its name, question, tags or notes. Raises NotPossible."""
+    _check_experiment_tags(fields.get("tags", ()))
     before = {name: getattr(experiment, name) for name in fields}
     changed = [name for name in fields if fields[name] != before[name]]
     if not changed:
@@ -65,6 +68,18 @@ def change_experiment(
         after={name: fields[name] for name in changed},
         data={"experiment": experiment.pk},
     )
+
+
+def _check_experiment_tags(tags: Sequence[str]) -> None:
+    """As the form of an experiment takes them: words between commas."""
+    for tag in tags:
+        if len(tag) > MAX_TAG or "," in tag:
+            raise NotPossible(
+                f"The tag {tag[:60]!r} has {len(tag)} characters; a tag of an"
+                f" experiment has at most {MAX_TAG}, and no comma."
+            )
+    if len(tags) > MAX_TAGS:
+        raise NotPossible(f"There are {len(tags)} tags; the limit is {MAX_TAGS}.")
 
 
 def archive_experiment(experiment: Experiment, *, away: bool, actor: User) -> str:

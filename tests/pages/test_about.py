@@ -78,6 +78,9 @@ def test_what_programs_logged_about_a_trial_stays(sweep: Sweep, ada: Client) -> 
         ({"tags": "x" * 251}, "1 to 250 characters"),
         ({"tags": "mlflow.user = me"}, "Choose another name"),
         ({"note": "x" * 100_001}, "100000"),
+        ({"tags": "a, b"}, "no comma"),
+        ({"tags": "x" * 41}, "at most 40"),
+        ({"tags": "\n".join(f"t{n}" for n in range(21))}, "the limit is 20"),
     ],
 )
 def test_what_cannot_be_stored_is_refused_and_kept_in_the_form(

@@ -44,10 +44,8 @@ from experiments.pages.frame import (
 )
 from experiments.pages.saved_views import opened_view, view_menu
 from experiments.search.wording import unseen_problem
-from experiments.sweeps.annotations import archive_experiment
+from experiments.sweeps.annotations import MAX_TAG, MAX_TAGS, archive_experiment
 from experiments.sweeps.export import write_runs_csv
-
-MAX_TAGS = 20
 
 
 class TagsField(forms.CharField):
@@ -59,10 +57,10 @@ class TagsField(forms.CharField):
     def to_python(self, value: Any) -> Any:
         words = [word.strip() for word in str(value or "").split(",")]
         tags = list(dict.fromkeys(word for word in words if word))
-        long = next((tag for tag in tags if len(tag) > 40), None)
+        long = next((tag for tag in tags if len(tag) > MAX_TAG), None)
         if long:
             raise ValidationError(
-                f"The tag {long!r} has {len(long)} characters; the limit is 40."
+                f"The tag {long!r} has {len(long)} characters; the limit is {MAX_TAG}."
             )
         if problem := next(filter(None, map(unseen_problem, tags)), ""):
             raise ValidationError(problem)
