@@ -7,7 +7,7 @@ not suggested to them again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,11 +70,16 @@ def advice_of(sweep: Sweep) -> Sequence[Advice]:
         if count >= MIN_TRIALS
         else ()
     )
-    _known.put(sweep.pk, (sweep.state, count, found))
+    _known.put(sweep.pk, (_mark(sweep, count), found))
     return found
 
 
-_known: LruCache[int, tuple[str, int, Sequence[Advice]]] = LruCache(256)
+_known: LruCache[int, tuple[Hashable, Sequence[Advice]]] = LruCache(256)
+
+
+def _mark(sweep: Sweep, valued: int) -> Hashable:
+    """Changes with what suggestions rest on."""
+    return sweep.created_at, sweep.space_version, sweep.state, valued
 
 
 def known_advice(sweep: Sweep, *, valued: int) -> Sequence[Advice] | None:
@@ -82,8 +87,8 @@ def known_advice(sweep: Sweep, *, valued: int) -> Sequence[Advice] | None:
     value; none with too few. None: ask advice_of(), which may take a while."""
     if valued < MIN_TRIALS:
         return ()
-    state, count, found = _known.get(sweep.pk) or ("", 0, ())
-    return found if (state, count) == (sweep.state, valued) else None
+    mark, found = _known.get(sweep.pk) or (None, ())
+    return found if mark == _mark(sweep, valued) else None
 
 
 def _all(columns: SweepColumns) -> Iterator[Advice]:

@@ -42,7 +42,8 @@ def cached(columns: SweepColumns, name: Hashable, compute: Callable[[], T]) -> T
     """Computed again once another trial has ended, or the space was changed."""
     score, sweep = columns.score, columns.sweep
     ended = int(np.isfinite(score).sum())
-    key = (sweep.pk, sweep.space_version, ended, float(np.nansum(score)), name)
+    of_sweep = (sweep.pk, sweep.created_at, sweep.space_version)
+    key = (of_sweep, ended, float(np.nansum(score)), name)
     found = _cached.get(key)
     if found is None:
         found = compute()
