@@ -88,6 +88,9 @@ def test_a_filter_is_completed_becomes_chips_and_an_error_changes_nothing(
 def test_rows_sorts_columns_and_places_are_in_the_address(
     page: Page, sweep: Sweep
 ) -> None:
+    expect(page.get_by_role("slider")).to_have_attribute(
+        "aria-valuetext", re.compile("^Rows 1 to .. of 400$")
+    )
     page.get_by_role("link", name="accuracy").click()
     expect(page).to_have_url(re.compile("sort=-value$"))
     expect(page.locator("[data-position]")).to_have_text(re.compile("^1 to"))

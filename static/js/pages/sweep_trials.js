@@ -284,7 +284,10 @@ async function begin() {
     rows.start(answer);
     show(answer);
     const more = await ask({ from: 0, count: 1, rail: 1 });
-    if (more?.rail && shownSearch === location.search) rail.draw(more.rail, more.matching);
+    if (more?.rail && shownSearch === location.search) {
+      rail.draw(more.rail, more.matching);
+      rows.draw();
+    }
   } else {
     const error = await load(location.search, { push: false, top: rank });
     if (error) {
