@@ -6,6 +6,7 @@ import { brushPixels, drawBrush, edgeAt, wireBrushes } from "./brushing.js";
 import { canvasChart } from "./canvas_chart.js";
 import { parameterAxis } from "./data/axes.js";
 import { palette, withAlpha } from "./defaults.js";
+import { inSight } from "./in_sight.js";
 import { star } from "./marks.js";
 import { element } from "./tooltip.js";
 
@@ -128,13 +129,15 @@ export function drawImportance(place, { linked, answer }) {
     for (const chart of charts) chart.redraw();
   };
   redraw();
-  const end = linked.subscribe((kinds) => {
+  const sight = inSight(place, (kinds) => {
     if (kinds.has("selection")) redraw();
   });
+  const end = linked.subscribe(sight.run);
   return {
     redraw,
     destroy() {
       end();
+      sight.end();
       for (const chart of charts) chart.destroy?.();
     },
   };

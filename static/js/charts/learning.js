@@ -5,6 +5,7 @@ import { curvesTable, drawCurves } from "./curves.js";
 import { trialAt } from "./data/columns.js";
 import { font } from "./defaults.js";
 import { picture } from "./density.js";
+import { inSight } from "./in_sight.js";
 import { haloText } from "./marks.js";
 
 // Up to so many selected trials get curves of their own.
@@ -96,12 +97,13 @@ export async function drawLearning(card, page) {
     timer = setTimeout(fetchMissing, WAIT_MS);
   }
 
-  const end = linked.subscribe((kinds) => {
+  const sight = inSight(card.canvas, (kinds) => {
     if (kinds.has("selection")) {
       clearTimeout(timer);
       timer = setTimeout(selected, SETTLED_MS);
     } else if (kinds.has("hover")) chart.chart.draw();
   });
+  const end = linked.subscribe(sight.run);
   return {
     redraw: () => chart.set(settings()),
     async renew() {
@@ -117,6 +119,7 @@ export async function drawLearning(card, page) {
     destroy() {
       clearTimeout(timer);
       end();
+      sight.end();
       chart.destroy();
     },
   };

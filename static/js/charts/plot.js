@@ -5,6 +5,7 @@ import { brushPixels, describeBrush, drawBrush, edgeAt, wireBrushes, wireBrushKe
 import { trialAt } from "./data/columns.js";
 import { Chart, applyDefaults, axis as chartAxis, onThemeChange, palette } from "./defaults.js";
 import { pick } from "./drawn_words.js";
+import { inSight } from "./in_sight.js";
 import { PlotPoints } from "./plot_drawing.js";
 import { nearestPoint } from "./plot_points.js";
 import { createTooltip } from "./tooltip.js";
@@ -47,7 +48,8 @@ class Plot {
     this.brushing = wireBrushes(canvas, this.linked, (x, y) => this.targetsAt(x, y), { onClick: (x, y) => this.click(x, y) });
     canvas.addEventListener("pointermove", (event) => this.hover(event));
     canvas.addEventListener("pointerleave", () => this.leave());
-    this.ends = [onThemeChange(() => this.redraw()), this.linked.subscribe((kinds) => this.refresh(kinds))];
+    const sight = inSight(canvas, (kinds) => this.refresh(kinds));
+    this.ends = [onThemeChange(() => this.redraw()), this.linked.subscribe(sight.run), sight.end];
   }
 
   measure() {

@@ -1,9 +1,10 @@
 // Timeline: which slot ran which trial, and when was a slot idle?
 
 import { ZONE } from "../format.js";
-import { canvasChart, createLayer } from "./canvas_chart.js";
+import { canvasChart } from "./canvas_chart.js";
 import { trialAt } from "./data/columns.js";
 import { font, palette } from "./defaults.js";
+import { inSight } from "./in_sight.js";
 import { haloText } from "./marks.js";
 import { createTooltip } from "./tooltip.js";
 
@@ -47,7 +48,6 @@ export function timelineHeight({ slots }) {
 // parts: linked, answer(): of the feed. The canvas' frame gets its height from the slots.
 export function drawTimeline(canvas, { linked, answer, openTrial }) {
   const tip = createTooltip(canvas);
-  const scene = createLayer();
   let range = null;
   let colors = palette();
   let shift = null;
@@ -198,12 +198,9 @@ export function drawTimeline(canvas, { linked, answer, openTrial }) {
   const chart = canvasChart(canvas, (ctx, size) => {
     colors = palette();
     range ??= whole();
-    scene.draw(size, (layer) => {
-      drawFrame(layer, size);
-      drawBars(layer, size);
-      drawSilent(layer, size);
-    });
-    scene.show(ctx, size);
+    drawFrame(ctx, size);
+    drawBars(ctx, size);
+    drawSilent(ctx, size);
   });
 
   function zoom(factor, about = (range[0] + range[1]) / 2) {
@@ -270,7 +267,8 @@ export function drawTimeline(canvas, { linked, answer, openTrial }) {
     linked.hover(null);
     tip.hide();
   });
-  const end = linked.subscribe(() => chart.redraw());
+  const sight = inSight(canvas, () => chart.redraw());
+  const end = linked.subscribe(sight.run);
   return {
     redraw: chart.redraw,
     zoom,
@@ -280,6 +278,7 @@ export function drawTimeline(canvas, { linked, answer, openTrial }) {
     },
     destroy() {
       end();
+      sight.end();
       chart.destroy();
       tip.remove();
     },
