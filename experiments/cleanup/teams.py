@@ -27,7 +27,7 @@ def what_remains(team: Team) -> Iterator[str]:
 def what_goes(team: Team) -> list[tuple[str, str]]:
     """With a team without experiments."""
     counts = {
-        "people": team.memberships.filter(user__service_team=None).count(),
+        "memberships": team.memberships.filter(user__service_team=None).count(),
         "service accounts": team.service_accounts.count(),
         "templates": team.sweep_templates.count(),
         "code snapshots": team.code_snapshots.count(),
