@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from playwright.sync_api import BrowserContext, Error, Page
+from playwright.sync_api import BrowserContext, Error, Page, expect
 
 from experiments.models import Sweep
 from experiments.sweeps.synthetic import Filling, fill_sweep
@@ -140,3 +140,39 @@ def test_every_page_keeps_its_manners(
                 found += [f"{url} {each}" for each in problems(page, quiet)]
     assert len(seen) > 80
     assert not found, "\n".join(found)
+
+
+def test_menus_simulator_export_and_log_out_need_no_scripts_and_no_mouse(
+    live_server: Any, settings: Any, tmp_path: Path
+) -> None:
+    settings.HOME = tmp_path
+    team = factories.team("Physics", sue="admin")
+    path = fill_sweep(team, Filling(trials=10, points=8)).get_absolute_url()
+    with chromium(required_chromium()) as browser:
+        plain = logged_in(browser, live_server.url, java_script_enabled=False)
+        page = plain.new_page()
+        page.goto(live_server.url + path)
+        press(page, "More about synthetic-1")
+        expect(page.get_by_role("link", name="Export as JSON")).to_be_visible()
+        page.get_by_role("link", name="Policy simulator").press("Enter")
+        expect(page.get_by_role("button", name="Simulate")).to_be_visible()
+        press(page, "Account of sue")
+        press(page, "Log out")
+        page.wait_for_url("**/login/**")
+        page = logged_in(browser, live_server.url).new_page()
+        page.goto(live_server.url + path)
+        page.keyboard.press("Tab")
+        expect(page.get_by_text("Skip to the content")).to_be_focused()
+        press(page, "Account of sue")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("button", name="Account of sue")).to_be_focused()
+        page.goto(f"{live_server.url}/settings/tokens/new/")
+        page.fill("[name=name]", " ")
+        page.locator("main button[type=submit]").press("Enter")
+        wrong = page.locator("[aria-invalid=true]")
+        described = wrong.first.get_attribute("aria-describedby") or ""
+        expect(page.locator(f"#{described.split()[0]}")).not_to_be_empty()
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name).press("Enter")
