@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
@@ -22,6 +22,7 @@ from django.utils import timezone
 from experiments import access
 from experiments.cleanup import quotas
 from experiments.db.clock import database_now
+from experiments.lru_cache import LruCache
 from experiments.models import Sweep, Trial
 from experiments.pages.frame import digest, get, may_steer, sweep_to_read
 from experiments.pages.sweep.advice import advice_strip
@@ -213,13 +214,49 @@ def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
     if request.GET.get("part") == "trials":
         answer = _tab_news(sweep, now, steers=steers)
     else:
-        answer = _overview_news(request, sweep, seen, now)
+        answer = _shared_news(request, sweep, seen, now)
     if seen.frame != frame_mark(sweep, steers=steers):
         context = frame(request, sweep, answer["counts"], now=now)
         answer["parts"]["head"] = render_to_string(
             "experiments/sweep/head.html", context, request=request
         )
     return JsonResponse(answer)
+
+
+# People who follow a sweep and ask within this time share an answer.
+SHARED_FOR = timedelta(seconds=1)
+
+
+class _SharedNews(NamedTuple):
+    since: datetime
+    made_at: datetime
+    answer: dict[str, Any]
+
+
+_shared: LruCache[tuple[object, ...], _SharedNews] = LruCache(200)
+
+
+def _shared_news(
+    request: HttpRequest, sweep: Sweep, seen: FeedToken, now: datetime
+) -> dict[str, Any]:
+    """An answer also suits a page that has seen more than where it starts, as long as
+    that page has not seen the answer itself."""
+    query = request.GET.copy()
+    query.pop("since", None)
+    look = (query.urlencode(), seen.frame, seen.look, may_steer(request, sweep))
+    zone = timezone.get_current_timezone_name()
+    key = (sweep.pk, sweep.created_at, sweep.updated_at, *look, zone)
+    known = _shared.get(key)
+    is_new = known is not None and timedelta() <= now - known.made_at < SHARED_FOR
+    if not (
+        known and is_new and seen.time and known.since <= seen.time < known.made_at
+    ):
+        answer = _overview_news(request, sweep, seen, now)
+        if seen.time is None:
+            return answer
+        known = _SharedNews(seen.time, now, answer)
+        _shared.put(key, known)
+    return {**known.answer, "parts": dict(known.answer["parts"])}
 
 
 def _overview_news(

@@ -86,6 +86,23 @@ def test_a_report_brings_its_trial_and_no_other_row(
     assert "head" not in answer["parts"]
 
 
+def test_people_who_ask_at_the_same_time_share_an_answer(
+    client: Client, sweep: Sweep, django_assert_max_num_queries: Any
+) -> None:
+    busy = factories.reported_trial(sweep, [0.5, 0.6])
+    since = feed(client, sweep)["since"]
+    factories.report(busy, [0.55], first_step=2)
+    first = feed(client, sweep, since)
+    with django_assert_max_num_queries(8):
+        second = feed(client, sweep, since)
+    assert second == first and str(busy.pk) in first["rows"]
+    # Who has seen it gets what came since.
+    factories.report(busy, [0.45], first_step=3)
+    third = feed(client, sweep, first["since"])
+    assert third["since"] > first["since"]
+    assert third["trials"][0]["reports"] == 4
+
+
 def test_a_new_trial_changes_the_look_and_so_brings_all_rows(
     client: Client, sweep: Sweep
 ) -> None:
