@@ -13,6 +13,7 @@ from experiments.db.clock import database_now
 from experiments.models.trials import TRIAL_LIVE
 from experiments.pages.frame import get, may_steer, sweep_to_read, whole_number
 from experiments.pages.saved_views import opened_view, view_menu
+from experiments.pages.sweep.feed import FeedToken, frame_mark
 from experiments.pages.sweep.head import frame
 from experiments.pages.sweep.table_columns import column_choices
 from experiments.pages.sweep.trial_answers import (
@@ -23,7 +24,6 @@ from experiments.pages.sweep.trial_answers import (
     utf16,
 )
 from experiments.pages.sweep.trial_table import PAGE_SIZE, TableQuery, TableRows
-from experiments.pages.sweep.views import FeedToken, frame_mark
 from experiments.search.filters.completion import complete
 from experiments.search.filters.lexer import MAX_CHARACTERS, FilterError
 from experiments.sweeps.progress import counts_by_sweep

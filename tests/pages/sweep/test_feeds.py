@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from experiments import lifecycle
 from experiments.models import Sweep, Trial
-from experiments.pages.sweep import views
-from experiments.pages.sweep.views import FeedToken
+from experiments.pages.sweep import feed as feeds
+from experiments.pages.sweep.feed import FeedToken
 from tests import factories
 from tests.pages.clients import client_of
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def no_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Changes of a moment ago would otherwise still count as new."""
-    monkeypatch.setattr(views, "OVERLAP", timezone.timedelta(0))
+    monkeypatch.setattr(feeds, "OVERLAP", timezone.timedelta(0))
 
 
 @pytest.fixture
@@ -87,8 +87,12 @@ def test_a_report_brings_its_trial_and_no_other_row(
 
 
 def test_people_who_ask_at_the_same_time_share_an_answer(
-    client: Client, sweep: Sweep, django_assert_max_num_queries: Any
+    client: Client,
+    sweep: Sweep,
+    django_assert_max_num_queries: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(feeds, "SHARED_FOR", timedelta(minutes=10))
     busy = factories.reported_trial(sweep, [0.5, 0.6])
     since = feed(client, sweep)["since"]
     factories.report(busy, [0.55], first_step=2)

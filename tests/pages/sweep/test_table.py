@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from experiments.models import Sweep
 from experiments.models.trials import TrialState
+from experiments.pages.sweep.answers import answers_of, sweep_view
 from experiments.pages.sweep.summary import sweep_summary
 from experiments.pages.sweep.trial_cells import (
     SparkScale,
@@ -16,7 +17,6 @@ from experiments.pages.sweep.trial_cells import (
     value_column,
 )
 from experiments.pages.sweep.trial_table import FEW, TableQuery, TableRows
-from experiments.pages.sweep.views import answers_of, sweep_view
 from experiments.pages.trial_rows import report_curves, trial_rows
 from tests import factories
 
