@@ -98,7 +98,9 @@ export function wireSelectionBar(bar, linked, page) {
       part("median").textContent = "";
       return;
     }
-    part("states").replaceChildren(...stateCounts(columns, mask));
+    // The count is of all trials, the rest of what the browser has.
+    const sample = columns.sample ? "in the sample: " : "";
+    part("states").replaceChildren(sample, ...stateCounts(columns, mask));
     part("median").textContent = medianWords(columns, mask);
   }
 
