@@ -8,6 +8,7 @@ import { startLive } from "../poll.js";
 
 const page = document.querySelector("[data-experiment]");
 const boxes = () => [...page.querySelectorAll(".cell-tick input")];
+let asked = 0;
 const key = (box) => `${box.name} ${box.value}`;
 
 // The address of the feed has the page's own query, which says what is ticked.
@@ -29,8 +30,11 @@ async function compareTicked() {
   if (ticked.length > 0) url.searchParams.set("trials", ticked.join(","));
   else url.searchParams.delete("trials");
   history.replaceState(history.state, "", url);
+  const mine = ++asked;
   const answer = await fetch(feed());
-  if (answer.ok) show(await answer.json());
+  const found = answer.ok ? await answer.json() : null;
+  // Only the last of several quick ticks counts.
+  if (found && mine === asked) show(found);
 }
 
 page.addEventListener("change", (event) => {
