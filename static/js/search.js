@@ -20,8 +20,10 @@ export function markedParts(title, query) {
   return parts.map((text, k) => [text, k % 2 === 1]).filter(([text]) => text !== "");
 }
 
-// Whether a key typed here is text.
-const isTyping = (target) => target.closest?.("input, textarea, select, [contenteditable]") !== null;
+// Whether a key typed here is text. The field of a dialog that was just closed keeps the
+// focus for a moment.
+const isTyping = (target) =>
+  Boolean(target.closest?.("input, textarea, select, [contenteditable]")) && !target.closest("dialog");
 
 function mark(title, query) {
   const nodes = markedParts(title.textContent, query).map(([text, has]) => {

@@ -27,6 +27,8 @@ def sweep() -> Sweep:
     sweep = factories.sweep(factories.team(ada="member"), user=ada)
     for value in (0.5, 0.75, 0.625, 0.25):
         factories.reported_trial(sweep, [value / 2, value], state="completed")
+    # Loads the site's code before the browser waits for its first page.
+    assert sweep.get_absolute_url()
     return sweep
 
 
