@@ -17,18 +17,25 @@ from experiments.search.fields import shown
 from experiments.search.wording import counted
 from experiments.sweeps.control import NotPossible
 
-MAX_AT_ONCE = 10_000
+# Enough for the numbers of as many trials, each with a comma and blanks.
+MAX_AT_ONCE, MAX_TEXT = 10_000, 100_000
 PART = re.compile(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?")
 
 
 def picked_numbers(text: str) -> list[int]:
     """The numbers of ``3,8,12-20``, each once. Raises NotPossible for anything else."""
-    found = sorted({number for part in text.split(",") for number in _numbers(part)})
-    check_picked(found)
-    return found
+    if len(text) > MAX_TEXT:
+        raise NotPossible(
+            f"The numbers of the trials have {len(text):,} characters; at most"
+            f" {MAX_TEXT:,} are allowed. Use ranges, or narrow the filter."
+        )
+    ranges = list(_merged(sorted(map(_ends, text.split(",")))))
+    # A short text can name the same 100,000 trials many times.
+    _check_count(sum(last + 1 - first for first, last in ranges))
+    return [number for first, last in ranges for number in range(first, last + 1)]
 
 
-def _numbers(part: str) -> Iterator[int]:
+def _ends(part: str) -> tuple[int, int]:
     match = PART.fullmatch(part)
     if match is None:
         raise NotPossible(
@@ -36,18 +43,29 @@ def _numbers(part: str) -> Iterator[int]:
             " as 3,8,12-20."
         )
     first = int(match[1])
-    last = first if match[2] is None else int(match[2])
-    yield from range(first, min(last, MAX_TRIALS) + 1)
+    return first, min(int(match[2] or first), MAX_TRIALS)
+
+
+def _merged(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Those that are not empty, in order, without what an earlier one has."""
+    free = 0
+    for first, last in ranges:
+        if last >= max(first, free):
+            yield max(first, free), last
+            free = last + 1
 
 
 def check_picked(numbers: Sequence[int]) -> None:
     """Raises NotPossible for no trials and for too many."""
-    if not numbers:
+    _check_count(len(numbers))
+
+
+def _check_count(count: int) -> None:
+    if not count:
         raise NotPossible("Select at least one trial.")
-    if len(numbers) > MAX_AT_ONCE:
+    if count > MAX_AT_ONCE:
         raise NotPossible(
-            f"At most {MAX_AT_ONCE:,} trials at once, not {len(numbers):,}. Narrow the"
-            " filter."
+            f"At most {MAX_AT_ONCE:,} trials at once, not {count:,}. Narrow the filter."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +11,8 @@ import pytest
 from django.test import Client
 
 from experiments.models import Event, Sweep
+from experiments.sweeps.control import NotPossible
+from experiments.sweeps.picked import picked_numbers
 from tests import factories
 from tests.pages.clients import client_of, count_queries, page, text_of
 
@@ -103,6 +106,18 @@ def test_nonsense_is_refused_in_a_sentence(
         answer = post(ada, sweep, act, trials)
         assert answer.status_code == 409
         assert sentence in answer.json()["error"]
+
+
+def test_ranges_are_counted_before_they_are_read() -> None:
+    assert picked_numbers("5-3,12-14, 3,13 - 15,8,100001") == [3, 8, 12, 13, 14, 15]
+    assert len(picked_numbers("0-9999,5-9999")) == 10_000
+    start = time.process_time()
+    with pytest.raises(NotPossible, match="not 99,999"):
+        picked_numbers(",".join(["1-99999"] * 1_000))
+    # The ranges themselves take 10 s.
+    assert time.process_time() - start < 1
+    with pytest.raises(NotPossible, match="119,999 characters"):
+        picked_numbers(",".join(["1-2"] * 30_000))
 
 
 def test_unknown_acts_and_viewers(sweep: Sweep) -> None:
