@@ -53,7 +53,8 @@ def style() -> SafeString:
     )
     own = (folder / "report.css").read_text()
     text = f"{tokens[:start]}{dark.rstrip()} }}\n{tokens[end:]}{own}"
-    return mark_safe(text)  # noqa: S308  # our own style sheets
+    # Our own style sheets.
+    return mark_safe(text)  # noqa: S308 # nosec B308 B703
 
 
 @lru_cache(maxsize=1)

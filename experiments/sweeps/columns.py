@@ -169,7 +169,9 @@ class SweepColumns:
         last = int(self.data.numbers[-1]) if len(self.data) else -1
         axes = [each.axis for each in self.parameters]
         meanings = [(axis["name"], axis["kind"], axis["values"]) for axis in axes]
-        text = repr((meanings, self.drawn.halvings, ranked_states(self.sweep)))
+        # One archived and another restored leave the count as it was.
+        hidden = self.data.numbers[self.drawn.archived].tobytes()
+        text = repr((meanings, self.drawn.halvings, ranked_states(self.sweep), hidden))
         look = hashlib.sha256(text.encode()).hexdigest()[:12]
         return ColumnsMark(0.0, look, count, last)
 

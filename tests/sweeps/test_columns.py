@@ -112,7 +112,19 @@ def test_archived_trials_are_not_drawn_unless_one_is_the_best() -> None:
     assert found["whole"] and found["columns"]["number"] == [1] and found["best"] == 1
     assert found["drawn"] == "1 trial. 1 archived, not drawn."
     Trial.objects.filter(pk=trials[0].pk).update(archived_at=None, updated_at=Now())
-    assert answer(made, found["mark"])["columns"]["number"] == [0, 1]
+    found = answer(made, found["mark"])
+    assert found["columns"]["number"] == [0, 1]
+    # One comes back while another goes: as many as before.
+    third = factories.trial(made, state="completed", value=0.2)
+    mark = answer(made)["mark"]
+    swap = {"archived_at": Now(), "updated_at": Now()}
+    Trial.objects.filter(pk=third.pk).update(**swap)
+    found = answer(made, mark)
+    assert found["whole"] and found["columns"]["number"] == [0, 1]
+    Trial.objects.filter(pk=third.pk).update(archived_at=None, updated_at=Now())
+    Trial.objects.filter(pk=trials[0].pk).update(**swap)
+    found = answer(made, found["mark"])
+    assert found["whole"] and found["columns"]["number"] == [1, 2]
 
 
 def test_failed_trials_are_never_the_best() -> None:

@@ -60,14 +60,12 @@ class AskedTrial:
         return str(ended["state"])
 
 
-def ask(
-    requests: Requests, sweep: int, *, client: str, wait: bool
-) -> AskedTrial | None:
+def ask(site: Requests, sweep: int, *, client: str, wait: bool) -> AskedTrial | None:
     """The next trial of a sweep; None: none is left, or none now without `wait`."""
     pause = FIRST_PAUSE
     while True:
         try:
-            asked = requests.post(f"sweeps/{sweep}/ask", {"client_id": client})
+            asked = site.post(f"sweeps/{sweep}/ask", {"client_id": client})
         except RequestError as problem:
             if problem.code in NONE_LEFT:
                 return None
@@ -78,7 +76,7 @@ def ask(
             time.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE)
         else:
-            return AskedTrial(requests, asked)
+            return AskedTrial(site, asked)
 
 
 def optimize(

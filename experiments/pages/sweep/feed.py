@@ -96,6 +96,8 @@ def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
 
 # People who follow a sweep and ask within this time share an answer.
 SHARED_FOR = timedelta(seconds=1)
+MAX_SHARED_AGE = timedelta(minutes=1)
+MAX_SHARED = 50
 
 
 class _SharedNews(NamedTuple):
@@ -104,7 +106,7 @@ class _SharedNews(NamedTuple):
     answer: dict[str, Any]
 
 
-_shared: LruCache[tuple[object, ...], _SharedNews] = LruCache(200)
+_shared: LruCache[tuple[object, ...], _SharedNews] = LruCache(MAX_SHARED)
 
 
 def _shared_news(
@@ -123,7 +125,8 @@ def _shared_news(
         known and is_new and seen.time and known.since <= seen.time < known.made_at
     ):
         answer = _overview_news(request, sweep, seen, now)
-        if seen.time is None:
+        # What is old has changed a lot: a large answer, which nobody else needs.
+        if seen.time is None or now - seen.time > MAX_SHARED_AGE:
             return answer
         known = _SharedNews(seen.time, now, answer)
         _shared.put(key, known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import StringIO
 from itertools import islice
@@ -105,12 +105,24 @@ def _csv(rows: Iterator[tuple[JSONValue, ...]]) -> Iterator[str]:
 
 def _json(rows: Iterator[tuple[JSONValue, ...]]) -> Iterator[str]:
     """A list with an object for each trial."""
-    titles = next(rows)
+    titles = unlike(map(str, next(rows)))
     before = "[\n"
     for row in rows:
-        yield before + json.dumps(dict(zip(map(str, titles), row, strict=True)))
+        yield before + json.dumps(dict(zip(titles, row, strict=True)))
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def unlike(titles: Iterable[str]) -> list[str]:
+    """Names of which no two are equal, as a parameter may be called like a metric."""
+    found: list[str] = []
+    for title in titles:
+        count = 2
+        name = title
+        while name in found:
+            name, count = f"{title} ({count})", count + 1
+        found.append(name)
+    return found
 
 
 TYPES: Mapping[str, tuple[str, Callable[..., Iterator[str]]]] = {

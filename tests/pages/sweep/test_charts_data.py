@@ -74,6 +74,13 @@ def test_importance_says_what_it_needs_and_what_it_found(ada: Client) -> None:
     assert found["pairs"] == [] and "80" in found["pairs_note"]
 
 
+def test_a_new_trial_without_a_value_breaks_no_analysis(ada: Client) -> None:
+    made = made_sweep(40)
+    assert answer(ada, "importance", made)["ready"]
+    factories.trial(made, params={"x": 0.5})
+    assert answer(ada, "importance", made)["best"] == 10
+
+
 def test_a_surface_needs_two_parameters(ada: Client) -> None:
     made = made_sweep(12)
     few = answer(ada, "surface", made, x="nonsense", y="x")
