@@ -192,9 +192,10 @@ class TableQuery:
     def chips(self, counts: Mapping[str, int]) -> list[Chip]:
         """All, then a chip for each state that trials are in; each replaces the
         filter's condition of a state."""
-        others = [c.text for c in self.filter.conditions if not _is_of_state(c)]
+        others = [c for c in self.filter.conditions if not _is_of_state(c)]
         total = sum(counts.values())
-        rest = " and ".join(others)
+        rest = " and ".join(c.text for c in others)
+        joined = [c.joined for c in others]
         whole = Chip("", f"All {total:,}", self.link(q=rest), not self.state)
         present = [
             state for state in STATE_ORDER if counts[state] or state == self.state
@@ -203,7 +204,7 @@ class TableQuery:
             Chip(
                 state,
                 f"{counts[state]:,} {state.label.lower()}",
-                self.link(q=" and ".join([*others, f"state = {state}"])),
+                self.link(q=" and ".join([*joined, f"state = {state}"])),
                 state == self.state,
             )
             for state in present

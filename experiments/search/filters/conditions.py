@@ -34,6 +34,12 @@ class FilterCondition:
     high_open: bool = False
     values: tuple[JSONValue, ...] = ()
     without: str = ""
+    has_or: bool = False
+
+    @property
+    def joined(self) -> str:
+        """The text to write beside other conditions."""
+        return f"({self.text})" if self.has_or else self.text
 
 
 def conditions_of(
@@ -60,22 +66,33 @@ def _joined(parts: Iterable[FilterCondition], *, but: Sequence[FilterCondition])
 
 def _parts(words: Sequence[FilterWord]) -> list[list[FilterWord]]:
     """The words between each `and` outside brackets; all if there is an `or`."""
+    joints = _outer_joints(words)
+    if "or" in joints.values():
+        return [list(words)]
     parts: list[list[FilterWord]] = [[]]
-    depth = 0
     for word in words:
-        depth += (word.lexeme == Lexeme.OPEN) - (word.lexeme == Lexeme.CLOSE)
-        if word.lexeme == Lexeme.JOINT and depth == 0:
-            if word.python == "or":
-                return [list(words)]
+        if word.start in joints:
             parts.append([])
         else:
             parts[-1].append(word)
     return parts
 
 
+def _outer_joints(words: Sequence[FilterWord]) -> dict[int, str]:
+    """Each `and` and `or` outside brackets, by its place."""
+    found: dict[int, str] = {}
+    depth = 0
+    for word in words:
+        depth += (word.lexeme == Lexeme.OPEN) - (word.lexeme == Lexeme.CLOSE)
+        if word.lexeme == Lexeme.JOINT and depth == 0:
+            found[word.start] = word.python
+    return found
+
+
 def _condition(text: str, words: Sequence[FilterWord]) -> FilterCondition:
     start, end = words[0].start, words[-1].end
-    found = FilterCondition(text[start:end], start, end)
+    has_or = "or" in _outer_joints(words).values()
+    found = FilterCondition(text[start:end], start, end, has_or=has_or)
     operands = _with_texts(_signed(words))
     match [word.lexeme for word in operands]:
         case [Lexeme.FIELD, Lexeme.COMPARE, last] if last in VALUES:

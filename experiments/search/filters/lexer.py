@@ -26,7 +26,8 @@ UNITS: Mapping[str, float] = {
     **dict.fromkeys(("d", "day", "days"), 86_400.0),
     **dict.fromkeys(("w", "week", "weeks"), 604_800.0),
 }
-NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+# Possessive: one way to read the digits, or a text such as 11m11m…x takes for ever.
+NUMBER = r"(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?\d++)?+"
 PART = rf"(?:{NUMBER})\s*(?:{'|'.join(sorted(UNITS, key=len, reverse=True))})(?![\w.])"
 TOKEN = re.compile(
     rf"""(?P<space>\s+)

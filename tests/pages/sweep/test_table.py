@@ -126,6 +126,14 @@ def test_a_chip_replaces_the_condition_of_a_state() -> None:
     assert chips["completed"].url == "?q=lr+%3C+1+and+state+%3D+completed"
 
 
+def test_a_chip_beside_an_or_chooses_among_its_rows() -> None:
+    query = table_query(filled(), "q=lr < 0.002 or lr > 0.05")
+    chips = {chip.state: chip for chip in query.chips(dict.fromkeys(TrialState, 1))}
+    assert chips[""].url == "?q=lr+%3C+0.002+or+lr+%3E+0.05"
+    assert numbers(query.sweep, chips["terminated"].url.removeprefix("?")) == []
+    assert numbers(query.sweep, chips["completed"].url.removeprefix("?")) == [1, 0]
+
+
 def test_numbers_of_a_column_stand_with_their_points_in_line() -> None:
     assert padded("0.5", 5) == "0.5" + "\u2007" * 3
     assert padded("128", 3) == "128\u2008\u2007\u2007"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -141,6 +142,14 @@ def test_what_is_refused_and_where(text: str, word: str, sentence: str) -> None:
 def test_a_filter_that_is_too_long_is_refused() -> None:
     with pytest.raises(FilterError, match="2,000 are allowed"):
         parse_filter("lr < 1 and " * 200 + "lr < 1", VOCABULARY)
+
+
+@pytest.mark.parametrize("text", ["11m" * 600 + "x", "1" * 1999 + "x", "1.1s" * 450])
+def test_long_digits_are_read_in_little_time(text: str) -> None:
+    started = time.process_time()
+    with pytest.raises(FilterError):
+        parse_filter(text, VOCABULARY)
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize("text", ["(" * 900 + "lr < 1" + ")" * 900, "not " * 400])
