@@ -4,7 +4,7 @@ and others that are read when an expression or a table names them."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -27,6 +27,7 @@ from experiments.search.filters.columns import (
 from experiments.sweeps.trial_data import ORIGINS, STATES, TrialData, trial_data
 
 PARAMETER, METRIC, IS = "p.", "m.", "is."
+RANKED = frozenset({"rank", f"{IS}best"})
 AGGREGATES: Mapping[str, str] = {
     "last": "last_value",
     "min": "low",
@@ -47,12 +48,21 @@ class TrialColumns:
     def size(self) -> int:
         return len(self.data)
 
+    @cached_property
+    def now(self) -> float:
+        return time.time()
+
     def column(self, key: str) -> AnyColumn:
         """Read once for each state of the trials. KeyError for an unknown key."""
-        found: dict[str, AnyColumn] = self.data.extra
-        if key not in found:
-            found[key] = self._read(key)
-        return found[key]
+        if key == "age":
+            # It changes all the time.
+            return self._read(key)
+        found: dict[Hashable, AnyColumn] = self.data.extra
+        # Ranks depend on the sweep's state too.
+        kept = (key, self.sweep.state) if key in RANKED else key
+        if kept not in found:
+            found[kept] = self._read(key)
+        return found[kept]
 
     def _read(self, key: str) -> AnyColumn:
         if key.startswith(PARAMETER):
@@ -212,7 +222,7 @@ READERS: Mapping[str, Callable[[TrialColumns], AnyColumn]] = {
     "started": _numbers(lambda data: data.started),
     "ended": _numbers(lambda data: data.ended),
     "queued_for": _numbers(lambda data: data.started - data.created),
-    "age": _numbers(lambda data: time.time() - data.created),
+    "age": lambda columns: FilterColumn(columns.now - columns.data.created),
     "group": _numbers(lambda data: data.groups),
     "repeats": _numbers(lambda data: np.where(data.repeats < 0, np.nan, data.repeats)),
     "rank": lambda columns: FilterColumn(columns.ranks),

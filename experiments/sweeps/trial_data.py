@@ -128,7 +128,7 @@ class TrialData(TrialArrays):
         return dict(zip(STATES, counts, strict=True))
 
     @cached_property
-    def extra(self) -> dict[str, Any]:
+    def extra(self) -> dict[Any, Any]:
         """What is read beside and holds as long as this snapshot."""
         return {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,22 @@ def test_archived_trials_are_left_out_unless_they_are_named(sweep: Sweep) -> Non
 def test_a_wrong_name_is_refused_with_the_nearest_one(sweep: Sweep) -> None:
     with pytest.raises(FilterError, match="Did you mean optimizer"):
         numbers_matching(sweep, "optimiser = sgd")
+
+
+def test_age_is_as_of_now(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert numbers_matching(sweep, "age < 1h") == [0, 1, 2, 3, 4]
+    later = time.time() + 7200
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert numbers_matching(sweep, "age < 1h") == []
+
+
+def test_ranks_change_when_the_sweep_fails(sweep: Sweep) -> None:
+    sweep.trials.filter(number=2).update(state="cancelled")
+    assert numbers_matching(sweep, "best") == [2]
+    assert numbers_matching(sweep, "rank = 2") == [1]
+    sweep.state = "failed"
+    assert numbers_matching(sweep, "best") == [1]
+    assert numbers_matching(sweep, "rank = 2") == [0]
 
 
 def test_a_query_count_that_does_not_grow(

@@ -6,7 +6,9 @@ plain ASCII without Python's own words. Each word keeps its place in the text.
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -151,9 +153,11 @@ class _WordReader:
                     float(number) * UNITS[unit]
                     for number, unit in DURATION_PART.findall(written)
                 )
+                self._check_finite(seconds, match)
                 return FilterWord(Lexeme.DURATION, start, end, written, name, seconds)
             case "number":
-                python = str(int(written)) if written.isdigit() else written
+                self._check_finite(float(written), match)
+                python = str(int(written)) if written.isdecimal() else written
                 return FilterWord(Lexeme.NUMBER, start, end, written, python)
             case "quoted":
                 return self._quoted(match, name)
@@ -168,6 +172,15 @@ class _WordReader:
             case "sign" | "open" | "close" | "comma" as kind:
                 return FilterWord(Lexeme(kind), start, end, written, written)
         self._refuse(start)
+
+    def _check_finite(self, value: float, match: re.Match[str]) -> None:
+        """JSON and the axes of charts have no infinity."""
+        if math.isinf(value):
+            message = (
+                f"{shown(match.group(), most=20)} is too large; up to"
+                f" {sys.float_info.max:.2g} is allowed."
+            )
+            raise FilterError(message, start=match.start(), end=match.end())
 
     def _moment(self, written: str, start: int, end: int) -> float:
         try:

@@ -130,6 +130,12 @@ def test_rows_that_match(text: str, places: list[int]) -> None:
         ("optimizer = 5abc", "5abc", "Text needs quotation marks"),
         ("not_set(3)", "not_set(3)", "not_set takes one name"),
         ("lr contains 3", "lr", "lr is a number; this needs text"),
+        ("took < 1e400d", "1e400d", '"1e400d" is too large; up to 1.8e+308'),
+        ("took < 9e307d", "9e307d", "is too large"),
+        ("lr > 1e400", "1e400", "is too large"),
+        ("lr in (1, 1e400)", "1e400", "is too large"),
+        (f"took < {'9' * 400}d", "9" * 400 + "d", "is too large"),
+        (f"lr < {'9' * 400}", "9" * 400, "is too large"),
     ],
 )
 def test_what_is_refused_and_where(text: str, word: str, sentence: str) -> None:
