@@ -220,6 +220,8 @@ def _sweep_rows(selection: Selection, team: Team) -> list[PlanRow]:
         sweeps = sweeps.filter(pk=selection.sweep)
     if selection.older_than:
         sweeps = sweeps.filter(ended_at__lt=Now() - Value(selection.age))
+    if selection.ended_before:
+        sweeps = sweeps.exclude(ended_at__gte=selection.ended_before)
     protected = protected_sweeps(sweeps, team)
     sizes = sizes_of_sweeps(sweeps)
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -40,7 +40,8 @@ LOG_LIMIT, POINTS = 2_000_000, 10
 class Selection:
     """``older_than`` is in days, ``larger_than`` in bytes. ``not_best``: how many best
     trials of each sweep stay, at least one. ``files`` is a pattern of paths with ``*``.
-    ``keep``: the bytes of a long log, or one in how many points."""
+    ``keep``: the bytes of a long log, or one in how many points. ``ended_before`` is
+    set by the job that moves what was confirmed then."""
 
     kind: Removable
     experiment: int | None = None
@@ -52,6 +53,7 @@ class Selection:
     files: str = ""
     where: str = ""
     keep: int = 0
+    ended_before: datetime | None = None
 
     def document(self) -> dict[str, Any]:
         """As rules store it, without what is not set."""
@@ -190,6 +192,9 @@ def ended_trials(selection: Selection, team: Team) -> QuerySet[Trial]:
         trials = trials.filter(state=selection.state)
     if selection.older_than:
         trials = trials.filter(ended_at__lt=Now() - Value(selection.age))
+    if then := selection.ended_before:
+        # The files of a sweep that was running then were protected.
+        trials = trials.exclude(ended_at__gte=then).exclude(sweep__ended_at__gte=then)
     return _where(trials, selection.where) if selection.where else trials
 
 

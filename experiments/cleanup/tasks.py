@@ -7,11 +7,14 @@ to the next one, which the scheduler starts.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 
+from experiments import access
 from experiments.cleanup import trash
 from experiments.cleanup.move import moves
 from experiments.cleanup.plan import CleanupPlan, plan_of
@@ -78,7 +81,7 @@ def run_tasks() -> None:
         try:
             if not _run(task):
                 return
-        except (DefinitionError, NotPossible) as error:
+        except (DefinitionError, NotPossible, PermissionDenied) as error:
             _failed(task, str(error))
         except Exception as error:
             logger.exception("%s failed", task)
@@ -91,10 +94,18 @@ def _failed(task: CleanupTask, problem: str) -> None:
 
 def _run(task: CleanupTask) -> bool:
     """False: it makes way before its end."""
+    if task.actor is None:
+        raise NotPossible("The account of the person who asked for this was deleted.")
+    # The role may be another one by now.
     if task.item:
+        access.check_can_steer(task.actor, task.team)
         trash.restore(task.item, actor=task.actor)
     else:
-        plan = plan_of(read_selection(task.selection, task.team), task.team)
+        access.check_can_manage(task.actor, task.team)
+        selection = read_selection(task.selection, task.team)
+        # What came to match since is not what the person confirmed.
+        selection = replace(selection, ended_before=task.created_at)
+        plan = plan_of(selection, task.team)
         for _ in moves(plan, actor=task.actor):
             if site_jobs.makes_way():
                 return False

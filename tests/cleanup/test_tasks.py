@@ -16,7 +16,7 @@ from experiments.cleanup import tasks, trash
 from experiments.cleanup.move import move
 from experiments.cleanup.plan import CleanupPlan, plan_of
 from experiments.cleanup.selection import read_selection
-from experiments.models import Artifact, CleanupTask, Sweep, Team, TrashItem
+from experiments.models import Artifact, CleanupTask, Sweep, Team, TrashItem, User
 from experiments.queues import site_jobs
 from tests import factories
 from tests.pages.clients import client_of, page
@@ -130,7 +130,7 @@ def test_a_job_that_is_killed_in_the_middle_is_continued_in_one_item(
 
 
 def test_what_cannot_be_done_is_said_on_the_page(team: Team, sweep: Sweep) -> None:
-    task = tasks.move_later(dry_run(team), actor=None)
+    task = tasks.move_later(dry_run(team), actor=factories.user("ada"))
     assert task is not None
     CleanupTask.objects.update(selection={"kind": "artifacts", "sweep": 999})
     tasks.run_tasks()
@@ -138,6 +138,39 @@ def test_what_cannot_be_done_is_said_on_the_page(team: Team, sweep: Sweep) -> No
     CleanupTask.objects.update(created_at=timezone.now() - timedelta(days=2))
     tasks.resume_tasks()
     assert not CleanupTask.objects.exists()
+
+
+def test_the_job_moves_only_what_was_there_when_it_was_confirmed(
+    team: Team, sweep: Sweep
+) -> None:
+    running = factories.sweep(team, state="running")
+    for value in range(3):
+        trial = factories.trial(running, state="completed", value=value)
+        Artifact.objects.create(
+            attempt=trial.current_attempt, path="a.pt", size=10, sha256="0" * 64
+        )
+    tasks.move_later(dry_run(team), actor=factories.user("ada"))
+    Sweep.objects.filter(pk=running.pk).update(
+        state="completed", ended_at=timezone.now()
+    )
+    sweep.trials.filter(number=0).update(ended_at=timezone.now())
+    tasks.run_tasks()
+    item = TrashItem.objects.get()
+    assert (item.sweep, item.files) == (sweep, FILES - 1)
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"role": "member"}])
+def test_the_job_asks_again_whether_the_person_may_do_it(
+    team: Team, sweep: Sweep, change: dict[str, Any]
+) -> None:
+    ada = factories.user("ada")
+    tasks.move_later(dry_run(team), actor=ada)
+    rows: Any = ada.memberships if "role" in change else User.objects.filter(pk=ada.pk)
+    rows.update(**change)
+    tasks.run_tasks()
+    assert not TrashItem.objects.exists()
+    problem = CleanupTask.objects.get().problem
+    assert problem == "Only admins of team Physics may do that."
 
 
 def test_a_small_move_is_done_at_once(
