@@ -53,12 +53,7 @@ def raw_values(query: TableQuery, key: str, places: Places) -> Values:
     """A column's values as they are; None for none."""
     column = query.columns.column("message" if key == "status" else key)
     if isinstance(column, SeveralColumn):
-        return [
-            ", ".join(
-                column.labels[code] for code in column.codes[column.rows == place]
-            )
-            for place in places
-        ]
+        return column.texts(places)
     numbers, labels = _numbers(column, places), _labels(column, places)
     if key in MOMENTS:
         return [None if n is None else _moment(n) for n in numbers]

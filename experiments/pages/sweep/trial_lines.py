@@ -121,7 +121,8 @@ class TrialLines:
     def _plain(self, column: TrialTableColumn) -> Cells:
         key, values = column.key, self.query.columns.column(column.key)
         if isinstance(values, SeveralColumn):
-            return self._tags(values)
+            texts = values.texts(self.places)
+            return [plain_cell(TableCell(text, text), "text-cell") for text in texts]
         if key in MOMENTS:
             return [moment_cell(value) for value in self._numbers(values)]
         if key in DURATIONS:
@@ -152,16 +153,6 @@ class TrialLines:
             return [""] * len(self.places)
         codes = column.codes[self.places].tolist()
         return ["" if code < 0 else str(column.labels[code]) for code in codes]
-
-    def _tags(self, column: SeveralColumn) -> Cells:
-        found: dict[int, list[str]] = {int(place): [] for place in self.places}
-        kept = np.isin(column.rows, self.places)
-        for row, code in zip(
-            column.rows[kept].tolist(), column.codes[kept].tolist(), strict=True
-        ):
-            found[row].append(column.labels[code])
-        texts = [", ".join(found[int(place)]) for place in self.places]
-        return [plain_cell(TableCell(text, text), "text-cell") for text in texts]
 
 
 MAX_POINTS = 40

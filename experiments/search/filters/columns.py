@@ -81,7 +81,7 @@ class FilterColumn:
 
 @dataclass(frozen=True)
 class SeveralColumn:
-    """Any number of texts for each row: `rows` has the row of each code."""
+    """Any number of texts for each row: `rows` has the row of each code, ascending."""
 
     size: int
     rows: NDArray[np.int64]
@@ -96,6 +96,15 @@ class SeveralColumn:
         codes = [places[text] for _, text in pairs]
         rows = np.array([row for row, _ in pairs], np.int64)
         return cls(len(values), rows, np.array(codes, np.int32), labels)
+
+    def texts(self, rows: NDArray[np.intp]) -> list[str]:
+        """The labels of some rows, each row's as one text."""
+        starts = np.searchsorted(self.rows, rows).tolist()
+        ends = np.searchsorted(self.rows, rows, side="right").tolist()
+        return [
+            ", ".join(self.labels[code] for code in self.codes[start:end])
+            for start, end in zip(starts, ends, strict=True)
+        ]
 
     def present(self) -> RowMask:
         return self._at(self.rows)
