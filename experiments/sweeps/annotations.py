@@ -1,11 +1,12 @@
 """Tags and notes that people give to experiments, trials and runs; those of many trials
-in one transaction, with one event.
+in one transaction, with one event for each team and sweep.
 
 A trial of a sweep gets its Run row with the first of them.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from experiments.models import Event, Experiment, Run, Trial, User
 from experiments.models.runs import MLFLOW_PREFIX
 from experiments.search.wording import counted, unseen_problem
 from experiments.sweeps.control import NotPossible
-from experiments.tracking.run_log import RunLogError, check_tags
+from experiments.tracking.run_log import RunLogError, check_count, check_tags
 
 BATCH, MAX_IDS = 500, 5_000
 MAX_NAMED = 5
@@ -32,11 +33,25 @@ def check_words(tags: Mapping[str, str]) -> None:
         check_tags(tags)
     except RunLogError as error:
         raise NotPossible(str(error)) from error
-    if own := next((name for name in tags if name.startswith(MLFLOW_PREFIX)), ""):
-        raise NotPossible(f"{own} is a tag of MLflow's own. Choose another name.")
+    _check_free(tags)
     for text in (*tags, *tags.values()):
         if problem := unseen_problem(text, in_line=True):
             raise NotPossible(f"A tag is not valid: {problem}")
+
+
+def _check_free(names: Iterable[str]) -> None:
+    if own := next((name for name in names if name.startswith(MLFLOW_PREFIX)), ""):
+        raise NotPossible(f"{own} is a tag of MLflow's own. Choose another name.")
+
+
+def _check_room(before: Mapping[str, str], tags: Mapping[str, str]) -> None:
+    """A run that has too many can still lose some."""
+    if len(tags) <= len(before):
+        return
+    try:
+        check_count(tags, "tags")
+    except RunLogError as error:
+        raise NotPossible(str(error)) from error
 
 
 def check_note(note: str) -> None:
@@ -110,10 +125,12 @@ def tag_trials(
     """
     add, remove = dict(add or {}), set(remove)
     check_words(add)
+    _check_free(remove)
 
     def change(run: Run) -> bool:
         kept = {name: v for name, v in run.tags.items() if name not in remove}
         before, run.tags = run.tags, kept | add
+        _check_room(before, run.tags)
         return bool(before != run.tags)
 
     data = {"add": add, "remove": sorted(remove)}
@@ -151,8 +168,10 @@ def _change(
     with transaction.atomic():
         ids = list(trials.order_by("pk").values_list("pk", flat=True))
         changed = [pk for part in _parts(ids) for pk in _changed(part, column, change)]
-        if changed:
-            _log(changed, ", ".join(words), actor=actor, data=data)
+        _log(changed, ", ".join(words), actor=actor, data=data)
+        # Last: feeds look back only seconds from when they can see it.
+        for part in _parts(changed):
+            Trial.objects.filter(pk__in=part).update(updated_at=Now())
     return len(changed)
 
 
@@ -169,26 +188,42 @@ def _changed(ids: list[int], column: str, change: Callable[[Run], bool]) -> list
     locked = Run.objects.select_for_update(of=("self",)).filter(trial__in=ids)
     runs = [run for run in locked.order_by("pk") if change(run)]
     Run.objects.bulk_update(runs, [column], batch_size=BATCH)
-    pks = [run.pk for run in runs]
-    Trial.objects.filter(pk__in=pks).update(updated_at=Now())
-    return pks
+    return [run.pk for run in runs]
 
 
 def _log(pks: list[int], words: str, *, actor: User, data: Mapping[str, Any]) -> None:
-    """One event: about the trial, or about the sweep of many."""
+    """An event of each team and sweep: about its trial, or about the sweep of many."""
+    places: dict[tuple[int, int | None], list[tuple[int, int]]] = defaultdict(list)
+    columns = ("experiment__team", "sweep", "pk", "number")
+    for part in _parts(pks):
+        rows = Trial.objects.filter(pk__in=part).order_by("pk")
+        for team, sweep, pk, number in rows.values_list(*columns):
+            places[team, sweep].append((pk, number))
+    ids = [trials[0][0] for trials in places.values()]
     joined = Trial.objects.select_related("experiment__team", "sweep__experiment")
-    first = joined.get(pk=pks[0])
+    firsts = joined.in_bulk(ids)
+    for trials in places.values():
+        numbers = [number for _, number in trials]
+        _log_place(firsts[trials[0][0]], numbers, words, actor=actor, data=data)
+
+
+def _log_place(
+    first: Trial,
+    numbers: Sequence[int],
+    words: str,
+    *,
+    actor: User,
+    data: Mapping[str, Any],
+) -> None:
     kind = "trial" if first.sweep_id else "run"
-    if len(pks) == 1:
+    if len(numbers) == 1:
         Event.log(f"{kind} changed", words, actor=actor, trial=first, data=data)
         return
-    named = Trial.objects.filter(pk__in=pks[:MAX_NAMED]).values_list(
-        "number", flat=True
-    )
-    more = ", …" if len(pks) > MAX_NAMED else ""
+    named = ", ".join(map(str, numbers[:MAX_NAMED]))
+    more = ", …" if len(numbers) > MAX_NAMED else ""
     Event.log(
         f"{kind}s changed",
-        f"{words}: {counted(len(pks), kind)} ({', '.join(map(str, named))}{more})",
+        f"{words}: {counted(len(numbers), kind)} ({named}{more})",
         actor=actor,
         team=first.experiment.team,
         sweep=first.sweep,

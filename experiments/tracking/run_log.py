@@ -49,7 +49,7 @@ def log_params(
                     f"The parameter {key!r} is {known[:60]!r} already, and a parameter"
                     f" cannot change: {value[:60]!r} was not stored.",
                 )
-        _check_count(run.params, "parameters")
+        check_count(run.params, "parameters")
 
 
 def set_tags(trial: Trial, tags: Mapping[str, str]) -> None:
@@ -57,7 +57,7 @@ def set_tags(trial: Trial, tags: Mapping[str, str]) -> None:
     check_tags(tags)
     with _locked(trial, "tags") as run:
         run.tags.update(tags)
-        _check_count(run.tags, "tags")
+        check_count(run.tags, "tags")
 
 
 def delete_tag(trial: Trial, key: str) -> bool:
@@ -113,10 +113,11 @@ def _check(entries: Mapping[str, str], kind: str, longest: int) -> None:
                 f"The value of {kind} {key!r} has {len(value):,} characters; at most"
                 f" {longest:,} are allowed, none of them NUL.",
             )
-    _check_count(entries, f"{kind}s")
+    check_count(entries, f"{kind}s")
 
 
-def _check_count(entries: Mapping[str, str], kind: str) -> None:
+def check_count(entries: Mapping[str, str], kind: str) -> None:
+    """Raises RunLogError for more than a run can have."""
     if len(entries) > MAX_ENTRIES:
         last = list(entries)[MAX_ENTRIES]
         words = f"A run has at most {MAX_ENTRIES:,} {kind}; {last!r} is one too many."
