@@ -90,6 +90,8 @@ def run_tasks() -> None:
 
 def _failed(task: CleanupTask, problem: str) -> None:
     CleanupTask.objects.filter(pk=task.pk).update(problem=problem)
+    if task.item:
+        trash.keep_again(task.item)
 
 
 def _run(task: CleanupTask) -> bool:

@@ -38,7 +38,7 @@ from experiments.models import (
     User,
 )
 from experiments.models.sweeps import SweepState
-from experiments.models.trash import CleanupRule, TrashQuerySet
+from experiments.models.trash import CleanupRule, TrashQuerySet, trash_end
 from experiments.models.trials import TRIAL_LIVE
 from experiments.queues import site_jobs
 from experiments.sweeps.control import NotPossible
@@ -197,8 +197,7 @@ def _marked(
 ) -> TrashItem | None:
     """In short transactions, each of which leaves an item that can be restored. One
     that was not finished, without a number of trials, is continued."""
-    same = {key: value for key, value in columns.items() if value is not None}
-    begun = TrashItem.objects.filter(kind=kind, trials=0, began_at=None, **same)
+    begun = TrashItem.objects.filter(kind=kind, trials=0, began_at=None, **columns)
     item = begun.first() or TrashItem.add(kind, name, team_id, **columns)
     own = TrashItem.objects.filter(pk=item.pk)
     model, mark = MARKS[kind]
@@ -283,7 +282,11 @@ def restore(item: TrashItem, *, actor: User | None) -> None:
             _restorable(item)
             # No job deletes the rest meanwhile.
             TrashItem.objects.filter(pk=item.pk).update(until=None)
-        _restore_files(item)
+        try:
+            _restore_files(item)
+        except Exception:
+            keep_again(item)
+            raise
     with transaction.atomic():
         found = _restorable(item)
         if item.kind == Removable.RUN and item.trial is not None:
@@ -292,6 +295,12 @@ def restore(item: TrashItem, *, actor: User | None) -> None:
         RESTORES[Removable(item.kind)](found)
         note(f"{item.kind} restored", found, actor=actor)
         found.delete()
+
+
+def keep_again(item: TrashItem) -> None:
+    """After a restore that failed: its days in the trash begin again."""
+    rows = TrashItem.objects.filter(pk=item.pk, until=None, began_at=None)
+    rows.update(until=trash_end(item.team_id))
 
 
 def _restorable(item: TrashItem) -> TrashItem:

@@ -16,7 +16,15 @@ from experiments.cleanup import tasks, trash
 from experiments.cleanup.move import move
 from experiments.cleanup.plan import CleanupPlan, plan_of
 from experiments.cleanup.selection import read_selection
-from experiments.models import Artifact, CleanupTask, Sweep, Team, TrashItem, User
+from experiments.models import (
+    Artifact,
+    CleanupTask,
+    Removable,
+    Sweep,
+    Team,
+    TrashItem,
+    User,
+)
 from experiments.queues import site_jobs
 from tests import factories
 from tests.pages.clients import client_of, page
@@ -171,6 +179,42 @@ def test_the_job_asks_again_whether_the_person_may_do_it(
     assert not TrashItem.objects.exists()
     problem = CleanupTask.objects.get().problem
     assert problem == "Only admins of team Physics may do that."
+
+
+def test_the_files_of_runs_do_not_continue_an_item_of_a_sweep(
+    team: Team, sweep: Sweep
+) -> None:
+    fields: dict[str, Any] = {"experiment": sweep.experiment, "team": team}
+    begun = TrashItem.objects.create(kind="artifacts", sweep=sweep, **fields)
+    run = factories.run(team)
+    assert run.experiment == sweep.experiment
+    file = Artifact.objects.create(
+        attempt=run.current_attempt, path="a.pt", size=10, sha256="0" * 64
+    )
+    files = Artifact.objects.filter(pk=file.pk)
+    item = trash.move_files(Removable.ARTIFACTS, files, sweep.experiment)
+    assert item is not None and item != begun and item.sweep is None
+
+
+def test_a_restore_that_fails_leaves_the_item_its_days(
+    team: Team, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (item,) = move(dry_run(team), actor=None)
+
+    def broken(_: TrashItem) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr(trash, "_restore_files", broken)
+    with pytest.raises(OSError, match="full"):
+        trash.restore(item, actor=None)
+    item.refresh_from_db()
+    assert item.until is not None
+    # A killed job left it without an end, and nobody may continue it.
+    TrashItem.objects.update(until=None)
+    tasks.restore_later(item, actor=None)
+    tasks.run_tasks()
+    item.refresh_from_db()
+    assert item.until is not None
 
 
 def test_a_small_move_is_done_at_once(

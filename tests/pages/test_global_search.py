@@ -13,6 +13,7 @@ from django.utils.html import strip_tags
 
 from experiments import lifecycle
 from experiments.models import Experiment, Run, Sweep
+from experiments.pages.global_search import finding
 from tests import factories
 from tests.pages.clients import client_of, page, text_of
 
@@ -46,6 +47,17 @@ def test_a_sweep_is_found_by_label_name_tag_and_note(sweep: Sweep, query: str) -
 
 def test_a_tag_is_no_name(sweep: Sweep) -> None:
     assert titles(client_of("ada"), "#wide") == []
+
+
+def test_what_others_wrote_takes_no_place_in_the_answer(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "MAX_TOLD", 1)
+    trial = factories.trial(sweep, state="completed", value=0.5)
+    other = factories.sweep(factories.team("Chemistry", otto="member"))
+    for noted in (trial, factories.trial(other)):
+        Run.objects.create(trial=noted, note="kernel")
+    assert titles(client_of("ada"), "kernel") == [trial.label]
 
 
 def test_runs_trials_and_experiments_are_found(sweep: Sweep) -> None:

@@ -135,13 +135,16 @@ def _trials(user: User, words: Sequence[str]) -> QuerySet[Trial]:
         named = rows.filter(**numbers)
         slug = match["slug"]
         return named.filter(experiment__slug__icontains=slug) if slug else named
-    return rows.filter(archived_at=None, pk__in=_told(words))
+    return rows.filter(archived_at=None, pk__in=_told(user, words))
 
 
-def _told(words: Sequence[str]) -> list[int]:
+def _told(user: User, words: Sequence[str]) -> list[int]:
     """Trials whose note or own tags have the words; MLflow's tags do not count. From
-    the Run rows alone, of which there are fewer than trials."""
-    told = Run.objects.exclude(note="", tags="{}").filter(trial__sweep__isnull=False)
+    the Run rows, of which there are fewer than trials, of the sweeps that the user may
+    see: those of others would take their places up to the limit."""
+    seen = access.sweeps_for(user).order_by().values("pk")
+    told = Run.objects.exclude(note="", tags="{}").filter(trial__sweep__in=seen)
+    told = told.filter(trial__archived_at=None)
     found = told.filter(_all(words, "note", tags="tags")).order_by("-pk")
     plain = [word.removeprefix("#").lower() for word in words]
     return [
