@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from django.db.models import Count, F, QuerySet
@@ -35,6 +35,9 @@ AGGREGATES: Mapping[str, str] = {
 }
 # Names of metrics are looked up in so many of the first and of the last trials.
 MAX_NAMING = 50
+# Seconds.
+MAX_METRIC_AGE = 5.0
+T = TypeVar("T")
 
 
 class TrialColumns:
@@ -57,6 +60,8 @@ class TrialColumns:
         if key == "age":
             # It changes all the time.
             return self._read(key)
+        if key.startswith(METRIC):
+            return self._recent(key, lambda: self._read(key))
         found: dict[Hashable, AnyColumn] = self.data.extra
         # Ranks depend on the sweep's state too.
         kept = (key, self.sweep.state) if key in RANKED else key
@@ -123,15 +128,27 @@ class TrialColumns:
     @property
     def metric_names(self) -> list[str]:
         """Those of some of the trials, the machine's last."""
-        found: list[str] | None = self.data.extra.get(METRIC)
-        if found is None:
-            ids = self.data.ids[self.data.reports > 0]
-            some = {*ids[:MAX_NAMING].tolist(), *ids[-MAX_NAMING:].tolist()}
-            rows = Metric.objects.filter(attempt__trial__in=some)
-            names = rows.order_by("name").values_list("name", flat=True).distinct()
-            found = sorted(names, key=lambda name: name.startswith("system/"))
-            self.data.extra[METRIC] = found
-        return found
+        return self._recent(METRIC, self._metric_names)
+
+    def _metric_names(self) -> list[str]:
+        ids = self.data.ids[self.data.reports > 0]
+        some = {*ids[:MAX_NAMING].tolist(), *ids[-MAX_NAMING:].tolist()}
+        rows = Metric.objects.filter(attempt__trial__in=some)
+        names = rows.order_by("name").values_list("name", flat=True).distinct()
+        return sorted(names, key=lambda name: name.startswith("system/"))
+
+    def _recent(self, key: str, read: Callable[[], T]) -> T:
+        """What is read of metrics. Only reports of the primary metric change a trial,
+        so while some run others are read again after a few seconds."""
+        found = self.data.metrics.get(key)
+        now = time.monotonic()
+        if found is not None:
+            read_at, value = found
+            if now - read_at < MAX_METRIC_AGE or not self.data.counts["running"]:
+                return cast(T, value)
+        made = read()
+        self.data.metrics.put(key, (now, made))
+        return made
 
     def metric(self, name: str, aggregate: str) -> Numbers:
         """A metric of each trial's last attempt: last, best, min or max."""

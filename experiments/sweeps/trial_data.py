@@ -44,6 +44,8 @@ ORIGINS = ("", *Origin.values)
 OVERLAP = timedelta(seconds=5)
 # Trials of all sweeps that one process caches.
 MAX_KEPT = 300_000
+# Of one sweep; 800 kB each at 100,000 trials.
+MAX_METRIC_COLUMNS = 64
 
 NUMBERS = ("number", "pk", "reports", "source_number")
 SECONDS = ("created_at", "started_at", "ended_at", "updated_at", "archived_at")
@@ -131,6 +133,11 @@ class TrialData(TrialArrays):
     def extra(self) -> dict[Any, Any]:
         """What is read beside and holds as long as this snapshot."""
         return {}
+
+    @cached_property
+    def metrics(self) -> LruCache[str, tuple[float, Any]]:
+        """The last used columns of metrics, and when each was read."""
+        return LruCache(MAX_METRIC_COLUMNS)
 
     @cached_property
     def groups(self) -> Integers:

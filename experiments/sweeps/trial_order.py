@@ -141,13 +141,18 @@ class TrialGroups:
 
     @cached_property
     def _valued(self) -> tuple[NDArray[np.intp], Numbers]:
-        """The groups and values of the trials whose value counts."""
-        counted = self.columns.ranked[self.places]
-        return self.of[counted], self.columns.data.value[self.places[counted]]
+        """The groups and values of the trials whose value counts.
 
-    @cached_property
-    def trials_with_value(self) -> NDArray[np.intp]:
-        return np.bincount(self._valued[0], minlength=self.size)
+        Of trials with the same configuration, seed included, and the same value only
+        one: an exact repeat is no evidence about noise.
+        """
+        counted = np.flatnonzero(self.columns.ranked[self.places])
+        values = self.columns.data.value[self.places[counted]]
+        same = self.columns.data.groups[self.places[counted]]
+        order = np.lexsort((values, same))
+        again = (np.diff(same[order]) == 0) & (values[order][1:] == values[order][:-1])
+        kept = np.sort(np.delete(order, np.flatnonzero(again) + 1))
+        return self.of[counted[kept]], values[kept]
 
     @cached_property
     def mean(self) -> Numbers:
@@ -166,7 +171,7 @@ class TrialGroups:
         """Half the width of the mean's 95 % confidence interval (Student's t); NaN
         for fewer than two values."""
         of, values = self._valued
-        counts = self.trials_with_value
+        counts = np.bincount(of, minlength=self.size)
         away = (values - self.mean[of]) ** 2
         free = np.maximum(counts - 1, 1)
         scatter = np.sqrt(np.bincount(of, weights=away, minlength=self.size) / free)

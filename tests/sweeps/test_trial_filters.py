@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from experiments.models import Attempt, Metric, Run, Sweep, Trial
 from experiments.search.filters.lexer import FilterError
+from experiments.sweeps.trial_data import MAX_METRIC_COLUMNS
 from experiments.sweeps.trial_filters import (
     TrialFilters,
     number_ranges,
@@ -89,6 +90,31 @@ def test_metrics_of_the_last_attempt(sweep: Sweep) -> None:
     assert numbers_matching(sweep, "metric.val/loss.min = 0.5") == [0, 1]
     with pytest.raises(FilterError, match=r"Only accuracy has a best value"):
         numbers_matching(sweep, "val/loss.best < 1")
+
+
+def test_metrics_of_running_trials_are_read_again_after_seconds(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = Attempt.objects.create(trial=trial(sweep, 4), n=2)
+    sweep.trials.filter(number=4).update(current_attempt=attempt, reports=1)
+    numbers = {"count": 1, "low": 1, "high": 1}
+    row = Metric.objects.create(attempt=attempt, name="l", last_value=1, **numbers)
+    assert numbers_matching(sweep, "l > 1") == []
+    # Without a change of the trial.
+    Metric.objects.filter(pk=row.pk).update(last_value=2)
+    Metric.objects.create(attempt=attempt, name="new", last_value=2, **numbers)
+    later = time.monotonic() + 6
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert numbers_matching(sweep, "l > 1") == [4]
+    assert numbers_matching(sweep, "new > 1") == [4]
+
+
+def test_few_columns_of_metrics_stay_in_memory(sweep: Sweep) -> None:
+    columns = TrialFilters.of(sweep).columns
+    for number in range(MAX_METRIC_COLUMNS + 5):
+        columns.column(f"m.loss{number}.last")
+    kept = [*columns.data.metrics.keys(), *columns.data.extra]
+    assert len([key for key in kept if key.startswith("m.")]) == MAX_METRIC_COLUMNS
 
 
 def test_tags_and_notes(sweep: Sweep) -> None:
@@ -170,6 +196,18 @@ def test_seeds_of_one_configuration_are_a_group_with_an_interval(sweep: Sweep) -
     assert groups.ordered([TrialSort("value", True)]).tolist()[:2] == [1, 0]
     assert columns.data.numbers[groups.members(0)].tolist() == [0, 1]
     assert groups.states(0) == {"completed": 2}
+
+
+def test_exact_repeats_count_once_in_a_group(sweep: Sweep) -> None:
+    for k in (0, 0, 1, 2):
+        state, value, params = TRIALS[k]
+        factories.trial(sweep, state=state, value=value, params=params)
+    columns = TrialFilters.of(sweep).columns
+    groups = TrialGroups.among(columns, np.ones(columns.size, np.bool_))
+    assert groups.counts.tolist() == [5, 2, 1, 1]
+    assert groups.mean.tolist()[:2] == pytest.approx([0.6, 0.9])
+    assert groups.interval[0] == pytest.approx(12.706 * 0.1, rel=1e-3)
+    assert np.isnan(groups.interval[1])
 
 
 def test_ranges_of_numbers() -> None:

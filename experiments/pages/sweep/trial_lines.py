@@ -121,8 +121,10 @@ class TrialLines:
     def _plain(self, column: TrialTableColumn) -> Cells:
         key, values = column.key, self.query.columns.column(column.key)
         if isinstance(values, SeveralColumn):
-            texts = values.texts(self.places)
-            return [plain_cell(TableCell(text, text), "text-cell") for text in texts]
+            return [
+                plain_cell(TableCell(text, text), "text-cell")
+                for text in values.texts(self.places)
+            ]
         if key in MOMENTS:
             return [moment_cell(value) for value in self._numbers(values)]
         if key in DURATIONS:
