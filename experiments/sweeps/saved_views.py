@@ -79,7 +79,6 @@ def change_view(
     after = {"name": view.name, "query": view.query}
     if after == before:
         return
-    view.updated_at = Now()
     _store(view)
     _log("view changed", view, user, before=before, after=after)
 
@@ -92,7 +91,12 @@ def delete_view(view: SavedView, *, user: User) -> None:
 def _store(view: SavedView) -> None:
     try:
         with transaction.atomic():
-            view.save()
+            if view.pk is None:
+                view.save()
+            elif not SavedView.objects.filter(pk=view.pk).update(
+                name=view.name, query=view.query, updated_at=Now()
+            ):
+                raise NotPossible(f"The view {view.name} was deleted meanwhile.")
     except IntegrityError as error:
         who = "You have" if view.owner_id else "The team has"
         raise NotPossible(
@@ -119,5 +123,9 @@ def _log(
     after: Mapping[str, str] | None = None,
 ) -> None:
     team = view.experiment.team
+    if view.owner_id:
+        # What it is called and shows is only for its owner.
+        Event.log(verb, "A private view", actor=user, team=team, about=view.experiment)
+        return
     name = view.name
     Event.log(verb, name, actor=user, team=team, about=view, before=before, after=after)

@@ -12,7 +12,13 @@ from django.test import Client, RequestFactory
 from experiments.models import Event, Experiment, SavedView
 from experiments.pages.saved_views import opened_view, view_menu
 from experiments.sweeps.control import NotPossible
-from experiments.sweeps.saved_views import MAX_VIEWS, save_view, view_query
+from experiments.sweeps.saved_views import (
+    MAX_VIEWS,
+    change_view,
+    delete_view,
+    save_view,
+    view_query,
+)
 from tests import factories
 from tests.pages.clients import client_of, text_of
 
@@ -67,6 +73,32 @@ def test_a_view_is_for_one_person_or_for_the_team(experiment: Experiment) -> Non
     assert save(client_of("vera"), experiment, for_team="on").status_code == 403
     assert save(client_of("vera"), experiment, name="own").status_code == 302
     assert Event.objects.filter(verb="view saved").count() == 3
+
+
+def test_the_team_s_log_says_nothing_of_private_views(experiment: Experiment) -> None:
+    user = factories.user("ada")
+    for for_team, name in ((False, "secret"), (True, "ours")):
+        view = save_view(
+            experiment, "trials", name, "q=1", user=user, for_team=for_team
+        )
+        change_view(view, user=user, query="q=77")
+        delete_view(view, user=user)
+    rows = list(Event.objects.filter(verb__startswith="view ").values())
+    assert len(rows) == 6
+    own, ours = str(rows[3:]), str(rows[:3])
+    assert "secret" not in own and "q=77" not in own
+    assert "ours" in ours and "q=77" in ours
+
+
+def test_a_view_that_was_deleted_meanwhile_stays_deleted(
+    experiment: Experiment,
+) -> None:
+    user = factories.user("ada")
+    view = save_view(experiment, "trials", "good", "q=1", user=user)
+    SavedView.objects.all().delete()
+    with pytest.raises(NotPossible, match="was deleted meanwhile"):
+        change_view(view, user=user, query="q=2")
+    assert not SavedView.objects.exists()
 
 
 def test_a_view_is_updated_renamed_and_deleted(experiment: Experiment) -> None:
