@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import http.client
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,8 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         home = wanted.home or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         os.environ.update(SWEEPSITE_HOME=str(home), DJANGO_ALLOW_ASYNC_UNSAFE="1")
+        # A generated password would have to be changed first.
+        os.environ.setdefault("SWEEPSITE_ADMIN_PASSWORD", secrets.token_urlsafe())
         prepare(wanted)
         site = Site.prepared()
         stack.enter_context(site.served())
