@@ -60,7 +60,7 @@ def test_a_wrong_condition_is_said_on_the_card(sweep: Sweep) -> None:
     ada = client_of("ada")
     for name, sent, said in (
         ("older_than", "-3", "Older than: &#x27;-3&#x27; is not a number of days"),
-        ("where", "value+%3C", "And only where: Line 1"),
+        ("where", "value+%3C", "And only where: Character 8: Something is missing"),
         ("place", "physics/999", "Where: Team Physics has no experiment 999."),
     ):
         shown = page(ada, f"/cleanup/?kind=artifacts&{name}={sent}")

@@ -310,7 +310,7 @@ def test_what_the_script_tagged_is_shown(ada: Client) -> None:
     run_log.set_tags(trial, {"stage": "<draft>", "mlflow.user": "ada", "fast": ""})
     html = page(ada, trial.get_absolute_url())
     for chip in ("stage: &lt;draft&gt;", "fast"):
-        assert f'<span class="chip">{chip}</span>' in html
+        assert f'<span class="chip">{chip}<button' in html
     assert "mlflow.user" not in html
 
 
