@@ -218,7 +218,9 @@ def test_watching_shows_a_line_for_each_change(
     monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
     sweep = site.sweep(OWN).start()
     sweep.watch(seconds=0.3)
-    sweep.optimize(lambda trial: 0.5)
+    sweep.pause().watch(seconds=0.05, quiet=True)
+    assert sweep.state == "paused", "a person did it, so its time was over"
+    sweep.resume().optimize(lambda trial: 0.5)
     lifecycle.cancel_sweep(Sweep.objects.get(pk=sweep.id), actor=None)
     sweep.watch()
     lines = capsys.readouterr().out.splitlines()

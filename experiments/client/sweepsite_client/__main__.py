@@ -103,7 +103,7 @@ def _sweep(options: argparse.Namespace) -> RemoteSweep:
 
 
 def _login(options: argparse.Namespace) -> None:
-    """The token is asked for, as a command line is seen by other people."""
+    """Asks for the token: other people can see a command line."""
     known, _ = login()
     url = options.address or options.url or known
     if not url:

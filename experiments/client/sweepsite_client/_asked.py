@@ -65,7 +65,11 @@ def ask(site: Requests, sweep: int, *, client: str, wait: bool) -> AskedTrial | 
     pause = FIRST_PAUSE
     while True:
         try:
-            asked = site.post(f"sweeps/{sweep}/ask", {"client_id": client})
+            asked = site.post(
+                f"sweeps/{sweep}/ask",
+                {"client_id": client},
+                once="again" if client else "",
+            )
         except RequestError as problem:
             if problem.code in NONE_LEFT:
                 return None

@@ -173,11 +173,8 @@ class HyperDriveConfig:
             raise ValueError(
                 "run_config must be a ScriptRunConfig, which has the script"
             )
-        self._start, self._sampling, self._policy = (
-            start,
-            hyperparameter_sampling,
-            policy,
-        )
+        self._start, self._sampling = start, hyperparameter_sampling
+        self._policy = policy
         goal = str(getattr(primary_metric_goal, "value", primary_metric_goal)).lower()
         self._objective = {"primary_metric": primary_metric_name, "goal": goal}
         limits = {

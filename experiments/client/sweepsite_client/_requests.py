@@ -188,8 +188,8 @@ def requests_of(url: str, token: str) -> Requests:
     url, token = url or found_url, token or found_token
     if not url or not token:
         raise RequestError(
-            "Name the site: python -m sweepsite_client login, or set SWEEPSITE_URL and"
-            " SWEEPSITE_TOKEN, or call connect(url=…, token=…); there is no login in"
+            "Name the site: run python -m sweepsite_client login, set SWEEPSITE_URL and"
+            " SWEEPSITE_TOKEN, or call connect(url=…, token=…). No login was found in"
             f" {login_file()}."
         )
     if not url.startswith(("http://", "https://")):

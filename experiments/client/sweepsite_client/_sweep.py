@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import re
@@ -10,11 +11,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
 from ._asked import AskedTrial, ask, optimize
+from ._connection import GONE
 from ._progress import ProgressDisplay
 from ._requests import RequestError, Requests
 
 POLL_SECONDS = 2.0
-ENDED = ("completed", "failed", "cancelled")
+# Times in a row that watch() finds no site; about two minutes.
+MAX_AWAY = 30
+ENDED, LIVE = ("completed", "failed", "cancelled"), ("running", "queued")
 COLUMNS = ("number", "state", "value", "reports", "elapsed", "reason", "url")
 
 
@@ -85,20 +89,19 @@ class RemoteSweep:
         that paused itself after failures does, as nothing would happen any more.
         """
         deadline = time.monotonic() + seconds if seconds else float("inf")
-        shown = ProgressDisplay()
-        away = 0
+        shown, away = ProgressDisplay(), 0
         while True:
             try:
                 self.refresh()
                 away = 0
             except RequestError as problem:
                 away += 1
-                if problem.status in (401, 403, 404) or away > MAX_AWAY:
+                if problem.status in GONE or away > MAX_AWAY:
                     raise
             if not quiet:
                 shown.show(self.facts)
-            ended = self.has_ended or self.state == "paused"
-            if ended or time.monotonic() + POLL_SECONDS > deadline:
+            over = self.has_ended or self._has_paused_itself()
+            if over or time.monotonic() + POLL_SECONDS > deadline:
                 shown.end()
                 return self
             time.sleep(POLL_SECONDS)
@@ -106,6 +109,12 @@ class RemoteSweep:
     @property
     def has_ended(self) -> bool:
         return self.state in ENDED
+
+    def _has_paused_itself(self) -> bool:
+        """And waits for a person; one that a person paused may go on."""
+        own = self.state == "paused" and self.facts["reason"] not in ("", "user")
+        counts = self.facts["counts"]
+        return own and not any(counts.get(state) for state in LIVE)
 
     def trials(
         self, filter: str = "", *, sort: str = "number", state: str = ""
@@ -201,7 +210,9 @@ class RemoteSweep:
         """
         if self.state == "draft":
             self.start()
-        optimize(self.ask, objective, n_trials=n_trials, catch=catch)
+        # With a name of its own this loop may ask again for an answer that was lost.
+        ask_next = functools.partial(self.ask, client=f"optimize {os.urandom(8).hex()}")
+        optimize(ask_next, objective, n_trials=n_trials, catch=catch)
         return self.refresh()
 
     def _best_or_refuse(self) -> Mapping[str, Any]:
@@ -222,9 +233,6 @@ class RemoteSweep:
     def _id_of(self, trial: int | Mapping[str, Any]) -> int:
         """Of a trial's number in this sweep, or of its row."""
         return int(self._row_of(trial)["id"])
-
-
-MAX_AWAY = 30
 
 
 class ChartsPage:
