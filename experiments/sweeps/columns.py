@@ -32,6 +32,7 @@ from experiments.sweeps.trial_data import (
     ORIGINS,
     STATES,
     Floats,
+    Integers,
     TrialData,
     ranked_states,
     scores,
@@ -43,7 +44,11 @@ MAX_ROWS = 20_000
 BEST_ROWS = 100
 # Seconds: a transaction may commit a little later than the time in its rows.
 OVERLAP = 2.0
-LIVE_CODES = [STATES.index(state) for state in TRIAL_LIVE]
+
+
+def evenly_spread(numbers: Integers) -> Integers:
+    """A hash of 32 bits: multiples of the golden ratio."""
+    return (numbers * 2_654_435_761) % 2**32
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,9 @@ class Drawn:
         if count <= MAX_ROWS:
             return cls(0, ~archived, np.zeros(len(data), bool), archived)
         halvings = math.ceil(math.log2(count / MAX_ROWS))
-        always = np.isin(data.states, LIVE_CODES)
+        always = data.are_in(TRIAL_LIVE)
         always[best] = True
-        # Multiples of the golden ratio spread evenly.
-        hashed = (data.numbers * 2_654_435_761) % 2**32
-        sampled = hashed >> (32 - halvings) == 0
+        sampled = evenly_spread(data.numbers) >> (32 - halvings) == 0
         always &= ~archived
         return cls(halvings, always | sampled & ~archived, always, archived)
 
@@ -85,7 +88,7 @@ class Drawn:
 
     @cached_property
     def weight(self) -> float:
-        """How many trials each row of the sample stands for."""
+        """How many trials each row of the sample represents."""
         others = self.total - int(self.always.sum())
         return others / max(1, int((self.shown & ~self.always).sum()))
 
@@ -204,7 +207,7 @@ class SweepColumns:
     def _state(
         self, mark: ColumnsMark, *, whole: bool, changed: bool
     ) -> dict[str, Any]:
-        live = bool(np.isin(self.data.states, LIVE_CODES).any())
+        live = bool(self.data.are_in(TRIAL_LIVE).any())
         return {
             "mark": str(mark),
             "whole": whole,

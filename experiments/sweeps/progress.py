@@ -19,7 +19,7 @@ from experiments.models import Attempt, Pool, Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import IS_RANKED, TRIAL_ENDS, TRIAL_LIVE, TrialState
 from experiments.sweeps import savings
-from experiments.sweeps.trial_data import STATES, TrialData
+from experiments.sweeps.trial_data import TrialData
 from experiments.tracking.training_time import trained
 
 NOTHING = savings.Saving()
@@ -144,7 +144,7 @@ _computes: LruCache[int, tuple[object, float, Compute]] = LruCache(MAX_COMPUTES)
 def compute_of_trials(sweep: Sweep, trials: TrialData) -> Compute:
     """The sweep's compute_of(), which is read again after a trial has ended or trained,
     and each minute: their medians are long queries."""
-    has_ended = np.isin(trials.states, [STATES.index(state) for state in TRIAL_ENDS])
+    has_ended = trials.are_in(TRIAL_ENDS)
     ends = float(trials.changed[has_ended].sum())
     reports, took = int(trials.reports[has_ended].sum()), float(np.nansum(trials.took))
     price = Pool.objects.filter(pk=sweep.pool_id).values_list("price_per_hour")

@@ -14,8 +14,7 @@ from django.db.models import Count, F, QuerySet
 
 from experiments.models import Attempt, Metric, Run, Sweep, Trial
 from experiments.models.runs import MLFLOW_PREFIX
-from experiments.models.sweeps import SweepState
-from experiments.models.trials import TRIAL_ENDS, TRIAL_RANKED, TrialState
+from experiments.models.trials import TRIAL_ENDS
 from experiments.search.filters.columns import (
     NONE,
     AnyColumn,
@@ -24,7 +23,13 @@ from experiments.search.filters.columns import (
     RowMask,
     SeveralColumn,
 )
-from experiments.sweeps.trial_data import ORIGINS, STATES, TrialData, trial_data
+from experiments.sweeps.trial_data import (
+    ORIGINS,
+    STATES,
+    TrialData,
+    ranked_states,
+    trial_data,
+)
 
 PARAMETER, METRIC, IS = "p.", "m.", "is."
 RANKED = frozenset({"rank", f"{IS}best"})
@@ -33,7 +38,7 @@ AGGREGATES: Mapping[str, str] = {
     "min": "low",
     "max": "high",
 }
-# Names of metrics are looked up in so many of the first and of the last trials.
+# Names of metrics are looked up in this many of the first and of the last trials.
 MAX_NAMING = 50
 # Seconds.
 MAX_METRIC_AGE = 5.0
@@ -93,16 +98,13 @@ class TrialColumns:
             case "best":
                 return np.asarray(self.ranks == 1)
             case "ended":
-                return np.isin(data.states, [STATES.index(s) for s in TRIAL_ENDS])
+                return data.are_in(TRIAL_ENDS)
         return np.asarray(data.states == STATES.index(name))
 
     @cached_property
     def ranked(self) -> RowMask:
         """Those whose value counts; see IS_RANKED."""
-        states = set(TRIAL_RANKED)
-        if self.sweep.state == SweepState.FAILED:
-            states.discard(TrialState.CANCELLED)
-        codes = [STATES.index(state) for state in states]
+        codes = ranked_states(self.sweep)
         found: RowMask = np.isin(self.data.states, codes) & ~np.isnan(self.data.value)
         return found
 

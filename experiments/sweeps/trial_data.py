@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cached_property
@@ -128,6 +128,10 @@ class TrialData(TrialArrays):
         """The number of trials in each state, zeros included."""
         counts = np.bincount(self.states, minlength=len(STATES)).tolist()
         return dict(zip(STATES, counts, strict=True))
+
+    def are_in(self, states: Collection[str]) -> NDArray[np.bool_]:
+        """Which trials are in one of these states."""
+        return np.isin(self.states, [STATES.index(state) for state in states])
 
     @cached_property
     def extra(self) -> dict[Any, Any]:

@@ -42,9 +42,8 @@ class TrialListing:
 
     @cached_property
     def mask(self) -> RowMask:
-        states = self.filters.columns.data.states
-        wanted = [STATES.index(state) for state in self.states]
-        chosen = np.isin(states, wanted) if wanted else np.ones(len(states), np.bool_)
+        data = self.filters.columns.data
+        chosen = data.are_in(self.states or STATES)
         if not self.filter.strip():
             return chosen
         try:

@@ -18,9 +18,9 @@ from experiments.pages.frame import get, sweep_to_read
 from experiments.pages.saved_views import opened_view, view_menu
 from experiments.pages.sweep.charts import select
 from experiments.pages.sweep.head import frame
+from experiments.search.filters.lexer import MAX_CHARACTERS
 from experiments.sweeps.progress import counts_by_sweep
 
-MAX_QUERY = 2000
 # The states of the chips, in the order of bars and legends.
 CHIPS = (
     TrialState.COMPLETED,
@@ -45,7 +45,7 @@ def charts(request: HttpRequest, pk: int) -> HttpResponse:
     if opened := opened_view(request, sweep.experiment, "charts"):
         return opened
     counts = counts_by_sweep([sweep.pk])[sweep.pk]
-    query = request.GET.get("q", "")[:MAX_QUERY]
+    query = request.GET.get("q", "")[:MAX_CHARACTERS]
     context = {
         **frame(request, sweep, counts, now=database_now()),
         "tab": "sweep_charts",

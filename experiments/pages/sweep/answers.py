@@ -21,9 +21,7 @@ from experiments.pages.sweep.cards import (
     preflight_card,
     waiting_card,
 )
-from experiments.pages.sweep.charts import (
-    points_each,
-)
+from experiments.pages.sweep.charts import points_each
 from experiments.pages.sweep.failure_card import FailureCard, failure_card, failure_line
 from experiments.pages.sweep.search_tile import LikelyStrip, likely_strip
 from experiments.pages.sweep.summary import SweepSummary

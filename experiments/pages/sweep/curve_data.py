@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.models import Trial
+from experiments.models.trials import TRIAL_LIVE
 from experiments.pages.sweep.charts import MAX_TRIALS, points_each
-from experiments.sweeps.columns import LIVE_CODES, SweepColumns
+from experiments.sweeps.columns import SweepColumns, evenly_spread
 from experiments.sweeps.parameter_columns import rounded
 from experiments.sweeps.trial_data import Floats, Integers
 from experiments.tracking import excerpts
@@ -51,14 +52,14 @@ def curves_answer(columns: SweepColumns, numbers: Sequence[int] = ()) -> dict[st
 def _sample(columns: SweepColumns) -> Integers:
     """The places of trials that have reports, in a fair order that stays the same."""
     drawn = np.flatnonzero((columns.data.reports > 0) & ~columns.drawn.archived)
-    hashed = (columns.data.numbers[drawn] * 2_654_435_761) % 2**32
+    hashed = evenly_spread(columns.data.numbers[drawn])
     return drawn[np.argsort(hashed, kind="stable")]
 
 
 def _picked(columns: SweepColumns, sample: Integers) -> list[int]:
     order = np.argsort(columns.score, kind="stable")[:BEST]
     best = order[np.isfinite(columns.score[order])]
-    live = np.flatnonzero(np.isin(columns.data.states, LIVE_CODES))[-LIVE:]
+    live = np.flatnonzero(columns.data.are_in(TRIAL_LIVE))[-LIVE:]
     first = dict.fromkeys([*best.tolist(), *live.tolist(), *sample.tolist()])
     return list(first)[:MAX_TRIALS]
 

@@ -26,10 +26,7 @@ from experiments.pages.sweep.answers import (
     answers_of,
     sweep_view,
 )
-from experiments.pages.sweep.charts import (
-    MAX_TRIALS,
-    chart_row,
-)
+from experiments.pages.sweep.charts import MAX_TRIALS, chart_row
 from experiments.pages.sweep.head import cancel_text, frame, running_text
 from experiments.pages.sweep.summary import SweepSummary, sweep_summary
 from experiments.pages.sweep.trial_table import TableQuery
@@ -125,7 +122,7 @@ def _shared_news(
         known and is_new and seen.time and known.since <= seen.time < known.made_at
     ):
         answer = _overview_news(request, sweep, seen, now)
-        # What is old has changed a lot: a large answer, which nobody else needs.
+        # What is old has changed a lot: a large answer, which no other page needs.
         if seen.time is None or now - seen.time > MAX_SHARED_AGE:
             return answer
         known = _SharedNews(seen.time, now, answer)
@@ -137,8 +134,8 @@ def _overview_news(
     request: HttpRequest, sweep: Sweep, seen: FeedToken, now: datetime
 ) -> dict[str, Any]:
     steers = may_steer(request, sweep)
-    summary = sweep_summary(sweep, now=now)
     query = TableQuery(sweep, request.GET, few=True)
+    summary = sweep_summary(sweep, now=now, trials=query.columns.data)
     changed = _changed_trials(sweep, seen.time)
     # Only the newest trials are updated in charts.
     oldest = summary.tried - MAX_TRIALS - 1
@@ -152,7 +149,7 @@ def _overview_news(
 
 
 def _tab_news(sweep: Sweep, now: datetime, *, steers: bool) -> dict[str, Any]:
-    """For the Trials tab, whose rows have a feed of their own."""
+    """For the Trials tab, whose rows have another feed."""
     counts = counts_by_sweep([sweep.pk])[sweep.pk]
     token = str(FeedToken(now, frame_mark(sweep, steers=steers)))
     return {

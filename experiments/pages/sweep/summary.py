@@ -5,7 +5,7 @@ which none grows with their number.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from django.db.models import Avg, Count, F, Q
-from numpy.typing import NDArray
 
 from experiments.formatting import duration_text
 from experiments.models import Attempt, Sweep, Trial
@@ -25,7 +24,7 @@ from experiments.models.trials import (
     TrialState,
 )
 from experiments.sweeps.progress import Progress, compute_of_trials, share_of
-from experiments.sweeps.trial_data import STATES, Floats, TrialData, scores, trial_data
+from experiments.sweeps.trial_data import Floats, TrialData, scores, trial_data
 from experiments.tracking.spaces import search_space
 from experiments.tracking.training_time import TIMES, attempt_seconds, trained
 
@@ -150,9 +149,12 @@ def forecasts(to_come: Mapping[int, int], *, now: datetime) -> dict[int, str]:
     }
 
 
-def sweep_summary(sweep: Sweep, *, now: datetime) -> SweepSummary:
-    trials = trial_data(sweep)
-    score, has_ended = scores(sweep, trials), _is_in(trials, TRIAL_ENDS)
+def sweep_summary(
+    sweep: Sweep, *, now: datetime, trials: TrialData | None = None
+) -> SweepSummary:
+    """``trials``: those that the request has read already."""
+    trials = trial_data(sweep) if trials is None else trials
+    score, has_ended = scores(sweep, trials), trials.are_in(TRIAL_ENDS)
     # At a tie the lower number first.
     places = np.argsort(score, kind="stable")[:2]
     places = places[np.isfinite(score[places])]
@@ -178,10 +180,6 @@ def sweep_summary(sweep: Sweep, *, now: datetime) -> SweepSummary:
         running_for=_running_times([sweep.pk], now)[sweep.pk],
         requested=_requested(sweep),
     )
-
-
-def _is_in(trials: TrialData, states: Collection[str]) -> NDArray[np.bool_]:
-    return np.isin(trials.states, [STATES.index(state) for state in states])
 
 
 def _trials_at(

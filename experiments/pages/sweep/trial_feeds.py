@@ -26,7 +26,6 @@ from experiments.pages.sweep.trial_answers import (
 from experiments.pages.sweep.trial_table import PAGE_SIZE, TableQuery, TableRows
 from experiments.search.filters.completion import complete
 from experiments.search.filters.lexer import MAX_CHARACTERS, FilterError
-from experiments.sweeps.progress import counts_by_sweep
 from experiments.sweeps.trial_filters import number_ranges
 
 USUAL_COUNT = 60
@@ -55,7 +54,7 @@ def trials(request: HttpRequest, pk: int) -> HttpResponse:
     table = TableRows(query)
     page = Paginator(table.order, PAGE_SIZE).get_page(request.GET.get("page"))
     start = max(0, page.start_index() - 1)
-    counts = counts_by_sweep([sweep.pk])[sweep.pk]
+    counts = query.columns.data.counts
     mark = frame_mark(sweep, steers=may_steer(request, sweep))
     context = {
         **frame(request, sweep, counts, now=now),

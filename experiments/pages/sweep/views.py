@@ -12,11 +12,7 @@ from experiments import access
 from experiments.db.clock import database_now
 from experiments.pages.frame import get, may_steer, sweep_to_read
 from experiments.pages.sweep.advice import advice_strip
-from experiments.pages.sweep.answers import (
-    TrialTable,
-    answers_of,
-    sweep_view,
-)
+from experiments.pages.sweep.answers import TrialTable, answers_of, sweep_view
 from experiments.pages.sweep.charts import (
     chart_chips,
     chart_model,
@@ -36,9 +32,9 @@ EVENTS_A_PAGE = 100
 
 def overview(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
-    summary = sweep_summary(sweep, now=database_now())
+    now, query = database_now(), TableQuery(sweep, request.GET, few=True)
+    summary = sweep_summary(sweep, now=now, trials=query.columns.data)
     charted = chart_trials(sweep, tried=summary.tried)
-    query = TableQuery(sweep, request.GET, few=True)
     view = sweep_view(summary, query, charted=charted)
     steers = may_steer(request, sweep)
     context = {

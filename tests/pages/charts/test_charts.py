@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -50,14 +52,14 @@ def test_a_sweep_without_trials_says_what_the_page_will_show(ada: Client) -> Non
 
 
 def test_queries_do_not_grow_with_trials(
-    ada: Client, django_assert_max_num_queries: object
+    ada: Client, django_assert_max_num_queries: Any
 ) -> None:
     counts = []
     for trials in (5, 60):
         sweep = made_sweep(trials)
         url = reverse("sweep_curves", args=(sweep.pk,))
         ada.get(url)
-        with django_assert_max_num_queries(25) as found:  # type: ignore[operator]
+        with django_assert_max_num_queries(25) as found:
             ada.get(url)
         counts.append(len(found))
     assert counts[0] == counts[1]

@@ -133,14 +133,14 @@ def test_of_many_trials_the_newest_are_drawn_and_the_page_says_so(
 
 
 def test_a_page_costs_the_same_however_many_trials_there_are(
-    sweep: Sweep, django_assert_max_num_queries: object
+    sweep: Sweep, django_assert_max_num_queries: Any
 ) -> None:
     client, costs = client_of("ada"), []
     for _ in range(3):
         for _ in range(10):
             factories.reported_trial(sweep, [0.5, 0.6], state="completed")
         for path in ("", "trials/"):
-            with django_assert_max_num_queries(45) as queries:  # type: ignore[operator]
+            with django_assert_max_num_queries(45) as queries:
                 client.get(f"/sweeps/{sweep.pk}/{path}")
             costs.append(len(queries))
     # The first time, some parts come into this process's caches.
