@@ -105,7 +105,7 @@ def _readable(queryset: QuerySet[M], experiment: str, user: User) -> QuerySet[M]
 
 
 def experiments_for(user: User) -> QuerySet[Experiment]:
-    return _readable(Experiment.objects.all(), "", user)
+    return _readable(Experiment.objects.select_related("team"), "", user)
 
 
 def sweeps_for(user: User) -> QuerySet[Sweep]:
@@ -146,7 +146,7 @@ def views_for(user: User) -> QuerySet[SavedView]:
     read."""
     rows = SavedView.objects.filter(Q(owner=None) | Q(owner=user.pk))
     seen = experiments_for(user).values("pk")
-    return rows.filter(experiment__in=seen).select_related("experiment")
+    return rows.filter(experiment__in=seen).select_related("experiment__team")
 
 
 def code_for(user: User) -> QuerySet[CodeSnapshot]:

@@ -52,7 +52,7 @@ def edit_experiment(
 ) -> ExperimentRowOut:
     """Change its name, question, tags or notes, or archive it. Its sweeps keep their
     names."""
-    rows = access.experiments_for(reader(request)).select_related("team")
+    rows = access.experiments_for(reader(request))
     experiment = access.found_or_404(rows, pk=experiment_id)
     must_steer(request, experiment)
     fields = body.dict(exclude_none=True)

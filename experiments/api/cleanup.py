@@ -262,7 +262,7 @@ def trash_sweep(request: HttpRequest, sweep_id: int) -> TrashOut:
 @teams.router.delete("/experiments/{experiment_id}", response=answers(200, TrashOut))
 def trash_experiment(request: HttpRequest, experiment_id: int) -> TrashOut:
     """Move an experiment to the trash, with its sweeps and runs. 409 while one runs."""
-    mine = access.experiments_for(reader(request)).select_related("team")
+    mine = access.experiments_for(reader(request))
     experiment = access.found_or_404(mine, pk=experiment_id)
     access.check_can_steer(writer(request), experiment.team)
     return _trash_out(trash.move_experiment(experiment, actor=reader(request)))

@@ -196,7 +196,7 @@ def create(
 def _experiment(request: HttpRequest, body: RunIn, team: str | None) -> Experiment:
     user = writer(request)
     if isinstance(body.experiment, int):
-        mine = access.experiments_for(user).select_related("team")
+        mine = access.experiments_for(user)
         found = access.found_or_404(mine, pk=body.experiment)
         must_steer(request, found)
         return found

@@ -82,7 +82,7 @@ def list_views(request: HttpRequest, experiment_id: int) -> QuerySet[SavedView]:
 @router.post("/experiments/{experiment_id}/views", response=answers(201, ViewOut))
 def add_view(request: HttpRequest, experiment_id: int, body: ViewIn) -> Status[ViewOut]:
     """Save an address under a name, for yourself or for the team."""
-    experiments = access.experiments_for(reader(request)).select_related("team")
+    experiments = access.experiments_for(reader(request))
     experiment = access.found_or_404(experiments, pk=experiment_id)
     user = writer(request)
     if body.for_team:
@@ -116,8 +116,7 @@ def remove_view(request: HttpRequest, view_id: int) -> Status[None]:
 
 
 def _changeable(request: HttpRequest, view_id: int) -> SavedView:
-    rows = access.views_for(reader(request)).select_related("experiment__team")
-    view = access.found_or_404(rows, pk=view_id)
+    view = access.found_or_404(access.views_for(reader(request)), pk=view_id)
     user = writer(request)
     if view.owner_id is None:
         access.check_can_steer(user, view.experiment.team)

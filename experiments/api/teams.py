@@ -206,20 +206,17 @@ def _experiment_rows(page: list[Experiment]) -> list[ExperimentRowOut]:
     return [ExperimentRowOut.of(row) for row in page]
 
 
-def _experiments(user: User) -> QuerySet[Experiment]:
-    return access.experiments_for(user).select_related("team")
-
-
 @router.get("/experiments", response=answers(200, list[ExperimentRowOut]))
 @paginate(rows=_experiment_rows)
 def list_experiments(request: HttpRequest) -> QuerySet[Experiment]:
     """Those of your teams, and those that are open to all, the newest first."""
-    return _experiments(reader(request)).order_by("-id")
+    return access.experiments_for(reader(request)).order_by("-id")
 
 
 @router.get("/experiments/{experiment_id}", response=answers(200, ExperimentRowOut))
 def get_experiment(request: HttpRequest, experiment_id: int) -> ExperimentRowOut:
-    found = access.found_or_404(_experiments(reader(request)), pk=experiment_id)
+    mine = access.experiments_for(reader(request))
+    found = access.found_or_404(mine, pk=experiment_id)
     return ExperimentRowOut.of(found)
 
 
@@ -244,7 +241,8 @@ def move_experiment(
 
     You are an admin of its team, and a member or admin of the other.
     """
-    found = access.found_or_404(_experiments(reader(request)), pk=experiment_id)
+    mine = access.experiments_for(reader(request))
+    found = access.found_or_404(mine, pk=experiment_id)
     return _transferred(request, found, found.team, body)
 
 

@@ -120,7 +120,7 @@ def experiments_of(caller: AnyCaller) -> QuerySet[Experiment]:
     if isinstance(caller, TrainingCaller):
         own = Experiment.objects.filter(pk=caller.trial.experiment_id)
         return own.select_related("team")
-    return access.experiments_for(caller.user).select_related("team")
+    return access.experiments_for(caller.user)
 
 
 def check_may_change(caller: Caller, team: Team) -> None:

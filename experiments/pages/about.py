@@ -20,7 +20,7 @@ from experiments import access
 from experiments.markdown import MAX_NOTE, markdown_html
 from experiments.models import Event, Team, Trial, User
 from experiments.models.runs import MAX_RUN_NAME
-from experiments.pages.frame import act, get_or_post, post
+from experiments.pages.frame import act, get_or_post, post, set_team
 from experiments.search.fields import DefinitionError
 from experiments.search.wording import unseen_problem
 from experiments.sweeps import editing
@@ -191,7 +191,7 @@ def subject_of(request: HttpRequest, kind: str, pk: int) -> Subject:
     user = access.viewer(request)
     rows: Any
     if kind == "experiment":
-        rows = access.experiments_for(user).select_related("team")
+        rows = access.experiments_for(user)
     elif kind == "sweep":
         rows = access.sweeps_for(user)
     elif kind in KINDS:
@@ -199,7 +199,7 @@ def subject_of(request: HttpRequest, kind: str, pk: int) -> Subject:
     else:
         raise Http404(f"There is nothing to say about a {kind[:20]}.")
     subject = Subject(kind, access.found_or_404(rows, pk=pk))
-    request.team = subject.team  # type: ignore[attr-defined]
+    set_team(request, subject.team)
     if not access.can_steer(user, subject.team):
         raise PermissionDenied
     return subject

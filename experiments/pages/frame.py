@@ -91,6 +91,11 @@ def current_team(request: HttpRequest) -> Team | None:
     return choose_team(request, access.teams_for(user))
 
 
+def set_team(request: HttpRequest, team: Team) -> None:
+    """The page is about this team, which the top bar then names."""
+    request.team = team  # type: ignore[attr-defined]
+
+
 def digest(text: str) -> str:
     """A short digest of the text."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -253,7 +258,7 @@ def readable_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
     """The team, if the viewer may see it, and the viewer."""
     user = access.viewer(request)
     team = access.found_or_404(access.teams_for(user), slug=slug)
-    request.team = team  # type: ignore[attr-defined]
+    set_team(request, team)
     return team, user
 
 
@@ -268,7 +273,7 @@ def sweep_to_read(request: HttpRequest, pk: int) -> Sweep:
     """The sweep, if the viewer may see it; its team becomes the page's."""
     queryset = access.sweeps_for(access.viewer(request)).select_related("code")
     sweep = access.found_or_404(queryset, pk=pk)
-    request.team = sweep.experiment.team  # type: ignore[attr-defined]
+    set_team(request, sweep.experiment.team)
     return sweep
 
 

@@ -22,6 +22,7 @@ from experiments.pages.frame import (
     ask,
     form_page,
     get_or_post,
+    set_team,
     whole_number,
 )
 from experiments.sweeps.control import NotPossible
@@ -138,7 +139,7 @@ def view_create(request: HttpRequest, pk: int) -> HttpResponse:
     """GET: the form alone, for an address that names the page."""
     user = access.viewer(request)
     experiment = access.found_or_404(access.experiments_for(user), pk=pk)
-    request.team = experiment.team  # type: ignore[attr-defined]
+    set_team(request, experiment.team)
     is_sent = request.method == "POST"
     form = NewViewForm(request.POST if is_sent else None, initial=request.GET.dict())
     title = "Save view"
@@ -210,9 +211,8 @@ def _question(view: SavedView) -> Confirmation:
 def _changeable(request: HttpRequest, pk: int) -> SavedView:
     """The viewer's own view, or one of the team for those who may change its work."""
     user = access.viewer(request)
-    rows = access.views_for(user).select_related("experiment__team")
-    view = access.found_or_404(rows, pk=pk)
-    request.team = view.experiment.team  # type: ignore[attr-defined]
+    view = access.found_or_404(access.views_for(user), pk=pk)
+    set_team(request, view.experiment.team)
     if view.owner_id is None:
         access.check_can_steer(user, view.experiment.team)
     return view

@@ -27,7 +27,7 @@ from experiments.pages.builder.code.fields import (
 from experiments.pages.builder.filling import form_of, form_of_any, fresh_form
 from experiments.pages.builder.form import Findings, SweepForm, inside
 from experiments.pages.builder.judge import findings
-from experiments.pages.frame import current_team
+from experiments.pages.frame import current_team, set_team
 from experiments.scheduling.occupancy import TeamSlots, team_slots
 from experiments.search.document.changes import document_changes
 from experiments.search.document.definition import SweepDefinition, parse_document
@@ -190,8 +190,7 @@ def context_for_new(request: HttpRequest) -> FormContext:
     """
     user = access.viewer(request)
     source = _chosen(access.sweeps_for(user).select_related("code"), request, "clone")
-    experiments = access.experiments_for(user).select_related("team")
-    experiment = _chosen(experiments, request, "experiment")
+    experiment = _chosen(access.experiments_for(user), request, "experiment")
     template = _chosen(access.templates_for(user), request, "template")
     team = _posted_team(request, user)
     if team is None and source is not None:
@@ -206,7 +205,7 @@ def context_for_new(request: HttpRequest) -> FormContext:
     homes += [row.team_id for row in (experiment, template) if row is not None]
     if any(home != team.pk for home in homes):
         raise Http404("The sweep, experiment or template belongs to another team.")
-    request.team = team  # type: ignore[attr-defined]
+    set_team(request, team)
     policy = _policy(request, source) if source is not None else None
     return FormContext(
         *(team, user, None, source, experiment),

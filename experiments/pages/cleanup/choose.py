@@ -32,6 +32,7 @@ from experiments.pages.frame import (
     get,
     get_or_post,
     post,
+    set_team,
 )
 from experiments.search.fields import DefinitionError
 from experiments.search.wording import counted
@@ -144,7 +145,7 @@ def _place(request: HttpRequest, teams: Sequence[Team]) -> tuple[Team, str]:
     slug, _, experiment = request.GET.get("place", "").partition("/")
     for team in teams:
         if team.slug == slug:
-            request.team = team  # type: ignore[attr-defined]
+            set_team(request, team)
             return team, experiment
     current = current_team(request)
     return next((team for team in teams if team == current), teams[0]), ""

@@ -20,7 +20,7 @@ from experiments.pages.compare.sweeps import (
 )
 from experiments.pages.compare.table import ComparedSection, as_text
 from experiments.pages.compare.views import asked_ids
-from experiments.pages.frame import get
+from experiments.pages.frame import get, set_team
 from experiments.pages.sweep.charts import select
 from experiments.search.analysis.distribution import edf
 
@@ -47,7 +47,7 @@ def compare_sweeps(request: HttpRequest) -> HttpResponse:
         return render(request, "experiments/compare/no_sweeps.html")
     if len({sweep.experiment.team_id for sweep in sweeps}) > 1:
         raise Http404("These sweeps belong to different teams. Compare those of one.")
-    request.team = sweeps[0].experiment.team  # type: ignore[attr-defined]
+    set_team(request, sweeps[0].experiment.team)
     comparison = SweepsComparison(sweeps, timezone.now())
     context = {**_page(request, comparison), **_charts(comparison)}
     return render(request, "experiments/compare/sweeps.html", context)

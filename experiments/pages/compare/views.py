@@ -29,7 +29,7 @@ from experiments.pages.compare.table import (
     hidden_differences,
     sections,
 )
-from experiments.pages.frame import get, whole_number
+from experiments.pages.frame import get, set_team, whole_number
 from experiments.pages.log_text import last_lines, parse_log
 from experiments.search.wording import counted
 
@@ -67,8 +67,7 @@ def _found(request: HttpRequest, ids: Sequence[int]) -> list[Trial]:
     if len(found) < len(ids):
         raise Http404("One of these trials does not exist, or you cannot see it.")
     if found:
-        team = found[ids[0]].experiment.team
-        request.team = team  # type: ignore[attr-defined]
+        set_team(request, found[ids[0]].experiment.team)
     return [found[pk] for pk in ids]
 
 

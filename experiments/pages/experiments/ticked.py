@@ -22,7 +22,7 @@ from experiments.models import Experiment, Sweep, Trial, User
 from experiments.pages.compare.sweep_views import sweeps_url
 from experiments.pages.compare.sweeps import SweepsComparison, sweep_sections
 from experiments.pages.experiments.sweep_table import SweepRow
-from experiments.pages.frame import form_page, get_or_post, whole_number
+from experiments.pages.frame import form_page, get_or_post, set_team, whole_number
 from experiments.search.fields import DefinitionError
 from experiments.search.wording import counted
 from experiments.sweeps import editing
@@ -83,9 +83,8 @@ class TickedForm(forms.Form):
 def ticked(request: HttpRequest, pk: int, act: str) -> HttpResponse:
     """GET asks; POST does it for all, or for none."""
     user = access.viewer(request)
-    rows = access.experiments_for(user).select_related("team")
-    experiment = access.found_or_404(rows, pk=pk)
-    request.team = experiment.team  # type: ignore[attr-defined]
+    experiment = access.found_or_404(access.experiments_for(user), pk=pk)
+    set_team(request, experiment.team)
     access.check_can_steer(user, experiment.team)
     if act not in ACTS:
         raise Http404(f"Ticked sweeps and runs cannot be {act[:20]}.")

@@ -41,6 +41,7 @@ from experiments.pages.frame import (
     parts_feed,
     post,
     render_parts,
+    set_team,
 )
 from experiments.pages.saved_views import opened_view, view_menu
 from experiments.search.wording import unseen_problem
@@ -125,10 +126,8 @@ with mlflow.start_run(): mlflow.log_metric("accuracy", 0.93)"""
 def readable(request: HttpRequest, pk: int) -> Experiment:
     """The experiment, if the viewer can see it; its team becomes the page's."""
     queryset = access.experiments_for(access.viewer(request))
-    experiment = access.found_or_404(
-        queryset.select_related("team", "created_by"), pk=pk
-    )
-    request.team = experiment.team  # type: ignore[attr-defined]
+    experiment = access.found_or_404(queryset.select_related("created_by"), pk=pk)
+    set_team(request, experiment.team)
     return experiment
 
 
@@ -191,7 +190,7 @@ def of_other_teams(user: User, team: Team | None, *, archived: bool = False) -> 
     """Those that other teams show to everybody, the newest first."""
     others = access.experiments_for(user).filter(open_to_all=True)
     others = others.exclude(team=team) if team else others
-    shown = others.filter(archived_at__isnull=not archived).select_related("team")
+    shown = others.filter(archived_at__isnull=not archived)
     return shown.order_by("-pk")[:PAGE_SIZE]
 
 

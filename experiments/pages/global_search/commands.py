@@ -107,7 +107,7 @@ def _on_page(user: User, at: str) -> Iterator[Found]:
     if first == "sweeps":
         rows = access.sweeps_for(user)
     elif first == "experiments":
-        rows = access.experiments_for(user).select_related("team")
+        rows = access.experiments_for(user)
     elif first == "trials":
         trial = access.trials_for(user).filter(pk=pk).first()
         pk, rows = trial and trial.sweep_id, access.sweeps_for(user)

@@ -26,6 +26,7 @@ from experiments.pages.frame import (
     parts_feed,
     post,
     render_parts,
+    set_team,
 )
 from experiments.pages.run.forms import EndForm
 from experiments.pages.run.page import (
@@ -43,7 +44,7 @@ def _run(request: HttpRequest, pk: int, *, trashed: bool = False) -> Trial:
     runs = access.trials_for(access.viewer(request), trashed=trashed)
     joined = ("run__created_by", "run__parent__run", "current_attempt")
     run = access.found_or_404(runs.filter(sweep=None).select_related(*joined), pk=pk)
-    request.team = run.experiment.team  # type: ignore[attr-defined]
+    set_team(request, run.experiment.team)
     return run
 
 

@@ -15,7 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from experiments import access
 from experiments.models import Sweep, Team, Trial
 from experiments.models.sweeps import SweepState
-from experiments.pages.frame import act, form_page, get_or_post, whole_number
+from experiments.pages.frame import act, form_page, get_or_post, set_team, whole_number
 from experiments.search.wording import counted
 from experiments.sweeps.warm_start import warm_start
 
@@ -57,7 +57,7 @@ def _picked(request: HttpRequest) -> list[Trial]:
         raise Http404("These runs belong to different teams.")
     if not access.can_steer(access.viewer(request), team):
         raise PermissionDenied
-    request.team = team  # type: ignore[attr-defined]
+    set_team(request, team)
     return trials
 
 

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from experiments import access, storage
 from experiments.code.reading import differences, source_file
 from experiments.models import CodeSnapshot, Sweep
-from experiments.pages.frame import get, sweep_to_read, whole_number
+from experiments.pages.frame import get, set_team, sweep_to_read, whole_number
 from experiments.tracking.downloads import note_download
 
 MAX_FILES, MAX_OTHERS = 1_000, 100
@@ -59,7 +59,7 @@ def sweep_code(request: HttpRequest, pk: int) -> HttpResponse:
         other = sweep_to_read(request, against)
         found, left_out = differences(_code(request, other), code)
         context |= {"other": other, "differences": found, "left_out": left_out}
-        request.team = sweep.experiment.team  # type: ignore[attr-defined]
+        set_team(request, sweep.experiment.team)
     else:
         context["file"] = source_file(code, wanted)
         if context["file"] is None:

@@ -10,7 +10,7 @@ from django.shortcuts import render
 
 from experiments import access
 from experiments.models import Experiment, Sweep, Team, User
-from experiments.pages.frame import act, get_or_post, sweep_to_read
+from experiments.pages.frame import act, get_or_post, set_team, sweep_to_read
 from experiments.sweeps.transfer import (
     TransferPlan,
     transfer_experiment,
@@ -19,7 +19,7 @@ from experiments.sweeps.transfer import (
 
 
 def experiment_transfer(request: HttpRequest, pk: int) -> HttpResponse:
-    mine = access.experiments_for(access.viewer(request)).select_related("team")
+    mine = access.experiments_for(access.viewer(request))
     experiment = access.found_or_404(mine, pk=pk)
     return _page(request, experiment, experiment.team)
 
@@ -34,7 +34,7 @@ def _page(request: HttpRequest, item: Experiment | Sweep, owner: Team) -> HttpRe
     user = access.viewer(request)
     if not access.can_manage(user, owner):
         raise PermissionDenied
-    request.team = owner  # type: ignore[attr-defined]
+    set_team(request, owner)
     teams = access.teams_for(user, roles=access.STEERERS).exclude(pk=owner.pk)
     slug = request.POST.get("team") or request.GET.get("team", "")
     team = access.found_or_404(teams, slug=slug) if slug else None

@@ -19,6 +19,7 @@ from experiments.pages.frame import (
     live_parts,
     parts_feed,
     render_parts,
+    set_team,
     whole_number,
 )
 from experiments.pages.log_view import log_context
@@ -43,7 +44,7 @@ def _trials(user: User) -> QuerySet[Trial]:
 def trial_to_read(request: HttpRequest, pk: int) -> Trial:
     """The trial, if the viewer may see it; its team goes into the top bar."""
     trial = access.found_or_404(_trials(access.viewer(request)), pk=pk)
-    request.team = trial.experiment.team  # type: ignore[attr-defined]
+    set_team(request, trial.experiment.team)
     return trial
 
 

@@ -22,6 +22,7 @@ from experiments.pages.frame import (
     get_or_post,
     post,
     readable_team,
+    set_team,
 )
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.templates import (
@@ -109,7 +110,7 @@ def _changeable(request: HttpRequest, pk: int) -> SweepTemplate:
     user = access.viewer(request)
     template: SweepTemplate = access.found_or_404(access.templates_for(user), pk=pk)
     access.check_can_steer(user, template.team)
-    request.team = template.team  # type: ignore[attr-defined]
+    set_team(request, template.team)
     return template
 
 
