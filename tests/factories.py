@@ -132,6 +132,19 @@ def sweep(
     return made
 
 
+def conditional_sweep() -> Sweep:
+    """A sweep with a parameter that only one optimizer has."""
+    momentum = {"type": "uniform", "min_value": 0.5, "max_value": 0.99}
+    space = {
+        "lr": {"type": "loguniform", "min_value": -9, "max_value": -1},
+        "optimizer": {"type": "choice", "values": ["sgd", "adamw"]},
+        "momentum": {**momentum, "when": {"optimizer": "sgd"}},
+    }
+    command = {"command": "python train.py --lr ${{search_space.lr}}"}
+    document = definition_document(search_space=space, trial=command)
+    return sweep(team(), document=document)
+
+
 def trial(
     sweep: Sweep,
     *,

@@ -41,10 +41,9 @@ _cached: LruCache[Hashable, Any] = LruCache(MAX_KEPT)
 def cached(columns: SweepColumns, name: Hashable, compute: Callable[[], T]) -> T:
     """Computed again once another trial came or ended, or the space was changed."""
     score, sweep = columns.score, columns.sweep
-    ended = int(np.isfinite(score).sum())
     of_sweep = (sweep.pk, sweep.created_at, sweep.space_version)
     # Masks are over all trials, so a new one without a value counts, too.
-    key = (of_sweep, len(score), ended, float(np.nansum(score)), name)
+    key = (of_sweep, len(score), valued(columns), float(np.nansum(score)), name)
     found = _cached.get(key)
     if found is None:
         found = compute()

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.lru_cache import LruCache
-from experiments.models import Run, Sweep
+from experiments.models import Sweep
 from experiments.models.trials import TRIAL_LIVE
 from experiments.sweeps.parameter_columns import (
     DENSITY_BINS,
@@ -27,7 +27,7 @@ from experiments.sweeps.parameter_columns import (
     ParameterColumn,
     rounded,
 )
-from experiments.sweeps.trial_columns import tag_words
+from experiments.sweeps.trial_columns import tags_by_number
 from experiments.sweeps.trial_data import (
     ORIGINS,
     STATES,
@@ -159,11 +159,8 @@ class SweepColumns:
         return self.data is data and self._seen == (sweep.updated_at, sweep.state)
 
     @cached_property
-    def _tags(self) -> Mapping[int, list[str]]:
-        """Words by the trial's id, of those that have any."""
-        runs = Run.objects.filter(trial__sweep=self.sweep).exclude(tags={})
-        rows = runs.order_by().values_list("trial", "tags")
-        return {pk: words for pk, tags in rows if (words := tag_words(tags))}
+    def _tags(self) -> Mapping[int, Sequence[str]]:
+        return tags_by_number(self.sweep)
 
     @cached_property
     def _mark(self) -> ColumnsMark:
@@ -276,7 +273,7 @@ class SweepColumns:
             "origin": [ORIGINS[code] for code in origins],
             "repeats": _or_none(data.repeats[places]),
             "group": data.groups[places].tolist(),
-            "tags": [self._tags.get(pk, []) for pk in data.ids[places].tolist()],
+            "tags": [self._tags.get(n, ()) for n in data.numbers[places].tolist()],
         }
 
     def _density(self) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def archive_trials(
                 else "None of these trials is archived."
             )
         trials.update(archived_at=Now() if away else None, updated_at=Now())
-        verb = f"trials {'archived' if away else 'restored'}"
-        message = f"{counted(len(changed), 'trial')} {verb.partition(' ')[2]}."
-        Event.log(verb, message, actor=actor, sweep=sweep, data={"trials": changed})
+        done, data = "archived" if away else "restored", {"trials": changed}
+        message = f"{counted(len(changed), 'trial')} {done}."
+        Event.log(f"trials {done}", message, actor=actor, sweep=sweep, data=data)
     return changed

@@ -4,7 +4,7 @@ and others that are read when an expression or a table names them."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -195,14 +195,20 @@ class TrialColumns:
 
     def tags(self) -> SeveralColumn:
         """A tag's name; with its value, if it has one, also ``name=value``."""
-        runs = Run.objects.filter(trial__sweep=self.sweep).exclude(tags={})
-        tags = dict(runs.order_by().values_list("trial__number", "tags"))
+        tags = tags_by_number(self.sweep)
         numbers = self.data.numbers.tolist() if tags else ()
-        found = SeveralColumn.of([tag_words(tags.get(n, {})) for n in numbers])
+        found = SeveralColumn.of([tags.get(n, ()) for n in numbers])
         return replace(found, size=self.size)
 
 
-def tag_words(tags: Mapping[str, str]) -> list[str]:
+def tags_by_number(sweep: Sweep) -> Mapping[int, Sequence[str]]:
+    """The words of trials' tags, by number, of those that have any."""
+    runs = Run.objects.filter(trial__sweep=sweep).exclude(tags={})
+    rows = runs.order_by().values_list("trial__number", "tags")
+    return {number: words for number, tags in rows if (words := _tag_words(tags))}
+
+
+def _tag_words(tags: Mapping[str, str]) -> list[str]:
     """The words of a trial's tags for filters, without those of MLflow itself."""
     found: list[str] = []
     for name, value in tags.items():

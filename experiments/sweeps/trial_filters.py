@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from django.utils import timezone
+from numpy.typing import ArrayLike
 
 from experiments.formatting import number_text
 from experiments.models import Sweep
@@ -30,19 +30,13 @@ ARCHIVED = f"{IS}archived"
 FACTS = (
     FilterField("state", "state", TEXT, "trial", "state", STATES, closed=True),
     *(
-        FilterField(
-            f"{IS}{state}", state, frozenset({"boolean"}), "state", f"{state.label}"
+        FilterField(f"{IS}{name}", name, frozenset({"boolean"}), "state", detail)
+        for name, detail in (
+            *((state, f"{state.label}") for state in TrialState),
+            ("best", "the best trial"),
+            ("archived", "archived"),
+            ("repeated", "runs another trial's values again"),
         )
-        for state in TrialState
-    ),
-    FilterField(f"{IS}best", "best", frozenset({"boolean"}), "state", "the best trial"),
-    FilterField(ARCHIVED, "archived", frozenset({"boolean"}), "state", "archived"),
-    FilterField(
-        f"{IS}repeated",
-        "repeated",
-        frozenset({"boolean"}),
-        "state",
-        "runs another trial's values again",
     ),
     FilterField("number", "number", NUMBER, "trial", "trial number"),
     FilterField("rank", "rank", NUMBER, "trial", "from 1, the best"),
@@ -193,7 +187,7 @@ def numbers_matching(sweep: Sweep, text: str) -> list[int]:
     return found
 
 
-def number_ranges(numbers: Sequence[int] | Any) -> str:
+def number_ranges(numbers: ArrayLike) -> str:
     """Ascending numbers in short: ``0-41,43,50-999``."""
     found = np.asarray(numbers, np.int64)
     if not len(found):

@@ -19,23 +19,6 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 
-SPACE = {
-    "lr": {"type": "loguniform", "min_value": -9, "max_value": -1},
-    "optimizer": {"type": "choice", "values": ["sgd", "adamw"]},
-    "momentum": {
-        "type": "uniform",
-        "min_value": 0.5,
-        "max_value": 0.99,
-        "when": {"optimizer": "sgd"},
-    },
-}
-
-
-def sweep() -> Sweep:
-    command = {"command": "python train.py --lr ${{search_space.lr}}"}
-    document = factories.definition_document(search_space=SPACE, trial=command)
-    return factories.sweep(factories.team(), document=document)
-
 
 def answer(made: Sweep, since: str = "") -> dict[str, Any]:
     now = database_now().timestamp()
@@ -51,7 +34,7 @@ def long_ago(made: Sweep) -> None:
 
 
 def test_rows_are_columns_with_codes_and_nulls() -> None:
-    made = sweep()
+    made = factories.conditional_sweep()
     sgd = {"lr": 0.0123456789, "optimizer": "sgd", "momentum": 0.9}
     factories.trial(made, state="completed", value=0.5, elapsed=60.0, params=sgd)
     factories.trial(made, params={"lr": 0.9, "optimizer": "adamw"})
@@ -70,7 +53,7 @@ def test_rows_are_columns_with_codes_and_nulls() -> None:
 
 
 def test_a_mark_brings_only_what_changed() -> None:
-    made = sweep()
+    made = factories.conditional_sweep()
     first, _ = [factories.trial(made, params={"lr": 0.1}) for _ in range(2)]
     long_ago(made)
     mark = answer(made)["mark"]
@@ -84,7 +67,7 @@ def test_a_mark_brings_only_what_changed() -> None:
 
 
 def test_a_deleted_trial_or_a_new_value_brings_the_whole() -> None:
-    made = sweep()
+    made = factories.conditional_sweep()
     first, _ = [factories.trial(made, params={"lr": 0.1}) for _ in range(2)]
     mark = answer(made)["mark"]
     first.delete()
@@ -96,7 +79,7 @@ def test_a_deleted_trial_or_a_new_value_brings_the_whole() -> None:
 
 
 def test_tags_are_words() -> None:
-    made = sweep()
+    made = factories.conditional_sweep()
     trials = [factories.trial(made) for _ in range(2)]
     tags = {"good": "", "by": "ada", "mlflow.user": "x"}
     Run.objects.create(trial=trials[1], tags=tags)
@@ -104,7 +87,7 @@ def test_tags_are_words() -> None:
 
 
 def test_archived_trials_are_not_drawn_unless_one_is_the_best() -> None:
-    made = sweep()
+    made = factories.conditional_sweep()
     trials = [factories.trial(made, state="completed", value=v) for v in (0.1, 0.9)]
     mark = answer(made)["mark"]
     made.trials.update(archived_at=Now(), updated_at=Now())
@@ -128,7 +111,7 @@ def test_archived_trials_are_not_drawn_unless_one_is_the_best() -> None:
 
 
 def test_failed_trials_are_never_the_best() -> None:
-    made = sweep()
+    made = factories.conditional_sweep()
     factories.trial(made, state="failed", value=0.9, params={"lr": 0.1})
     assert answer(made)["best"] is None
     factories.trial(made, state="cancelled", value=0.1, params={"lr": 0.1})
@@ -142,7 +125,7 @@ def test_many_trials_are_a_fair_sample_with_the_best_and_those_that_run(
 ) -> None:
     monkeypatch.setattr(columns, "MAX_ROWS", 50)
     monkeypatch.setattr(columns, "BEST_ROWS", 3)
-    made = sweep()
+    made = factories.conditional_sweep()
     trials = [
         Trial(
             experiment_id=made.experiment_id,
@@ -167,7 +150,7 @@ def test_many_trials_are_a_fair_sample_with_the_best_and_those_that_run(
 
 
 def test_the_number_of_queries_does_not_grow() -> None:
-    made = sweep()
+    made = factories.conditional_sweep()
     for number in range(30):
         factories.trial(made, params={"lr": number / 100 + 0.01})
         if number in (0, 29):

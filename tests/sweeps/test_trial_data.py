@@ -10,28 +10,11 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from experiments.models import Sweep, Trial
+from experiments.models import Trial
 from experiments.sweeps.trial_data import STATES, TrialData, trial_data
 from tests import factories
 
 pytestmark = pytest.mark.django_db
-
-SPACE = {
-    "lr": {"type": "loguniform", "min_value": -9, "max_value": -1},
-    "optimizer": {"type": "choice", "values": ["sgd", "adamw"]},
-    "momentum": {
-        "type": "uniform",
-        "min_value": 0.5,
-        "max_value": 0.99,
-        "when": {"optimizer": "sgd"},
-    },
-}
-
-
-def sweep() -> Sweep:
-    command = {"command": "python train.py --lr ${{search_space.lr}}"}
-    document = factories.definition_document(search_space=SPACE, trial=command)
-    return factories.sweep(factories.team(), document=document)
 
 
 def changed(trial: Trial, **fields: Any) -> None:
@@ -43,7 +26,7 @@ def states_of(data: TrialData) -> list[str]:
 
 
 def test_numbers_choices_and_parameters_that_are_not_set() -> None:
-    made = sweep()
+    made = factories.conditional_sweep()
     sgd = {"lr": 0.01, "optimizer": "sgd", "momentum": 0.9}
     factories.trial(made, state="completed", value=0.5, elapsed=60.0, params=sgd)
     factories.trial(made, params={"lr": 0.02, "optimizer": "adamw"})
@@ -60,7 +43,7 @@ def test_numbers_choices_and_parameters_that_are_not_set() -> None:
 
 
 def test_changed_new_and_deleted_trials_are_seen() -> None:
-    made = sweep()
+    made = factories.conditional_sweep()
     first = factories.trial(made, params={"lr": 0.01, "optimizer": "sgd"})
     assert states_of(trial_data(made)) == ["queued"]
     changed(first, state="completed", value=0.25, reports=3)
@@ -75,7 +58,7 @@ def test_changed_new_and_deleted_trials_are_seen() -> None:
 
 
 def test_what_has_not_changed_is_not_built_again() -> None:
-    made = sweep()
+    made = factories.conditional_sweep()
     first = factories.trial(made, params={"lr": 0.01, "optimizer": "sgd"})
     data = trial_data(made)
     with CaptureQueriesContext(connection) as queries:
@@ -86,7 +69,7 @@ def test_what_has_not_changed_is_not_built_again() -> None:
 
 
 def test_equal_configurations_form_a_group() -> None:
-    made = sweep()
+    made = factories.conditional_sweep()
     params = {"lr": 0.01, "optimizer": "sgd"}
     for origin, source, values in (
         ("random", None, params),

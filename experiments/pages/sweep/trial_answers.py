@@ -166,10 +166,8 @@ class TrialAnswer:
         """When a trial last changed, and digests of what rows show. A change may be
         committed late, with an earlier time."""
         data, query = self.query.columns.data, self.query
-        last, times = (
-            float(data.changed.max(initial=0.0)),
-            digest(repr(data.changed.sum())),
-        )
+        last = float(data.changed.max(initial=0.0))
+        times = digest(repr(data.changed.sum()))
         look = digest(
             repr((query.q, query.sort, query.cols, query.grouped))
             + repr((self.start, self.count, len(data), query.columns.best))

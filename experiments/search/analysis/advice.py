@@ -28,7 +28,7 @@ SIGNIFICANCE = 0.01
 # A parameter can be called unimportant only if a share of this would have been seen,
 # and with enough trials to see what it does together with another one.
 MIN_TO_FIX, SEEN = 80, 0.15
-# Trials since the best one: at least so many, and this share of all.
+# Trials since the best one: at least this many, and this share of all.
 MIN_SINCE, SINCE_SHARE = 20, 1 / 3
 # An improvement in the last half of the trials below this share of the distance from
 # the median to the best is none.
@@ -105,7 +105,7 @@ def _range_edge(
 
 
 def _is_much(count: int, of: int, expected: float, limit: float) -> bool:
-    """Whether so many are at the edge, and chance alone would hardly bring them."""
+    """Whether many are at the edge, more than chance alone would bring."""
     if not of or count < MIN_AT_EDGE * of:
         return False
     return float(scipy.special.bdtrc(count - 1, of, expected)) < limit

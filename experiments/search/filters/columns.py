@@ -137,20 +137,16 @@ class FilterTable(Protocol):
 
 @dataclass(frozen=True)
 class RowTable:
-    """A table of rows in memory; a value that is a set of texts is several."""
+    """A table of rows in memory."""
 
     rows: Sequence[Mapping[str, Any]]
-    several: frozenset[str] = frozenset()
 
     @property
     def size(self) -> int:
         return len(self.rows)
 
     def column(self, key: str) -> AnyColumn:
-        values = [row.get(key) for row in self.rows]
-        if key in self.several:
-            return SeveralColumn.of([each or () for each in values])
-        return FilterColumn.of(values)
+        return FilterColumn.of([row.get(key) for row in self.rows])
 
 
 # --- operations ---------------------------------------------------------------------

@@ -20,7 +20,7 @@ from experiments.search.filters.lexer import (
 )
 
 MAX_OFFERS = 12
-# A value is offered without its name from so many letters on.
+# A value is offered without its name from this many letters on.
 MIN_LETTERS = 2
 CONTINUED = frozenset({Lexeme.FIELD, Lexeme.WORD, Lexeme.JOINT, Lexeme.NOT})
 GROUPS = {"parameter": 0, "metric": 1, "state": 2, "trial": 3}

@@ -97,7 +97,7 @@ def written_text(text: str) -> str:
     return f'"{escaped}"'
 
 
-# Words that have a meaning wherever they are.
+# Words of the language, in any place.
 WORDS = frozenset(
     ("and", "or", "not", "in", "contains", "true", "false", "null", "not_set")
 )

@@ -146,7 +146,7 @@ class _WordReader:
         name = f"_{len(found)}"
         match match.lastgroup:
             case "moment":
-                moment = self._moment(written, start, end)
+                moment = moment_of(written, self.zone, start=start, end=end)
                 return FilterWord(Lexeme.MOMENT, start, end, written, name, moment)
             case "duration":
                 seconds = sum(
@@ -182,16 +182,6 @@ class _WordReader:
             )
             raise FilterError(message, start=match.start(), end=match.end())
 
-    def _moment(self, written: str, start: int, end: int) -> float:
-        try:
-            return moment_of(written, self.zone)
-        except ValueError:
-            message = (
-                f"{shown(written)} is not a moment. Write it as 2026-11-30 or"
-                " 2026-11-30T12:00."
-            )
-            raise FilterError(message, start=start, end=end) from None
-
     def _quoted(self, match: re.Match[str], name: str) -> FilterWord:
         """Text, or a name that is followed by a comparison."""
         start, end = match.span()
@@ -215,7 +205,7 @@ class _WordReader:
         for end in _ends(written):
             part = written[:end]
             field = self.vocabulary.by_name.get(part)
-            # min(a, b) is a function, whatever has that name.
+            # min(a, b) is a function, even if a field has that name.
             called = part in FUNCTIONS and self._is_called(start + end)
             if field is not None and not called:
                 return FilterWord(Lexeme.FIELD, start, start + end, part, name, field)
@@ -267,15 +257,17 @@ def _ends(written: str) -> list[int]:
     return [len(written), *reversed(ends)]
 
 
-def moment_of(written: str, zone: tzinfo) -> float:
-    """Seconds since 1970. Raises ValueError."""
-    moment = datetime.fromisoformat(written.strip())
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
+def moment_of(written: str, zone: tzinfo, *, start: int, end: int) -> float:
+    """Seconds since 1970. Raises FilterError."""
     try:
-        return moment.timestamp()
-    except OverflowError as error:
-        raise ValueError(written) from error
+        moment = datetime.fromisoformat(written.strip())
+        return moment.replace(tzinfo=moment.tzinfo or zone).timestamp()
+    except (OverflowError, ValueError):
+        message = (
+            f"{shown(written)} is not a moment. Write it as 2026-11-30 or"
+            " 2026-11-30T12:00."
+        )
+        raise FilterError(message, start=start, end=end) from None
 
 
 def _with_joined_not(words: Sequence[FilterWord]) -> Sequence[FilterWord]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from itertools import accumulate
@@ -17,7 +17,6 @@ from experiments.search.filters.columns import (
     ColumnOperations,
     FilterTable,
     RowMask,
-    RowTable,
     present,
     truths_of,
 )
@@ -71,15 +70,6 @@ def parse_filter(text: str, vocabulary: Vocabulary, *, zone: tzinfo = UTC) -> Fi
     term = reader.whole_term()
     conditions = conditions_of(text, words)
     return Filter(text.strip(), tuple(reader.fields), conditions, term.value)
-
-
-def matching(
-    rows: Sequence[Mapping[str, Any]], text: str, fields: Vocabulary
-) -> list[int]:
-    """The places of the rows that match; a row has its values by the fields' keys."""
-    several = frozenset(field.key for field in fields.fields if field.several)
-    found = parse_filter(text, fields)
-    return np.flatnonzero(found.mask(RowTable(rows, several))).tolist()
 
 
 class _FilterReader(TermReader):
@@ -211,7 +201,10 @@ class _FilterReader(TermReader):
         if word is not None:
             is_text = word.lexeme in (Lexeme.WORD, Lexeme.TEXT)
             if "moment" in kinds and word.lexeme == Lexeme.TEXT:
-                return self._moment(node, str(word.value))
+                seconds = moment_of(
+                    str(word.value), self._zone, start=word.start, end=word.end
+                )
+                return Term(frozenset(["moment"]), lambda table: seconds)
             known = field.values if field is not None else ()
             if "text" in kinds and (
                 is_text or word.written in known or _is_no_text(word, kinds)
@@ -230,17 +223,6 @@ class _FilterReader(TermReader):
             f"{field.name} is one of {', '.join(field.values)}, not {shown(text)}."
             + meant,
         )
-
-    def _moment(self, node: ast.expr, text: str) -> Term:
-        try:
-            seconds = moment_of(text, self._zone)
-        except ValueError:
-            self.refuse(
-                node,
-                f"{shown(text)} is not a moment. Write it as 2026-11-30 or"
-                " 2026-11-30T12:00.",
-            )
-        return Term(frozenset(["moment"]), lambda table: seconds)
 
     def list_items(self, node: ast.expr) -> Sequence[ast.expr]:
         if isinstance(node, ast.Tuple | ast.List):
