@@ -273,7 +273,7 @@ class SweepColumns:
             "origin": [ORIGINS[code] for code in origins],
             "repeats": _or_none(data.repeats[places]),
             "group": data.groups[places].tolist(),
-            "tags": [self._tags.get(n, ()) for n in data.numbers[places].tolist()],
+            "tags": [self._tags.get(n, []) for n in data.numbers[places].tolist()],
         }
 
     def _density(self) -> dict[str, Any]:

@@ -1,28 +1,21 @@
-"""Texts of the table of trials, aligned at the decimal point, and sparklines. Pure."""
+"""Texts of the table of trials, aligned at the decimal point. Pure."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from experiments.formatting import named_metric_text, number_text, texts
-from experiments.pages.curves import Points
-from experiments.pages.trial_rows import thinned
 
 # The types of JSON numbers. A call for each cell would cost more.
 NUMBERS = (int, float)
 # As wide as a digit and as a point, where figures are tabular.
 FIGURE_SPACE, POINT_SPACE = "\u2007", "\u2008"
-WIDTH, HEIGHT, EDGE = 96, 24, 3
-MAX_SPARK_POINTS = 40
 MIN_DIGITS, MAX_DIGITS = 4, 6
-# Values closer than this to the ideal end look the same, as in the charts.
-CLOSEST = 0.002
 
 
 @dataclass(frozen=True)
@@ -33,9 +26,6 @@ class TableCell:
     exact: str = ""
     numeric: bool = False
     unset: bool = False
-
-
-# --- texts ------------------------------------------------------------------------
 
 
 def plain_text(value: Any) -> str:
@@ -116,84 +106,3 @@ def summaries(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
         ", ".join(f"{name} {next(found)}" for name in params)
         for params in configurations
     ]
-
-
-# --- sparklines -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Spark:
-    """An SVG path of 96 by 24, and its end."""
-
-    path: str
-    x: float
-    y: float
-    is_dot: bool
-
-
-@dataclass(frozen=True)
-class SparkScale:
-    """One scale for all rows of a table; better is up.
-
-    Metrics within 0 to 1 are stretched toward their ideal end, as in the charts.
-    """
-
-    longest: int
-    low: float
-    high: float
-    stretched: bool
-    maximizes: bool
-
-    def up(self, value: float) -> float:
-        if self.stretched:
-            away = 1 - value if self.maximizes else value
-            return -math.log10(min(1.0, max(CLOSEST, away)))
-        return value if self.maximizes else -value
-
-    def draw(self, curve: Points) -> Spark | None:
-        kept = thinned(curve, MAX_SPARK_POINTS)
-        points = [(n, v) for n, v, *_ in kept if n is not None and v is not None]
-        if not points:
-            return None
-        placed = [(self._across(n), self._pixels(value)) for n, value in points]
-        path = "L".join(f"{x:g} {y:g}" for x, y in placed)
-        return Spark(f"M{path}", *placed[-1], is_dot=len(placed) == 1)
-
-    def _across(self, n: float) -> float:
-        share = (n - 1) / max(1, self.longest - 1)
-        return round(EDGE + (WIDTH - 2 * EDGE) * min(1.0, share), 1)
-
-    def _pixels(self, value: float) -> float:
-        bottom, top = sorted((self.up(self.low), self.up(self.high)))
-        share = (self.up(value) - bottom) / (top - bottom) if top > bottom else 0.75
-        return round(HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * min(1.0, max(0.0, share)), 1)
-
-
-def spark_scale(
-    curves: Collection[Points], *, longest: int, maximizes: bool
-) -> SparkScale:
-    """A scale for all curves. Outliers at the bad end are cut, such as a loss of 900 at
-    the first step."""
-    values = sorted(p[1] for curve in curves for p in curve if p[1] is not None)
-    longest = max([longest, *(int(c[-1][0] or 1) for c in curves if c)])
-    if not values:
-        return SparkScale(longest, 0.0, 1.0, False, maximizes)
-    low, high = values[0], values[-1]
-    last = len(values) - 1
-    few, most = values[round(last * 0.05)], values[round(last * 0.95)]
-    if maximizes:
-        low = max(low, few - (most - few))
-    else:
-        high = min(high, most + (most - few))
-    inside = values[0] >= 0 and values[-1] <= 1
-    return SparkScale(
-        longest, _outward(low, math.floor), _outward(high, math.ceil), inside, maximizes
-    )
-
-
-def _outward(value: float, rounding: Callable[[float], int]) -> float:
-    """With two significant digits, so that the scale seldom changes."""
-    if value == 0 or not math.isfinite(value):
-        return value
-    step = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    return rounding(value / step) * step

@@ -18,15 +18,18 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from experiments.formatting import duration_text, number_text
-from experiments.pages.sweep.spark_scales import sweep_scale
+from experiments.pages.sweep.sparklines import (
+    MAX_SPARK_POINTS,
+    Spark,
+    SparkScale,
+    sweep_scale,
+)
 from experiments.pages.sweep.table_columns import (
     DURATIONS,
     MOMENTS,
     TrialTableColumn,
 )
 from experiments.pages.sweep.trial_cells import (
-    Spark,
-    SparkScale,
     TableCell,
     parameter_column,
     summaries,
@@ -65,7 +68,7 @@ class TrialLines:
             now=now,
             best_id=None if best is None else int(columns.data.ids[best]),
             of=of,
-            most_points=MAX_POINTS,
+            most_points=MAX_SPARK_POINTS,
         )
         return cls.of_rows(query, places, {row["id"]: row for row in rows})
 
@@ -157,7 +160,6 @@ class TrialLines:
         return ["" if code < 0 else str(column.labels[code]) for code in codes]
 
 
-MAX_POINTS = 40
 BEST = SafeString(' class="is-best"')
 
 

@@ -9,9 +9,9 @@ from django.utils import timezone
 from experiments.models import Sweep
 from experiments.models.trials import TrialState
 from experiments.pages.sweep.answers import answers_of, sweep_view
+from experiments.pages.sweep.sparklines import SparkScale
 from experiments.pages.sweep.summary import sweep_summary
 from experiments.pages.sweep.trial_cells import (
-    SparkScale,
     padded,
     parameter_column,
     value_column,
