@@ -22,6 +22,21 @@ pytestmark = [
 ]
 PASSWORD = "a long enough password"
 DRAWN = "[data-drawn]"
+# Draws the curves of the page once more, in a frame that shrinks in the meantime.
+SHRINKING = """async () => {
+  const base = document.querySelector("script[src*='pages/sweep']").src;
+  const { drawCurves } = await import(new URL("../charts/curves.js", base));
+  const model = JSON.parse(document.getElementById("sweep-model").textContent);
+  const canvas = document.createElement("canvas");
+  const frame = document.createElement("div");
+  frame.append(canvas);
+  document.body.append(frame);
+  let width = 600;
+  frame.getBoundingClientRect = () => new DOMRect(0, 0, width -= 10, 300);
+  const { chart } = drawCurves(canvas, model);
+  await new Promise((done) => setTimeout(done, 200));
+  return chart.chartArea.width;
+}"""
 
 
 @pytest.fixture
@@ -132,3 +147,5 @@ def test_the_overview_is_linked_with_its_table(
     bar = page.get_by_role("region", name="Selection")
     expect(bar).to_contain_text(re.compile(r"\d+ of 40 selected"))
     expect(page).to_have_url(re.compile("q=dropout"))
+    # A frame that changes its size while a chart is made spoils nothing.
+    assert page.evaluate(SHRINKING) > 0

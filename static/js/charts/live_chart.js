@@ -12,6 +12,10 @@ export function emptyWords(lists, names = []) {
   return `No value of ${names.join(" and ") || "these"} is a finite number: all are NaN or infinite.`;
 }
 
+// A frame that changes its size while the chart is made would have it drawn before it has
+// an area to draw in: Chart.js draws at once, and lays out after its resizeDelay.
+const laidOut = { id: "laid-out", beforeDraw: ({ chartArea }) => chartArea !== undefined };
+
 function wordsBelow(canvas) {
   const words = document.createElement("p");
   words.className = "chart-empty";
@@ -37,7 +41,7 @@ export function liveChart(canvas, parts) {
     return { data: { datasets: datasets(state, colors) }, options: options(state, colors) };
   }
 
-  const chart = new Chart(canvas, { type, plugins, ...content() });
+  const chart = new Chart(canvas, { type, plugins: [laidOut, ...plugins], ...content() });
 
   function redraw() {
     const { data, options: fresh } = content();
