@@ -107,7 +107,7 @@ def hostile_sweep() -> list[str]:
         params = {"x": value}
         factories.trial(sweep, state="completed", value=number / 10, params=params)
     found = sweep.trials.all()[:2]
-    pages = [f"/sweeps/{sweep.pk}/{tab}" for tab in (*TABS, "charts/")]
+    pages = [f"/sweeps/{sweep.pk}/{tab}" for tab in TABS]
     compared = ",".join(str(trial.pk) for trial in found)
     pages += [f"/sweeps/{sweep.pk}/report.html{WHOLE}", f"/compare/?trials={compared}"]
     pages.append(f"/compare/sweeps/?sweeps={sweep.pk}&all=1")

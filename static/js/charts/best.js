@@ -5,19 +5,15 @@ import { metric } from "../format.js";
 import { wholeTicks } from "../scales.js";
 import { STATES } from "../states.js";
 import { valueAxis } from "./data/axes.js";
+import { leading } from "./data/columns.js";
 import { font } from "./defaults.js";
 import { haloText, roundedBox } from "./marks.js";
 import { drawPlot } from "./plot.js";
 
 // Rows that beat all ranked ones before them, in the order of their numbers. Pure.
-export function leaderRows({ order, number, value, goal }) {
-  const sign = goal === "minimize" ? 1 : -1;
-  let best = Infinity;
-  return [...order].sort((a, b) => number[a] - number[b]).filter((row) => {
-    const isBetter = sign * value[row] < best;
-    if (isBetter) best = sign * value[row];
-    return isBetter;
-  });
+export function leaderRows(columns) {
+  const { order, number } = columns;
+  return leading([...order].sort((a, b) => number[a] - number[b]), columns);
 }
 
 // The last trial's number (-1 without trials), the last place on the axis, and how many

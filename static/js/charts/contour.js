@@ -77,15 +77,14 @@ function labelSpot(segments, place, labels, area) {
   return null;
 }
 
-// parts: linked; names(): {x, y}, the parameters; surface(): the answer of the feed, or
-// null until it is there.
+// parts: linked; names(): {x, y}, the parameters; surface(): the answer of the feed.
 export function drawContour(canvas, { linked, names, surface, openTrial }) {
   const axesOf = (columns) => {
     const { x, y } = names();
     const find = (name) => columns.axes.find((axis) => axis.name === name) ?? columns.axes[0];
     return { x: parameterAxis(find(x)), y: parameterAxis(find(y)) };
   };
-  const fits = (found) => found?.ready && found.x.name === names().x && found.y.name === names().y;
+  const fits = (found) => found.ready && found.x.name === names().x && found.y.name === names().y;
   return drawPlot(canvas, {
     linked,
     openTrial,

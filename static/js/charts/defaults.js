@@ -42,10 +42,15 @@ function readPalette() {
   };
 }
 
-export function withAlpha(hex, alpha) {
+// Red, green and blue of a color such as "#15181e" or "#fff".
+export function channels(hex) {
   const full = hex.length === 4 ? hex.replace(/[^#]/g, "$&$&") : hex;
   const value = Number.parseInt(full.slice(1), 16);
-  return `rgb(${value >> 16} ${(value >> 8) & 255} ${value & 255} / ${alpha})`;
+  return [value >> 16, (value >> 8) & 255, value & 255];
+}
+
+export function withAlpha(hex, alpha) {
+  return `rgb(${channels(hex).join(" ")} / ${alpha})`;
 }
 
 export function font(size = 12, weight = 400) {

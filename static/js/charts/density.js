@@ -1,5 +1,7 @@
 // Density: how many trials are where, as tones of one color. 10 steps of the logarithm.
 
+import { channels } from "./defaults.js";
+
 const STEPS = 10;
 
 // Counts of lines between neighboring axes on a grid of `columns` by `rows` cells.
@@ -63,12 +65,6 @@ export function rangeOf(counts) {
   const found = counts.filter((count, k) => count > 0 && k % stride === 0).sort();
   if (found.length === 0) return { little: Math.min(1, most), most };
   return { little: found[Math.floor(found.length / 10)], most };
-}
-
-function channels(color) {
-  const full = color.length === 4 ? color.replace(/[^#]/g, "$&$&") : color;
-  const value = Number.parseInt(full.slice(1), 16);
-  return [value >> 16, (value >> 8) & 255, value & 255];
 }
 
 // A picture of counts in a color, at most `strength` opaque.

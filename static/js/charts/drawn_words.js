@@ -3,9 +3,9 @@
 import { count } from "../format.js";
 
 // More trials than this are drawn as density.
-export const MAX_LINES = 300;
+const MAX_LINES = 300;
 // Of more, lines of the best by rank.
-export const MAX_BEST = 100;
+const MAX_BEST = 100;
 
 // The rows of a chart, of those that it can draw: {selected (null without a selection),
 // isDense: of all, lines: rows drawn one by one}.
@@ -23,7 +23,7 @@ export function pick(rows, mask) {
 const trials = (number) => (number === 1 ? "1 trial" : `${count(number)} trials`);
 
 // How many trials have no value, by state: "10 failed trials have no value."
-export function withoutValue(columns) {
+function withoutValue(columns) {
   const drawn = new Set(columns.drawn);
   const found = new Map();
   for (let row = 0; row < columns.size; row += 1) {

@@ -1,21 +1,17 @@
 // Duration against value: what does a better value cost in time?
 
 import { durationAxis, valueAxis } from "./data/axes.js";
+import { leading } from "./data/columns.js";
 import { font } from "./defaults.js";
 import { haloText, ring } from "./marks.js";
 import { drawPlot } from "./plot.js";
 
 // The rows that no other trial beats in both, by duration. Pure.
-export function frontOf({ order, took, value, goal }) {
-  const sign = goal === "minimize" ? 1 : -1;
+export function frontOf(columns) {
+  const { order, took } = columns;
   const rows = order.filter((row) => Number.isFinite(took[row]));
-  rows.sort((a, b) => took[a] - took[b] || sign * (value[a] - value[b]));
-  let best = Infinity;
-  return rows.filter((row) => {
-    const isBetter = sign * value[row] < best;
-    if (isBetter) best = sign * value[row];
-    return isBetter;
-  });
+  // The order is the best first, and stays so among equal durations.
+  return leading(rows.sort((a, b) => took[a] - took[b]), columns);
 }
 
 function drawFront(ctx, { axes, pixelX, pixelY, colors, linked, area }) {

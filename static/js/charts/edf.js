@@ -1,12 +1,11 @@
 // EDF: the share of trials at or below each value, of this sweep and of others.
 
-import { share } from "../format.js";
+import { metric, share } from "../format.js";
 import { valueAxis } from "./data/axes.js";
 import { font } from "./defaults.js";
 import { dot, haloText } from "./marks.js";
 import { drawPlot } from "./plot.js";
 import { spread } from "./labels.js";
-import { metric } from "../format.js";
 
 // The share of ranked trials at or below each row's value; NaN for others. Pure.
 export function sharesBelow(columns) {

@@ -23,7 +23,7 @@ const hasValues = ({ linked }) => linked.columns.drawn.length > 0;
 function parallel(card, page) {
   if (!hasValues(page)) return NONE;
   const { linked, picked, openTrial } = page;
-  const chart = drawParallel(card.canvas, { linked, picked, note: card.note, help: "axis-help", openTrial });
+  const chart = drawParallel(card.canvas, { linked, picked, help: "axis-help", openTrial });
   const ramp = card.element.querySelector("[data-ramp]");
   const key = () => drawRamp(ramp, linked.mask ? `color: rank within the ${count(linked.count)}` : "color: rank");
   const menu = buildMenu(card.controls, "axes-menu", () => {
@@ -277,8 +277,4 @@ async function timeline(card, page) {
   };
 }
 
-async function curves(card, page) {
-  return drawLearning(card, page);
-}
-
-export const KINDS = { best, parallel, importance, slices, contour, edf, duration, curves, ends, timeline };
+export const KINDS = { best, parallel, importance, slices, contour, edf, duration, curves: drawLearning, ends, timeline };

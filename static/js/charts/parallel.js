@@ -5,14 +5,14 @@
 // axes are horizontal, stacked from top to bottom.
 
 import { metric, parameter } from "../format.js";
-import { STATES } from "../states.js";
+import { lookOf } from "../states.js";
 import { axisTitles } from "./axis_titles.js";
 import { edgeAt, brushPixels, wireBrushes } from "./brushing.js";
 import { canvasChart, createLayer } from "./canvas_chart.js";
 import { parameterAxis, valueAxis } from "./data/axes.js";
 import { trialAt } from "./data/columns.js";
 import { font, palette } from "./defaults.js";
-import { linesWords, pick } from "./drawn_words.js";
+import { pick } from "./drawn_words.js";
 import {
   bestText,
   drawAxes,
@@ -83,9 +83,9 @@ function drawLines(ctx, layout, columns, mask, colors) {
 }
 
 // parts: linked; picked: {get(name), set(name, value)} keeps the order of axes; help: the
-// id of an element that says what the keys do; note: the element of the card's last line.
-// Returns {setShares(Map of name to importance), table(), destroy()}.
-export function drawParallel(canvas, { linked, picked, help, note, openTrial = () => {} }) {
+// id of an element that says what the keys do. Returns {setShares(Map of name to
+// importance), axes(), setAxes(names), redraw(), destroy()}.
+export function drawParallel(canvas, { linked, picked, help, openTrial = () => {} }) {
   const tip = createTooltip(canvas);
   const ground = createLayer();
   const scene = createLayer();
@@ -136,7 +136,6 @@ export function drawParallel(canvas, { linked, picked, help, note, openTrial = (
       drawTicks(ctx, layout, columns, colors);
       if (columns.best >= 0) drawBestPills(ctx, layout, columns, colors);
     });
-    note.textContent = columns.drawn.length === 0 ? "No trial has a value yet." : linesWords(columns, mask);
   }
 
   function show(ctx, size) {
@@ -269,8 +268,7 @@ export function parallelTable(columns, mask, most = 100) {
     columns: ["trial", "state", ...names, columns.metric],
     rows: rows.slice(0, most).map((row) => {
       const trial = trialAt(columns, row);
-      const look = STATES[trial.best ? "best" : trial.state] ?? STATES.queued;
-      return [trial.number, look.word, ...names.map((name) => parameter(trial.params[name])), metric(trial.value)];
+      return [trial.number, lookOf(trial).word, ...names.map((name) => parameter(trial.params[name])), metric(trial.value)];
     }),
   };
 }

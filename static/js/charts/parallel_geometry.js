@@ -33,7 +33,7 @@ function grouped(rows, cells) {
 
 // An axis along [low, high] (low may be the greater pixel): {axis, places: pixel of each
 // row, pixelOf(position), positionAt(pixel), unsetAt, start, end, ticks: [{at, text}]}.
-export function layAxis(axis, drawn, low, high) {
+function layAxis(axis, drawn, low, high) {
   const span = axis.max - axis.min || 1;
   const pixelOf = (position) => low + ((high - low) * (position - axis.min)) / span;
   const positionAt = (pixel) => axis.min + (span * (pixel - low)) / (high - low);

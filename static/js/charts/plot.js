@@ -85,7 +85,9 @@ class Plot {
       area: chart.chartArea,
       pixelX: (position) => chart.scales.x.getPixelForValue(position),
       pixelY: (position) => chart.scales.y.getPixelForValue(position),
-      ...{ colors, axes, linked },
+      colors,
+      axes,
+      linked,
     };
   }
 

@@ -4,7 +4,7 @@
 import { isBanded, positionsOf } from "./data/axes.js";
 
 // Moved aside inside a choice's band, by a hash of the number: the same at each drawing.
-export function jitter(number) {
+function jitter(number) {
   const mixed = Math.imul(number + 1, 2654435761) >>> 0;
   return (mixed / 4294967296 - 0.5) * 0.56;
 }

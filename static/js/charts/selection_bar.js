@@ -5,7 +5,7 @@ import { count, metric } from "../format.js";
 import { ORDER, STATES } from "../states.js";
 import { conditionWords } from "./data/axes.js";
 import { median } from "./data/columns.js";
-import { conditionText, withCondition } from "./data/conditions.js";
+import { conditionText, textOf, withCondition } from "./data/conditions.js";
 import { countsOf } from "./data/linked.js";
 import { element, glyph } from "./tooltip.js";
 
@@ -23,8 +23,8 @@ export function boundsOf(columns, conditions) {
 
 // The values themselves, which may be lists or mappings that a condition has as text.
 function chosen(axis, values) {
-  const texts = new Set(values.map((value) => (typeof value === "string" ? value : JSON.stringify(value))));
-  return axis.values.filter((value) => texts.has(typeof value === "string" ? value : JSON.stringify(value)));
+  const texts = new Set(values.map(textOf));
+  return axis.values.filter((value) => texts.has(textOf(value)));
 }
 
 // "median 0.928 against 0.843 outside". Pure.

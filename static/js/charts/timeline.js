@@ -48,11 +48,11 @@ export function timelineHeight({ slots }) {
 // parts: linked, answer(): of the feed. The canvas' frame gets its height from the slots.
 export function drawTimeline(canvas, { linked, answer, openTrial }) {
   const tip = createTooltip(canvas);
-  let range = null;
   let colors = palette();
   let shift = null;
 
   const whole = () => [answer().from, Math.max(answer().to, answer().from + 1)];
+  let range = whole();
   const widths = new WeakMap();
   const left = () => {
     const { slots } = answer();
@@ -197,7 +197,6 @@ export function drawTimeline(canvas, { linked, answer, openTrial }) {
 
   const chart = canvasChart(canvas, (ctx, size) => {
     colors = palette();
-    range ??= whole();
     drawFrame(ctx, size);
     drawBars(ctx, size);
     drawSilent(ctx, size);
@@ -218,7 +217,6 @@ export function drawTimeline(canvas, { linked, answer, openTrial }) {
   }
 
   function hover({ offsetX: x, offsetY: y }) {
-    if (!range) return;
     if (shift) {
       const by = secondAt(shift.x, chart.size) - secondAt(x, chart.size);
       shift = { x, far: shift.far + Math.abs(x - shift.x) };

@@ -2,6 +2,7 @@
 
 import { buildTable } from "../charts/data_table.js";
 import { mountCharts } from "../charts/mount.js";
+import { remember, remembered } from "../charts/picked.js";
 import { compareTable, drawCompare } from "./compare_chart.js";
 import { wireFilter } from "./log.js";
 
@@ -19,15 +20,11 @@ function wireTable(card, model) {
 function wireOptions(card, chart) {
   for (const select of card.querySelectorAll("[data-option]")) {
     const option = select.dataset.option;
-    const name = `${card.id}.${option}`;
-    const kept = new URLSearchParams(location.search).get(name);
+    const kept = remembered(card, option);
     if ([...select.options].some(({ value }) => value === kept)) select.value = kept;
     const set = () => chart.set({ [option]: select.value || null });
     select.addEventListener("change", () => {
-      const url = new URL(location.href);
-      if (select.value) url.searchParams.set(name, select.value);
-      else url.searchParams.delete(name);
-      history.replaceState(history.state, "", url);
+      remember(card, option, select.value || null);
       set();
     });
     if (select.value) set();

@@ -1,15 +1,10 @@
 // The newest trials on a sweep's overview: rows kept fresh, ticks kept through it, and what
 // is done with ticked trials.
 
+import { parsed, placeRows } from "../table/rows.js";
 import { rangesOf, ticksOf } from "../table/ticks.js";
 
 let ticks = null;
-
-function parsed(html) {
-  const holder = document.createElement("template");
-  holder.innerHTML = html;
-  return holder.content.firstElementChild;
-}
 
 // Puts the rows into the given order; new ones fade in, gone ones go. What has the focus
 // keeps it, since a row that looks the same is left alone.
@@ -26,27 +21,12 @@ export function showRows(body, order, rows) {
     if (!before) row.classList.add("is-new");
     return before && sameRow(before, row) ? before : row;
   });
-  place(body, next.filter(Boolean));
+  placeRows(body, next.filter(Boolean));
 }
 
 function sameRow(before, after) {
   const plain = (row) => row.innerHTML.replace(/ checked=""/, "");
   return plain(before) === plain(after) && before.className.replace("is-new", "").trim() === after.className;
-}
-
-function place(body, rows) {
-  const focused = body.contains(document.activeElement) ? document.activeElement : null;
-  const again = focused && pathOf(focused);
-  rows.forEach((row, k) => {
-    if (body.children[k] !== row) body.insertBefore(row, body.children[k] ?? null);
-  });
-  while (body.children.length > rows.length) body.lastElementChild.remove();
-  if (again && !focused.isConnected) body.querySelector(again)?.focus({ preventScroll: true });
-}
-
-function pathOf(element) {
-  const row = element.closest("tr");
-  return `tr[data-row="${row.dataset.row}"] ${element.matches("input") ? "input.tick" : "a"}`;
 }
 
 function showTicked(form) {

@@ -9,6 +9,7 @@ import { showConditions, showEmpty, totalWords } from "../table/conditions.js";
 import { wireFilterBox } from "../table/filter_box.js";
 import { wireKeys } from "../table/keys.js";
 import { wireRail } from "../table/rail.js";
+import { BLOCK } from "../table/layout.js";
 import { createRows } from "../table/rows.js";
 import { wireSelectionBar } from "../table/selection_bar.js";
 import { numbersIn, ticksOf } from "../table/ticks.js";
@@ -45,9 +46,9 @@ const ask = (more) => json(address("rows", shownSearch ?? location.search, more)
 // Shows what the search asks for; returns the error of its filter, if any: then all stays.
 async function load(search, { push = true, top = null } = {}) {
   const rank = top ?? 1;
-  const from = Math.max(0, rank - 1 - ((rank - 1) % 60));
+  const from = Math.max(0, Math.floor((rank - 1) / BLOCK) * BLOCK);
   scroller.setAttribute("aria-busy", "true");
-  const answer = await json(address("rows", search, { from, count: 60, rail: 1 }));
+  const answer = await json(address("rows", search, { from, count: BLOCK, rail: 1 }));
   scroller.removeAttribute("aria-busy");
   if (answer === null) return { message: "The site did not answer. Try again.", start: 0, end: 0 };
   if (answer.error) return answer.error;
@@ -70,6 +71,8 @@ function whenNew(name, value, draw) {
 
 function show(answer) {
   total = answer.matching;
+  const search = shownSearch ?? location.search;
+  const { group, q } = readView(search);
   whenNew("heads", answer.heads, (heads) => showParts({ heads }, { root }));
   whenNew("chips", answer.chips, (chips) => showParts({ chips }, { root }));
   showTickAll();
@@ -78,15 +81,14 @@ function show(answer) {
     whenNew("empty", { matching: answer.matching, empty: answer.empty }, (empty) => showEmpty(part("empty"), empty));
   }
   if (answer.rail !== undefined) rail.draw(answer.rail, answer.matching);
-  part("total").textContent = totalWords(answer, readView(shownSearch ?? location.search).group !== "");
+  part("total").textContent = totalWords(answer, group !== "");
   scroller.querySelector("table").setAttribute("aria-rowcount", String(answer.matching + 1));
   const hidden = part("hidden-count");
   hidden.hidden = !answer.hidden;
   hidden.firstElementChild.textContent = `${count(answer.hidden ?? 0)} archived`;
-  const { group, q } = readView(shownSearch ?? location.search);
   part("group").value = group;
   for (const button of root.querySelectorAll("[data-restore]")) button.hidden = !/\barchived\b/i.test(q);
-  for (const link of root.querySelectorAll("a[data-export]")) link.search = rowsQuery(shownSearch ?? location.search);
+  for (const link of root.querySelectorAll("a[data-export]")) link.search = rowsQuery(search);
 }
 
 // Ticks all trials that match, not only those in sight.

@@ -1,6 +1,6 @@
 // The panel of columns: ticks, a search, and their order by dragging or Alt+arrow keys.
 
-import { glyph } from "./filter_box.js";
+import { glyph } from "../charts/tooltip.js";
 
 const SHOWN = "Shown";
 

@@ -1,8 +1,8 @@
 // What surrounds the table of trials: chips of the filter, counts, and advice where nothing
 // matches.
 
+import { glyph } from "../charts/tooltip.js";
 import { count } from "../format.js";
-import { glyph } from "./filter_box.js";
 import { withView } from "./view_state.js";
 
 const addressOf = (q) => withView(location.search, { q, rank: "" }) || location.pathname;

@@ -1,6 +1,7 @@
 // The box for a filter: completion at the caret, a live count, and errors that keep the
 // old result. What it holds joins the conditions that are chips already.
 
+import { glyph } from "../charts/tooltip.js";
 import { count } from "../format.js";
 import { tokens } from "./tokens.js";
 import { joined } from "./view_state.js";
@@ -23,7 +24,7 @@ export function wireFilterBox(form, { complete, apply, applied }) {
   let turn = 0;
   let timer = null;
 
-  // What stands before the typed text in the whole expression.
+  // What comes before the typed text in the whole expression.
   function before() {
     const q = applied();
     return q === "" ? "" : `${joined(q, "_").slice(0, -1)}`;
@@ -195,14 +196,4 @@ function option(item, k, typed) {
   kind.textContent = item.detail || item.kind;
   row.append(glyph(GLYPHS[item.kind] ?? "filter"), name, kind);
   return row;
-}
-
-export function glyph(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("class", `glyph glyph-${name}`);
-  svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `${document.documentElement.dataset.icons}#${name}`);
-  svg.append(use);
-  return svg;
 }

@@ -119,7 +119,7 @@ export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
     }
     spacers[0].style.height = `${first * rowHeight()}px`;
     spacers[1].style.height = `${(at.lines - last) * rowHeight()}px`;
-    place([spacers[0], ...next.values(), spacers[1]]);
+    placeRows(body, [spacers[0], ...next.values(), spacers[1]]);
     drawn = next;
     onDrawn(seen(at));
     planFill();
@@ -137,16 +137,6 @@ export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
     if (row?.key) made.querySelector(".group-toggle")?.setAttribute("aria-expanded", String(opened.has(row.key)));
     decorate(made);
     return made;
-  }
-
-  function place(elements) {
-    const focused = body.contains(document.activeElement) ? document.activeElement : null;
-    const again = focused ? path(focused) : null;
-    elements.forEach((each, k) => {
-      if (body.children[k] !== each) body.insertBefore(each, body.children[k] ?? null);
-    });
-    while (body.children.length > elements.length) body.lastElementChild.remove();
-    if (again && document.activeElement !== focused) body.querySelector(again)?.focus({ preventScroll: true });
   }
 
   // Which rows can be seen now, from 1.
@@ -213,15 +203,25 @@ export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
   return { start, refresh, draw, scrollTo, move, toggle, groupOf, drawnRows: () => [...pinned.rows, ...body.querySelectorAll("tr[data-number], tr[data-group]")] };
 }
 
-function parsed(html) {
+export function parsed(html) {
   const holder = document.createElement("template");
   holder.innerHTML = html;
   return holder.content.firstElementChild;
 }
 
+// Makes these the rows of a body; what has the focus keeps it.
+export function placeRows(body, rows) {
+  const focused = body.contains(document.activeElement) ? document.activeElement : null;
+  const again = focused ? path(focused) : null;
+  rows.forEach((row, k) => {
+    if (body.children[k] !== row) body.insertBefore(row, body.children[k] ?? null);
+  });
+  while (body.children.length > rows.length) body.lastElementChild.remove();
+  if (again && document.activeElement !== focused) body.querySelector(again)?.focus({ preventScroll: true });
+}
+
 function spacer() {
-  const row = parsed('<tr class="spacer" aria-hidden="true"><td colspan="99"></td></tr>');
-  return row;
+  return parsed('<tr class="spacer" aria-hidden="true"><td colspan="99"></td></tr>');
 }
 
 function waiting() {

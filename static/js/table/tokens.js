@@ -3,7 +3,7 @@
 const PART = /(\s+)|("(?:[^"\\]|\\.)*"?|`[^`]*`?)|(\b(?:and|or|not|in|contains)\b)|(-?\d[\w.]*)|([\p{L}_][\p{L}\p{N}_.]*)|([<>=!]=?|[(),+*/%-])|(.)/giu;
 const KINDS = ["space", "value", "word", "value", "name", "operator", "other"];
 
-// [{text, kind, wrong}] whose texts add up to the whole; `wrong` marks what lies in the
+// [{text, kind, wrong}] whose texts add up to the whole; `wrong` marks what is in the
 // error's range.
 export function tokens(text, error = null) {
   const found = [];

@@ -35,10 +35,10 @@ export function rowsQuery(search) {
   return withView("", { q, sort, cols: cols ?? "", group }).slice(1);
 }
 
-export const bare = (sort) => sort.replace(/^-/, "");
+const bare = (sort) => sort.replace(/^-/, "");
 const turned = (sort) => (sort.startsWith("-") ? sort.slice(1) : `-${sort}`);
 
-export const MAX_SORTS = 5;
+const MAX_SORTS = 5;
 
 // The sorts after a click on a column, whose own first direction is `first`, such as
 // "-value". A plain click leaves it alone; with `add` it joins the others, and turns

@@ -28,6 +28,17 @@ function rankedRows({ value, number, goal }, passes) {
   return rows.sort((a, b) => sign * (value[a] - value[b]) || number[a] - number[b]);
 }
 
+// Those of some rows, in their order, that beat all before them.
+export function leading(rows, { value, goal }) {
+  const sign = goal === "minimize" ? 1 : -1;
+  let best = Infinity;
+  return rows.filter((row) => {
+    const isBetter = sign * value[row] < best;
+    if (isBetter) best = sign * value[row];
+    return isBetter;
+  });
+}
+
 // The place of each row among these, 1 the best and 0 the worst.
 export function sharesOf(size, rows) {
   const share = new Float64Array(size).fill(Number.NaN);

@@ -4,6 +4,9 @@
 // A condition: {field, low?, high?} | {field, values: [text or number, …]} |
 // {field, unset: true} | {text}. Field: a parameter's name, or a column of the trials.
 
+import { ORDER } from "../../states.js";
+import { numbersIn } from "../../table/ticks.js";
+
 const PLAIN = /^[A-Za-z_]\w*$/;
 const WORD = /^[A-Za-z_][\w-]*$/;
 const RESERVED = new Set(["and", "or", "not", "in", "contains", "true", "false", "null"]);
@@ -104,7 +107,7 @@ function canJoin(a, b) {
 
 // ---- writing ------------------------------------------------------------------------
 
-export function nameText(name) {
+function nameText(name) {
   return PLAIN.test(name) && !RESERVED.has(name.toLowerCase()) ? name : `\`${name}\``;
 }
 
@@ -167,10 +170,8 @@ function plainColumn(columns, field) {
   return ["number", "took", "reports"].includes(field) ? columns[field] : null;
 }
 
-const STATES = new Set(["queued", "running", "completed", "terminated", "cancelled", "failed"]);
-
 function stateTest(columns, text) {
-  return STATES.has(text) ? (row) => columns.states[row] === text : null;
+  return ORDER.includes(text) ? (row) => columns.states[row] === text : null;
 }
 
 function valuesTest(axis, cells, values) {
@@ -204,22 +205,9 @@ export function maskOf(columns, conditions) {
 // From "0-41,43": which rows' trials are in these ranges.
 export function maskOfNumbers(columns, ranges) {
   const mask = new Uint8Array(columns.size);
-  const pairs = ranges.split(",").filter(Boolean).map((part) => {
-    const [from, to] = part.split("-").map(Number);
-    return [from, to ?? from];
-  });
-  for (const [number, row] of columns.rowOf) {
-    let low = 0;
-    let high = pairs.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      if (number < pairs[middle][0]) high = middle - 1;
-      else if (number > pairs[middle][1]) low = middle + 1;
-      else {
-        mask[row] = 1;
-        break;
-      }
-    }
+  for (const number of numbersIn(ranges)) {
+    const row = columns.rowOf.get(number);
+    if (row !== undefined) mask[row] = 1;
   }
   return mask;
 }

@@ -45,7 +45,7 @@ export async function freshen(linked, feeds) {
 }
 
 // Keeps the shared columns fresh, and shows in the page how fresh they are. after(columns)
-// hears of each change.
+// is called on each change.
 export function keepFresh(linked, feeds, after) {
   const url = () => `${feeds.base}columns.json?since=${encodeURIComponent(linked.columns.feed.mark)}`;
   return startLive(url, (answer) => {
