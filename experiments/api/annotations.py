@@ -111,7 +111,7 @@ def edit_trials(request: HttpRequest, body: TrialsChangeIn) -> TrialsChangedOut:
     rows = access.trials_for(reader(request)).filter(pk__in=ids)
     found = dict(rows.values_list("pk", "experiment__team"))
     if missing := sorted(ids - found.keys()):
-        words = f"There is no trial {missing[0]}, or you may not see it."
+        words = f"Trial {missing[0]} does not exist, or you cannot see it."
         raise ApiError(422, "invalid", words, {"trials": [words]})
     user = writer(request)
     # Some may be open to all, and of teams that the user is not in.

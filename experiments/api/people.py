@@ -99,7 +99,7 @@ def list_people(
 @router.post("/people", response=answers(201, NewPersonOut))
 def add_person(request: HttpRequest, body: PersonIn) -> Status[NewPersonOut]:
     """Create an account, with a link by which its person chooses a password. A token
-    creates no administrator."""
+    cannot create an administrator."""
     actor = administrator(request)
     _check_by_token(body.administrator, "create an administrator")
     try:
@@ -117,7 +117,7 @@ def add_person(request: HttpRequest, body: PersonIn) -> Status[NewPersonOut]:
 def change_person(
     request: HttpRequest, person_id: int, body: PersonChangeIn
 ) -> PersonOut:
-    """Disable or enable an account. A token changes no administrator and makes none."""
+    """Disable or enable an account. A token cannot change or make an administrator."""
     actor = administrator(request)
     person = access.found_or_404(people(), pk=person_id)
     other = body.administrator not in (None, person.is_superuser)
@@ -134,7 +134,7 @@ def change_person(
     "/people/{person_id}/password-link", response=answers(200, PasswordLinkOut)
 )
 def make_password_link(request: HttpRequest, person_id: int) -> PasswordLinkOut:
-    """A link by which a person chooses a password, who has never logged in."""
+    """A link for a person who has never logged in to choose a password."""
     actor = administrator(request)
     person = access.found_or_404(people(), pk=person_id)
     used = person.is_superuser or person.last_login is not None

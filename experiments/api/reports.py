@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +19,8 @@ from experiments.models import ReportLink
 from experiments.reports.file import report_headers, report_html
 from experiments.reports.links import (
     DEFAULT_DAYS,
+    USUAL_PARTS,
+    PartName,
     ReportLinkRefused,
     make_link,
     open_links,
@@ -28,7 +30,6 @@ from experiments.tracking.downloads import note_download
 
 router = Router(tags=["reports"])
 
-PartName = Literal["trials", "notes", "document"]
 HTML: dict[str, Any] = {
     "responses": {
         200: {
@@ -47,7 +48,7 @@ def report(
     sweep_id: int,
     part: Annotated[
         list[PartName], Query(description="what it also shows; may be repeated")
-    ] = ["trials"],  # noqa: B006  # it is only read
+    ] = USUAL_PARTS,
 ) -> HttpResponse:
     """The report as one HTML file: result, best configuration, charts and some parts.
 
@@ -72,7 +73,7 @@ class ReportLinkIn(ClosedSchema):
         int,
         Field(ge=1, description="at most what the site allows, normally 90"),
     ] = DEFAULT_DAYS
-    parts: list[PartName] = ["trials"]
+    parts: list[PartName] = USUAL_PARTS
 
 
 class ReportLinkOut(Schema):

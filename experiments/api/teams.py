@@ -113,7 +113,7 @@ def _member_out(team: Team, person: User) -> MemberOut:
 
 @router.get("/teams/{slug}/members", response=answers(200, list[MemberOut]))
 def list_members(request: HttpRequest, slug: str) -> list[MemberOut]:
-    """People and service accounts of a team of yours."""
+    """People and service accounts of one of your teams."""
     team = access.found_or_404(access.teams_for(reader(request)), slug=slug)
     rows = team.memberships.select_related("user").order_by("user__username")
     return [MemberOut.of(row) for row in rows]
@@ -237,7 +237,7 @@ class TransferOut(Schema):
 def move_experiment(
     request: HttpRequest, experiment_id: int, body: TransferIn
 ) -> TransferOut:
-    """Give an experiment with its sweeps and runs to another team of yours.
+    """Give an experiment with its sweeps and runs to another of your teams.
 
     You are an admin of its team, and a member or admin of the other.
     """
@@ -248,8 +248,8 @@ def move_experiment(
 
 @router.post("/sweeps/{sweep_id}/transfer", response=answers(200, TransferOut))
 def move_sweep(request: HttpRequest, sweep_id: int, body: TransferIn) -> TransferOut:
-    """Give an ended sweep or a draft to another team of yours: it goes to the team's
-    experiment of the same name, under a new number."""
+    """Give an ended sweep or a draft to another of your teams: it goes to that
+    team's experiment of the same name, under a new number."""
     sweep = readable_sweep(request, sweep_id)
     return _transferred(request, sweep, sweep.experiment.team, body)
 

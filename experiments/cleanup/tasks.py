@@ -97,7 +97,7 @@ def _failed(task: CleanupTask, problem: str) -> None:
 def _run(task: CleanupTask) -> bool:
     """False: it makes way before its end."""
     if task.actor is None:
-        raise NotPossible("The account of the person who asked for this was deleted.")
+        raise NotPossible("The account that started this was deleted.")
     # The role may be another one by now.
     if task.item:
         access.check_can_steer(task.actor, task.team)

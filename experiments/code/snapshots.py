@@ -108,8 +108,8 @@ def store_archive(team: Team, data: bytes, *, user: User | None) -> CodeSnapshot
 
 @contextmanager
 def no_upload() -> Iterator[None]:
-    """A transaction in which archives are deleted. Whoever stores the same code waits
-    for its end, and then writes the file again."""
+    """A transaction that deletes archives. An upload of the same code waits for its
+    end, and then writes the file again."""
     with transaction.atomic():
         # SQLite has one writer anyway.
         if connection.vendor == "postgresql":

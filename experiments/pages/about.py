@@ -96,8 +96,11 @@ class Subject:
                 fields |= {"notes": words.note}
                 change_experiment(self.row, fields, actor=actor)
             elif self.kind == "sweep":
-                changes = {"display_name": words.name or ""}
-                changes |= {"tags": words.tags, "notes": words.note}  # type: ignore[dict-item]
+                changes = {
+                    "display_name": words.name or "",
+                    "tags": words.tags,
+                    "notes": words.note,
+                }
                 editing.change_sweep(self.row, changes, actor=actor)
             else:
                 _save_trial(self.row, before, words, actor=actor)
@@ -117,8 +120,14 @@ def _save_trial(row: Trial, before: Words, words: Words, *, actor: User) -> None
     one = Trial.objects.filter(pk=row.pk)
     if words.name is not None and words.name != before.name:
         run_log.change_run(row, name=words.name)
-        changes = {"before": {"name": before.name}, "after": {"name": words.name}}
-        Event.log("run changed", "name", actor=actor, trial=row, **changes)  # type: ignore[arg-type]
+        Event.log(
+            "run changed",
+            "name",
+            actor=actor,
+            trial=row,
+            before={"name": before.name},
+            after={"name": words.name},
+        )
     if words.tags != before.tags:
         gone = before.tags.keys() - words.tags.keys()
         tag_trials(one, add=words.tags, remove=gone, actor=actor)
@@ -197,7 +206,7 @@ def subject_of(request: HttpRequest, kind: str, pk: int) -> Subject:
     elif kind in KINDS:
         rows = access.trials_for(user).filter(sweep__isnull=kind == "run")
     else:
-        raise Http404(f"There is nothing to say about a {kind[:20]}.")
+        raise Http404(f"A {kind[:20]} has no tags and note.")
     subject = Subject(kind, access.found_or_404(rows, pk=pk))
     set_team(request, subject.team)
     if not access.can_steer(user, subject.team):

@@ -99,7 +99,7 @@ def opened_view(
     number = whole_number(request.GET["view"])
     view = rows.filter(experiment=experiment, page=page, pk=number or 0).first()
     if view is None:
-        messages.info(request, "There is no such view, or you may not see it.")
+        messages.info(request, "This view does not exist, or you cannot see it.")
         return redirect(request.path)
     return redirect(_address(request.path, view)) if view.query else None
 
@@ -112,7 +112,7 @@ def _query(text: str) -> str:
     try:
         return view_query(text)
     except NotPossible:
-        # What is too long to be kept is no view.
+        # Too long for a view.
         return ""
 
 
@@ -199,7 +199,7 @@ def _question(view: SavedView) -> Confirmation:
         title=f"Delete view {view.name}?",
         text="What it shows stays as it is."
         if view.owner_id
-        else "Nobody in the team can open it any more. What it shows stays as it is.",
+        else "The team can no longer open it. What it shows stays as it is.",
         rows=(),
         action=reverse("view_delete", args=(view.pk,)),
         verb="Delete view",

@@ -130,7 +130,7 @@ class SweepReport:
 
 
 def _state(state: str) -> str:
-    return "ended early" if state == TrialState.TERMINATED else state
+    return TrialState(state).label.lower()
 
 
 def report_of(sweep: Sweep, parts: Sequence[str], *, now: datetime) -> SweepReport:

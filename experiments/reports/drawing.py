@@ -11,6 +11,7 @@ from typing import Any
 from django.utils.safestring import SafeString, mark_safe
 
 from experiments.formatting import MINUS, parameter_text
+from experiments.search.fields import cut
 
 LEFT, RIGHT, TOP, BOTTOM = 56, 18, 12, 38
 TICKS = 6
@@ -46,15 +47,12 @@ class PlotAxis:
             step = math.ceil(len(self.values) / TICKS)
             shown = range(0, len(self.values), step)
             return [
-                (self.place(k), _cut(parameter_text(self.values[k]))) for k in shown
+                (self.place(k), cut(parameter_text(self.values[k]), most=MAX_TEXT))
+                for k in shown
             ]
         marks = _decades(self.low, self.high) if self.log else []
         marks = marks if len(marks) > 1 else round_numbers(self.low, self.high)
         return [(self.place(mark), f"{mark:.6g}".replace("-", MINUS)) for mark in marks]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
 
 def round_numbers(low: float, high: float) -> list[float]:
@@ -99,10 +97,8 @@ class Plot:
         if len(placed) == 1:
             self._dot(*placed[0], kind, title)
         elif placed:
-            shape = (
-                f'<polyline class="{kind}" points="{path}">{_title(title)}</polyline>'
-            )
-            self.shapes.append(shape)
+            start = f'<polyline class="{kind}" points="{path}">'
+            self.shapes.append(f"{start}{_title(title)}</polyline>")
 
     def dot(self, x: float, y: float, kind: str, title: str = "") -> None:
         self._dot(*self.at(x, y), kind, title)
@@ -119,15 +115,7 @@ class Plot:
         )
 
     def svg(self, label: str) -> SafeString:
-        parts = [
-            f'<svg viewBox="0 0 {self.width} {self.height}" role="img"'
-            f' aria-label="{escape(label)}">',
-            *self._grid(),
-            *self.shapes,
-            "</svg>",
-        ]
-        # All texts in it are escaped.
-        return mark_safe("".join(parts))  # noqa: S308 # nosec B308 B703
+        return _svg(self.width, self.height, label, [*self._grid(), *self.shapes])
 
     def _grid(self) -> Iterable[str]:
         bottom, end = self.height - BOTTOM, self.width - RIGHT
@@ -141,6 +129,13 @@ class Plot:
         yield _text((LEFT + end) / 2, self.height - 6, self.x.title, "middle")
 
 
+def _svg(width: int, height: int, label: str, shapes: Iterable[str]) -> SafeString:
+    start = f'<svg viewBox="0 0 {width} {height}" role="img"'
+    whole = f'{start} aria-label="{escape(label)}">{"".join(shapes)}</svg>'
+    # All texts in it are escaped.
+    return mark_safe(whole)  # noqa: S308 # nosec B308 B703
+
+
 def _title(text: str) -> str:
     return f"<title>{escape(text)}</title>" if text else ""
 
@@ -150,19 +145,15 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
 
 
 def bars(rows: Sequence[tuple[str, float, str, bool]], label: str) -> SafeString:
-    """Level bars: name, share from 0 to 1, text, and whether it counts."""
-    height, width = 24 * len(rows) + 6, 640
+    """Horizontal bars: name, share from 0 to 1, text, and whether it counts."""
     most = max((share for _, share, _, _ in rows), default=0.0) or 1.0
-    parts = [
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
-    ]
+    shapes: list[str] = []
     for k, (name, share, text, counts) in enumerate(rows):
         y, long = 24 * k + 4, round(380 * share / most, 1)
         kind = "bar" if counts else "bar faint"
-        parts += [
-            _text(186, y + 13, name if len(name) < 28 else f"{name[:26]}…", "end"),
+        shapes += [
+            _text(186, y + 13, cut(name, most=27), "end"),
             f'<rect class="{kind}" x="196" y="{y}" width="{long:g}" height="16"/>',
             _text(202 + long, y + 13, text, "start"),
         ]
-    # As above.
-    return mark_safe("".join([*parts, "</svg>"]))  # noqa: S308 # nosec B308 B703
+    return _svg(640, 24 * len(rows) + 6, label, shapes)

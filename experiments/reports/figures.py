@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from experiments.formatting import metric_text, parameter_text, share_text
 from experiments.models import Sweep
+from experiments.models.trials import TrialState
 from experiments.reports.drawing import Plot, PlotAxis, bars
 from experiments.sweeps.analyses import importance_answer, importance_of
 from experiments.sweeps.columns import SweepColumns, sweep_columns
@@ -26,11 +27,8 @@ BEST_LINES, MAX_SLICES = 10, 12
 TAIL = 0.05
 
 LEGEND = (
-    ("completed", "completed"),
-    ("terminated", "ended early"),
-    ("running", "running"),
-    ("failed", "failed"),
-    ("cancelled", "cancelled"),
+    *(TrialState.COMPLETED, TrialState.TERMINATED, TrialState.RUNNING),
+    *(TrialState.FAILED, TrialState.CANCELLED),
 )
 Places = NDArray[np.intp]
 Curve = Sequence[tuple[float, float]]
@@ -51,7 +49,7 @@ class Figure:
 
 
 def figures_of(sweep: Sweep) -> list[Figure]:
-    """None without a value."""
+    """Empty if no trial has a value."""
     drawn = _Drawn(sweep)
     if not len(drawn.ranked):
         return []
@@ -109,7 +107,8 @@ class _Drawn:
 
     def _legend(self, drawn: Places) -> list[tuple[str, str]]:
         present = {STATES[code] for code in self.data.states[drawn].tolist()}
-        return [("best", "best"), *(pair for pair in LEGEND if pair[0] in present)]
+        shown = [(s.value, s.label.lower()) for s in LEGEND if s in present]
+        return [("best", "best"), *shown]
 
     def _mark(self, plot: Plot, place: int) -> None:
         number, state = self._number(place), STATES[self.data.states[place]]
@@ -159,7 +158,7 @@ class _Drawn:
         return *facts, str(int(curve[-1][0])), *ends
 
     def importance(self) -> list[Figure]:
-        """None with too few trials."""
+        """Empty with too few trials."""
         answer = importance_answer(self.found)
         if not answer["ready"]:
             return []

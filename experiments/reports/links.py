@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Literal
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -15,12 +16,14 @@ from experiments import access
 from experiments.models import Event, ReportLink, Sweep, User
 from experiments.tokens import new_token, token_digest
 
+PartName = Literal["trials", "notes", "document"]
 # What a report has besides its summary, best configuration and charts.
-PARTS = {
+PARTS: Mapping[PartName, str] = {
     "trials": "Table of the best trials",
     "notes": "Description and notes",
     "document": "Search space, command, algorithm and limits",
 }
+USUAL_PARTS: list[PartName] = ["trials"]
 DAYS = (1, 7, 30, 90, 365)
 DEFAULT_DAYS = 7
 MAX_LINKS = 50
@@ -29,8 +32,8 @@ NOTED_AFTER = timedelta(hours=1)
 
 
 class ReportLinkOver(Exception):
-    """It was revoked, its time is over, its maker may no longer run sweeps in the team,
-    or the site has switched links off."""
+    """It was revoked or has expired, its maker may no longer run sweeps in the team, or
+    the site has switched links off."""
 
 
 class ReportLinkRefused(ValueError):

@@ -1,8 +1,8 @@
 """Recovery codes, of which the database has only hashes.
 
-django-allauth keeps a seed from which it makes the codes again. Here that is so until a
-person has seen them once; then a row holds what each code becomes with the row's salt
-and the site's secret key.
+django-allauth keeps a seed from which it makes the codes again. Here a row holds a hash
+of each code with the row's salt and the site's secret key, and the encrypted codes only
+until the person has seen them once.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class HashedCodes(auth.RecoveryCodes):
         super().mark_as_viewed()
 
     def get_unused_codes(self) -> list[str]:
-        """The codes only for who sees them for the first time."""
+        """The codes themselves only the first time, then stars."""
         hidden = "*" * app_settings.RECOVERY_CODE_DIGITS
         count = len(self.instance.data["hashes"])
         codes = self._shown or [hidden] * count
@@ -94,5 +94,6 @@ def _list_in(text: str) -> list[str]:
     return list(json.loads(text)) if text.startswith("[") else []
 
 
-# django-allauth has no setting for it.
-auth.RecoveryCodes = flows.RecoveryCodes = HashedCodes
+def use_hashed_codes() -> None:
+    """django-allauth has no setting for it."""
+    auth.RecoveryCodes = flows.RecoveryCodes = HashedCodes

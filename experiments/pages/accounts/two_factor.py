@@ -22,7 +22,6 @@ from experiments import access
 from experiments.models import User
 from experiments.models.fields import VisibleTextForm
 from experiments.pages import login_limits
-from experiments.pages.accounts import recovery_codes  # noqa: F401
 
 Kind = Authenticator.Type
 MAX_PASSKEY_NAME = 60

@@ -18,9 +18,12 @@ from experiments.pages.accounts import (
     single_sign_on,
     two_factor,
 )
+from experiments.pages.accounts.recovery_codes import use_hashed_codes
 from experiments.pages.frame import get, get_or_post, post
 from experiments.pages.sent_forms import send_kept
 from experiments.pages.teams import tokens
+
+use_hashed_codes()
 
 urlpatterns = [
     path("login/", login.LoginView.as_view(), name="account_login"),

@@ -101,9 +101,8 @@ def _others(request: HttpRequest, comparison: SweepsComparison) -> Sequence[Swee
     shown = [each.sweep.pk for each in comparison.entrants]
     seen = access.sweeps_for(access.viewer(request)).exclude(pk__in=shown)
     own = seen.filter(experiment__team=first.experiment.team_id).order_by("-pk")
-    same = [s for s in own[:MAX_CHOICES] if s.experiment_id == first.experiment_id]
-    rest = [s for s in own[:MAX_CHOICES] if s.experiment_id != first.experiment_id]
-    return [*same, *rest]
+    home = first.experiment_id
+    return sorted(own[:MAX_CHOICES], key=lambda sweep: sweep.experiment_id != home)
 
 
 def _code_url(entrants: Sequence[SweepEntrant]) -> str:

@@ -28,7 +28,7 @@ from experiments.pages.compare.table import (
     bars_of,
     cost_row,
     metric_row,
-    plain_cell,
+    plain_row,
 )
 from experiments.pages.sweep.head import sweep_facts
 from experiments.reports.figures import improvements
@@ -37,7 +37,7 @@ from experiments.search.wording import counted
 from experiments.sweeps.analyses import importance_of
 from experiments.sweeps.columns import SweepColumns, sweep_columns
 from experiments.sweeps.progress import Progress, progress_of
-from experiments.tracking.axes import UNSET, same_value
+from experiments.tracking.axes import UNSET
 from experiments.tracking.spaces import trial_params
 
 Step = tuple[int, float, float]
@@ -199,16 +199,16 @@ def _result_rows(comparison: SweepsComparison) -> Iterator[ComparedRow]:
         yield metric_row(f"{name}, median", medians)
     else:
         measures = [f"{e.sweep.goal} {e.sweep.primary_metric}" for e in entrants]
-        yield _row("objective", measures)
+        yield plain_row("objective", measures)
         best = [e.best.value if e.best else None for e in entrants]
-        yield _row("best", [metric_text(value) for value in best])
-    yield _row("best trial", [e.best.number if e.best else UNSET for e in entrants])
-    yield _row("trials that ended", [each.ended for each in entrants])
+        yield plain_row("best", [metric_text(value) for value in best])
+    numbers = [e.best.number if e.best else UNSET for e in entrants]
+    yield plain_row("best trial", numbers)
+    yield plain_row("trials that ended", [each.ended for each in entrants])
     for state in (TrialState.TERMINATED, TrialState.FAILED):
         counts = [each.progress.counts[state] for each in entrants]
         if any(counts):
-            shown = "ended early" if state == TrialState.TERMINATED else state
-            yield _row(shown, counts)
+            yield plain_row(state.label.lower(), counts)
 
 
 def _cost_rows(comparison: SweepsComparison) -> Iterator[ComparedRow]:
@@ -282,11 +282,5 @@ def _differing(columns: Any) -> list[ComparedRow]:
     """A row for each name, those that differ first."""
     found: list[Mapping[str, Any]] = list(columns)
     names = dict.fromkeys(name for column in found for name in column)
-    rows = [_row(name, [each.get(name, UNSET) for each in found]) for name in names]
+    rows = [plain_row(n, [each.get(n, UNSET) for each in found]) for n in names]
     return sorted(rows, key=lambda row: not row.differs)
-
-
-def _row(name: str, values: Sequence[Any]) -> ComparedRow:
-    cells = [plain_cell(value, values[0], lambda a, b: "") for value in values]
-    differs = not all(same_value(value, values[0]) for value in values)
-    return ComparedRow(name, cells, differs=differs)

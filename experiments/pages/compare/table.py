@@ -190,7 +190,7 @@ def _parameter(comparison: Comparison, name: str) -> ComparedRow:
     return ComparedRow(
         name,
         [
-            plain_cell(value, values[0], lambda a, b: difference_text(axis, a, b))
+            _plain_cell(value, values[0], lambda a, b: difference_text(axis, a, b))
             for value in values
         ],
         picture=picture(axis, name, marked),
@@ -198,7 +198,13 @@ def _parameter(comparison: Comparison, name: str) -> ComparedRow:
     )
 
 
-def plain_cell(
+def plain_row(name: str, values: Sequence[Any]) -> ComparedRow:
+    cells = [_plain_cell(value, values[0], lambda a, b: "") for value in values]
+    differs = not all(same_value(value, values[0]) for value in values)
+    return ComparedRow(name, cells, differs=differs)
+
+
+def _plain_cell(
     value: Any, reference: Any, difference: Callable[[Any, Any], str]
 ) -> ComparedCell:
     same = same_value(value, reference)
@@ -219,12 +225,7 @@ def setup_rows(comparison: Comparison) -> list[ComparedRow]:
         for trial, known in zip(trials, environments, strict=True)
     ]
     names = dict.fromkeys(name for setup in setups for name in setup)
-    rows = []
-    for name in names:
-        values = [setup.get(name, UNSET) for setup in setups]
-        cells = [plain_cell(value, values[0], lambda a, b: "") for value in values]
-        differs = not all(same_value(value, values[0]) for value in values)
-        rows.append(ComparedRow(name, cells, differs=differs))
+    rows = [plain_row(n, [setup.get(n, UNSET) for setup in setups]) for n in names]
     packages = [_versions(known.get("packages") or ()) for known in environments]
     return [*rows, _package_row(packages)] if any(packages) else rows
 

@@ -99,7 +99,7 @@ class ListedEntry:
 
     @property
     def is_open(self) -> bool:
-        return self.toggle_url != "" and bool(self.best)
+        return bool(self.best)
 
     @property
     def cells(self) -> list[tuple[str, float | None, str]]:

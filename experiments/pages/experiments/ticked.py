@@ -133,7 +133,7 @@ def _ids(query: QueryDict, name: str) -> list[int]:
 def _act(
     act: str, sweeps: Sequence[Sweep], runs: Sequence[Trial], text: str, *, actor: User
 ) -> None:
-    """Each sweep has an event of its own, as one that is changed alone."""
+    """Each sweep gets its own event, as if it were changed alone."""
     if not sweeps and not runs:
         raise NotPossible("Tick at least one sweep or run.")
     own = Trial.objects.filter(pk__in=[run.pk for run in runs])

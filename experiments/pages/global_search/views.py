@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -20,7 +18,9 @@ from experiments.pages.global_search.finding import (
 )
 
 
-def found_kinds(request: HttpRequest, query: str, *, at: str, most: int) -> Any:
+def found_kinds(
+    request: HttpRequest, query: str, *, at: str, most: int
+) -> list[FoundKind]:
     """Every kind with something to show, and how much there is."""
     user = access.viewer(request)
     kinds: list[FoundKind] = []

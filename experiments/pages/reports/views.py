@@ -27,6 +27,7 @@ from experiments.reports.file import cached_report_html, report_headers, report_
 from experiments.reports.links import (
     DEFAULT_DAYS,
     PARTS,
+    USUAL_PARTS,
     ReportLinkOver,
     ReportLinkRefused,
     days_to_choose,
@@ -35,9 +36,8 @@ from experiments.reports.links import (
     opened_link,
     revoke_link,
 )
+from experiments.search.wording import counted
 from experiments.tracking.downloads import note_download
-
-USUAL_PARTS = ["trials"]
 
 
 class ReportLinkForm(VisibleTextForm, forms.Form):
@@ -60,7 +60,7 @@ class ReportLinkForm(VisibleTextForm, forms.Form):
         super().__init__(*args, **kwargs)
         days = days_to_choose()
         field = self.fields["days"]
-        field.choices = [(n, f"{n} day{'s' * (n > 1)}") for n in days]  # type: ignore[attr-defined]
+        field.choices = [(n, counted(n, "day")) for n in days]  # type: ignore[attr-defined]
         field.initial = max((n for n in days if n <= DEFAULT_DAYS), default=None)
 
 
