@@ -156,7 +156,8 @@ def _timeline_sentence(
         sentence += f" The newest {len(bars):,} of {total:,} attempts are drawn."
     lost = sum(bar.lost for bar in bars)
     if lost:
-        sentence += f" {counted(lost, 'attempt')} lost their worker."
+        words = "attempt lost its worker", "attempts lost their worker"
+        sentence += f" {counted(lost, *words)}."
     return sentence
 
 

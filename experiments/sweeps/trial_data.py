@@ -126,8 +126,7 @@ class TrialData(TrialArrays):
     @cached_property
     def counts(self) -> dict[str, int]:
         """The number of trials in each state, zeros included."""
-        counts = np.bincount(self.states, minlength=len(STATES)).tolist()
-        return dict(zip(STATES, counts, strict=True))
+        return state_counts(self.states)
 
     def are_in(self, states: Collection[str]) -> NDArray[np.bool_]:
         """Which trials are in one of these states."""
@@ -161,6 +160,11 @@ class TrialData(TrialArrays):
         """The place of the trial with that number."""
         at = int(np.searchsorted(self.numbers, number))
         return at if at < len(self) and self.numbers[at] == number else None
+
+
+def state_counts(codes: Codes) -> dict[str, int]:
+    counts = np.bincount(codes, minlength=len(STATES)).tolist()
+    return dict(zip(STATES, counts, strict=True))
 
 
 def ranked_states(sweep: Sweep) -> list[int]:

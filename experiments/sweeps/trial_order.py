@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from experiments.models.trials import TrialState
 from experiments.search.filters.columns import FilterColumn, Numbers, RowMask
 from experiments.sweeps.trial_columns import PARAMETER, TrialColumns
-from experiments.sweeps.trial_data import STATES
+from experiments.sweeps.trial_data import STATES, state_counts
 
 Places: TypeAlias = NDArray[np.intp]
 
@@ -208,9 +208,7 @@ class TrialGroups:
 
     def states(self, group: int) -> dict[str, int]:
         """How many trials are in each state."""
-        codes = self.columns.data.states[self.members(group)]
-        counts = np.bincount(codes, minlength=len(STATES)).tolist()
-        found = dict(zip(STATES, counts, strict=True))
+        found = state_counts(self.columns.data.states[self.members(group)])
         return {str(s): found[s] for s in STATE_ORDER if found[s]}
 
     @cached_property

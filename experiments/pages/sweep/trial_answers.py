@@ -12,7 +12,6 @@ import numpy as np
 from django.template.loader import render_to_string
 
 from experiments.formatting import distinct_texts, metric_text
-from experiments.models.trials import TrialState
 from experiments.pages.frame import digest
 from experiments.pages.sweep.group_lines import GroupLines
 from experiments.pages.sweep.trial_lines import TrialLines
@@ -20,7 +19,7 @@ from experiments.pages.sweep.trial_table import TableQuery, TableRows
 from experiments.search.filters.conditions import FilterCondition
 from experiments.search.filters.lexer import FilterError
 from experiments.sweeps.trial_columns import IS
-from experiments.sweeps.trial_data import STATES
+from experiments.sweeps.trial_data import STATES, state_counts
 from experiments.sweeps.trial_order import Places
 
 MAX_COUNT = 200
@@ -149,9 +148,8 @@ class TrialAnswer:
 
     def _counts(self) -> Mapping[str, int]:
         """Of all states, without archived trials."""
-        codes = self.query.columns.data.states[~self.query.columns.mask("archived")]
-        counts = np.bincount(codes, minlength=len(STATES)).tolist()
-        return {TrialState(s): n for s, n in zip(STATES, counts, strict=True)}
+        columns = self.query.columns
+        return state_counts(columns.data.states[~columns.mask("archived")])
 
     def _empty(self) -> list[dict[str, Any]]:
         return [

@@ -25,7 +25,7 @@ from experiments.pages.sweep.best_configuration import literal
 from experiments.pages.sweep.table_columns import MOMENTS
 from experiments.pages.sweep.trial_table import TableQuery, TableRows
 from experiments.search.document.yaml import yaml_text
-from experiments.search.filters.columns import FilterColumn, SeveralColumn
+from experiments.search.filters.columns import SeveralColumn
 from experiments.search.records import JSONValue
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.export import cell
@@ -54,7 +54,7 @@ def raw_values(query: TableQuery, key: str, places: Places) -> Values:
     column = query.columns.column("message" if key == "status" else key)
     if isinstance(column, SeveralColumn):
         return column.texts(places)
-    numbers, labels = _numbers(column, places), _labels(column, places)
+    numbers, labels = column.numbers_at(places), column.labels_at(places)
     if key in MOMENTS:
         return [None if n is None else _moment(n) for n in numbers]
     return [
@@ -63,28 +63,15 @@ def raw_values(query: TableQuery, key: str, places: Places) -> Values:
     ]
 
 
-def _numbers(column: FilterColumn, places: Places) -> list[float | None]:
-    if column.numbers is None:
-        return [None] * len(places)
-    found = column.numbers[places].tolist()
-    # JSON has no infinity.
-    return [number if math.isfinite(number) else None for number in found]
-
-
-def _labels(column: FilterColumn, places: Places) -> Values:
-    if column.codes is None:
-        return [None] * len(places)
-    codes = column.codes[places].tolist()
-    return [None if code < 0 else column.labels[code] for code in codes]
-
-
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _whole(number: float | None) -> float | None:
-    is_whole = number is not None and number.is_integer() and abs(number) < 2**53
-    return int(number) if number is not None and is_whole else number
+    # JSON has no infinity.
+    if number is None or not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
 # --- files ----------------------------------------------------------------------------

@@ -37,7 +37,7 @@ from experiments.pages.sweep.trial_cells import (
 )
 from experiments.pages.sweep.trial_table import TableQuery
 from experiments.pages.trial_rows import TrialRow, trial_rows
-from experiments.search.filters.columns import FilterColumn, SeveralColumn
+from experiments.search.filters.columns import SeveralColumn
 from experiments.sweeps.trial_columns import METRIC, PARAMETER, trials_at
 from experiments.sweeps.trial_order import Places
 from experiments.templatetags.words import ago
@@ -128,36 +128,24 @@ class TrialLines:
                 plain_cell(TableCell(text, text), "text-cell")
                 for text in values.texts(self.places)
             ]
+        numbers = values.numbers_at(self.places)
         if key in MOMENTS:
-            return [moment_cell(value) for value in self._numbers(values)]
+            return [moment_cell(value) for value in numbers]
         if key in DURATIONS:
             return [
                 plain_cell(TableCell(duration_text(value), numeric=True), "took-cell")
-                for value in self._numbers(values)
+                for value in numbers
             ]
         if key.startswith(METRIC):
             name = key.removeprefix(METRIC).rpartition(".")[0]
-            found, _ = value_column(self._numbers(values), name)
+            found, _ = value_column(numbers, name)
             return [plain_cell(cell, "metric-cell") for cell in found]
         if column.numeric:
-            texts = map(number_text, self._numbers(values))
+            texts = map(number_text, numbers)
             return [plain_cell(TableCell(text, numeric=True)) for text in texts]
-        return [
-            plain_cell(TableCell(text, text), "text-cell")
-            for text in self._texts(values)
-        ]
-
-    def _numbers(self, column: FilterColumn) -> list[float | None]:
-        numbers = column.numbers
-        if numbers is None:
-            return [None] * len(self.places)
-        return [None if np.isnan(v) else v for v in numbers[self.places].tolist()]
-
-    def _texts(self, column: FilterColumn) -> list[str]:
-        if column.codes is None:
-            return [""] * len(self.places)
-        codes = column.codes[self.places].tolist()
-        return ["" if code < 0 else str(column.labels[code]) for code in codes]
+        labels = values.labels_at(self.places)
+        words = ["" if label is None else str(label) for label in labels]
+        return [plain_cell(TableCell(word, word), "text-cell") for word in words]
 
 
 BEST = SafeString(' class="is-best"')

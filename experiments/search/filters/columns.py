@@ -75,6 +75,19 @@ class FilterColumn:
         met = np.array([*map(test, self.labels), False], np.bool_)
         return met[self.codes]
 
+    def numbers_at(self, rows: NDArray[np.intp]) -> list[float | None]:
+        """None where there is no number."""
+        if self.numbers is None:
+            return [None] * len(rows)
+        return [None if v != v else v for v in self.numbers[rows].tolist()]
+
+    def labels_at(self, rows: NDArray[np.intp]) -> list[JSONValue]:
+        """None where there is no label."""
+        if self.codes is None:
+            return [None] * len(rows)
+        codes = self.codes[rows].tolist()
+        return [None if code == NONE else self.labels[code] for code in codes]
+
     def true(self) -> Any:
         return self.having(lambda label: label is True)
 

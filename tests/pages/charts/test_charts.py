@@ -12,15 +12,14 @@ from experiments.models import Sweep
 from experiments.pages.sweep.curve_data import BEST
 from experiments.sweeps.synthetic import Filling, fill_sweep
 from tests import factories
+from tests.pages.clients import client_of
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def ada() -> Client:
-    client = Client()
-    client.force_login(factories.user("ada"))
-    return client
+    return client_of("ada")
 
 
 def made_sweep(trials: int, **filling: int) -> Sweep:

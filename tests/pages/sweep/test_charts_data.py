@@ -14,6 +14,7 @@ from django.urls import reverse
 from experiments.models import Sweep, Trial
 from experiments.sweeps.synthetic import Filling, fill_sweep
 from tests import factories
+from tests.pages.clients import client_of
 
 pytestmark = pytest.mark.django_db
 
@@ -22,9 +23,7 @@ TEN_SECONDS = timedelta(seconds=10)
 
 @pytest.fixture
 def ada() -> Client:
-    client = Client()
-    client.force_login(factories.user("ada"))
-    return client
+    return client_of("ada")
 
 
 def made_sweep(trials: int = 0, **fields: Any) -> Sweep:
@@ -167,8 +166,7 @@ def test_suggestions_are_on_the_overview_until_they_are_dismissed(ada: Client) -
     shown = ada.get(overview).content.decode()
     assert "1 suggestion" in shown and "the top of the range" in shown
     factories.team(bob="member")
-    bob = Client()
-    bob.force_login(factories.user("bob"))
+    bob = client_of("bob")
     link = f"/sweeps/new/?clone={made.pk}&amp;bounds=x%3A..0.45"
     assert link in bob.get(url).content.decode()
     assert bob.get(link.replace("&amp;", "&")).status_code == 200
