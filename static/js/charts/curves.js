@@ -16,6 +16,7 @@ import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
 import { STATES, lookOf } from "../states.js";
 import { FEW, endMarks, endLabels } from "./curve_ends.js";
 import { axis, padded, palette, withAlpha } from "./defaults.js";
+import { averaged } from "./line_frame.js";
 import { emptyWords, liveChart } from "./live_chart.js";
 import { dot } from "./marks.js";
 import { createTooltip } from "./tooltip.js";
@@ -36,17 +37,9 @@ export function pointsOf(trial, x) {
     .map((point) => ({ x: point[column], y: point[1] }));
 }
 
-// An exponential moving average without the bias of its start; gaps stay gaps. Pure.
 export function smoothed(points, weight) {
-  if (!(weight > 0)) return points;
-  let sum = 0;
-  let total = 0;
-  return points.map((point) => {
-    if (!Number.isFinite(point.y)) return point;
-    sum = sum * weight + point.y;
-    total = total * weight + 1;
-    return { x: point.x, y: sum / total };
-  });
+  const values = averaged(points.map(({ y }) => y), weight);
+  return points.map(({ x }, k) => ({ x, y: values[k] }));
 }
 
 const isSelected = ({ linked }, trial) => {

@@ -8,6 +8,18 @@ export function numbers(lists, column) {
   return lists.flat().map((point) => point[column]).filter(Number.isFinite);
 }
 
+// An exponential moving average without the bias of its start; what is not finite stays. Pure.
+export function averaged(values, weight) {
+  let sum = 0;
+  let total = 0;
+  return values.map((value) => {
+    if (!Number.isFinite(value)) return value;
+    sum = sum * weight + value;
+    total = total * weight + 1;
+    return sum / total;
+  });
+}
+
 // The ends of the horizontal axis; `low` where it does not start at the first point.
 export function span(lists, low = null) {
   const xs = numbers(lists, 0);

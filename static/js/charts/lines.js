@@ -18,22 +18,15 @@ import { ZONE, duration, metric, number } from "../format.js";
 import { domainOf, makeScale, preferredKind } from "../scales.js";
 import { font, palette } from "./defaults.js";
 import { columnFor, drawEndWords } from "./end_words.js";
-import { drawPlace, lineOptions, numbers, onScale, placeHover, span } from "./line_frame.js";
+import { averaged, drawPlace, lineOptions, numbers, onScale, placeHover, span } from "./line_frame.js";
 import { emptyWords, liveChart } from "./live_chart.js";
 import { createTooltip } from "./tooltip.js";
 
 const DASHES = [[], [4, 3], [1.5, 3], [8, 3], [8, 3, 2, 3], [2, 2]];
 
-// A running average without a bias to its start; values that are not finite stay. Pure.
 export function smoothed(points, weight) {
-  let sum = 0;
-  let count = 0;
-  return points.map(([x, y]) => {
-    if (!Number.isFinite(y)) return [x, y];
-    sum = sum * weight + y * (1 - weight);
-    count += 1;
-    return [x, sum / (1 - weight ** count)];
-  });
+  const values = averaged(points.map(([, y]) => y), weight);
+  return points.map(([x], k) => [x, values[k]]);
 }
 
 // The series by the chosen x, each with its smoothed points and the raw ones. Pure.
