@@ -36,8 +36,7 @@ from experiments.sweeps.analyses import (
     valued,
 )
 from experiments.sweeps.columns import SweepColumns, sweep_columns
-from experiments.sweeps.progress import compute_of
-from experiments.sweeps.trial_data import STATES
+from experiments.sweeps.progress import compute_of_trials
 from experiments.tracking.spaces import search_space
 
 MAX_ADVICE = 3
@@ -167,7 +166,7 @@ def _like(number: float, others: Sequence[float]) -> float:
 
 
 def _fix(piece: FixAdvice, columns: SweepColumns, leader: int) -> Advice:
-    parameter = next(p for p in columns.parameters if p.name == piece.name)
+    parameter = columns.by_name[piece.name]
     cell, values = parameter.cells[leader], parameter.axis["values"]
     value = values[int(cell)] if values else float(cell)
     if parameter.integer:
@@ -208,8 +207,8 @@ def _too_hard(columns: SweepColumns) -> Iterator[Advice]:
     if not columns.sweep.early_termination:
         return
     valued = np.isfinite(score)
-    cut = valued & (data.states == STATES.index(TrialState.TERMINATED))
-    whole = valued & (data.states == STATES.index(TrialState.COMPLETED))
+    cut = valued & data.are_in([TrialState.TERMINATED])
+    whole = valued & data.are_in([TrialState.COMPLETED])
     ended, completed = int(cut.sum()), int(whole.sum())
     reason = ""
     if completed < MIN_COMPLETED and ended >= MIN_TRIALS:
@@ -231,12 +230,11 @@ def _too_hard(columns: SweepColumns) -> Iterator[Advice]:
 
 def _saves_little(columns: SweepColumns) -> Iterator[Advice]:
     sweep, data = columns.sweep, columns.data
-    ends = (TrialState.COMPLETED, TrialState.TERMINATED)
-    codes = [STATES.index(state) for state in ends]
-    completed, cut = (int((data.states == code).sum()) for code in codes)
+    completed = data.counts[TrialState.COMPLETED]
+    cut = data.counts[TrialState.TERMINATED]
     if not sweep.early_termination or completed + cut < MIN_TRIALS:
         return
-    share = compute_of([sweep.pk])[sweep.pk].share
+    share = compute_of_trials(sweep, data).share
     if share < LITTLE:
         yield Advice(
             key="policy:saves",

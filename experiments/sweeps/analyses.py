@@ -105,8 +105,9 @@ def importance_answer(columns: SweepColumns, *, over_range: bool = False) -> Ans
     count = valued(columns)
     if found is None:
         return needs(MIN_TRIALS, count)
-    by_name = {each.name: each for each in columns.parameters}
-    rows = [_row(each, by_name[each.name], found, columns) for each in found.factors]
+    rows = [
+        _row(each, columns.by_name[each.name], found, columns) for each in found.factors
+    ]
     return {
         "ready": True,
         "method": "PED-ANOVA",
@@ -232,8 +233,8 @@ def surface_answer(columns: SweepColumns, x: str = "", y: str = "") -> Answer:
     trials = counted(found.trials, "trial")
     return {
         "ready": True,
-        "x": _plain_axis(columns, x),
-        "y": _plain_axis(columns, y),
+        "x": columns.by_name[x].axis,
+        "y": columns.by_name[y].axis,
         "columns": cells.shape[1],
         "rows": cells.shape[0],
         "cells": rounded(cells.ravel(), 5).tolist(),
@@ -257,14 +258,8 @@ def _axes_to_draw(
     return x, y
 
 
-def _plain_axis(columns: SweepColumns, name: str) -> Answer:
-    axis = next(each.axis for each in columns.parameters if each.name == name)
-    return dict(axis)
-
-
 def _best_point(columns: SweepColumns, x: str, y: str) -> Answer | None:
-    by_name = {each.name: each for each in columns.parameters}
-    across, up = (_best_cell(by_name[name], columns) for name in (x, y))
+    across, up = (_best_cell(columns.by_name[name], columns) for name in (x, y))
     if across is None or up is None:
         return None
     return {"x": across, "y": up, "number": columns.best}

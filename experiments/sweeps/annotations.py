@@ -134,8 +134,8 @@ def tag_trials(
         return bool(before != run.tags)
 
     data = {"add": add, "remove": sorted(remove)}
-    words = [f"added {_named(add)}"] if add else []
-    words += [f"removed {_named(remove)}"] if remove else []
+    words = [f"added {_named(sorted(add))}"] if add else []
+    words += [f"removed {_named(sorted(remove))}"] if remove else []
     return _change(trials, "tags", change, actor=actor, words=words, data=data)
 
 
@@ -219,11 +219,9 @@ def _log_place(
     if len(numbers) == 1:
         Event.log(f"{kind} changed", words, actor=actor, trial=first, data=data)
         return
-    named = ", ".join(map(str, numbers[:MAX_NAMED]))
-    more = ", …" if len(numbers) > MAX_NAMED else ""
     Event.log(
         f"{kind}s changed",
-        f"{words}: {counted(len(numbers), kind)} ({named}{more})",
+        f"{words}: {counted(len(numbers), kind)} ({_named(numbers)})",
         actor=actor,
         team=first.experiment.team,
         sweep=first.sweep,
@@ -231,7 +229,6 @@ def _log_place(
     )
 
 
-def _named(names: Iterable[str]) -> str:
-    given = sorted(names)
-    more = ", …" if len(given) > MAX_NAMED else ""
-    return f"{', '.join(given[:MAX_NAMED])}{more}"
+def _named(found: Sequence[object]) -> str:
+    more = ", …" if len(found) > MAX_NAMED else ""
+    return f"{', '.join(map(str, found[:MAX_NAMED]))}{more}"

@@ -150,6 +150,10 @@ class SweepColumns:
         ]
 
     @cached_property
+    def by_name(self) -> Mapping[str, ParameterColumn]:
+        return {each.name: each for each in self.parameters}
+
+    @cached_property
     def parents(self) -> Mapping[str, str]:
         """The parameter on which a conditional one depends."""
         axes = search_space(self.sweep).axes

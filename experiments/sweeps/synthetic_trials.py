@@ -40,7 +40,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "label_smoothing": {"type": "uniform", "min_value": 0.0, "max_value": 0.2},
 }
 UNIMPORTANT = {"type": "uniform", "min_value": 0.0, "max_value": 1.0}
-# One configuration in so many runs again, this many times.
+# One configuration in REPEATED runs again, REPEATS times.
 REPEATED, REPEATS = 20, 2
 CANCELLED_SHARE, FAILED_SHARE = 0.01, 0.03
 # Of trials whose level is low, by a policy.
