@@ -114,8 +114,8 @@ def list_links(request: HttpRequest, sweep_id: int) -> dict[str, Any]:
 def add_link(
     request: HttpRequest, sweep_id: int, body: ReportLinkIn
 ) -> Status[dict[str, Any]]:
-    """Make a link: all who have it can read the report without a login, and nothing
-    else, until it expires, is revoked, or you leave the team."""
+    """Make a link: anyone who has it can read the report without a login, and
+    nothing else, until it expires, is revoked, or you leave the team."""
     sweep = steerable_sweep(request, sweep_id)
     try:
         made, link = make_link(sweep, actor=writer(request), **body.dict())

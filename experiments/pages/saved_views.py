@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from experiments import access
-from experiments.models import Experiment, SavedView
+from experiments.models import Experiment, SavedView, User
 from experiments.pages.frame import (
     Confirmation,
     ask,
@@ -45,7 +45,7 @@ class ViewMenu:
     query: str
     opened: int | None
     may_share: bool
-    user: Any
+    user: User
 
     @cached_property
     def all(self) -> Sequence[SavedView]:

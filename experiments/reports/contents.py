@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from experiments.formatting import (
@@ -118,15 +117,19 @@ class SweepReport:
     def document(self) -> str:
         return document_text(self.sweep) if "document" in self.parts else ""
 
-    @cached_property
+    @property
+    def columns(self) -> Sequence[str]:
+        return self.names[:MAX_COLUMNS]
+
+    @property
     def rows_note(self) -> str:
         ranked = self.sweep.trials.ranked(self.sweep.goal).count()
         found = f"The best {MAX_ROWS} of {ranked:,} trials"
         if ranked <= MAX_ROWS:
             found = f"All {counted(ranked, 'trial')} with a value"
-        many = len(self.names) > MAX_COLUMNS
-        more = f", with the first {MAX_COLUMNS} of {len(self.names)} parameters"
-        return f"{found}{more if many else ''}, the best first."
+        if len(self.names) > MAX_COLUMNS:
+            found += f", with the first {MAX_COLUMNS} of {len(self.names)} parameters"
+        return f"{found}, the best first."
 
 
 def _state(state: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from datetime import date, timedelta
@@ -35,16 +34,6 @@ pytestmark = pytest.mark.django_db
 OLD = time.time() - 3 * 24 * 3600
 
 
-def keep_output(trial: Trial, content: bytes, path: str = "model.pt") -> Artifact:
-    attempt = trial.current_attempt
-    assert attempt is not None
-    sha256 = hashlib.sha256(content).hexdigest()
-    storage.write_whole(storage.output_path(attempt.pk, sha256), [content])
-    return Artifact.objects.create(
-        attempt=attempt, path=path, size=len(content), sha256=sha256
-    )
-
-
 def filled(team: Team, *, name: str = "ada") -> Sweep:
     """A sweep with a trial that has 100 bytes of outputs and 10 of log."""
     sweep = factories.sweep(team, state="completed", user=factories.user(name))
@@ -52,7 +41,7 @@ def filled(team: Team, *, name: str = "ada") -> Sweep:
         factories.sweep(team, user=factories.user(name)), [0.1, 0.2], state="completed"
     )
     Trial.objects.filter(pk=trial.pk).update(sweep=sweep)
-    keep_output(trial, b"x" * 100)
+    factories.output(trial, "model.pt", b"x" * 100)
     storage.append_log(trial.current_attempt_id or 0, b"l" * 10)
     return sweep
 
@@ -86,7 +75,7 @@ def test_what_is_in_the_trash_is_a_kind_of_its_own() -> None:
     team = factories.team(ada="admin")
     sweep, files = filled(team), filled(team)
     run = factories.run(team, created_by=factories.user("ada"))
-    keep_output(run, b"y" * 7)
+    factories.output(run, "model.pt", b"y" * 7)
     lifecycle.trash_run(run, actor=factories.user("ada"))
     Sweep.objects.filter(pk=sweep.pk).update(deletion_requested_at=Now())
     Attempt.objects.filter(trial__sweep=files).update(log_bytes=10)
@@ -119,7 +108,9 @@ def test_many_attempts_need_a_few_queries_for_each_batch(
     monkeypatch.setattr(measure, "BATCH", 3)
     sweep = factories.sweep(factories.team())
     for _ in range(8):
-        keep_output(factories.trial(sweep, state="completed"), b"x" * 10)
+        factories.output(
+            factories.trial(sweep, state="completed"), "model.pt", b"x" * 10
+        )
     with django_assert_max_num_queries(45):  # type: ignore[operator]
         measure.measure()
     assert sizes(sweep=sweep.pk)["artifacts"] == 80

@@ -52,7 +52,7 @@ def test_a_tag_is_no_name(sweep: Sweep) -> None:
 def test_what_others_wrote_takes_no_place_in_the_answer(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "MAX_TOLD", 1)
+    monkeypatch.setattr(finding, "MAX_NOTED", 1)
     trial = factories.trial(sweep, state="completed", value=0.5)
     other = factories.sweep(factories.team("Chemistry", otto="member"))
     for noted in (trial, factories.trial(other)):

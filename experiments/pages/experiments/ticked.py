@@ -91,13 +91,13 @@ def ticked(request: HttpRequest, pk: int, act: str) -> HttpResponse:
     is_sent = request.method == "POST"
     query = request.POST if is_sent else request.GET
     sweeps, runs = _found(experiment, query)
+    count = counted(len(sweeps) + len(runs), "sweep or run", "sweeps and runs")
     form = TickedForm(act, query if is_sent else None)
     if is_sent and form.is_valid():
         text = form.cleaned_data.get("text", "")
         try:
             with transaction.atomic():
                 _act(act, sweeps, runs, text, actor=user)
-            count = counted(len(sweeps) + len(runs), "sweep or run", "sweeps and runs")
             messages.success(request, f"Changed {count}.")
             return redirect(experiment)
         except (NotPossible, DefinitionError) as error:
@@ -105,6 +105,7 @@ def ticked(request: HttpRequest, pk: int, act: str) -> HttpResponse:
     context = {
         "experiment": experiment,
         "items": [*sweeps, *runs],
+        "count": count,
         "sweeps": sweeps,
         "runs": runs,
         "verb": ACTS[act],

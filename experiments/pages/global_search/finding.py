@@ -21,7 +21,7 @@ from experiments.models import Experiment, Run, Sweep, Trial, User
 
 MAX_QUERY, MAX_WORDS = 200, 6
 # Of one kind: rows in the answer, and how far they are counted.
-MAX_SHOWN, MAX_LISTED, MAX_COUNTED, MAX_TOLD = 3, 30, 100, 1_000
+MAX_SHOWN, MAX_LISTED, MAX_COUNTED, MAX_NOTED = 3, 30, 100, 1_000
 TRIAL = re.compile(r"(?:(?P<slug>[\w-]+)-)?(?P<sweep>\d{1,9})/(?P<trial>\d{1,9})")
 
 
@@ -135,21 +135,21 @@ def _trials(user: User, words: Sequence[str]) -> QuerySet[Trial]:
         named = rows.filter(**numbers)
         slug = match["slug"]
         return named.filter(experiment__slug__icontains=slug) if slug else named
-    return rows.filter(archived_at=None, pk__in=_told(user, words))
+    return rows.filter(archived_at=None, pk__in=_noted(user, words))
 
 
-def _told(user: User, words: Sequence[str]) -> list[int]:
+def _noted(user: User, words: Sequence[str]) -> list[int]:
     """Trials whose note or own tags have the words; MLflow's tags do not count. From
     the Run rows, of which there are fewer than trials, of the sweeps that the user may
     see: those of others would take their places up to the limit."""
     seen = access.sweeps_for(user).order_by().values("pk")
-    told = Run.objects.exclude(note="", tags="{}").filter(trial__sweep__in=seen)
-    told = told.filter(trial__archived_at=None)
-    found = told.filter(_all(words, "note", tags="tags")).order_by("-pk")
+    rows = Run.objects.exclude(note="", tags="{}").filter(trial__sweep__in=seen)
+    rows = rows.filter(trial__archived_at=None)
+    found = rows.filter(_all(words, "note", tags="tags")).order_by("-pk")
     plain = [word.removeprefix("#").lower() for word in words]
     return [
         run.pk
-        for run in found.only("note", "tags")[:MAX_TOLD]
+        for run in found.only("note", "tags")[:MAX_NOTED]
         if all(word in f"{run.note} {run.visible_tags}".lower() for word in plain)
     ]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 import pytest
 from django.test import Client
 
 from experiments import lifecycle, storage
-from experiments.models import Artifact, Attempt, Event, Experiment, Metric, Trial
+from experiments.models import Attempt, Event, Experiment, Metric, Trial
 from experiments.models.missing import RefusedPoint
 from experiments.pages.curves import groups_of, points_of, stem_of
 from experiments.pages.trial import phases
@@ -31,16 +30,6 @@ def put_log(trial: Trial, text: str) -> None:
     storage.append_log(attempt_id, text.encode())
     Attempt.objects.filter(pk=attempt_id).update(
         log_bytes=len(text.encode()), log_chunks=1
-    )
-
-
-def put_output(trial: Trial, path: str, body: bytes) -> Artifact:
-    attempt = trial.current_attempt
-    assert attempt is not None
-    sha = hashlib.sha256(body).hexdigest()
-    storage.write_whole(storage.output_path(attempt.pk, sha), [body])
-    return Artifact.objects.create(
-        attempt=attempt, path=path, size=len(body), sha256=sha
     )
 
 
@@ -87,7 +76,7 @@ def test_names_values_and_logs_from_outside_are_escaped(ada: Client) -> None:
     Trial.objects.filter(pk=trial.pk).update(params={"x": HOSTILE}, origin=HOSTILE)
     Experiment.objects.update(name=HOSTILE)
     put_log(trial, f"\x1b[31m{HOSTILE}\x1b[0m \u202egnp.exe\n\x1b]0;title\x07")
-    put_output(trial, f"{HOSTILE}.html", b"x")
+    factories.output(trial, f"{HOSTILE}.html", b"x")
     ingest_metric(trial, HOSTILE)
     html = page(ada, trial.get_absolute_url())
     assert HOSTILE not in html
@@ -225,7 +214,7 @@ def test_a_trial_with_lost_results_does_not_say_that_it_ran_to_the_end(
 
 def test_an_output_is_sent_as_a_file_that_nothing_runs(ada: Client) -> None:
     trial = judged_trial()
-    artifact = put_output(trial, 'plots/a"\u202eb.html', HOSTILE.encode())
+    artifact = factories.output(trial, 'plots/a"\u202eb.html', HOSTILE.encode())
     response = ada.get(f"/trials/{trial.pk}/outputs/{artifact.pk}/")
     assert b"".join(response.streaming_content) == HOSTILE.encode()  # type: ignore[attr-defined]
     assert response["Content-Type"] == "application/octet-stream"
@@ -236,7 +225,7 @@ def test_an_output_is_sent_as_a_file_that_nothing_runs(ada: Client) -> None:
 
 def test_an_output_of_another_team_is_not_there(client: Client) -> None:
     trial = judged_trial()
-    artifact = put_output(trial, "model.npz", b"x")
+    artifact = factories.output(trial, "model.npz", b"x")
     url = f"/trials/{trial.pk}/outputs/{artifact.pk}/"
     assert client.get(url).status_code == 302
     factories.team("Others", otto="admin")
@@ -246,14 +235,14 @@ def test_an_output_of_another_team_is_not_there(client: Client) -> None:
 
 def test_an_output_is_found_under_its_own_trial_only(ada: Client) -> None:
     one, other = judged_trial(), judged_trial()
-    artifact = put_output(one, "model.npz", b"x")
+    artifact = factories.output(one, "model.npz", b"x")
     url = f"/trials/{other.pk}/outputs/{artifact.pk}/"
     assert ada.get(url).status_code == 404
 
 
 def test_a_removed_output_says_so_with_404(ada: Client) -> None:
     trial = judged_trial()
-    artifact = put_output(trial, "model.npz", b"x")
+    artifact = factories.output(trial, "model.npz", b"x")
     storage.delete_attempt_files([artifact.attempt_id])
     assert ada.get(f"/trials/{trial.pk}/outputs/{artifact.pk}/").status_code == 404
 
@@ -291,7 +280,7 @@ def test_the_number_of_queries_does_not_grow_with_the_sweep(ada: Client) -> None
         trial = judged_trial(rivals=rivals, limits=limits)
         for k in range(rivals):
             ingest_metric(trial, f"metric_{k}")
-            put_output(trial, f"file_{k}", b"x")
+            factories.output(trial, f"file_{k}", b"x")
         page(ada, trial.get_absolute_url())
         counts.append(count_queries(ada, trial.get_absolute_url()))
     assert counts[0] == counts[1]
