@@ -21,6 +21,7 @@ from experiments.pages.experiments.run_table import run_facts
 from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
 from experiments.pages.frame import digest
 from experiments.pages.sweep.tiles import also_saved
+from experiments.reports.figures import stairs
 from experiments.sweeps.progress import Compute
 from experiments.tracking.training_time import trained
 
@@ -48,7 +49,10 @@ def chart_model(
     series = [
         {
             "name": f"{row.sweep.label} {text(found[row.sweep.pk][-1][1])}",
-            "points": _stairs(found[row.sweep.pk], row.compute.used, seconds),
+            "points": stairs(
+                [(used / seconds, value) for used, value in found[row.sweep.pk]],
+                row.compute.used / seconds,
+            ),
             "best": row is best,
         }
         for row in drawn
@@ -93,19 +97,6 @@ def _unit(longest: float) -> tuple[str, float]:
     if longest < 3 * 3600:
         return "slot-minutes", 60.0
     return "slot-hours", 3600.0
-
-
-def _stairs(steps: Sequence[Point], end: float, unit: float) -> list[list[float]]:
-    """Corners of the step line: each value holds until the next, the last to the
-    end."""
-    corners: list[list[float]] = []
-    for used, value in steps:
-        if corners:
-            corners.append([used / unit, corners[-1][1]])
-        corners.append([used / unit, value])
-    last, value = steps[-1]
-    corners.append([max(end, last) / unit, value])
-    return corners
 
 
 def best_by_compute(ids: Sequence[int], *, goal: str) -> Mapping[int, list[Point]]:
