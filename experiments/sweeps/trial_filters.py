@@ -27,6 +27,13 @@ DURATION, MOMENT = frozenset({"duration", "number"}), frozenset({"moment"})
 MAX_VALUES = 200
 ARCHIVED = f"{IS}archived"
 
+
+def _fact(
+    name: str, kinds: frozenset[str], detail: str, values: tuple[str, ...] = ()
+) -> FilterField:
+    return FilterField(name, name, kinds, "trial", detail, values)
+
+
 FACTS = (
     FilterField("state", "state", TEXT, "trial", "state", STATES, closed=True),
     *(
@@ -38,31 +45,24 @@ FACTS = (
             ("repeated", "runs another trial's values again"),
         )
     ),
-    FilterField("number", "number", NUMBER, "trial", "trial number"),
-    FilterField("rank", "rank", NUMBER, "trial", "from 1, the best"),
-    FilterField("value", "value", NUMBER, "trial", "the primary metric, as shown"),
-    FilterField("reports", "reports", NUMBER, "trial", "number of reports"),
-    FilterField("took", "took", DURATION, "trial", "training time, such as 6m"),
-    FilterField("queued_for", "queued_for", DURATION, "trial", "time in the queue"),
-    FilterField("age", "age", DURATION, "trial", "time since it was created"),
-    FilterField("started", "started", MOMENT, "trial", "when it started"),
-    FilterField("ended", "ended", MOMENT, "trial", "when it ended"),
-    FilterField("created", "created", MOMENT, "trial", "when it was created"),
-    FilterField("attempts", "attempts", NUMBER, "trial", "number of attempts"),
-    FilterField("host", "host", TEXT, "trial", "where it ran last"),
-    FilterField("slot", "slot", NUMBER, "trial", "slot of the host"),
-    FilterField(
-        "origin",
-        "origin",
-        TEXT,
-        "trial",
-        "where its values come from",
-        tuple(Origin.values),
-    ),
-    FilterField("repeats", "repeats", NUMBER, "trial", "the trial that it runs again"),
-    FilterField("group", "group", NUMBER, "trial", "first trial with the same values"),
-    FilterField("message", "message", TEXT, "trial", "why it ended, in words"),
-    FilterField("note", "note", TEXT, "trial", "note"),
+    _fact("number", NUMBER, "trial number"),
+    _fact("rank", NUMBER, "from 1, the best"),
+    _fact("value", NUMBER, "the primary metric, as shown"),
+    _fact("reports", NUMBER, "number of reports"),
+    _fact("took", DURATION, "training time, such as 6m"),
+    _fact("queued_for", DURATION, "time in the queue"),
+    _fact("age", DURATION, "time since it was created"),
+    _fact("started", MOMENT, "when it started"),
+    _fact("ended", MOMENT, "when it ended"),
+    _fact("created", MOMENT, "when it was created"),
+    _fact("attempts", NUMBER, "number of attempts"),
+    _fact("host", TEXT, "where it ran last"),
+    _fact("slot", NUMBER, "slot of the host"),
+    _fact("origin", TEXT, "where its values come from", tuple(Origin.values)),
+    _fact("repeats", NUMBER, "the trial that it runs again"),
+    _fact("group", NUMBER, "first trial with the same values"),
+    _fact("message", TEXT, "why it ended, in words"),
+    _fact("note", TEXT, "note"),
 )
 
 
@@ -88,7 +88,7 @@ class TrialFilters:
     def _vocabulary(self, tags: tuple[str, ...]) -> Vocabulary:
         data, sweep = self.columns.data, self.columns.sweep
         reasons = tuple(word for word in data.reason_words if word)
-        reason = FilterField("reason", "reason", TEXT, "trial", "why it ended", reasons)
+        reason = _fact("reason", TEXT, "why it ended", reasons)
         tag = FilterField("tags", "tag", TEXT, "trial", "tag", tags, several=True)
         detail = "metric, as shown"
         value = FilterField("value", sweep.primary_metric, NUMBER, "metric", detail)
