@@ -37,8 +37,9 @@ function browserClock() {
   };
 }
 
-// url: of the feed, or a function that returns it. onData(feed) runs before the next question is asked. onCondition(condition) hears
-// "live", "reconnecting", "final", "stopped". fetch, clock and hidden are for tests.
+// url: of the feed, or a function that returns it. onData(feed) runs before the next
+// question is asked. onCondition(condition) gets "live", "reconnecting", "final" or
+// "stopped". fetch, clock and hidden are for tests.
 export function createPoller({
   url,
   since = null,

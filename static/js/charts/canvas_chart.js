@@ -46,7 +46,7 @@ export function canvasChart(canvas, draw) {
   };
 }
 
-// A picture of its own in the chart's size, kept until it is drawn again.
+// A separate picture in the chart's size, kept until it is drawn again.
 export function createLayer() {
   const canvas = document.createElement("canvas");
   return {

@@ -8,7 +8,7 @@ import { picture } from "./density.js";
 import { inSight } from "./in_sight.js";
 import { haloText } from "./marks.js";
 
-// Up to so many selected trials get curves of their own.
+// At most this many selected trials get their own curves.
 const MAX_FETCHED = 60;
 const WAIT_MS = 400;
 // Hundreds of curves are styled anew once a brush rests.

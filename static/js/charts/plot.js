@@ -10,7 +10,7 @@ import { PlotPoints } from "./plot_drawing.js";
 import { nearestPoint } from "./plot_points.js";
 import { createTooltip } from "./tooltip.js";
 
-// Our axis as a Chart.js scale; the stop of what is not set is a tick of its own.
+// Our axis as a Chart.js scale; the stop for values that are not set has its own tick.
 function scaleOf(axis, { title, colors, horizontal, sparse }) {
   const ticks = (pixels) => {
     // Numbers of a value beside one another need more room than above one another.

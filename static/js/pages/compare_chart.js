@@ -23,7 +23,7 @@ const DASHES = { terminated: [4, 3], cancelled: [1.5, 3] };
 // Tells apart lines of one state, where there are several.
 const AGAIN = [[], [6, 2], [2, 2], [8, 3, 2, 3]];
 
-// The dash of each line: its state's, or the next of its own where a state comes again.
+// The dash of each line: its state's, or another one where a state comes again.
 function dashesOf(trials) {
   const seen = new Map();
   return trials.map((trial) => {

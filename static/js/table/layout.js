@@ -22,7 +22,7 @@ export function lineOf(layout, index, child = null) {
   return child === null ? line : line + 1 + child;
 }
 
-// {index, child} of a line; child is null for a row of its own.
+// {index, child} of a line; child is null for the row itself.
 export function rowOf(layout, line) {
   let index = line + layout.skip;
   for (const [group, children] of layout.groups) {

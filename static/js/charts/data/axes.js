@@ -1,7 +1,7 @@
 // Axes of columns: where a value is, and which condition a brush on the axis means.
 //
 // An axis has positions from `min` to `max`; a chart maps them to pixels. Trials that do
-// not set a parameter have a stop of their own, `unsetAt`, below the axis' low end.
+// not set a parameter have their own stop, `unsetAt`, below the axis' low end.
 // An axis: {field, title, kind: "number" | "choice" | "value", min, max, unsetAt or null,
 //   forward(cell), inverse(position), ticks(pixels) → [cell], text(cell), cells}
 

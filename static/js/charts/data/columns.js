@@ -6,7 +6,7 @@
 //   number, id, value, took, started, ended, reports: Float64Array (NaN: none),
 //   axes: [{name, kind: "number" | "choice", log, low, high, values, cells: Float64Array}],
 //          cells of choices are places in `values`; NaN: the trial does not set it
-//   weight: Float64Array or null: how many trials a row stands for, where they are a sample
+//   weight: Float64Array or null: how many trials a row represents, if the rows are a sample
 //   order: rows that count, the best first; drawn: those and running ones with a value,
 //   the best first; share: of each drawn row, 1 the best, 0 the worst
 //   rowOf: Map of a trial's number to its row
