@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from experiments.models import Metric, Sweep, Trial
+from experiments.models.environments import whole_environments
 from experiments.models.trials import TrialState
 from experiments.search.records import Objective, goal_of
 from experiments.sweeps.progress import progress_of, saved_by, usual_times
@@ -79,6 +80,12 @@ class Comparison:
                 highest = objective.goal == "maximize"
                 run.value = metric.high if highest else metric.low
                 run.last_value, run.reports = metric.last_value, metric.count
+
+    @cached_property
+    def environments(self) -> Sequence[Mapping[str, Any]]:
+        """The document of each entrant's run; empty where it has none."""
+        runs = [getattr(entrant.trial, "run", None) for entrant in self.entrants]
+        return whole_environments(*runs)
 
     @property
     def noun(self) -> str:

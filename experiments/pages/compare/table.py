@@ -16,7 +16,6 @@ from experiments.formatting import (
     parameter_text,
 )
 from experiments.models import Trial
-from experiments.models.environments import whole_environments
 from experiments.pages.compare.comparison import Comparison, Entrant, best_of_metric
 from experiments.pages.compare.lead import difference_text, ratio_text
 from experiments.pages.frame import digest as short_digest
@@ -217,12 +216,10 @@ def _plain_cell(
 
 
 def setup_rows(comparison: Comparison) -> list[ComparedRow]:
-    trials = [entrant.trial for entrant in comparison.entrants]
-    runs = [getattr(trial, "run", None) for trial in trials]
-    environments = whole_environments(*runs)
+    environments = comparison.environments
     setups = [
-        {**_setup(trial), **_machine(known)}
-        for trial, known in zip(trials, environments, strict=True)
+        {**_setup(entrant.trial), **_machine(known)}
+        for entrant, known in zip(comparison.entrants, environments, strict=True)
     ]
     names = dict.fromkeys(name for setup in setups for name in setup)
     rows = [plain_row(n, [setup.get(n, UNSET) for setup in setups]) for n in names]
