@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from experiments import access
@@ -92,11 +92,11 @@ class TeamSlots:
 def team_slots(team: Team) -> TeamSlots:
     """Every pool that the team may use, with its hosts."""
     pools = list(access.pools_for_team(team))
-    states = pool_states([pool.pk for pool in pools])
-    earliest = database_now() - HIDDEN_AFTER
+    now = database_now()
+    states = pool_states([pool.pk for pool in pools], now=now)
     hosts: dict[int, list[HostRow]] = defaultdict(list)
-    for row in occupancy(pools, states):
-        if row.worker.seen_at > earliest:
+    for row in occupancy(pools, states, now=now):
+        if row.worker.seen_at > now - HIDDEN_AFTER:
             hosts[row.worker.pool_id].append(row)
     return TeamSlots(
         [
@@ -121,19 +121,22 @@ def _waiting(state: PoolState, team: Team) -> int:
 
 
 def occupancy(
-    pools: Iterable[Pool], states: Mapping[int, PoolState] | None = None
+    pools: Iterable[Pool],
+    states: Mapping[int, PoolState] | None = None,
+    *,
+    now: datetime | None = None,
 ) -> list[HostRow]:
     """The hosts of these pools by pool and name, without stopped ones.
 
     Takes a fixed number of queries. Attempts have their trial, sweep, experiment and
-    team. `states` are the pools', if known.
+    team. `states` are the pools', and `now` is the database's clock, if known.
     """
     ids = [pool.pk for pool in pools]
     if states is None:
-        states = pool_states(ids)
+        states = pool_states(ids, now=now)
     workers = Worker.objects.filter(pool__in=ids, stopped_at=None)
     running, promised = _by_worker(states.values())
-    now = database_now()
+    now = now or database_now()
     rows = []
     for worker in workers.select_related("pool").order_by("pool__name", "name"):
         silent = now - SILENT_AFTER > worker.seen_at

@@ -142,11 +142,13 @@ class PoolState:
                 max(wide, key=lambda host: host.free).reserved_for = attempt
 
 
-def pool_states(pools: Collection[int]) -> dict[int, PoolState]:
+def pool_states(
+    pools: Collection[int], *, now: datetime | None = None
+) -> dict[int, PoolState]:
     """These pools by id, in three queries, and another for each pool in which retries
-    wait."""
+    wait. `now` is the database's clock, if read before."""
     states = {pool: PoolState() for pool in pools}
-    now = database_now()
+    now = now or database_now()
     hosts: dict[int, HostState] = {}
     for worker in Worker.objects.alive().filter(pool__in=pools).order_by("pk"):
         state = states[worker.pool_id]

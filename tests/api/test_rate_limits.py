@@ -58,4 +58,5 @@ def test_wrong_tokens_hold_no_right_one_up(api: Api, team: Team, slow: None) -> 
     script = Api(factories.claim(trial).trial_token.secret)
     path = f"/trials/{trial.pk}/metrics"
     assert script.post(path, {"points": []}).status_code == 200
-    assert Api("trl_wrong").post(path, {"points": []}).status_code == 429
+    wrong = (Api("trl_wrong").post(path, {"points": []}) for _ in range(ENOUGH))
+    assert 429 in (answer.status_code for answer in wrong)
