@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from heapq import nsmallest
 from typing import Literal, TypeAlias
 
@@ -106,60 +106,93 @@ def _by_loss(ranked: Ranked) -> tuple[float, int]:
 
 
 class Rung:
-    """All trials with at least n reports, as they were at report n.
+    """All trials with at least n reports, as they were at report n, in any order.
 
     An order is made when it is first needed, and then kept up to date. `running` are
     the trials that have not ended.
     """
 
-    __slots__ = ("_leaders", "_orders", "_running", "report", "trials")
+    __slots__ = ("_bests", "_leaders", "_means", "_numbers", "_orders", "_running")
 
-    def __init__(
-        self,
-        report: int,
-        running: Container[int],
-        trials: Iterable[LearningCurve] = (),
-    ) -> None:
-        self.report = report
-        self.trials = [*trials]
+    def __init__(self, running: Container[int] = ()) -> None:
         self._running = running
+        # Side by side, so that an order costs no look into each trial's own reports.
+        self._numbers = array("i")
+        self._bests = array("d")
+        self._means = array("d")
         self._orders: dict[tuple[Measure, bool], SortedLosses] = {}
         self._leaders: LeadingTrials | None = None
 
+    def __len__(self) -> int:
+        return len(self._numbers)
+
     def add(self, trial: LearningCurve) -> None:
-        """A trial has made report n."""
-        self.trials.append(trial)
+        """A trial has just made report n."""
+        self._numbers.append(trial.number)
+        self._bests.append(trial.best)
+        self._means.append(trial.mean)
         if self._leaders is not None and trial.best <= self._leaders.limit:
             self._leaders.add(trial.number, trial.best)
         for (measure, _), order in self._orders.items():
-            order.add(trial.at(measure, self.report), trial.number)
+            order.add(trial.measured(measure), trial.number)
 
-    def end(self, trial: LearningCurve) -> None:
+    def extend(
+        self,
+        numbers: NDArray[np.int32],
+        bests: NDArray[np.float64],
+        means: NDArray[np.float64],
+    ) -> None:
+        """Many trials at once, with their lowest losses and their means at report n."""
+        self._numbers.frombytes(numbers.tobytes())
+        self._bests.frombytes(bests.tobytes())
+        self._means.frombytes(means.tobytes())
+        self.forget_orders()
+
+    def end(self, number: int) -> None:
         """A trial has ended."""
-        for (measure, running_only), order in self._orders.items():
-            if running_only:
-                order.remove(trial.at(measure, self.report), trial.number)
+        of_running = [key for key in self._orders if key[1]]
+        if of_running:
+            place = self._find(number)
+            for measure, running_only in of_running:
+                loss = self._column(measure)[place]
+                self._orders[measure, running_only].remove(loss, number)
+
+    def remove(self, number: int) -> None:
+        """Forget a trial that is here."""
+        place = self._find(number)
+        del self._numbers[place], self._bests[place], self._means[place]
+        self.forget_orders()
+
+    def only(self, numbers: Container[int]) -> Rung:
+        """Those of these trials that are here."""
+        here = np.flatnonzero([number in numbers for number in self._numbers])
+        part = Rung()
+        columns = (self._numbers, self._bests, self._means)
+        part.extend(*(np.array(column)[here] for column in columns))
+        return part
+
+    def forget_orders(self) -> None:
+        self._orders.clear()
+        self._leaders = None
+
+    def _find(self, number: int) -> int:
+        return int(np.argmax(np.frombuffer(self._numbers, np.int32) == number))
+
+    def _column(self, measure: Measure) -> array[float]:
+        return self._bests if measure == "best" else self._means
 
     @property
     def leaders(self) -> LeadingTrials:
         if self._leaders is None:
-            trials = self.trials
-            self._leaders = LeadingTrials(
-                column(trials, "best", self.report), [each.number for each in trials]
-            )
+            self._leaders = LeadingTrials(self._bests, self._numbers)
         return self._leaders
 
     def order(self, measure: Measure, running_only: bool) -> SortedLosses:
         """The trials in order of a measure: all of them, or those that run."""
         order = self._orders.get((measure, running_only))
         if order is None:
-            trials = self.trials
-            if running_only:
-                trials = [each for each in trials if each.number in self._running]
-            order = SortedLosses(
-                column(trials, measure, self.report),
-                [trial.number for trial in trials],
-            )
+            rung = self.only(self._running) if running_only else self
+            order = SortedLosses(rung._column(measure), rung._numbers)
             self._orders[measure, running_only] = order
         return order
 
@@ -174,7 +207,7 @@ class RungRivals(Rivals):
         self._own = own
         self._running = running
         self._order: SortedLosses | None = None
-        self._count = len(rung.trials) - 1
+        self._count = len(rung) - 1
         if running:
             self._order, self._place = order, place = self._found("best")
             count = len(order.numbers)
@@ -215,103 +248,101 @@ class RungRivals(Rivals):
 
     def _found(self, measure: Measure) -> tuple[SortedLosses, int]:
         order, own = self._rung.order(measure, self._running), self._own
-        return order, order.find(own.at(measure, self._rung.report), own.number)
+        return order, order.find(own.measured(measure), own.number)
 
 
 class LearningCurve:
-    """One trial's reports: its losses, infinity where not finite, and the lowest of
-    the finite ones up to each report."""
+    """One trial's reports so far: its losses, infinity where not finite, and the lowest
+    and the mean of the finite ones."""
 
-    __slots__ = ("_finite", "_means", "best", "bests", "losses", "number")
+    __slots__ = ("_finite", "best", "losses", "mean", "number")
 
-    def __init__(self, number: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        losses: Iterable[float] = (),
+        best: float = math.inf,
+        mean: float = math.inf,
+        finite: int = 0,
+    ) -> None:
+        """`finite` of the losses so far are finite."""
         self.number = number
-        self.best = math.inf
-        self.losses = array("d")
-        self.bests = array("d")
-        self._finite = 0
-        self._means = array("d")
-
-    @classmethod
-    def of(cls, number: int, losses: NDArray[np.float64]) -> LearningCurve:
-        """A curve with all its reports at once: losses, infinity where not finite."""
-        curve = cls(number)
-        if len(losses):
-            bests = np.minimum.accumulate(losses)
-            curve.losses.frombytes(losses.tobytes())
-            curve.bests.frombytes(bests.tobytes())
-            curve.best = float(bests[-1])
-        return curve
+        self.losses = array("d", losses)
+        self.best, self.mean = best, mean
+        self._finite = finite
 
     def add(self, loss: float) -> None:
         """The next report."""
-        if not -math.inf < loss < math.inf:
+        if -math.inf < loss < math.inf:
+            self.best = min(self.best, loss)
+            before = self.mean if self._finite else 0.0
+            self._finite += 1
+            # Each part is divided on its own: a sum of large losses may overflow.
+            self.mean = before + (loss / self._finite - before / self._finite)
+        else:
             loss = math.inf
-        if loss < self.best:
-            self.best = loss
         self.losses.append(loss)
-        self.bests.append(self.best)
-        # Whoever asked for means will ask again: a rung then reads them in one go.
-        if self._means:
-            self.at("mean", len(self.losses))
 
-    def at(self, measure: Measure, report: int) -> float:
-        """The lowest or the mean of the finite losses up to a report."""
-        if measure == "best":
-            return self.bests[report - 1]
-        while len(self._means) < report:
-            self._means.append(self._next_mean())
-        return self._means[report - 1]
-
-    def _next_mean(self) -> float:
-        loss = self.losses[len(self._means)]
-        before = self._means[-1] if self._finite else 0.0
-        if loss == math.inf:
-            return before if self._finite else math.inf
-        self._finite += 1
-        # Each part is divided on its own: a sum of large losses may overflow.
-        return before + (loss / self._finite - before / self._finite)
-
-    def set_means(self, means: NDArray[np.float64], finite: int) -> None:
-        """The means up to each report, of which this many were finite."""
-        self._means = array("d", means.tobytes())
-        self._finite = finite
+    def measured(self, measure: Measure) -> float:
+        """After the latest report."""
+        return self.best if measure == "best" else self.mean
 
     def standing(self) -> Standing:
         """After the latest report."""
         return Standing(len(self.losses), self.best, self.losses[-1])
 
 
-def column(
-    trials: Sequence[LearningCurve], measure: Measure, report: int
-) -> list[float]:
-    """The measure of each trial at a report, as their `at` has it; one loop without
-    calls, as there may be many thousand."""
-    place = report - 1
-    if measure == "best":
-        return [trial.bests[place] for trial in trials]
-    try:
-        return [trial._means[place] for trial in trials]
-    except IndexError:
-        return [trial.at(measure, report) for trial in trials]
+def add_curves(
+    losses: Mapping[int, NDArray[np.float64]], rungs: list[Rung]
+) -> list[LearningCurve]:
+    """The curves of many trials by number, added to their rungs, of which more are made
+    if needed: as if each loss came on its own. Losses are infinity where not finite."""
+    # The longest first: the trials that made a report are the first of them all.
+    numbers = sorted(losses, key=lambda number: -len(losses[number]))
+    beside = _SideBySide([losses[number] for number in numbers])
+    ids = np.array(numbers, np.int32)
+    for report in range(beside.reports):
+        if report == len(rungs):
+            rungs.append(Rung())
+        bests, means = beside.report(report)
+        rungs[report].extend(ids[: len(bests)], bests, means)
+    return list(map(beside.curve, range(len(numbers)), numbers))
 
 
-def make_means(curves: Sequence[LearningCurve]) -> None:
-    """Make the means of many curves at once, as their `at` would one by one."""
-    longest = max((len(curve.losses) for curve in curves), default=0)
-    table = np.full((longest, len(curves)), math.inf)
-    for column, curve in enumerate(curves):
-        table[: len(curve.losses), column] = curve.losses
-    finite = np.zeros(len(curves), np.int64)
-    mean = np.zeros(len(curves))
-    for row, losses in enumerate(table):
-        known = losses < math.inf
-        finite += known
-        count = np.maximum(finite, 1)
-        # As in _next_mean, so that every bit is the same.
+class _SideBySide:
+    """Many trials' losses and what `LearningCurve` works out of them, bit by bit, at
+    once for all trials. The longest come first."""
+
+    def __init__(self, losses: Sequence[NDArray[np.float64]]) -> None:
+        self._losses = losses
+        self._lengths = np.array([len(each) for each in losses], np.int64)
+        self.reports = int(self._lengths.max(initial=0))
+        self._table = np.full((self.reports, len(losses)), math.inf)
+        for column, each in enumerate(losses):
+            self._table[: len(each), column] = each
+        self._finite = np.zeros(len(losses), np.int64)
+        self._bests = np.full(len(losses), math.inf)
+        self._means = np.full(len(losses), math.inf)
+
+    def report(self, place: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The next report's lowest losses and means, of those that made it."""
+        here = slice(int(np.searchsorted(-self._lengths, -place)))
+        row, bests, means = (
+            self._table[place, here],
+            self._bests[here],
+            self._means[here],
+        )
+        known = row < math.inf
+        before = np.where(self._finite[here] > 0, means, 0.0)
+        self._finite[here] += known
+        count = np.maximum(self._finite[here], 1)
         with np.errstate(invalid="ignore"):
-            mean = np.where(known, mean + (losses / count - mean / count), mean)
-        table[row] = np.where(finite > 0, mean, math.inf)
-    for column, curve in enumerate(curves):
-        means = table[: len(curve.losses), column]
-        curve.set_means(means, int(finite[column]))
+            means[:] = np.where(known, before + (row / count - before / count), means)
+        np.minimum(bests, row, out=bests)
+        return bests, means
+
+    def curve(self, column: int, number: int) -> LearningCurve:
+        """A trial's curve after all of its reports."""
+        losses = self._losses[column]
+        best, mean = float(self._bests[column]), float(self._means[column])
+        return LearningCurve(number, losses, best, mean, int(self._finite[column]))

@@ -96,9 +96,6 @@ class StandingEvidence(Evidence):
     def losses(self) -> NDArray[np.float64]:
         return np.array(self._curve.losses)
 
-    def best_at(self, report: int) -> float:
-        return self._curve.bests[report - 1]
-
     @property
     def finished(self) -> Finished:
         return self._finished(self.number)
@@ -139,7 +136,7 @@ class Standings:
         report = len(curve.losses)
         if report > len(self._rungs):
             due = self._due(report)
-            self._rungs.append(Rung(report, self._running) if due else None)
+            self._rungs.append(Rung(self._running) if due else None)
         rung = self._rungs[report - 1]
         if rung is None:
             return None
@@ -152,7 +149,7 @@ class Standings:
         curve = self._curves[number]
         for rung in self._rungs[: len(curve.losses)]:
             if rung is not None:
-                rung.end(curve)
+                rung.end(number)
         if completed and curve.best < math.inf:
             self._completed.add(curve)
 

@@ -15,7 +15,7 @@ from experiments.models.metrics import next_version
 from experiments.search.rungs import LearningCurve, Rung, RungRivals
 from experiments.search.standings import StandingEvidence
 from experiments.search.termination import Policy
-from experiments.search.termination.evidence import Ranked, Rivals, Verdict
+from experiments.search.termination.evidence import Rivals, Verdict
 from experiments.tracking import sql
 from experiments.tracking.completed_curves import StoredFinished
 from experiments.tracking.held import HeldAttempt, HeldTrial
@@ -32,16 +32,12 @@ class LiveRivals(RungRivals):
         self._memory = memory
         self._only_running: Rivals | None = None
 
-    def ranked_by_mean(self, place: int, count: int) -> list[Ranked]:
-        self._memory.need_means()
-        return super().ranked_by_mean(place, count)
-
     def only_running(self) -> Rivals:
         if self._only_running is None:
             running = sql.RUNNING.rows(self._memory.sweep.pk)
-            numbers = {number for (number,) in running} | {self._own.number}
-            rung = self._memory.running(self._rung.report, numbers)
-            self._only_running = RungRivals(rung, self._own)
+            own = self._own
+            rung = self._rung.only({number for (number,) in running} | {own.number})
+            self._only_running = RungRivals(rung, own)
         return self._only_running
 
 

@@ -23,7 +23,7 @@ from experiments.search.rungs import (
     LeadingTrials,
     LearningCurve,
     Rung,
-    make_means,
+    add_curves,
 )
 from experiments.tracking import series
 
@@ -33,8 +33,10 @@ MAX_SWEEPS = 100
 # Trials in the sorted orders of one sweep; 16 bytes or 32 for each. The orders at a
 # report take as much as so many trials in them.
 MAX_RANKED, RUNG_SIZE = 1_000_000, 40
-# Curves that are read at once, and whose means are made at once.
+# Curves that are read at once.
 BLOCK = 500
+# Half numbers of a report: its loss; at its rung the lowest and the mean, the trial.
+HALVES_OF_REPORT = 7
 
 
 class JudgedSweep(NamedTuple):
@@ -68,15 +70,16 @@ class SweepMemory:
         self.curves: dict[int, LearningCurve] = {}
         self._attempts: dict[int, int] = {}
         self._reports = 0
-        self._rungs: dict[int, Rung] = {}
+        self._rungs: list[Rung] = []
+        # The reports whose trials may have been sorted, and how many trials these are.
+        self._asked: set[int] = set()
         self._ranked = 0
         self._leaders: LeadingTrials | None = None
-        self._has_means = False
 
     @property
     def size(self) -> int:
         """How many numbers it has."""
-        return self._reports * (3 if self._has_means else 2) + self._ranked * 4
+        return self._reports * HALVES_OF_REPORT // 2 + self._ranked * 4
 
     def catch_up(self, row: int, version: int) -> None:
         """Read what was reported elsewhere up to a version of the sweep."""
@@ -89,7 +92,6 @@ class SweepMemory:
             trials = trials.filter(reports__gt=0)
         else:
             trials = trials.filter(stamp__gt=self.version)
-        self._forget_orders()
         self._read(
             KnownTrial(*each) for each in trials.values_list(*KnownTrial._fields)
         )
@@ -98,12 +100,10 @@ class SweepMemory:
     def _forget(self) -> None:
         self.curves.clear()
         self._attempts.clear()
-        self._reports = 0
-        self._has_means = False
-
-    def _forget_orders(self) -> None:
         self._rungs.clear()
-        self._ranked, self._leaders = 0, None
+        self._asked.clear()
+        self._reports = self._ranked = 0
+        self._leaders = None
 
     def _read(self, rows: Iterable[KnownTrial]) -> None:
         behind: dict[int, KnownTrial] = {}
@@ -118,17 +118,34 @@ class SweepMemory:
     def _read_reports(self, behind: Mapping[int, KnownTrial]) -> None:
         start = min(self._known(row.number) for row in behind.values())
         trials = Trial.objects.filter(pk__in=behind)
+        losses: dict[int, NDArray[np.float64]] = {}
         for pk, points in series.reported(trials, start=start):
             row = behind[pk]
-            losses = self._losses(points["value"][self._known(row.number) - start :])
+            values = points["value"][self._known(row.number) - start :]
+            losses[row.number] = self._losses(values)
             self._attempts[row.number] = row.current_attempt
-            self._extend(row.number, losses)
+        self._add(losses)
+
+    def _add(self, losses: dict[int, NDArray[np.float64]]) -> None:
+        """Many reports of many trials."""
+        for number in self.curves.keys() & losses.keys():
+            for loss in losses.pop(number).tolist():
+                self._report(self.curves[number], loss)
+        if losses:
+            self._leaders = None
+        for curve in add_curves(losses, self._rungs):
+            self.curves[curve.number] = curve
+            self._reports += len(curve.losses)
 
     def _forget_earlier(self, row: KnownTrial) -> None:
         """Forget what an earlier attempt has reported."""
         if self._attempts.get(row.number) not in (None, row.current_attempt):
             del self._attempts[row.number]
-            self._reports -= len(self.curves.pop(row.number).losses)
+            reports = len(self.curves.pop(row.number).losses)
+            self._reports -= reports
+            self._leaders = None
+            for rung in self._rungs[:reports]:
+                rung.remove(row.number)
 
     def _known(self, number: int) -> int:
         curve = self.curves.get(number)
@@ -139,59 +156,43 @@ class SweepMemory:
         sign = -1.0 if self.sweep.goal == "maximize" else 1.0
         return np.where(np.isfinite(values), 0.0 + sign * values, math.inf)
 
-    def _extend(self, number: int, losses: NDArray[np.float64]) -> None:
-        self._reports += len(losses)
-        curve = self.curves.get(number)
-        if curve is None:
-            self.curves[number] = LearningCurve.of(number, losses)
-            return
-        for loss in losses.tolist():
-            curve.add(loss)
-
     def report(self, number: int, attempt: int, loss: float) -> int:
         """Add a trial's next report; returns its n."""
         if self._attempts.setdefault(number, attempt) != attempt:
-            self._forget_orders()
             self._forget_earlier(KnownTrial(0, number, attempt, 0))
             self._attempts[number] = attempt
         curve = self.curves.get(number)
         if curve is None:
             curve = self.curves[number] = LearningCurve(number)
+        self._report(curve, loss)
+        return len(curve.losses)
+
+    def _report(self, curve: LearningCurve, loss: float) -> None:
         curve.add(loss)
         self._reports += 1
         report = len(curve.losses)
-        if report in self._rungs:
-            self._rungs[report].add(curve)
-            self._ranked += 1
+        if report > len(self._rungs):
+            self._rungs.append(Rung())
+        self._rungs[report - 1].add(curve)
+        self._ranked += report in self._asked
         if self._leaders is not None and curve.best < self._leaders.limit:
-            self._leaders.add(number, curve.best)
-        return report
+            self._leaders.add(curve.number, curve.best)
 
     def rung(self, report: int) -> Rung:
-        """All trials with this many reports."""
-        rung = self._rungs.get(report)
-        if rung is None:
+        """All trials with this many reports; one has."""
+        rung = self._rungs[report - 1]
+        if report not in self._asked:
             if self._ranked > MAX_RANKED:
-                self._rungs.clear()
-                self._ranked = 0
-            curves = self.curves.values()
-            rung = Rung(report, (), [c for c in curves if len(c.bests) >= report])
-            self._rungs[report] = rung
-            self._ranked += len(rung.trials) + RUNG_SIZE
+                self._forget_ranks()
+            self._asked.add(report)
+            self._ranked += len(rung) + RUNG_SIZE
         return rung
 
-    def running(self, report: int, numbers: Iterable[int]) -> Rung:
-        """Some trials, of those that have this many reports."""
-        found = (self.curves.get(number) for number in numbers)
-        return Rung(report, (), (c for c in found if c and len(c.bests) >= report))
-
-    def need_means(self) -> None:
-        """Make those of all trials at once, when the first is asked for."""
-        if not self._has_means:
-            self._has_means = True
-            curves = sorted(self.curves.values(), key=lambda curve: len(curve.losses))
-            for first in range(0, len(curves), BLOCK):
-                make_means(curves[first : first + BLOCK])
+    def _forget_ranks(self) -> None:
+        for report in self._asked:
+            self._rungs[report - 1].forget_orders()
+        self._asked.clear()
+        self._ranked = 0
 
     def best_besides(self, number: int) -> float:
         """The lowest loss of all other trials; infinity for none."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.search.rungs import LearningCurve, Rung, add_curves
 from experiments.search.standings import Standings
 from experiments.search.termination.evidence import MAX_FINISHED, Evidence, Rivals
 from tests.search.termination.scanned import ScannedEvidence
@@ -74,6 +75,45 @@ def test_they_answer_like_a_scan_of_all_reports(
         if end:
             standings.finish(number, completed=end == "completed")
             (completed if end == "completed" else ended).append(number)
+
+
+@given(losses=st.lists(st.lists(LOSSES, min_size=1, max_size=9), max_size=6))
+def test_many_curves_at_once_are_as_if_each_loss_came_on_its_own(
+    losses: list[list[float]],
+) -> None:
+    at_once, alone = list[Rung](), list[Rung]()
+    made = add_curves({k: np.array(each) for k, each in enumerate(losses)}, at_once)
+    curves = list(map(LearningCurve, range(len(losses))))
+    for curve, each in zip(curves, losses, strict=True):
+        for report, loss in enumerate(each):
+            curve.add(loss)
+            if report == len(alone):
+                alone.append(Rung())
+            alone[report].add(curve)
+    assert sorted(map(state, made)) == sorted(map(state, curves))
+    for report in range(max(map(len, losses), default=0)):
+        for measure in ("best", "mean"):
+            order, again = (r[report].order(measure, False) for r in (at_once, alone))
+            assert order.losses == again.losses
+            assert order.numbers == again.numbers
+
+
+def state(curve: LearningCurve) -> tuple[int, list[float], float, float, int]:
+    losses = curve.losses.tolist()
+    return curve.number, losses, curve.best, curve.mean, curve._finite
+
+
+def test_a_rung_forgets_one_trial() -> None:
+    rung = Rung({0, 2})
+    for number, loss in enumerate([3.0, 1.0, 2.0]):
+        curve = LearningCurve(number)
+        curve.add(loss)
+        rung.add(curve)
+    assert rung.order("best", True).numbers.tolist() == [2, 0]
+    rung.remove(1)
+    assert rung.leaders.besides(0) == (2, 2.0)
+    assert rung.order("best", False).numbers.tolist() == [2, 0]
+    assert rung.order("mean", False).losses.tolist() == [2.0, 3.0]
 
 
 def test_a_trial_that_started_and_did_not_report_is_no_rival() -> None:
