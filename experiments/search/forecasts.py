@@ -13,18 +13,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy
 
-from experiments.search.history import COMPLETED, History
+from experiments.search.history import History
 from experiments.search.learning_curves import (
     Floats,
-    is_significant,
     levels_of,
     noises_of,
-    variety_of,
 )
 
 if TYPE_CHECKING:  # The policies import this module.
@@ -92,23 +90,6 @@ class GainModel:
             spread = float(level - self.finals[0])
         size = float(np.abs(self.finals).max())
         return max(MIN_GAIN * spread, 1e-9 * size, 1e-300)
-
-    @cached_property
-    def variety(self) -> float:
-        """How many different values their reports have."""
-        return variety_of(self._curves)
-
-    def same_ends(self, report: int, best: Floats, before: Floats) -> Floats:
-        """The final levels of trials with exactly these levels at a report; NaN without
-        one, or where that may be a coincidence."""
-        if not is_significant(2, trials=len(self), variety=self.variety):
-            return np.full_like(best, np.nan)
-        now = self.levels[:, report - 1]
-        earlier = self.levels[:, later_half(report) - 1]
-        same = (now == best[:, None]) & (earlier == before[:, None])
-        # A level that has not changed says the same twice.
-        known = same.any(axis=1) & (best < before)
-        return np.where(known, self.finals[same.argmax(axis=1)], np.nan)
 
     def smoothed(self, window: int) -> GainModel:
         """The same for levels of moving averages."""
@@ -228,10 +209,7 @@ def _expected(
         np.maximum(np.exp(np.minimum(center + q * scale, 700.0)) - gain_model.eps, 0.0)
         for q in (-1, 0, 1)
     )
-    same = gain_model.same_ends(report, best, before)
-    known = np.isfinite(same)
-    ends = np.where(known, same, best - usual)
-    return ends, np.where(known, 0.0, (most - least) / 2)
+    return best - usual, (most - least) / 2
 
 
 def _gain_model(curves: tuple[Floats, ...], window: int, noise: float) -> GainModel:
@@ -281,21 +259,6 @@ def _posterior(
     return center, np.sqrt(squares / degrees * (1 + 1 / total)), degrees
 
 
-# Trials with this many equal reports count as the same training.
-MIN_EQUAL = 3
-
-# The first MIN_EQUAL reports of a trial. None if one is missing, not a number or equal
-# to another, because they then say little.
-Beginning: TypeAlias = tuple[float, ...] | None
-
-
-def beginning_of(reports: Sequence[float | None]) -> Beginning:
-    """How a trial with these reports began."""
-    begun = tuple(value for value in reports[:MIN_EQUAL] if value is not None)
-    telling = len(set(filter(math.isfinite, begun))) == MIN_EQUAL
-    return begun if telling else None
-
-
 class Expectations:
     """Keeps the expected losses of a history up to date.
 
@@ -308,14 +271,9 @@ class Expectations:
         self._gain_model: GainModel | None = None
         self._known: dict[int, Cut] = {}
 
-    def refresh(
-        self,
-        gain_model: GainModel,
-        cuts: Mapping[int, Cut],
-        beginnings: Mapping[int, Beginning],
-    ) -> None:
-        """Update the history from the cuts of all trials that did not run to their end,
-        and the beginnings of all trials with enough reports, by number."""
+    def refresh(self, gain_model: GainModel, cuts: Mapping[int, Cut]) -> None:
+        """Update the history from the cuts, by number, of all trials that did not run
+        to their end."""
         if gain_model is not self._gain_model:
             self._gain_model = gain_model
             self._known.clear()
@@ -326,32 +284,3 @@ class Expectations:
         for number, expected in zip(due, found, strict=True):
             loss, spread = expected or (math.nan, math.nan)
             self._history.expect(number, loss=loss, spread=spread)
-        sure = is_significant(
-            MIN_EQUAL, trials=len(self._history), variety=gain_model.variety
-        )
-        trainings = _trainings(beginnings, self._history) if sure else {}
-        self._history.set_trainings(trainings)
-
-
-def _trainings(beginnings: Mapping[int, Beginning], history: History) -> dict[int, int]:
-    """The lowest number of a trial with the same beginning, by number."""
-    doubtful = _doubtful(beginnings, history)
-    first: dict[Beginning, int] = {}
-    return {
-        number: first.setdefault(beginnings[number], number)
-        for number in sorted(beginnings)
-        if beginnings[number] not in doubtful
-    }
-
-
-def _doubtful(beginnings: Mapping[int, Beginning], history: History) -> set[Beginning]:
-    """Beginnings with different ends, as where a parameter acts late; and None.
-
-    Compares completed trials with the same number of reports.
-    """
-    done = history.states == COMPLETED
-    columns = (history.numbers, history.reports, history.losses)
-    ends: dict[tuple[Beginning, int], set[float]] = defaultdict(set)
-    for number, reports, loss in zip(*(c[done].tolist() for c in columns), strict=True):
-        ends[beginnings.get(number), reports].add(loss)
-    return {begun for (begun, _), losses in ends.items() if len(losses) > 1} | {None}

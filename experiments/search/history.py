@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -21,13 +21,9 @@ CODES = {
     "cancelled": CANCELLED,
     "failed": FAILED,
 }
-# In place of a number: unknown which training a trial repeats.
-UNKNOWN = -1
 # Trials that have not come to their own end: a final loss may be expected of them.
 CUT_SHORT = frozenset({"running", "terminated", "cancelled"})
 FIRST_SIZE = 64
-# `repeating` looks at this many of the latest trials.
-LATEST = 16
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -54,8 +50,7 @@ class History:
     `active` (n, D), `states` (n,) as codes of this module, `losses` (n,) with infinity
     where nothing finite was logged, and `reports` (n,). `expected` and `spread` (n,)
     are the expected final loss of a trial that did not run to its end and its standard
-    deviation, NaN where nothing is expected. `trainings` (n,) are the lowest number of
-    a trial with the same reports, which may be the trial itself, or UNKNOWN.
+    deviation, NaN where nothing is expected.
 
     A configuration that the space could not have drawn, from an earlier version of the
     space or added by hand, has no point. It is only counted in `outside`.
@@ -69,7 +64,6 @@ class History:
     reports = OrderedColumn[np.int64]()
     expected = OrderedColumn[np.float64]()
     spread = OrderedColumn[np.float64]()
-    trainings = OrderedColumn[np.int64]()
 
     def __init__(self, space: SearchSpace, objective: Objective) -> None:
         self.space = space
@@ -86,7 +80,6 @@ class History:
         self._reports = np.empty(FIRST_SIZE, np.int64)
         self._expected = np.empty(FIRST_SIZE)
         self._spread = np.empty(FIRST_SIZE)
-        self._trainings = np.empty(FIRST_SIZE, np.int64)
 
     @classmethod
     def of(
@@ -125,7 +118,6 @@ class History:
         self._states[row] = PENDING
         self._losses[row] = math.inf
         self._reports[row] = 0
-        self._trainings[row] = UNKNOWN
         self._expected[row] = self._spread[row] = math.nan
 
     def update(
@@ -156,26 +148,6 @@ class History:
         row = self._rows.get(number)
         if row is not None:
             self._expected[row], self._spread[row] = loss, spread
-
-    def set_trainings(self, trainings: Mapping[int, int]) -> None:
-        """Set the lowest number of a trial with the same reports, by trial."""
-        self._trainings[: len(self)] = UNKNOWN
-        for number, training in trainings.items():
-            row = self._rows.get(number)
-            if row is not None:
-                self._trainings[row] = training
-
-    @property
-    def repeats(self) -> NDArray[np.bool_]:
-        """Which trials only repeated one with a lower number."""
-        trainings = self.trainings
-        repeats: NDArray[np.bool_] = (trainings != UNKNOWN) & (trainings < self.numbers)
-        return repeats
-
-    @property
-    def repeating(self) -> float:
-        """The share of the latest trials that only repeated others."""
-        return float(self.repeats[-LATEST:].mean()) if len(self) else 0.0
 
     @property
     def pending(self) -> NDArray[np.bool_]:

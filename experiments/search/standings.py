@@ -161,14 +161,6 @@ class Standings:
         """A trial's standing after its latest report."""
         return self._curves[number].standing()
 
-    def first_losses(self, reports: int) -> dict[int, list[float]]:
-        """The first losses of trials with at least that many reports, by number."""
-        return {
-            number: curve.losses[:reports].tolist()
-            for number, curve in self._curves.items()
-            if len(curve.losses) >= reports
-        }
-
     def finished(self, number: int) -> Finished:
         """The finished trials, seen from another one."""
         leader = self._leaders.besides(number)

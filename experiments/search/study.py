@@ -25,10 +25,8 @@ from dataclasses import dataclass, replace
 from experiments.search.document.plan import read_objective, read_plan
 from experiments.search.fields import Diagnostics, Fields, listed
 from experiments.search.forecasts import (
-    MIN_EQUAL,
     Cut,
     Expectations,
-    beginning_of,
     cut_of,
     gain_model_of,
 )
@@ -206,9 +204,7 @@ class Study:
             self._cuts[number] = cut_of(self._standings.losses(number))
         self._reported.clear()
         gain_model = self._standings.finished(NO_TRIAL).derived(gain_model_of)
-        first = self._standings.first_losses(MIN_EQUAL)
-        begun = {number: beginning_of(losses) for number, losses in first.items()}
-        self._expectations.refresh(gain_model, self._cuts, begun)
+        self._expectations.refresh(gain_model, self._cuts)
 
     def report(self, number: int, *, step: int, value: float) -> Verdict:
         """Report a value of the primary metric; returns whether the trial should stop.

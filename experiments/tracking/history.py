@@ -12,7 +12,7 @@ import json
 import math
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -26,11 +26,8 @@ from experiments.models import Sweep, Trial
 from experiments.models.trials import TRIAL_LIVE, TrialQuerySet
 from experiments.search.document.definition import parse_document
 from experiments.search.forecasts import (
-    MIN_EQUAL,
-    Beginning,
     Cut,
     Expectations,
-    beginning_of,
     gain_model_of,
     later_half,
 )
@@ -116,11 +113,6 @@ class Forecasts:
         self._history = history
         self._expectations = Expectations(history)
         self._cuts: dict[int, Cut] = {}
-        self._beginnings: dict[int, Beginning] = {}
-
-    def forget_beginning(self, pk: int) -> None:
-        """The reports may be those of another attempt, even if the row is the same."""
-        self._beginnings.pop(pk, None)
 
     def refresh(self, rows: Mapping[int, HistoryRow]) -> None:
         cut = {
@@ -132,21 +124,13 @@ class Forecasts:
         for number in self._cuts.keys() - kept:
             del self._cuts[number]
         self._read_cuts({pk: row for pk, row in cut.items() if self._outdated(row)})
-        begun = self._begun(rows)
-        if not (self._cuts or begun):
-            self._history.set_trainings({})
+        if not self._cuts:
+            # A trial that starts over may be cut again where it was before.
+            self._expectations = Expectations(self._history)
             return
         finished = StoredFinished(Trial(sweep=self._sweep), self._objective)
         gain_model = finished.derived(gain_model_of)
-        self._expectations.refresh(gain_model, self._cuts, begun)
-
-    def _begun(self, rows: Mapping[int, HistoryRow]) -> Mapping[int, Beginning]:
-        """How trials began, by number; those that changed are read again."""
-        enough = {
-            pk: row.number for pk, row in rows.items() if row.reports >= MIN_EQUAL
-        }
-        self._beginnings.update(_beginnings(enough.keys() - self._beginnings.keys()))
-        return {number: self._beginnings[pk] for pk, number in enough.items()}
+        self._expectations.refresh(gain_model, self._cuts)
 
     def _outdated(self, row: HistoryRow) -> bool:
         cut = self._cuts.get(row.number)
@@ -252,7 +236,6 @@ class TrialHistory:
         for pk, number, state, value, reports, params, stamp in rows:
             row = HistoryRow(number, state, value, reports, hash(params))
             before = known.rows.get(pk)
-            self._forecasts.forget_beginning(pk)
             if before is None:
                 self._start(number, json.loads(params))
             elif (before.number, before.params) != (row.number, row.params):
@@ -291,18 +274,6 @@ def _best_losses(reports: Mapping[int, int], objective: Objective) -> dict[int, 
             if len(losses) == part[pk]:
                 found[pk] = float(losses.min(initial=math.inf))
     return found
-
-
-def _beginnings(pks: Collection[int]) -> dict[int, Beginning]:
-    """How trials began, by id."""
-    reports: dict[int, list[float | None]] = {pk: [] for pk in pks}
-    asked = sorted(pks)
-    for start in range(0, len(asked), BATCH):
-        part = asked[start : start + BATCH]
-        for pk, points in _reported(part, stop=MIN_EQUAL):
-            values = points["value"].tolist()
-            reports[pk] = [None if math.isnan(value) else value for value in values]
-    return {pk: beginning_of(values) for pk, values in reports.items()}
 
 
 def _reported(pks: Iterable[int], stop: int) -> Iterator[tuple[int, Records]]:

@@ -10,7 +10,6 @@ from experiments.search.history import (
     COMPLETED,
     FAILED,
     PENDING,
-    UNKNOWN,
     History,
     empty,
 )
@@ -35,19 +34,6 @@ def record(
     number: int, momentum: float, state: str, value: float | None
 ) -> TrialRecord:
     return TrialRecord(number, {"optimizer": "sgd", "momentum": momentum}, state, value)
-
-
-def test_which_trials_repeat_others_is_told_by_their_numbers() -> None:
-    records = [record(n, n / 10, "completed", n / 10) for n in (3, 0, 2, 1)]
-    history = History.of(SPACE, GAIN, records)
-    assert history.trainings.tolist() == [UNKNOWN] * 4 and history.repeating == 0
-    history.set_trainings({3: 1, 1: 1, 99: 3})
-    assert history.trainings.tolist() == [UNKNOWN, 1, UNKNOWN, 1]
-    assert history.repeats.tolist() == [False, False, False, True]
-    assert history.repeating == 0.25
-    history.set_trainings({1: 1})
-    assert history.repeating == 0
-    assert empty(SPACE, GAIN).repeating == 0
 
 
 def test_trials_stand_in_the_order_of_their_numbers() -> None:

@@ -136,15 +136,6 @@ def test_where_no_policy_is_asked_there_is_no_evidence() -> None:
     assert standings.report(0, 0.0) is None
 
 
-def test_how_trials_began_is_told_of_those_that_came_so_far() -> None:
-    standings = Standings()
-    for number, losses in enumerate([[3, 2, 1], [3, 2], [2, 2, 2, 1], [9, 3, 2, 1]]):
-        standings.start(number)
-        for loss in losses:
-            standings.report(number, loss)
-    assert standings.first_losses(3) == {0: [3, 2, 1], 2: [2, 2, 2], 3: [9, 3, 2]}
-
-
 def test_many_trials_are_kept() -> None:
     standings = Standings()
     for number in range(1000):

@@ -18,17 +18,14 @@ from hypothesis import strategies as st
 
 from experiments import lifecycle
 from experiments.models import Sweep, Trial
-from experiments.search.history import PENDING, TERMINATED, UNKNOWN, History
+from experiments.search.history import PENDING, TERMINATED, History
 from experiments.tracking import history
 from experiments.tracking.history import TrialHistory, search_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db
 
-COLUMNS = (
-    *("numbers", "points", "active", "states", "losses", "reports"),
-    *("expected", "trainings"),
-)
+COLUMNS = (*("numbers", "points", "active", "states", "losses", "reports", "expected"),)
 STATES = ("queued", "running", "completed", "terminated", "cancelled", "failed")
 # All trials of a test change within less than what one look overlaps with the next.
 LONG_AGO = timedelta(hours=1)
@@ -302,79 +299,19 @@ def test_standings_are_read_in_batches(
     assert history._best_losses({trials[1].pk: 2}, made.objective) == {}
 
 
-def test_trials_that_repeat_others_report_by_report_are_known() -> None:
-    made = sweep(
-        sampling_algorithm={"type": "bayesian", "seed": 1},
-        objective={"primary_metric": "accuracy", "goal": "minimize"},
-    )
-    search = TrialHistory(made)
-    for final in (0.1, 0.2, 0.4):
-        curve = [final + 1 / n**final for n in range(1, 31)]
-        factories.reported_trial(made, curve, state="completed")
-    factories.reported_trial(made, [0.2 + 1 / n**0.2 for n in range(1, 5)])
-    factories.reported_trial(made, [1.3, 0.8, 0.65, 0.55])
-    factories.reported_trial(made, [1.3, 0.8, 0.65, 0.55])
-    factories.reported_trial(made, [1.3, 0.9, 0.65, 0.55])
-    factories.reported_trial(made, [0.5, 0.5, 0.5])
-    factories.reported_trial(made, [1.3, 0.8])
-    expected = [0, 1, 2, 1, 4, 4, 6, UNKNOWN, UNKNOWN]
-    history = look(search)
-    assert history.trainings.tolist() == expected
-    assert history.repeating == 2 / 9
-    factories.reported_trial(made, [1.3, 0.9, 0.65], state="completed")
-    assert look(search).trainings.tolist() == [*expected, 6]
-    for trial in made.trials.filter(state="running"):
-        Trial.objects.filter(pk=trial.pk).update(state="completed", updated_at=Now())
-    assert look(search).trainings.tolist() == [*expected, 6]
-    assert same(look(search), fresh(made))
-
-
-def test_beginnings_are_read_only_for_changed_trials() -> None:
+def test_a_trial_that_starts_over_is_expected_to_end_as_before() -> None:
     made = sweep(sampling_algorithm={"type": "bayesian", "seed": 1})
-    search = TrialHistory(made)
-    for final in (0.1, 0.2):
-        curve = [final + 1 / n for n in range(1, 6)]
-        factories.reported_trial(made, curve, state="completed")
-    made.trials.update(updated_at=timezone.now() - LONG_AGO)
-    live = factories.reported_trial(made, [0.9, 0.8, 0.7])
-    look(search)
-    factories.report(live, [0.65], first_step=3)
-    with CaptureQueriesContext(connection) as queries:
-        search.refresh()
-    # A statement whose plan is kept may be told without its text.
-    texts = [query["sql"] or "" for query in queries]
-    asked = [text for text in texts if "tail" in text]
-    assert all(f"IN ({live.pk})" in text for text in asked), asked
-
-
-def test_a_trial_that_starts_over_has_a_new_beginning() -> None:
-    made = sweep(sampling_algorithm={"type": "bayesian", "seed": 1})
-    curves = [[final + 1 / n for n in range(1, 9)] for final in (0.1, 0.2, 0.3)]
-    for curve in curves:
-        factories.reported_trial(made, curve, state="completed")
-    search = TrialHistory(made)
-    trial = factories.reported_trial(made, [1.3, 0.8, 0.65])
-    assert look(search).trainings.tolist() == [0, 1, 2, 3]
-    attempt = trial.attempts.latest("pk")
-    lifecycle.lose_attempt(attempt, reason="silent", message="It is silent.")
-    trial.refresh_from_db()
-    factories.claim(trial)
-    factories.report(trial, curves[0][:3])
-    assert look(search).trainings.tolist() == [0, 1, 2, 0]
-    assert same(look(search), fresh(made))
-
-
-def test_beginnings_that_say_little_and_those_that_led_elsewhere_do_not_count() -> None:
-    made = sweep(
-        sampling_algorithm={"type": "bayesian", "seed": 1},
-        objective={"primary_metric": "accuracy", "goal": "minimize"},
-    )
     for final in (0.1, 0.2, 0.3):
         curve = [final + 1 / n for n in range(1, 9)]
         factories.reported_trial(made, curve, state="completed")
-    late = [0.3 + 1 / n for n in range(1, 8)]
-    factories.reported_trial(made, [*late, 0.01], state="completed")
-    for curve in ([math.nan, 0.5, 0.4],) * 2 + ([0.5, 0.4, 0.6], [0.4, 0.5, 0.6]):
-        factories.reported_trial(made, curve)
-    expected = [0, 1, *[UNKNOWN] * 4, 6, 7]
-    assert fresh(made).trainings.tolist() == expected
+    search = TrialHistory(made)
+    trial = factories.reported_trial(made, [1.3, 0.8, 0.65])
+    expected = look(search).expected.tolist()
+    attempt = trial.attempts.latest("pk")
+    lifecycle.lose_attempt(attempt, reason="silent", message="It is silent.")
+    assert math.isnan(look(search).expected[3])
+    trial.refresh_from_db()
+    factories.claim(trial)
+    factories.report(trial, [1.3, 0.8, 0.65])
+    assert look(search).expected.tolist()[3] == expected[3]
+    assert same(look(search), fresh(made))

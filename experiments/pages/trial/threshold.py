@@ -16,7 +16,6 @@ from experiments.pages.curves import MANY_POINTS, Points, drawn, envelope
 from experiments.pages.trial.verdicts import kept_words
 from experiments.pages.trial_rows import thinned
 from experiments.search.simulation.recording import losses_of
-from experiments.search.termination.predictive import EQUAL_REPORTS
 from experiments.tracking import codec, excerpts, series
 from experiments.tracking.excerpts import telling
 
@@ -41,7 +40,6 @@ QUESTIONS: Mapping[str, str] = {
     "all_of": f"{BESTS} The line is the threshold of the rule that decided.",
 }
 OTHERWISE = f"{BESTS} A trial ends when its best is worse than the line."
-REPEATED = f"{BESTS} No line decided: each of its reports equals one of another trial."
 NOT_JUDGED = "Gray: the best values of the others up to each report."
 # What the line is called, where that is not a threshold.
 NAMES: Mapping[str, str] = {
@@ -53,8 +51,6 @@ NAMES: Mapping[str, str] = {
 
 def chart_question(policy: str, decisions: Sequence[Decision] = ()) -> str:
     """What the chart shows; ``policy`` is its kind, empty for none."""
-    if any(decision.stop and EQUAL_REPORTS in decision.facts for decision in decisions):
-        return REPEATED
     if policy == "predictive" and (kept := kept_words(decisions, alone=True)):
         return f"{BESTS} There is no line to beat: {kept}."
     return QUESTIONS.get(policy, OTHERWISE) if policy else NOT_JUDGED

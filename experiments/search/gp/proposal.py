@@ -9,7 +9,6 @@ import numpy as np
 from experiments.search.gp.cube import Candidates, Mask, Points
 from experiments.search.gp.kernel import Reals, log_expected_improvement
 from experiments.search.gp.model import GaussianProcess
-from experiments.search.gp.novelty import Novelty
 from experiments.search.gp.tried import Tried, near_any
 from experiments.search.records import JSONValue
 
@@ -62,9 +61,6 @@ class ScoredPoints:
 class AcquisitionSearch:
     """Finds the point with the highest expected improvement.
 
-    A point that repeats another trial improves nothing: with `novelty`, the improvement
-    is multiplied by the probability that the point is new.
-
     It scores draws from the space and neighbors of the best trials, and starts a local
     search with shrinking steps from the best of those. It only compares scores, so
     rounding errors of the model hardly ever change a proposal.
@@ -73,7 +69,6 @@ class AcquisitionSearch:
     model: GaussianProcess
     tried: Tried
     pending: tuple[Points, Mask]
-    novelty: Novelty | None
     rng: np.random.Generator
     _admitted: dict[bytes, dict[str, JSONValue] | None] = field(
         default_factory=dict, init=False
@@ -175,8 +170,6 @@ class AcquisitionSearch:
         """The points' scores; with `spread`, none next to a pending trial."""
         means, deviations = self.model.predicted(points, active)
         scores = log_expected_improvement(means, deviations, self.model.best)
-        if self.novelty is not None:
-            scores = scores + self.novelty.log_chances(points, active)
         scores = np.round(scores, DECIMALS)
         scores[self.tried.among(points, active)] = -np.inf
         if spread:

@@ -10,7 +10,6 @@ import numpy as np
 
 from experiments.search.gp.encoding import Encoding
 from experiments.search.gp.model import GaussianProcess
-from experiments.search.gp.novelty import Novelty
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.gp.proposal import AcquisitionSearch
 from experiments.search.gp.tried import Tried
@@ -23,8 +22,6 @@ MIN_FINITE = 4
 # A proposal with a higher expected outcome, standardized, is made to learn from it: the
 # best quarter of a normal distribution is below this.
 MAX_EXPLOITING = -0.674
-# If all of the latest trials repeat others, this share of the trials explores instead.
-MAX_EXPLORING_SHARE = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +30,8 @@ class BayesianSampler(Sampler):
 
     The first trials are a scrambled Sobol sequence. Trial k follows from the seed, k
     and the history alone; the model is fitted anew each time. Running trials count as
-    if they ended as expected, and failed ones as the worst. If trials repeat earlier
-    ones, for example because a script rounds a parameter, it prefers configurations
-    that are likely to be new, and sometimes takes another point of the sequence. A
-    finite space is searched without repeating, and ends.
+    if they ended as expected, and failed ones as the worst. A finite space
+    is searched without repeating, and ends.
     """
 
     kind: ClassVar[str] = "bayesian"
@@ -52,19 +47,14 @@ class BayesianSampler(Sampler):
         return found or self._fallback.any(number, tried)
 
     def describe(self, history: History) -> str:
-        finite, repeats = outcomes_of(history).finite, int(history.repeats.sum())
+        finite = outcomes_of(history).finite
         if finite < MIN_FINITE:
             return (
                 "First trials cover the space until four have a value; then a model "
                 "learns from the results."
             )
-        model = f"A model of {finite:,} results proposes what it expects to improve"
-        if not repeats:
-            return f"{model} most."
         return (
-            f"{model} most and what is likely to be new: {repeats:,} of the trials so "
-            "far have the same reports as another one, for example because a script "
-            "rounds or ignores a parameter."
+            f"A model of {finite:,} results proposes what it expects to improve most."
         )
 
     def _suggestion(
@@ -74,23 +64,14 @@ class BayesianSampler(Sampler):
         if outcomes.finite < MIN_FINITE:
             params = self._design.suggestion(number, tried)
             return None if params is None else Suggestion(params, "initial design")
-        novelty = Novelty.of(self._encoding, history)
-        if novelty is not None and self._explores(number, history):
-            params = self._design.freshest(number, tried, novelty)
-            return None if params is None else Suggestion(params, "exploration")
         rng = np.random.default_rng([self.seed, number])
         model = GaussianProcess.of(self._encoding, history, outcomes, rng)
         pending = history.points[history.pending], history.active[history.pending]
-        proposal = AcquisitionSearch(model, tried, pending, novelty, rng).best()
+        proposal = AcquisitionSearch(model, tried, pending, rng).best()
         if proposal is None:
             return None
         exploring = proposal.mean > MAX_EXPLOITING
         return Suggestion(proposal.params, "exploration" if exploring else "model")
-
-    def _explores(self, number: int, history: History) -> bool:
-        """True more often, the more of the latest trials repeated others."""
-        chance = np.random.default_rng([self.seed, number, 1]).random()
-        return bool(chance < MAX_EXPLORING_SHARE * history.repeating)
 
     @cached_property
     def _encoding(self) -> Encoding:

@@ -11,7 +11,6 @@ import scipy
 from numpy.typing import NDArray
 
 from experiments.search.gp.cube import UnitCube
-from experiments.search.gp.novelty import Novelty
 from experiments.search.gp.tried import Tried
 from experiments.search.history import History
 from experiments.search.records import JSONValue
@@ -202,8 +201,6 @@ class SobolSampler(Sampler):
 
 # The number of points that are checked for one that may be tried.
 MAX_SKIPPED = 256
-# The number of points from which the one that is most likely new is chosen.
-NOVELTY_POINTS = 128
 
 
 @dataclass(frozen=True)
@@ -217,19 +214,6 @@ class InitialDesign:
         """The number-th point, or the first after it that may be tried."""
         for place in range(number, number + MAX_SKIPPED):
             params = tried.admits(self._sequence.point(place))
-            if params is not None:
-                return params
-        return None
-
-    def freshest(
-        self, number: int, tried: Tried, novelty: Novelty
-    ) -> dict[str, JSONValue] | None:
-        """Of the points from the number-th on, the one that is most likely new."""
-        numbers = range(number, number + NOVELTY_POINTS)
-        points = np.array([self._sequence.point(place) for place in numbers])
-        chances = novelty.log_chances(*self.cube.snapped(points))
-        for row in np.argsort(-chances, kind="stable"):
-            params = tried.admits(points[row])
             if params is not None:
                 return params
         return None

@@ -13,7 +13,6 @@ from experiments.search.forecasts import Gain, GainModel, gain_model_of, later_h
 from experiments.search.learning_curves import (
     levels_of,
     noise_of,
-    repeats_of,
     window_for,
 )
 from experiments.search.termination.evidence import (
@@ -74,8 +73,6 @@ QUIET, LOUD = 0.04, 0.08
 # With this share of better rivals a trial needs exactly the `chance` that is set.
 AVERAGE_RANK = 0.5
 KEPT = Ruling(stop=False)
-# The fact about a trial that repeats another one: how many reports are equal.
-EQUAL_REPORTS = "equal_reports"
 
 
 @dataclass(frozen=True)
@@ -111,9 +108,7 @@ class PredictivePolicy(Policy):
     the best `keep_share` always continues, and each one gets three reports. If reports
     are noisy, both comparisons use averages and leave room for the noise. Until a trial
     has run to its end, one in the worse half ends if it is further behind than its pace
-    makes up for. A trial with exactly the same reports as a completed one would have
-    the same result, and ends, once two trials have shown that an equal beginning means
-    an equal end (`experiments.search.learning_curves`).
+    makes up for.
 
     The idea of stopping by the probability of beating the best is from Domhan et al.
     (2015); the model of gains is this project's own.
@@ -156,10 +151,6 @@ class PredictivePolicy(Policy):
         return super().next_check(max(report, MIN_REPORTS - 1))
 
     def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
-        original = self._original(evidence)
-        if original is not None:
-            facts = {EQUAL_REPORTS: float(evidence.report)}
-            return Ruling(stop=True, setters=(original,), facts=facts)
         if self._among_best(evidence.own.best, rivals):
             return KEPT
         gain_model = evidence.finished.derived(gain_model_of)
@@ -187,11 +178,6 @@ class PredictivePolicy(Policy):
         return Grounds(self._clause(evidence, rivals, ruling), best)
 
     def _clause(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
-        if EQUAL_REPORTS in ruling.facts:
-            return (
-                f"its reports are equal to those of {trial_mark(ruling.setters[0])}, "
-                "which ran to its end, so its result would be the same"
-            )
         if not ruling.facts:
             return self._safe(evidence, rivals)
         facts = {name: significant(value) for name, value in ruling.facts.items()}
@@ -227,15 +213,6 @@ class PredictivePolicy(Policy):
             f"{words} ({_percent(self.chance)} for an average trial), because "
             f"{only}{better:.0%} of the trials are better at this report"
         )
-
-    def _original(self, evidence: Evidence) -> int | None:
-        """The completed trial that this one repeats so far."""
-        if self.chance == 0 or evidence.own.silent:
-            return None
-        repeats = evidence.finished.derived(repeats_of)
-        if evidence.report < repeats.fewest:
-            return None
-        return repeats.original(evidence.losses())
 
     def _among_best(self, loss: float, rivals: Rivals) -> bool:
         return _share_better(loss, rivals) < self.keep_share

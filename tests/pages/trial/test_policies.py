@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from experiments import lifecycle
-from experiments.models import Attempt, Decision, Trial
+from experiments.models import Attempt, Trial
 from experiments.sweeps.requests import waiting_requests
 from tests import factories
 from tests.pages.clients import model, page
@@ -153,15 +153,6 @@ def test_of_the_best_the_page_says_that_it_is_kept_without_a_line(ada: Client) -
     assert "which it has to beat" not in html
     assert trial.sweep is not None
     assert kept.rstrip(".") in page(ada, trial.sweep.get_absolute_url())
-
-
-def test_of_a_repeat_the_chart_says_that_no_line_decided(ada: Client) -> None:
-    trial = judged_trial()
-    words = "No line decided: each of its reports equals one of another trial."
-    assert words not in page(ada, trial.get_absolute_url())
-    stops = Decision.objects.filter(trial=trial, stop=True)
-    assert stops.update(facts={"equal_reports": 3.0}) == 1
-    assert words in page(ada, trial.get_absolute_url())
 
 
 def test_a_value_to_be_reached_is_a_line_all_along(ada: Client) -> None:

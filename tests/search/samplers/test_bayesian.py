@@ -176,6 +176,3 @@ def test_it_says_what_it_is_doing() -> None:
     records = run(sampler, 12, bowl)
     history = past(sampler, *records)
     assert "12 results" in sampler.in_words(history)
-    assert "same reports" not in sampler.in_words(history)
-    history.set_trainings({0: 0, 3: 0, 4: 0})
-    assert "2 of the trials so far have the same reports" in sampler.in_words(history)
