@@ -74,6 +74,8 @@ TEAM_OUTPUTS_LIMIT_BYTES = (
 )
 # The longest life of an API token.
 TOKEN_DAYS = env_int("SWEEPSITE_TOKEN_DAYS", 365, low=1, high=3_650)
+# Whether people without a login may read /help/.
+PUBLIC_HELP = env_bool("SWEEPSITE_PUBLIC_HELP", default=False)
 # 0: no links to reports.
 REPORT_LINK_DAYS = env_int("SWEEPSITE_REPORT_LINK_DAYS", 90, low=0, high=3_650)
 # The hour at which rules of cleanup run.

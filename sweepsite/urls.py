@@ -21,6 +21,7 @@ PAGES = (
     "saved_views",
     "global_search.views",
     "about",
+    "help.views",
     "importing.views",
     "builder.views",
     "simulator.views",

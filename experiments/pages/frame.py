@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allauth.account.decorators import reauthentication_required
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef
@@ -38,6 +39,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from experiments import access
 from experiments.models import Sweep, Team, Trial, User
+from experiments.pages.help.topics import help_url
 from experiments.queues.site_jobs import QueueBusy
 from experiments.search.fields import DefinitionError
 from experiments.sweeps.control import NotPossible
@@ -47,16 +49,18 @@ SESSION_KEY = "team"
 
 def teams(request: HttpRequest) -> dict[str, Any]:
     """``my_teams``, ``current_team``, and whether the viewer ``can_create`` sweeps in
-    it; empty for a visitor who is not logged in."""
+    it; empty for a visitor who is not logged in. Also where the page is described."""
     # An error page may be rendered before the user is known.
     user = getattr(request, "user", None)
     if not isinstance(user, User):
-        return {"my_teams": (), "current_team": None, "can_create": False}
+        nothing = {"my_teams": (), "current_team": None, "can_create": False}
+        return {**nothing, "public_help": settings.PUBLIC_HELP}
     mine = SimpleLazyObject(lambda: list(_with_rights(user)))
     shown = SimpleLazyObject(lambda: choose_team(request, mine))
     return {
         "my_teams": mine,
         "current_team": shown,
+        "help_url": SimpleLazyObject(lambda: help_url(request)),
         "can_create": SimpleLazyObject(
             lambda: any(team.steers for team in mine if team == shown)
         ),

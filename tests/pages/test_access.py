@@ -220,6 +220,9 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "teams/<slug:slug>/members/": (None, MANAGE),
     "teams/<slug:slug>/members/<int:pk>/role/": (None, MANAGE),
     "teams/<slug:slug>/members/<int:pk>/remove/": (MANAGE, MANAGE),
+    "help/": (EVERYONE, None),
+    "help/files/<path:file>": (EVERYONE, None),
+    "help/<path:page>/": (EVERYONE, None),
     # Pages of cleanup.
     "cleanup/": (EVERYONE, None),
     "audit/": (AUDIT, None),
@@ -317,6 +320,8 @@ NAMES = {
     "secret": "none",
     "verb": "pause",
     "act": "archive",
+    "file": "images/home-light.png",
+    "page": "quick-start",
 }
 QUERIES = {"runs/warm-start/": "?trials={run_id}"}
 FIELDS = {

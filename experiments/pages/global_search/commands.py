@@ -13,6 +13,7 @@ from experiments import access
 from experiments.models import Experiment, Sweep, Team, User
 from experiments.pages.frame import current_team
 from experiments.pages.global_search.finding import Found, FoundKind, words_of
+from experiments.pages.help import manual
 
 Line = tuple[str, str, str]
 # Name of the route, title, further words that find it.
@@ -21,6 +22,7 @@ PAGES: Sequence[Line] = (
     ("experiment_list", "Experiments", "sweeps runs list"),
     ("pool_list", "Pools and queue", "workers hosts slots"),
     ("cleanup", "Space and cleanup", "disk trash quota rules"),
+    ("help", "Help", "documentation manual tutorials reference"),
     ("profile", "Profile", "tokens sessions theme two-factor"),
     ("password_change", "Change password", "login"),
 )
@@ -65,6 +67,11 @@ def find_pages(request: HttpRequest, query: str) -> Iterator[FoundKind]:
     if team and words and _has(f"Team {team.name} people members tokens", words):
         url = reverse("team_detail", args=(team.slug,))
         lines.append(Found(url, f"Team {team.name}", glyph="team"))
+    if words:
+        lines += (
+            Found(url, f"Help: {title}", glyph="file")
+            for url, title in manual.find_titles(words)
+        )
     if lines:
         yield FoundKind("pages", "Pages", lines, len(lines))
 
