@@ -148,6 +148,11 @@ def test_ticks_outlive_filters_pages_and_live_updates_and_acts_can_be_undone(
     factories.report(one, [0.123456], first_step=100)
     expect(page.locator(f'tr[data-number="{first}"]')).to_contain_text("6 /")
     expect(page.get_by_label(f"Select trial {first}", exact=True)).to_be_checked()
+    # From now on it asks only for what looks different.
+    with page.expect_response(lambda answer: "since=1" in answer.url):
+        factories.report(one, [0.2], first_step=101)
+    expect(page.locator(f'tr[data-number="{first}"]')).to_contain_text("7 /")
+    assert rows(page).count() > 1
     page.goto(f"{live_server.url}/sweeps/{sweep.pk}/")
     expect(page.get_by_text(re.compile(f"{ended + 1} selected"))).to_be_visible()
 

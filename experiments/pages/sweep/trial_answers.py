@@ -14,7 +14,8 @@ from django.template.loader import render_to_string
 from experiments.formatting import distinct_texts, metric_text
 from experiments.pages.frame import digest
 from experiments.pages.sweep.group_lines import GroupLines
-from experiments.pages.sweep.trial_lines import TrialLines
+from experiments.pages.sweep.sparklines import sweep_scale
+from experiments.pages.sweep.trial_lines import TrialLines, longest_completed
 from experiments.pages.sweep.trial_table import TableQuery, TableRows
 from experiments.search.filters.conditions import FilterCondition
 from experiments.search.filters.lexer import FilterError
@@ -169,8 +170,16 @@ class TrialAnswer:
         look = digest(
             repr((query.q, query.sort, query.cols, query.grouped))
             + repr((self.start, self.count, len(data), query.columns.best))
+            + repr((sweep_scale(query.columns), longest_completed(query)))
+            + self._shown_ranks()
         )
         return f"{last:.6f}~{look}~{times}"
+
+    def _shown_ranks(self) -> str:
+        """A trial's rank also changes with other trials."""
+        if not any(column.key == "rank" for column in self.query.shown):
+            return ""
+        return repr([row["rank"] for row in self._plain(self.shown)])
 
     def _time_of(self, since: str) -> float:
         """The time of an earlier mark of the same rows; else one before all."""

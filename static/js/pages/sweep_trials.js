@@ -194,7 +194,7 @@ async function tickAllMatching(on = true) {
 // ---- parts around the table -----------------------------------------------------------
 
 const rail = wireRail(part("rail"), { jump: (share) => rows.scrollTo(Math.min(total - 1, Math.floor(share * total))) });
-const bar = wireSelectionBar(part("selection"), ticks, { shown: () => rows.drawnRows().flatMap(numbersOf), done: refresh });
+const bar = wireSelectionBar(part("selection"), ticks, { shown: () => rows.drawnRows().flatMap(numbersOf), done: () => refresh({ whole: true }) });
 
 ticks.onChange(() => {
   const all = scroller.querySelector("[data-tick-all]");
@@ -251,8 +251,8 @@ wireKeys(root, { rows, tick: tickRow, range: tickRange, filter: filter.input, go
 
 // ---- live -----------------------------------------------------------------------------
 
-async function refresh() {
-  const answer = await rows.refresh();
+async function refresh(how) {
+  const answer = await rows.refresh(how);
   if (answer) show(answer);
 }
 

@@ -4,9 +4,12 @@
 import { BLOCK, blocksOf, lineOf, linesInSight, makeLayout, rowOf } from "./layout.js";
 
 const WAIT = 80;
+// Rows that fade in at once: of more nobody sees which they are, and each frame costs.
+const MAX_FADING = 5;
 
 export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
   let known = new Map(); // index: row
+  let marks = new Map(); // block: what the server said it was as of
   let children = new Map(); // key of an open group: its rows
   let opened = new Map(); // key: index
   let drawn = new Map(); // name of a line: its <tr>
@@ -23,19 +26,15 @@ export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
   const layout = () =>
     makeLayout({ rows, skip: skip(), opened: [...opened].map(([key, index]) => [index, children.get(key)?.length ?? 0]) });
 
-  function inSight() {
-    return linesInSight({
-      top: scroller.scrollTop,
-      height: scroller.clientHeight - headHeight(),
-      rowHeight: rowHeight(),
-      lines: layout().lines,
-    });
-  }
+  // What is read of the page's layout: once for each drawing, before it changes anything.
+  const measure = () => ({ top: scroller.scrollTop, height: scroller.clientHeight - headHeight(), rowHeight: rowHeight() });
+  const inSight = (view = measure()) => linesInSight({ ...view, lines: layout().lines });
 
   // ---- asking -------------------------------------------------------------------------
 
   function take(answer, from) {
     rows = answer.matching;
+    if (answer.mark && from % BLOCK === 0) marks.set(from / BLOCK, answer.mark);
     if (answer.best !== undefined) showBest(answer.best);
     answer.rows.forEach((row, place) => {
       known.set(from + place, row);
@@ -72,14 +71,33 @@ export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
   function start(answer, { index = 0 } = {}) {
     round += 1;
     asked.clear();
-    [known, children, opened, drawn] = [new Map(), new Map(), new Map(), new Map()];
+    [known, marks, children, opened, drawn] = [new Map(), new Map(), new Map(), new Map(), new Map()];
     take(answer, answer.from ?? 0);
     draw();
     scrollTo(index);
   }
 
+  // A block as it is now. Rows that look as before come without HTML, unless they were
+  // elsewhere.
+  async function askAgain(block) {
+    const part = { from: block * BLOCK, count: BLOCK };
+    const answer = await ask({ ...part, since: marks.get(block) ?? "" });
+    if (!answer?.rows) return answer;
+    const html = new Map([...known.values()].map((row) => [row.id, row.html]));
+    const again = answer.rows.map((row) => ({ html: html.get(row.id), ...row }));
+    return again.every((row) => row.html) ? { ...answer, rows: again } : ask(part);
+  }
+
+  // What a block holds, as an answer.
+  function heldRows(block) {
+    const held = Array.from({ length: BLOCK }, (_, place) => known.get(block * BLOCK + place));
+    return { rows: held.filter(Boolean), matching: rows, mark: marks.get(block) };
+  }
+
   // The blocks in sight once more; the others are asked for again when they are needed.
-  async function refresh() {
+  // Returns an answer that has changed, if one has. whole: every row may look different.
+  async function refresh({ whole = false } = {}) {
+    if (whole) marks.clear();
     const now = (round += 1);
     asked.clear();
     const at = layout();
@@ -87,14 +105,16 @@ export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
     const indexes = [];
     for (let line = first; line < Math.max(last, first + 1); line += 1) indexes.push(rowOf(at, line).index);
     const blocks = blocksOf(indexes);
-    const answers = await Promise.all(blocks.map((block) => ask({ from: block * BLOCK, count: BLOCK })));
+    const answers = await Promise.all(blocks.map(askAgain));
+    if (now === round && answers.every((answer) => answer?.changed === false)) return null;
     const again = await Promise.all([...opened.keys()].map(async (key) => [key, await ask({ group_of: key })]));
     if (now !== round || answers.some((answer) => !answer || answer.error)) return null;
-    known = new Map();
-    answers.forEach((answer, place) => take(answer, answer.from ?? blocks[place] * BLOCK));
+    const fresh = answers.map((answer, place) => (answer.changed === false ? heldRows(blocks[place]) : answer));
+    [known, marks] = [new Map(), new Map()];
+    fresh.forEach((answer, place) => take(answer, blocks[place] * BLOCK));
     for (const [key, answer] of again) if (answer?.rows) children.set(key, answer.rows);
     draw();
-    return answers[0] ?? null;
+    return answers.find(({ changed }) => changed !== false) ?? null;
   }
 
   // ---- drawing ------------------------------------------------------------------------
@@ -109,19 +129,24 @@ export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
 
   function draw() {
     const at = layout();
-    const { first, last } = inSight();
+    const view = measure();
+    const { first, last } = inSight(view);
     const next = new Map();
+    const changed = [];
     for (let line = first; line < last; line += 1) {
       const { index, child } = rowOf(at, line);
       const row = child === null ? known.get(index) : children.get(known.get(index)?.key)?.[child];
       const name = row ? (row.key && child === null ? `group ${row.key}` : `row ${row.id}`) : `line ${line}`;
-      next.set(name, element(drawn.get(name), row, line));
+      const before = drawn.get(name);
+      next.set(name, element(before, row, line));
+      if (before && row && next.get(name) !== before) changed.push(next.get(name));
     }
-    spacers[0].style.height = `${first * rowHeight()}px`;
-    spacers[1].style.height = `${(at.lines - last) * rowHeight()}px`;
+    if (changed.length <= MAX_FADING) for (const row of changed) row.classList.add("is-new");
+    spacers[0].style.height = `${first * view.rowHeight}px`;
+    spacers[1].style.height = `${(at.lines - last) * view.rowHeight}px`;
     placeRows(body, [spacers[0], ...next.values(), spacers[1]]);
     drawn = next;
-    onDrawn(seen(at));
+    onDrawn(seen(at, view));
     planFill();
   }
 
@@ -133,17 +158,16 @@ export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
     const made = row ? parsed(row.html) : waiting();
     made.shown = row?.html;
     made.ariaRowIndex = String(line + 2);
-    if (before && row) made.classList.add("is-new");
     if (row?.key) made.querySelector(".group-toggle")?.setAttribute("aria-expanded", String(opened.has(row.key)));
     decorate(made);
     return made;
   }
 
   // Which rows can be seen now, from 1.
-  function seen(at) {
+  function seen(at, view) {
     if (at.lines === 0) return { first: 0, last: 0, rows };
-    const top = Math.floor(scroller.scrollTop / rowHeight());
-    const bottom = Math.ceil((scroller.scrollTop + scroller.clientHeight - headHeight()) / rowHeight()) - 1;
+    const top = Math.floor(view.top / view.rowHeight);
+    const bottom = Math.ceil((view.top + view.height) / view.rowHeight) - 1;
     const within = (line) => rowOf(at, Math.max(0, Math.min(at.lines - 1, line))).index + 1;
     const first = top === 0 ? 1 : within(top); // The pinned one counts.
     return { first, last: Math.max(first, within(bottom)), rows };

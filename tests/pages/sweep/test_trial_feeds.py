@@ -91,6 +91,14 @@ def test_rows_that_did_not_change_come_without_html(
     assert "html" in answer["best"]
 
 
+def test_a_shown_rank_that_moved_is_a_change(client: Client, sweep: Sweep) -> None:
+    sweep.trials.update(updated_at=timezone.now() - timedelta(hours=1))
+    mark = feed(client, sweep, cols="number,rank")["mark"]
+    sweep.trials.filter(number=0).update(value=0.9, updated_at=timezone.now())
+    answer = feed(client, sweep, since=mark, cols="number,rank")
+    assert all("html" in row for row in answer["rows"])
+
+
 def test_seeds_are_groups_that_open(client: Client, sweep: Sweep) -> None:
     answer = feed(client, sweep, group="seeds", sort="-value", count=2)
     assert (answer["matching"], answer["trials"]) == (4, 7)
