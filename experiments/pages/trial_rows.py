@@ -24,6 +24,7 @@ from experiments.pages.simulator.policy_words import kind_name
 from experiments.pages.trial.verdicts import chance_text
 from experiments.search.termination import Policy, make_policy
 from experiments.search.termination.evidence import without_marks
+from experiments.search.termination.predictive_halving import RECORD
 from experiments.tracking import codec, excerpts
 from experiments.tracking.spaces import flat_configurations, search_space
 from experiments.tracking.training_time import seconds_by_trial
@@ -249,7 +250,7 @@ def _compared(decision: Decision, word: str) -> str:
     if CHANCE in decision.facts:
         chance, required = (chance_text(decision.facts[f]) for f in (CHANCE, REQUIRED))
         return f"a chance of {chance} to become the best, {required} required"
-    if decision.policy in NOT_COMPARING:
+    if decision.policy in NOT_COMPARING or RECORD in decision.facts:
         return without_marks(decision.clause) or decision.reason
     if threshold is None:
         return "nothing to compare with yet"

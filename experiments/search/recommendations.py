@@ -74,8 +74,10 @@ def recommended_policies(
     """
     if timeout:
         reason = f"The time is fixed ({timeout}), so each trial that ends early makes"
-        first = Recommendation("asha", f"{reason} room for another.")
-        second = Recommendation("predictive")
+        first = Recommendation("predictive_halving", f"{reason} room for another.")
+        second = Recommendation(
+            "asha", "For samplers that do not learn, such as random."
+        )
     else:
         reason = "The number of trials is fixed, so good ones must not be stopped."
         first = Recommendation("predictive", reason)

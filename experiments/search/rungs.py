@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Container, Iterable, Mapping, Sequence
 from heapq import nsmallest
 from typing import Literal, TypeAlias
@@ -112,7 +112,10 @@ class Rung:
     the trials that have not ended.
     """
 
-    __slots__ = ("_bests", "_leaders", "_means", "_numbers", "_orders", "_running")
+    __slots__ = (
+        *("_bests", "_by_number", "_leaders", "_means", "_numbers", "_orders"),
+        "_running",
+    )
 
     def __init__(self, running: Container[int] = ()) -> None:
         self._running = running
@@ -122,6 +125,7 @@ class Rung:
         self._means = array("d")
         self._orders: dict[tuple[Measure, bool], SortedLosses] = {}
         self._leaders: LeadingTrials | None = None
+        self._by_number: list[Ranked] | None = None
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -133,6 +137,8 @@ class Rung:
         self._means.append(trial.mean)
         if self._leaders is not None and trial.best <= self._leaders.limit:
             self._leaders.add(trial.number, trial.best)
+        if self._by_number is not None:
+            insort(self._by_number, Ranked(trial.number, trial.best))
         for (measure, _), order in self._orders.items():
             order.add(trial.measured(measure), trial.number)
 
@@ -173,13 +179,20 @@ class Rung:
 
     def forget_orders(self) -> None:
         self._orders.clear()
-        self._leaders = None
+        self._leaders = self._by_number = None
 
     def _find(self, number: int) -> int:
         return int(np.argmax(np.frombuffer(self._numbers, np.int32) == number))
 
     def _column(self, measure: Measure) -> array[float]:
         return self._bests if measure == "best" else self._means
+
+    def before(self, number: int, count: int) -> list[Ranked]:
+        """The best losses of the trials with the next lower numbers, nearest first."""
+        if self._by_number is None:
+            self._by_number = sorted(map(Ranked, self._numbers, self._bests))
+        own = bisect_left(self._by_number, (number,))
+        return self._by_number[max(0, own - count) : own][::-1]
 
     @property
     def leaders(self) -> LeadingTrials:
@@ -237,6 +250,10 @@ class RungRivals(Rivals):
         place += place >= own
         return Ranked(order.numbers[place], order.losses[place])
 
+    def before(self, count: int) -> list[Ranked]:
+        rung = self._rung.only(self._rung._running) if self._running else self._rung
+        return rung.before(self._own.number, count)
+
     def only_running(self) -> Rivals:
         return RungRivals(self._rung, self._own, True)
 
@@ -282,6 +299,11 @@ class LearningCurve:
         else:
             loss = math.inf
         self.losses.append(loss)
+
+    def up_to(self, report: int) -> LearningCurve:
+        """What is known of its lowest loss after an earlier report."""
+        best = min(self.losses[:report], default=math.inf)
+        return LearningCurve(self.number, best=best)
 
     def measured(self, measure: Measure) -> float:
         """After the latest report."""

@@ -75,26 +75,33 @@ class FinishedTrials(Finished):
 class StandingEvidence(Evidence):
     """The latest report of a running trial.
 
-    `finished` finds the finished trials, seen from the one with a number.
+    `rivals` finds the rivals of a curve at its latest report, and `finished` the
+    finished trials, seen from the one with a number.
     """
 
-    __slots__ = ("_curve", "_finished", "number", "own", "report", "rivals")
+    __slots__ = (
+        *("_curve", "_finished", "_rivals", "number", "own", "report", "rivals"),
+    )
 
     def __init__(
         self,
         curve: LearningCurve,
-        rivals: Rivals,
+        rivals: Callable[[LearningCurve, int], Rivals],
         finished: Callable[[int], Finished],
     ) -> None:
         self._curve = curve
         self._finished = finished
+        self._rivals = rivals
         self.number: int = curve.number
         self.own: Standing = curve.standing()
         self.report: int = self.own.report
-        self.rivals: Rivals = rivals
+        self.rivals: Rivals = rivals(curve, self.report)
 
     def losses(self) -> NDArray[np.float64]:
         return np.array(self._curve.losses)
+
+    def rivals_at(self, report: int) -> Rivals:
+        return self._rivals(self._curve.up_to(report), report)
 
     @property
     def finished(self) -> Finished:
@@ -141,7 +148,17 @@ class Standings:
         if rung is None:
             return None
         rung.add(curve)
-        return StandingEvidence(curve, RungRivals(rung, curve), self.finished)
+        return StandingEvidence(curve, self._rivals, self.finished)
+
+    def _rivals(self, own: LearningCurve, report: int) -> RungRivals:
+        rung = self._rungs[report - 1]
+        if rung is None:
+            # No trial is judged at this report, so it is made for the one that asks.
+            rung = Rung(self._running)
+            for curve in self._curves.values():
+                if len(curve.losses) >= report:
+                    rung.add(curve.up_to(report))
+        return RungRivals(rung, own)
 
     def finish(self, number: int, *, completed: bool = True) -> None:
         """A trial has ended, by itself (completed) or not; its standings stay."""

@@ -143,7 +143,10 @@ class Study:
             early_termination, self.objective, diagnostics, path="early_termination"
         )
         diagnostics.raise_if_any()
-        self._sampler = self.plan.sampler(budget=max_total_trials)
+        self._sampler = self.plan.sampler(
+            budget=max_total_trials,
+            explores=self._policy is not None and self._policy.explores,
+        )
         self._history = History(self.plan.space, self.objective)
         self._expectations = Expectations(self._history)
         self._standings = Standings(self._policy.due if self._policy else _never)

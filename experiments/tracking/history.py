@@ -37,6 +37,7 @@ from experiments.search.samplers import Sampler, Suggestion, make_sampler
 from experiments.search.samplers.grid import Untried
 from experiments.search.simulation.recording import losses_of
 from experiments.search.space.changes import known_params
+from experiments.search.termination import make_policy
 from experiments.tracking import series
 from experiments.tracking.codec import Records
 from experiments.tracking.completed_curves import StoredFinished
@@ -159,7 +160,7 @@ class TrialHistory:
         self.definition = parse_document(sweep.definition)
         self.kept: dict[str, Any] = {}
         self._mark = _mark_of(sweep)
-        self._samplers: dict[int, Sampler] = {}
+        self._samplers: dict[tuple[int, bool], Sampler] = {}
         self._untried: Untried | None = None
         self._clear()
 
@@ -169,13 +170,20 @@ class TrialHistory:
 
     @property
     def sampler(self) -> Sampler:
-        """The sampler, for the sweep's present budget."""
-        budget = self.sweep.max_total_trials
-        if budget not in self._samplers:
-            settings = self.definition.sampling_algorithm
-            space = self.definition.search_space
-            self._samplers = {budget: make_sampler(settings, space, budget=budget)}
-        return self._samplers[budget]
+        """The sampler, for the sweep's present budget and policy."""
+        sweep, definition = self.sweep, self.definition
+        policy = make_policy(sweep.early_termination, sweep.objective)
+        explores = policy is not None and policy.explores
+        key = sweep.max_total_trials, explores
+        if key not in self._samplers:
+            made = make_sampler(
+                definition.sampling_algorithm,
+                definition.search_space,
+                budget=sweep.max_total_trials,
+                explores=explores,
+            )
+            self._samplers = {key: made}
+        return self._samplers[key]
 
     @property
     def begins_anew(self) -> bool:

@@ -143,7 +143,7 @@ class Judging:
             return
         if policy is None or new.carried or not trial.may_end or not policy.due(new.n):
             return
-        verdict = policy.judge(_evidence(memory, trial.number, new.n))
+        verdict = policy.judge(_evidence(memory, trial.number))
         self._decisions.append(
             _decision(verdict, policy, trial=trial.pk, attempt=new.attempt.pk)
         )
@@ -174,10 +174,12 @@ def _stop(trial: HeldTrial, reason: str) -> None:
     trial.stop_reason, trial.stop_message = row.stop_reason, row.stop_message
 
 
-def _evidence(memory: SweepMemory, number: int, report: int) -> StandingEvidence:
-    curve = memory.curves[number]
-    rivals = LiveRivals(memory, memory.rung(report), curve)
-    return StandingEvidence(curve, rivals, lambda number: LiveFinished(memory, number))
+def _evidence(memory: SweepMemory, number: int) -> StandingEvidence:
+    return StandingEvidence(
+        memory.curves[number],
+        lambda curve, report: LiveRivals(memory, memory.rung(report), curve),
+        lambda number: LiveFinished(memory, number),
+    )
 
 
 @lru_cache(maxsize=64)

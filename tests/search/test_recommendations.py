@@ -47,7 +47,7 @@ def test_a_space_and_its_budget_recommend_a_second_sampler(
         (8, "", ["predictive", "median_stopping", "none"]),
         (40, "", ["predictive", "asha", "none"]),
         (None, "", ["predictive", "median_stopping", "none"]),
-        (40, "2 h", ["asha", "predictive", "none"]),
+        (40, "2 h", ["predictive_halving", "asha", "none"]),
     ],
 )
 def test_trials_and_time_recommend_policies(

@@ -38,6 +38,7 @@ POLICIES: tuple[dict[str, Any], ...] = (
         "truncation_percentage": 30,
         "exclude_finished_jobs": True,
     },
+    {"type": "predictive_halving", "min_resource": 2, "reduction_factor": 2},
 )
 Finish = Callable[[Trial], None]
 

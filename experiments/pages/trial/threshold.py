@@ -33,6 +33,8 @@ QUESTIONS: Mapping[str, str] = {
     "median_stopping": f"Gray: the running averages of the others, {KNOWN} A trial ends"
     " when its best is worse than the line.",
     "predictive": f"{BESTS} The line is the best of all, which it has to beat.",
+    "predictive_halving": f"{BESTS} The line is what the last rung requires, or the"
+    " best of all, which it has to be likely to beat.",
     "threshold": f"{ALONE} The line is the bound that it must meet.",
     "patience": f"{ALONE} The line is its own best some reports ago, which it must"
     " beat.",
@@ -44,6 +46,7 @@ NOT_JUDGED = "Gray: the best values of the others up to each report."
 # What the line is called, where that is not a threshold.
 NAMES: Mapping[str, str] = {
     "predictive": "best of all",
+    "predictive_halving": "to beat",
     "threshold": "bound",
     "patience": "to beat",
 }

@@ -50,9 +50,9 @@ class Plan:
         """The number of points, if this is a grid."""
         return self.space.count() if self.is_grid else None
 
-    def sampler(self, *, budget: int | None = None) -> Sampler:
-        """The sampler of a valid plan, for `budget` trials."""
-        return make_sampler(self.settings, self.space, budget=budget)
+    def sampler(self, *, budget: int | None = None, explores: bool = False) -> Sampler:
+        """The sampler of a valid plan, as `make_sampler` makes it."""
+        return make_sampler(self.settings, self.space, budget=budget, explores=explores)
 
 
 def read_plan(

@@ -12,7 +12,7 @@ from experiments.search.gp.model import GaussianProcess
 from experiments.search.gp.tried import Tried, near_any
 from experiments.search.records import JSONValue
 
-DRAWS = 512
+DRAWS, FEW_DRAWS = 512, 64
 CENTERS, NEIGHBORS, SPREAD = 8, 32, 0.15
 STARTS, ROUNDS, STEPS = 4, 5, 40
 FIRST_SCALE, SHRINKING = 0.1, 0.6
@@ -76,7 +76,16 @@ class AcquisitionSearch:
 
     def best(self) -> ScoredConfiguration | None:
         """The best proposal; None if no candidate may be tried."""
-        scored = self._listed() or self._found()
+        return self._first_allowed(self._listed() or self._found())
+
+    def best_drawn(self) -> ScoredConfiguration | None:
+        """The best of a few draws from the space; None if none may be tried."""
+        scored = self._listed()
+        if scored is None:
+            scored = self._scored(*self._candidates.drawn(FEW_DRAWS, self.rng))
+        return self._first_allowed(scored)
+
+    def _first_allowed(self, scored: ScoredPoints) -> ScoredConfiguration | None:
         for row in scored.ranking()[:MAX_CHECKED]:
             params = self._admits(scored.points[row])
             if params is not None:

@@ -105,11 +105,12 @@ def make_sampler(
     space: SearchSpace,
     *,
     budget: int | None = None,
+    explores: bool = False,
 ) -> Sampler:
     """The sampler of a document's `sampling_algorithm`. DefinitionError if invalid.
 
-    Parse the space with the mapping's `log_base` first. `budget` is the number of
-    trials that the sweep may have, if it is known.
+    Parse the space with the mapping's `log_base` first. `budget` and `explores` are as
+    in `Sampler`.
     """
     diagnostics = Diagnostics()
     settings = read_sampling(mapping, diagnostics, path="sampling_algorithm")
@@ -118,7 +119,7 @@ def make_sampler(
     diagnostics.raise_if_any()
     settings = settings or {}
     kind = SAMPLERS[str(settings["type"])]
-    return kind.from_settings(settings, space, budget=budget)
+    return kind.from_settings(settings, space, budget=budget, explores=explores)
 
 
 __all__ = [

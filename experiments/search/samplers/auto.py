@@ -100,7 +100,9 @@ class AutoSampler(Sampler):
             "grid": self._grid,
             "sobol": SobolSampler(space=space, seed=seed, budget=budget),
             "tpe": TpeSampler(space=space, seed=seed, budget=budget),
-            "bayesian": BayesianSampler(space=space, seed=seed, budget=budget),
+            "bayesian": BayesianSampler(
+                space=space, seed=seed, budget=budget, explores=self.explores
+            ),
         }
 
 

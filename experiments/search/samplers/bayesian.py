@@ -22,6 +22,10 @@ MIN_FINITE = 4
 # A proposal with a higher expected outcome, standardized, is made to learn from it: the
 # best quarter of a normal distribution is below this.
 MAX_EXPLOITING = -0.674
+# While many trials end early, the first ones cover the space and most of the later ones
+# are the best of a few draws: these are in the model's good region, but do not
+# polish its best trial over and over.
+FIRST_SPREAD, DRAWN = 8, 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,17 +65,26 @@ class BayesianSampler(Sampler):
         self, number: int, history: History, tried: Tried
     ) -> Suggestion | None:
         outcomes = outcomes_of(history)
-        if outcomes.finite < MIN_FINITE:
+        begins = self.explores and number < FIRST_SPREAD
+        if outcomes.finite < MIN_FINITE or begins:
             params = self._design.suggestion(number, tried)
             return None if params is None else Suggestion(params, "initial design")
         rng = np.random.default_rng([self.seed, number])
         model = GaussianProcess.of(self._encoding, history, outcomes, rng)
         pending = history.points[history.pending], history.active[history.pending]
-        proposal = AcquisitionSearch(model, tried, pending, rng).best()
+        search = AcquisitionSearch(model, tried, pending, rng)
+        drawn = search.best_drawn() if self._draws(number) else None
+        proposal = drawn or search.best()
         if proposal is None:
             return None
         exploring = proposal.mean > MAX_EXPLOITING
         return Suggestion(proposal.params, "exploration" if exploring else "model")
+
+    def _draws(self, number: int) -> bool:
+        """Whether to take the best of a few draws, and not to climb."""
+        if not self.explores:
+            return False
+        return bool(np.random.default_rng([self.seed, number, 9]).random() < DRAWN)
 
     @cached_property
     def _encoding(self) -> Encoding:

@@ -30,7 +30,8 @@ class Sampler(ABC):
 
     A sampler that does not need the history derives trial k from the seed and k only,
     so the order in which trials end does not matter. `budget` is the number of trials
-    that the sweep may have, if it is known.
+    that the sweep may have, if it is known. With `explores`, most trials end early, and
+    varied proposals are worth more than small steps from the best.
 
     `title` is its name, and `advice` a sentence about when to pick it.
     """
@@ -43,6 +44,7 @@ class Sampler(ABC):
     space: SearchSpace
     seed: int
     budget: int | None = None
+    explores: bool = False
 
     @classmethod
     def read_own(cls, document: Fields) -> Mapping[str, JSONValue]:
@@ -61,6 +63,7 @@ class Sampler(ABC):
         space: SearchSpace,
         *,
         budget: int | None = None,
+        explores: bool = False,
     ) -> Sampler:
         """The sampler for canonical settings."""
         own: dict[str, Any] = {
@@ -68,7 +71,7 @@ class Sampler(ABC):
             for name, value in settings.items()
             if name in cls.__dataclass_fields__
         }
-        return cls(**{**own, "space": space, "budget": budget})
+        return cls(**{**own, "space": space, "budget": budget, "explores": explores})
 
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         """The configuration of trial `number`, from 0; None if the space is exhausted.

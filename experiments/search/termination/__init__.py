@@ -20,6 +20,7 @@ from experiments.search.termination.halving import AshaPolicy, HyperbandPolicy
 from experiments.search.termination.median import MedianStoppingPolicy
 from experiments.search.termination.policy import Policy, read_kind
 from experiments.search.termination.predictive import PredictivePolicy
+from experiments.search.termination.predictive_halving import PredictiveHalvingPolicy
 from experiments.search.termination.truncation import TruncationSelectionPolicy
 
 POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
@@ -27,6 +28,7 @@ POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
         policy.kind: policy
         for policy in (
             PredictivePolicy,
+            PredictiveHalvingPolicy,
             MedianStoppingPolicy,
             BanditPolicy,
             TruncationSelectionPolicy,
@@ -83,6 +85,7 @@ __all__ = [
     "MedianStoppingPolicy",
     "PatiencePolicy",
     "Policy",
+    "PredictiveHalvingPolicy",
     "PredictivePolicy",
     "ThresholdPolicy",
     "TruncationSelectionPolicy",

@@ -66,6 +66,10 @@ class Combination(Policy):
         policies = tuple(policy for policy in read if policy is not None)
         return cls(objective=objective, **values, policies=policies)
 
+    @property
+    def explores(self) -> bool:
+        return any(policy.explores for policy in self.policies)
+
     @abstractmethod
     def together(self, answers: Iterable[bool]) -> bool:
         """One answer from those of the policies: any of them, or all."""

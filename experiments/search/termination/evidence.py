@@ -108,6 +108,10 @@ class Rivals(ABC):
         """The rival with the place-th lowest best(n)."""
 
     @abstractmethod
+    def before(self, count: int) -> Sequence[Ranked]:
+        """The `count` rivals with the next lower trial numbers, the nearest first."""
+
+    @abstractmethod
     def only_running(self) -> Rivals:
         """The rivals that have not ended."""
 
@@ -175,6 +179,10 @@ class Evidence(ABC):
     @abstractmethod
     def rivals(self) -> Rivals:
         """The trials that it is compared with."""
+
+    @abstractmethod
+    def rivals_at(self, report: int) -> Rivals:
+        """The other trials up to an earlier report, including those that ended then."""
 
     @property
     @abstractmethod

@@ -147,6 +147,12 @@ class Policy(ABC):
             values["evaluation_interval"] = 1
         return values
 
+    @property
+    def explores(self) -> bool:
+        """Whether it gives many configurations a few reports each, so that samplers
+        should propose varied ones."""
+        return False
+
     @abstractmethod
     def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
         """What is decided about a trial that has enough rivals."""

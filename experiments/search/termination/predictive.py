@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -73,6 +74,7 @@ QUIET, LOUD = 0.04, 0.08
 # With this share of better rivals a trial needs exactly the `chance` that is set.
 AVERAGE_RANK = 0.5
 KEPT = Ruling(stop=False)
+CHANCE = "chance"
 
 
 @dataclass(frozen=True)
@@ -160,13 +162,12 @@ class PredictivePolicy(Policy):
             return KEPT
         if evidence.own.silent:
             return Ruling(stop=self.chance > 0)
-        spread = _spread(rivals)
-        window = window_for(gain_model.noise, spread)
-        error = _error(gain_model.noise, spread, window, evidence.report)
+        spread = spread_of(rivals)
+        error = error_of(gain_model.noise, spread, evidence.report)
         clear = evidence.own.best - CLEAR_OF_RIVALS * error
         if self._among_best(clear, rivals):
             return KEPT
-        outlook = _outlook(evidence, gain_model.smoothed(window), window, error)
+        outlook = outlook_among(evidence, gain_model, spread)
         if outlook is None:
             return KEPT
         return self._ruled(outlook, rivals, _share_better(clear, rivals))
@@ -181,36 +182,31 @@ class PredictivePolicy(Policy):
         if not ruling.facts:
             return self._safe(evidence, rivals)
         facts = {name: significant(value) for name, value in ruling.facts.items()}
-        if "chance" not in facts:
+        if CHANCE not in facts:
             return (
                 f"it is {facts['gain_needed']} behind "
                 f"{trial_mark(ruling.setters[0])}, which leads at this report, and at "
                 f"its own pace it would gain about {facts['gain_expected']}; no "
                 "trial has run to its end yet"
             )
-        return (
-            f"to beat the best it needs to gain {facts['gain_needed']} more, and about "
-            f"{facts['gain_expected']} is predicted from trials that improved as fast. "
-            f"That is a chance of {_percent(ruling.facts['chance'])}, and "
-            f"{self._required_words(ruling)}"
-        )
+        return f"{gain_words(ruling.facts)}, and {self._required_words(ruling)}"
 
     def name_in_words(self) -> str:
         least, most = min(1.0, 2 * self.keep_share), 2.0
         return (
-            f"predictive, below a chance of {_percent(least * self.chance)} to"
-            f" {_percent(most * self.chance)} to become the best, depending on its rank"
+            f"predictive, below a chance of {percent(least * self.chance)} to"
+            f" {percent(most * self.chance)} to become the best, depending on its rank"
         )
 
     def _required_words(self, ruling: Ruling) -> str:
         """The required chance, and why it differs from the one that is set."""
         required, better = ruling.facts["chance_asked"], ruling.facts["share_better"]
-        words = f"{_percent(required)} was required"
+        words = f"{percent(required)} was required"
         if math.isclose(required, self.chance):
             return f"{words}, as for any average trial"
         only = "" if better > AVERAGE_RANK else "only "
         return (
-            f"{words} ({_percent(self.chance)} for an average trial), because "
+            f"{words} ({percent(self.chance)} for an average trial), because "
             f"{only}{better:.0%} of the trials are better at this report"
         )
 
@@ -237,7 +233,7 @@ class PredictivePolicy(Policy):
             limit=outlook.goal,
             setters=() if leader is None else (leader.number,),
             facts={
-                "chance": outlook.chance,
+                CHANCE: outlook.chance,
                 "chance_asked": asked,
                 "share_better": better,
                 "gain_needed": max(outlook.needed, 0.0),
@@ -257,7 +253,19 @@ class PredictivePolicy(Policy):
         return "the difference from the best at this report may be noise"
 
 
-def _percent(share: float) -> str:
+def gain_words(facts: Mapping[str, float]) -> str:
+    """What a trial has to gain, and what it may gain."""
+    needed, expected = (
+        significant(facts[name]) for name in ("gain_needed", "gain_expected")
+    )
+    return (
+        f"to beat the best it needs to gain {needed} more, and about {expected} is "
+        "predicted from trials that improved as fast. That is a chance of "
+        f"{percent(facts[CHANCE])}"
+    )
+
+
+def percent(share: float) -> str:
     """`27.9%`, `15%`; a tiny share is not shown as 0."""
     if 0 < share < 0.001:
         return "below 0.1%"
@@ -269,7 +277,7 @@ def _share_better(loss: float, rivals: Rivals) -> float:
     return rivals.better_than(loss) / (len(rivals) + 1)
 
 
-def _spread(rivals: Rivals) -> float:
+def spread_of(rivals: Rivals) -> float:
     """How much worse the median rival is than the best; infinity without a best."""
     leader = rivals.leader()
     if leader is None:
@@ -278,19 +286,27 @@ def _spread(rivals: Rivals) -> float:
     return middle - leader.loss
 
 
-def _error(noise: float, spread: float, window: int, report: int) -> float:
+def error_of(noise: float, spread: float, report: int) -> float:
     """The standard error of a level if noise matters, otherwise 0."""
+    window = window_for(noise, spread)
     share = noise / spread if spread > 0 else (1.0 if noise > 0 else 0.0)
     matter = min(max((share - QUIET) / (LOUD - QUIET), 0.0), 1.0)
     return matter * noise / math.sqrt(min(window, (report + 1) // 2))
 
 
-def _outlook(
-    evidence: Evidence, gain_model: GainModel, window: int, error: float
+def outlook_among(
+    evidence: Evidence, gain_model: GainModel, spread: float
 ) -> Outlook | None:
+    """The outlook, from smoothed curves where noise matters; None if unknown.
+
+    `spread` is that of the trials at this report.
+    """
+    report = evidence.report
+    window = window_for(gain_model.noise, spread)
+    error = error_of(gain_model.noise, spread, report)
+    gain_model = gain_model.smoothed(window)
     if not len(gain_model):
         return None
-    report = evidence.report
     levels: NDArray[np.float64] = levels_of(evidence.losses(), window)
     level = float(levels[-1])
     goal = float(evidence.finished.best_of_all())

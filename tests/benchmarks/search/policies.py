@@ -31,26 +31,18 @@ POLICIES: Mapping[str, Mapping[str, object] | None] = {
     "asha": {"type": "asha", "reduction_factor": 3, "min_resource": 3},
     "predictive": {"type": "predictive"},
 }
-# For a compute budget: one trial in three goes on at each rung, and none of them that
-# is unlikely to become the best.
-ASHA_OR_PREDICTIVE = {
-    "type": "any_of",
-    "policies": [
-        POLICIES["asha"],
-        {"type": "predictive", "chance": 0.3, "keep_share": 0},
-    ],
-}
-PAIRED = {**POLICIES, "asha or predictive": ASHA_OR_PREDICTIVE}
+PAIRED = {**POLICIES, "predictive halving": {"type": "predictive_halving"}}
 PAIRS = (
     ("random", "none"),
     ("random", "asha"),
     ("random", "predictive"),
+    ("random", "predictive halving"),
     ("tpe", "none"),
     ("tpe", "median"),
     ("bayesian", "none"),
     ("bayesian", "predictive"),
-    ("bayesian", "asha or predictive"),
-    ("auto", "predictive"),
+    ("bayesian", "predictive halving"),
+    ("auto", "predictive halving"),
 )
 # With a policy many more trials fit into the reports of the full ones.
 MAX_TRIALS = 400

@@ -95,8 +95,8 @@ def test_a_time_for_the_whole_sweep_changes_what_is_proposed(ada: Client) -> Non
     assert list(by_trials) == [CAUTIOUS]
     assert "number of trials is fixed" in by_trials[CAUTIOUS]
     by_time = policy_named(preview(ada, form([X], timeout="2 h")))
-    assert list(by_time) == ["asha"]
-    assert "time is fixed (2 h)" in by_time["asha"]
+    assert list(by_time) == ["predictive_halving"]
+    assert "time is fixed (2 h)" in by_time["predictive_halving"]
 
 
 def test_a_new_form_begins_with_the_proposed_policy_and_says_why(

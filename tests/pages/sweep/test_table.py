@@ -227,6 +227,10 @@ def test_an_early_end_says_what_it_fell_short_of() -> None:
     [
         ({"type": "asha", "reduction_factor": 2}, "ASHA at report 1: 0.100 was below"),
         (
+            {"type": "predictive_halving", "min_resource": 2},
+            "Predictive halving at report 2: 0.200 was below 0.950",
+        ),
+        (
             {"type": "threshold", "value": 0.5, "by_report": 2},
             "Threshold at report 2: its best 0.2 has not reached 0.5",
         ),

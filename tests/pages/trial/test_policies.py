@@ -122,6 +122,7 @@ def test_the_page_leads_to_the_simulator_of_its_sweep(ada: Client) -> None:
         ),
         ({"type": "patience", "patience": 1}, "to beat", "which do not count here"),
         ({"type": "predictive"}, "best of all", "has to beat"),
+        ({"type": "predictive_halving"}, "to beat", "what the last rung requires"),
         (None, "threshold", "best values of the others"),
     ],
 )

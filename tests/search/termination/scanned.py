@@ -43,9 +43,12 @@ class ScannedTrial(NamedTuple):
 
 
 class ScannedRivals(Rivals):
-    def __init__(self, stands: Mapping[int, ScannedTrial], running: set[int]) -> None:
+    def __init__(
+        self, stands: Mapping[int, ScannedTrial], running: set[int], *, own: int
+    ) -> None:
         self.stands = stands
         self.running = running
+        self.own = own
 
     def __len__(self) -> int:
         return len(self.stands)
@@ -73,9 +76,13 @@ class ScannedRivals(Rivals):
     def ranked(self, place: int) -> Ranked:
         return self._by_best()[place]
 
+    def before(self, count: int) -> list[Ranked]:
+        lower = sorted(n for n in self.stands if n < self.own)
+        return [Ranked(n, self.stands[n].best) for n in lower[::-1][:count]]
+
     def only_running(self) -> Rivals:
         kept = {n: stand for n, stand in self.stands.items() if n in self.running}
-        return ScannedRivals(kept, self.running)
+        return ScannedRivals(kept, self.running, own=self.own)
 
     def _by_best(self) -> list[Ranked]:
         ranked = [Ranked(number, stand.best) for number, stand in self.stands.items()]
@@ -139,12 +146,15 @@ class ScannedEvidence(Evidence):
 
     @property
     def rivals(self) -> Rivals:
+        return self.rivals_at(self.report)
+
+    def rivals_at(self, report: int) -> Rivals:
         stands = {
-            number: ScannedTrial.of(curve[: self.report])
+            number: ScannedTrial.of(curve[:report])
             for number, curve in self.curves.items()
-            if number != self.number and len(curve) >= self.report
+            if number != self.number and len(curve) >= report
         }
-        return ScannedRivals(stands, self.running)
+        return ScannedRivals(stands, self.running, own=self.number)
 
     @property
     def finished(self) -> Finished:

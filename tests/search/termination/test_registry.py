@@ -10,7 +10,7 @@ OBJECTIVE = Objective("accuracy", "maximize")
 
 
 def test_every_policy_is_registered_by_its_name() -> None:
-    assert list(POLICIES)[:3] == ["predictive", "median_stopping", "bandit"]
+    assert list(POLICIES)[:3] == ["predictive", "predictive_halving", "median_stopping"]
     assert all(policy.kind == name for name, policy in POLICIES.items())
 
 
@@ -30,7 +30,7 @@ def test_nothing_makes_no_policy() -> None:
     [
         ({"type": "median"}, "type", "did you mean median_stopping?"),
         ({"type": "asha2"}, "type", "did you mean asha?"),
-        ({"type": "xyz"}, "type", "there are predictive, median_stopping, bandit"),
+        ({"type": "xyz"}, "type", "there are predictive, predictive_halving, median"),
         ({}, "type", "Add the field type"),
         ({"type": 3}, "type", "must be text"),
     ],
