@@ -15,7 +15,7 @@ from experiments.search.termination.evidence import (
     trial_mark,
 )
 from experiments.search.termination.halving import HalvingPolicy
-from experiments.search.termination.policy import Policy, Ruling
+from experiments.search.termination.policy import Policy, Ruling, min_rivals
 from experiments.search.termination.predictive import (
     CHANCE,
     gain_words,
@@ -61,6 +61,8 @@ class PredictiveHalvingPolicy(HalvingPolicy):
         "ASHA, and survivors must be likely to win. For a fixed time and a model."
     )
 
+    # Between the rungs a trial may be the only one that came so far.
+    min_rivals: int = min_rivals(0)
     min_resource: int = declared(
         IntegerSetting(
             label="First rung at report",

@@ -96,15 +96,15 @@ def falling(final: float, reports: int = REPORTS) -> list[float]:
 
 
 def test_the_forecast_ends_a_trial_that_is_unlikely_to_win() -> None:
-    others = {n: falling(0.1 * n) for n in range(6)}
-    own = [*falling(0.12, 9), *[0.12 + 2 / 9] * 3]
+    others = {5 - n: falling(0.1 * n) for n in range(6)}
+    own = [*falling(0.05, 9), *[0.05 + 2 / 9] * 3]
     found = verdict(own, others, completed=range(6))
     assert found.stop and found.threshold == pytest.approx(2 / REPORTS)
     assert found.facts["chance"] < found.facts["chance_asked"] == 0.3
     assert found.facts["gain_needed"] > found.facts["gain_expected"]
     assert "That is a chance of" in found.reason
     assert found.reason.endswith("and 30% was required.")
-    kept = verdict(falling(-0.2, 12), others, completed=range(6))
+    kept = verdict(falling(-0.2, 12), others, number=-1, completed=range(6))
     assert not kept.stop and kept.facts["chance"] > 0.3
     # One completed trial says too little.
     assert not verdict(own, {0: falling(0.0)}, completed=[0]).stop
