@@ -125,6 +125,7 @@ def make_world(team: Team) -> World:
     )
     rule = CleanupRule.objects.create(team=team, selection={"kind": "logs"})
     item = TrashItem.add(Removable.LOGS, "digits-1", team.pk, sweep=sweep)
+    host = factories.worker(sweep.pool)
     ids = {
         "rule_id": rule.pk,
         "report_link_id": link.pk,
@@ -140,7 +141,9 @@ def make_world(team: Team) -> World:
         "request_id": trial_request.pk,
         "template_id": template.pk,
         "view_id": view.pk,
-        "worker_id": factories.worker(sweep.pool).pk,
+        "credential_id": sweep.pool.tokens.latest("pk").pk,
+        "worker_id": host.pk,
+        "host_id": host.pk,
         "user_id": factories.user("vera").pk,
         "member_id": factories.user("vera").pk,
         "person_id": factories.user("vera").pk,

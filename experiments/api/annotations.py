@@ -13,9 +13,9 @@ from pydantic import Field
 from experiments import access
 from experiments.api.auth import must_steer, reader, steerable_trial, writer
 from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema, RowId
-from experiments.api.runs import NoteText, Tags
+from experiments.api.run_rows import NoteText, Tags
 from experiments.api.schemas import answers
-from experiments.api.teams import ExperimentRowOut
+from experiments.api.teams import ExperimentRowOut, Word
 from experiments.api.teams import router as experiments
 from experiments.api.trial_rows import TrialOut, is_archived, trial_out
 from experiments.api.trials import router as trials
@@ -25,15 +25,15 @@ from experiments.sweeps.annotations import (
     archive_experiment,
     change_experiment,
     note_trials,
+    open_experiment,
     tag_trials,
 )
-from experiments.sweeps.control import archive_or_restore
+from experiments.sweeps.control import set_archived
 from experiments.sweeps.picked import archive_trials
 
 router = Router(tags=["annotations"])
 MAX_TRIALS = 10_000
 Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
-Word = Annotated[str, Field(pattern=WITHOUT_NUL, min_length=1, max_length=40)]
 
 
 class ExperimentChangeIn(ClosedSchema):
@@ -41,6 +41,9 @@ class ExperimentChangeIn(ClosedSchema):
     question: Annotated[Text | None, Field(max_length=300)] = None
     tags: Annotated[list[Word] | None, Field(max_length=20)] = None
     notes: Annotated[NoteText | None, Field(description="Markdown")] = None
+    open_to_all: Annotated[
+        bool | None, Field(description="for everybody to read; as an admin of the team")
+    ] = None
     archived: bool | None = None
 
 
@@ -59,11 +62,17 @@ def edit_experiment(
     for name in ("name", "question"):
         if problem := unseen_problem(fields.get(name, ""), in_line=True):
             raise ApiError(422, "invalid", problem, {name: [problem]})
-    away = fields.pop("archived", None)
+    away, opened = (fields.pop(name, None) for name in ("archived", "open_to_all"))
+    if opened is not None and opened != experiment.open_to_all:
+        access.check_can_manage(writer(request), experiment.team)
+    else:
+        opened = None
     with transaction.atomic():
         change_experiment(experiment, fields, actor=writer(request))
         if away is not None and away != (experiment.archived_at is not None):
             archive_experiment(experiment, away=away, actor=writer(request))
+        if opened is not None:
+            open_experiment(experiment, opened, actor=writer(request))
     return ExperimentRowOut.of(rows.get(pk=experiment_id))
 
 
@@ -140,6 +149,6 @@ def _change(
 
 def _archive(trial: Trial, *, away: bool, actor: User) -> None:
     if trial.sweep is None:
-        archive_or_restore(trial, actor=actor)
+        set_archived(trial, away, actor=actor)
     else:
         archive_trials(trial.sweep, [trial.number], away=away, actor=actor)

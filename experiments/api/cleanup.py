@@ -250,6 +250,21 @@ def delete_now(request: HttpRequest, item_id: int) -> Status[TrashOut]:
     return Status(202, _trash_out(access.found_or_404(items, pk=item_id)))
 
 
+class EmptiedOut(Schema):
+    items: Annotated[int, Field(description="that are being deleted for good")]
+
+
+@router.delete("/trash", response=answers(202, EmptiedOut))
+def empty_trash(
+    request: HttpRequest,
+    team: Annotated[str, Query(pattern=WITHOUT_NUL, description="Slug of the team.")],
+) -> Status[EmptiedOut]:
+    """Delete all that is in a team's trash for good, as a job of the site."""
+    owner = _managed(request, _team(request, team))
+    items = TrashItem.objects.filter(team=owner)
+    return Status(202, EmptiedOut(items=trash.delete_now(items, actor=reader(request))))
+
+
 @sweeps.router.delete("/sweeps/{sweep_id}", response=answers(200, TrashOut))
 def trash_sweep(request: HttpRequest, sweep_id: int) -> TrashOut:
     """Move an ended sweep or a draft to the trash, with its trials and files."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import ValidationError as FieldError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -52,6 +53,21 @@ def too_many(wait: int, words: str) -> ApiError:
     unit = "second" if wait == 1 else "seconds"
     message = f"Too many requests {words}. Retry in {wait} {unit}."
     return ApiError(429, "too_many_requests", message, retry_after=wait)
+
+
+def refuse_by_token(refused: bool, what: str, page: str = "the page People") -> None:
+    """A stolen token must not be enough for what the page asks the password for."""
+    if refused:
+        words = f"A token cannot {what}. Do it on {page}."
+        raise ApiError(403, "password_needed", words)
+
+
+def refused_field(error: FieldError, field: str) -> ApiError:
+    """Of a check that forms share."""
+    text = " ".join(error.messages)
+    if getattr(error, "code", "") == "taken":
+        return ApiError(409, "name_taken", text)
+    return ApiError(422, "invalid", text, {field: error.messages})
 
 
 class ClosedSchema(Schema):

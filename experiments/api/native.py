@@ -21,6 +21,7 @@ from experiments.api import (
     metrics,
     outputs,
     people,
+    pools,
     reports,
     requests,
     runs,
@@ -28,7 +29,9 @@ from experiments.api import (
     savings,
     simulations,
     space,
+    sweep_files,
     sweeps,
+    team_accounts,
     teams,
     templates,
     tokens,
@@ -59,11 +62,11 @@ api = NinjaAPI(
 add_error_handlers(api)
 # These add routes to the trials' router: one path has one view.
 ON_TRIALS_ROUTER = (metrics, requests)
+ON_TEAMS_ROUTER = (team_accounts,)
 for module in (
     *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings, reports),
     *(templates, tokens, people, teams, space, events, cleanup),
-    saved_views,
-    words,
+    *(saved_views, words, pools, sweep_files),
 ):
     api.add_router("", module.router)
 others = Router()

@@ -25,7 +25,7 @@ router = Router(tags=["outputs"])
 STREAMS = {"out": Stream.OUT, "err": Stream.ERR}
 
 
-def _binary(content_type: str, meaning: str) -> dict[str, object]:
+def binary(content_type: str, meaning: str) -> dict[str, object]:
     """The description of an answer that is not JSON."""
     schema = {"type": "string", "format": "binary"}
     content = {content_type: {"schema": schema}}
@@ -35,7 +35,7 @@ def _binary(content_type: str, meaning: str) -> dict[str, object]:
 @router.get(
     "/trials/{trial_id}/log",
     response=answers(200, None),
-    openapi_extra=_binary("text/plain", "The log, as it was written."),
+    openapi_extra=binary("text/plain", "The log, as it was written."),
 )
 def log(
     request: HttpRequest,
@@ -81,7 +81,7 @@ def list_artifacts(request: HttpRequest, trial_id: int) -> QuerySet[Artifact]:
 @router.get(
     "/trials/{trial_id}/artifacts/{artifact_id}",
     response=answers(200, None),
-    openapi_extra=_binary("application/octet-stream", "The file's bytes."),
+    openapi_extra=binary("application/octet-stream", "The file's bytes."),
 )
 def download(request: HttpRequest, trial_id: int, artifact_id: int) -> HttpResponseBase:
     artifact: Artifact = access.found_or_404(
@@ -91,7 +91,7 @@ def download(request: HttpRequest, trial_id: int, artifact_id: int) -> HttpRespo
     return file_answer(request, artifact)
 
 
-ZIP = _binary("application/zip", "All files, without compression.")
+ZIP = binary("application/zip", "All files, without compression.")
 
 
 @router.get(

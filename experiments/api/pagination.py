@@ -1,4 +1,5 @@
-"""Listings: {"items", "next"}, where ``next`` is the cursor of the next page.
+"""Listings: {"items", "next"}, where ``next`` is the cursor of the next page; or all of
+it as one file of CSV or JSON lines.
 
 A cursor is the position of the last item in the listing's order, not a count: no item
 appears twice or is skipped when rows come or go meanwhile.
@@ -12,17 +13,26 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from functools import wraps
+from itertools import chain
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 from django.core.exceptions import ValidationError
 from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from ninja import Schema
-from ninja.pagination import PaginationBase
-from ninja.pagination import paginate as ninja_paginate
+from ninja.operation import Operation
+from ninja.pagination import (
+    PaginationBase,
+    _find_collection_response,
+    make_response_paginated,
+)
+from ninja.utils import contribute_operation_args, contribute_operation_callback
 from pydantic import Field, create_model
 
 from experiments.api.errors import ApiError
+from experiments.api.exports import export
 
 # Databases keep whole numbers in 64 bits.
 BEYOND = 2**63
@@ -33,6 +43,10 @@ class PageIn(PaginationBase.Input):
     cursor: Annotated[
         str | None, Field(max_length=1_000, description="`next` of the page before.")
     ] = None
+    format: Annotated[
+        Literal["json", "csv", "jsonl"],
+        Field(description="csv or jsonl: all items in one file, not a page."),
+    ] = "json"
 
 
 class PageOut(Schema):
@@ -67,7 +81,8 @@ class KeysetPagination(PaginationBase):
         max_limit: int = 500,
     ) -> None:
         super().__init__()
-        self._rows = rows
+        self._rows, self._max_limit = rows, max_limit
+        self.item: type[Schema] = Schema
         field = Field(limit, ge=1, le=max_limit, description="Items a page.")
         self.Input = create_model("PageIn", __base__=PageIn, limit=(int, field))
 
@@ -91,6 +106,35 @@ class KeysetPagination(PaginationBase):
         following = _cursor(keys, page[-1]) if len(found) > len(page) else None
         return {"items": self._rows(page), "next": following}
 
+    def export(
+        self, queryset: QuerySet[Any] | Listing, asked: PageIn, request: HttpRequest
+    ) -> HttpResponseBase:
+        """All items from the cursor on."""
+
+        def pages() -> Iterator[Sequence[Any]]:
+            following = asked.model_copy(update={"limit": self._max_limit})
+            while True:
+                page = self.paginate_queryset(queryset, following, request)
+                yield page["items"]
+                if page["next"] is None:
+                    return
+                following.cursor = page["next"]
+
+        found = pages()
+        # What is refused is so before the answer begins.
+        first = next(found)
+        rows = (self._as_item(row) for page in chain([first], found) for row in page)
+        name = request.path.rstrip("/").rpartition("/")[2]
+        return export(rows, asked.format, name)
+
+    def _as_item(self, row: Any) -> Any:
+        return self.item.from_orm(row) if isinstance(row, Model) else row
+
+    def contribute(self, operation: Operation) -> None:
+        """The operation answers with pages of what it says it returns."""
+        self.item = _find_collection_response(operation)[1]
+        make_response_paginated(self, operation)
+
     def _listed(self, listing: Listing, pagination: PageIn) -> dict[str, Any]:
         after = None
         if pagination.cursor is not None:
@@ -108,9 +152,20 @@ def paginate(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         # Ninja would look for the names of postponed annotations in its own module.
         view.__annotations__ = get_type_hints(view, include_extras=True)
-        paginated: Callable[..., Any] = ninja_paginate(KeysetPagination, **options)(
-            view
+        paginator = KeysetPagination(**options)
+
+        @wraps(view)
+        def paginated(request: HttpRequest, **given: Any) -> Any:
+            asked: PageIn = given.pop("page")
+            queryset = view(request, **given)
+            if asked.format != "json":
+                return paginator.export(queryset, asked, request)
+            return paginator.paginate_queryset(queryset, asked, request)
+
+        contribute_operation_args(
+            paginated, "page", paginator.Input, paginator.InputSource
         )
+        contribute_operation_callback(paginated, paginator.contribute)
         return paginated
 
     return decorate

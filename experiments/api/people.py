@@ -19,8 +19,13 @@ from experiments.accounts.people import (
     people,
     set_active,
 )
-from experiments.api.auth import administrator
-from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
+from experiments.api.auth import administrator, caller, reader
+from experiments.api.errors import (
+    WITHOUT_NUL,
+    ClosedSchema,
+    refuse_by_token,
+    refused_field,
+)
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.models import User
@@ -63,6 +68,43 @@ class PersonOut(Schema):
         )
 
 
+class TeamRoleOut(Schema):
+    team: Annotated[str, Field(description="its slug")]
+    role: str
+
+
+class MeOut(Schema):
+    """The caller, and what the token allows."""
+
+    username: str
+    name: str
+    email: str
+    administrator: bool
+    teams: list[TeamRoleOut]
+    scope: str
+    expires_at: Annotated[datetime | None, Field(description="of the token")]
+
+
+@router.get("/me", response=answers(200, MeOut))
+def get_me(request: HttpRequest) -> MeOut:
+    known, user = caller(request), reader(request)
+    roles = user.memberships.filter(team__in=access.teams_for(user))
+    return MeOut(
+        username=user.username,
+        name=user.get_full_name(),
+        email=user.email,
+        administrator=access.sees_everything(user),
+        teams=[
+            TeamRoleOut(team=slug, role=role)
+            for slug, role in roles.order_by("team__slug").values_list(
+                "team__slug", "role"
+            )
+        ],
+        scope=known.scope,
+        expires_at=known.expires_at,
+    )
+
+
 class PasswordLinkOut(Schema):
     link: Annotated[str, Field(description="works once, and only for an hour")]
 
@@ -71,11 +113,12 @@ class NewPersonOut(PersonOut, PasswordLinkOut):
     pass
 
 
-def _check_by_token(refused: bool, what: str) -> None:
-    """A stolen token must not be enough for what the page asks the password for."""
-    if refused:
-        words = f"A token cannot {what}. Do it on the page People."
-        raise ApiError(403, "password_needed", words)
+def new_name(text: str) -> str:
+    """The name of a new account."""
+    try:
+        return free_name(text)
+    except FieldError as error:
+        raise refused_field(error, "username") from error
 
 
 def _rows(page: list[User]) -> list[PersonOut]:
@@ -101,14 +144,8 @@ def add_person(request: HttpRequest, body: PersonIn) -> Status[NewPersonOut]:
     """Create an account, with a link by which its person chooses a password. A token
     cannot create an administrator."""
     actor = administrator(request)
-    _check_by_token(body.administrator, "create an administrator")
-    try:
-        name = free_name(body.username)
-    except FieldError as error:
-        if error.code == "taken":
-            raise ApiError(409, "name_taken", str(error.message)) from error
-        raise ApiError(422, "invalid", "", {"username": error.messages}) from error
-    person = create_person(name, email=body.email, actor=actor)
+    refuse_by_token(body.administrator, "create an administrator")
+    person = create_person(new_name(body.username), email=body.email, actor=actor)
     link = password_link(person, actor=actor)
     return Status(201, NewPersonOut(**PersonOut.of(person).dict(), link=link))
 
@@ -121,8 +158,8 @@ def change_person(
     actor = administrator(request)
     person = access.found_or_404(people(), pk=person_id)
     other = body.administrator not in (None, person.is_superuser)
-    _check_by_token(other, "change who is an administrator")
-    _check_by_token(
+    refuse_by_token(other, "change who is an administrator")
+    refuse_by_token(
         person.is_superuser and body.active is False, "disable an administrator"
     )
     if body.active is not None:
@@ -138,5 +175,5 @@ def make_password_link(request: HttpRequest, person_id: int) -> PasswordLinkOut:
     actor = administrator(request)
     person = access.found_or_404(people(), pk=person_id)
     used = person.is_superuser or person.last_login is not None
-    _check_by_token(used, "make a password link for an account that is in use")
+    refuse_by_token(used, "make a password link for an account that is in use")
     return PasswordLinkOut(link=password_link(person, actor=actor))

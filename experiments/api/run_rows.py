@@ -9,10 +9,43 @@ from typing import Annotated, Any
 from ninja import Schema
 from pydantic import Field
 
+from experiments.api.errors import WITHOUT_NUL, ClosedSchema, RowId
 from experiments.api.schemas import ExperimentOut, Number, page_url
 from experiments.api.trial_rows import last_metrics
 from experiments.models import Attempt, Trial
 from experiments.models.environments import whole_environments
+from experiments.models.runs import MAX_RUN_NAME
+
+RunName = Annotated[str, Field(max_length=MAX_RUN_NAME, pattern=WITHOUT_NUL)]
+NoteText = Annotated[str, Field(max_length=100_000, pattern=WITHOUT_NUL)]
+Params = Annotated[
+    dict[str, Any],
+    Field(description="Values are kept as text; those that are not text as JSON."),
+]
+Tags = Annotated[
+    dict[str, str | None], Field(description="A tag with the value null is removed.")
+]
+
+
+class RunIn(ClosedSchema):
+    """A run to start."""
+
+    experiment: Annotated[
+        RowId | str,
+        Field(description="An id, a name or TEAM/NAME: a new name makes a new one."),
+    ]
+    name: RunName = ""
+    params: Params = {}
+    tags: dict[str, str] = {}
+    note: NoteText = ""
+    parent: Annotated[
+        RowId | None, Field(description="the id of the run or trial it is a part of")
+    ] = None
+    client: Annotated[str, Field(max_length=200, pattern=WITHOUT_NUL)] = ""
+    environment: Annotated[
+        dict[str, Any],
+        Field(description="What is needed to run it again; secrets are not kept."),
+    ] = {}
 
 
 class RunOut(Schema):

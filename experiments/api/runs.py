@@ -35,20 +35,28 @@ from experiments.api.errors import (
     WITHOUT_NUL,
     ApiError,
     ClosedSchema,
-    RowId,
 )
 from experiments.api.outputs import ArtifactOut
 from experiments.api.pagination import paginate
 from experiments.api.points import PointsIn, ReplyOut
-from experiments.api.run_rows import NewRunOut, RunOut, run_rows
+from experiments.api.run_rows import (
+    NewRunOut,
+    NoteText,
+    Params,
+    RunIn,
+    RunName,
+    RunOut,
+    Tags,
+    run_rows,
+)
 from experiments.api.schemas import answers
 from experiments.api.sweeps import KEYS_LAST, IdempotencyKey
 from experiments.api.uploads import ARCHIVE
 from experiments.lifecycle import AskClaim
 from experiments.models import Event, Experiment, Run, Trial, User
 from experiments.models.environments import note_environment
-from experiments.models.runs import MAX_RUN_NAME
 from experiments.models.trials import TrialState
+from experiments.sweeps.control import set_archived
 from experiments.sweeps.creation import (
     experiment_by_name,
     find_or_create_experiment,
@@ -61,15 +69,6 @@ router = Router(tags=["runs"])
 program_or_user = [TrialAuth(), UserAuth()]
 
 MAX_EXPERIMENT_NAME = 200
-RunName = Annotated[str, Field(max_length=MAX_RUN_NAME, pattern=WITHOUT_NUL)]
-NoteText = Annotated[str, Field(max_length=100_000, pattern=WITHOUT_NUL)]
-Params = Annotated[
-    dict[str, Any],
-    Field(description="Values are kept as text; those that are not text as JSON."),
-]
-Tags = Annotated[
-    dict[str, str | None], Field(description="A tag with the value null is removed.")
-]
 
 
 def texts(values: Mapping[str, Any]) -> dict[str, str]:
@@ -127,27 +126,6 @@ def _steerable(request: HttpRequest, run_id: int) -> Trial:
 
 def _out(trial: Trial) -> RunOut:
     return run_rows([trial])[0]
-
-
-class RunIn(ClosedSchema):
-    """A run to start."""
-
-    experiment: Annotated[
-        RowId | str,
-        Field(description="An id, a name or TEAM/NAME: a new name makes a new one."),
-    ]
-    name: RunName = ""
-    params: Params = {}
-    tags: dict[str, str] = {}
-    note: NoteText = ""
-    parent: Annotated[
-        RowId | None, Field(description="the id of the run or trial it is a part of")
-    ] = None
-    client: Annotated[str, Field(max_length=200, pattern=WITHOUT_NUL)] = ""
-    environment: Annotated[
-        dict[str, Any],
-        Field(description="What is needed to run it again; secrets are not kept."),
-    ] = {}
 
 
 @router.post("/runs", response=answers(201, NewRunOut))
@@ -267,11 +245,15 @@ class RunChangeIn(ClosedSchema):
     name: Annotated[RunName | None, Field(min_length=1)] = None
     note: NoteText | None = None
     tags: Tags | None = None
+    archived: Annotated[
+        bool | None, Field(description="hidden from lists; only by a person")
+    ] = None
 
 
 @router.patch("/runs/{run_id}", response=answers(200, RunOut), auth=program_or_user)
 def change(request: HttpRequest, run_id: int, body: RunChangeIn) -> RunOut:
-    """Change the name, the note or tags. Tags that are not named stay."""
+    """Change the name, the note or tags, or archive it. Tags that are not named
+    stay."""
     run = _writable(request, run_id)
     with transaction.atomic():
         _set_tags(run, body.tags or {})
@@ -279,6 +261,7 @@ def change(request: HttpRequest, run_id: int, body: RunChangeIn) -> RunOut:
         if words:
             run_log.change_run(run, **words)
         if own_attempt(request) is None:
+            set_archived(run, body.archived, actor=reader(request))
             after = body.dict(exclude_none=True)
             Event.log("run changed", actor=reader(request), trial=run, after=after)
     return _out(run)

@@ -140,6 +140,7 @@ class SweepRowOut(Schema):
     display_name: str
     description: str
     tags: dict[str, Any]
+    archived: bool
     team: str
     experiment: ExperimentOut
     primary_metric: str
@@ -245,6 +246,7 @@ def sweep_fields(sweep: Sweep, progress: Progress) -> dict[str, Any]:
     return {
         **{name: getattr(sweep, name) for name in own.split()},
         "id": sweep.pk,
+        "archived": sweep.archived_at is not None,
         "name": sweep.label,
         "display_name": sweep.name,
         "url": page_url(sweep),

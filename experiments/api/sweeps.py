@@ -204,6 +204,9 @@ class SweepIn(LimitsIn):
     description: str | None = None
     tags: dict[str, Any] | None = None
     notes: str | None = None
+    archived: Annotated[
+        bool | None, Field(description="hidden from lists; drafts and ended sweeps")
+    ] = None
     if_version: Annotated[
         str | None,
         Field(
@@ -213,7 +216,7 @@ class SweepIn(LimitsIn):
     ] = None
 
     def changes(self) -> dict[str, Any]:
-        given = self.dict(exclude_unset=True, exclude={"if_version"})
+        given = self.dict(exclude_unset=True, exclude={"if_version", "archived"})
         beside = {name: given.pop(name) for name in editing.LIMITS if name in given}
         limits = {**(given.pop("limits", None) or {}), **beside}
         return {**given, "limits": limits} if limits else given
@@ -228,10 +231,12 @@ def change(request: HttpRequest, sweep_id: int, body: SweepIn) -> SweepOut:
     those that the new space contains. An ended sweep can only change its name,
     description, tags and notes.
     """
-    sweep = steerable_sweep(request, sweep_id)
-    editing.change_sweep(
-        sweep, body.changes(), actor=reader(request), if_version=body.if_version
-    )
+    sweep, actor = steerable_sweep(request, sweep_id), reader(request)
+    with transaction.atomic():
+        editing.change_sweep(
+            sweep, body.changes(), actor=actor, if_version=body.if_version
+        )
+        control.set_archived(sweep, body.archived, actor=actor)
     return _out(sweep)
 
 

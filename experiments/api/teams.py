@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ValidationError as FieldError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
@@ -13,11 +14,20 @@ from pydantic import Field
 
 from experiments import access
 from experiments.accounts.members import add_member, change_role, remove_member
-from experiments.api.auth import manager, readable_sweep, reader, writer
-from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
+from experiments.api.auth import (
+    chosen_team,
+    manager,
+    readable_sweep,
+    reader,
+    writer,
+)
+from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema, refused_field
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
+from experiments.api.uploads import TeamSlug
 from experiments.models import Experiment, Membership, Sweep, Team, User
+from experiments.search.wording import unseen_problem
+from experiments.sweeps.annotations import create_experiment
 from experiments.sweeps.transfer import (
     TransferPlan,
     transfer_experiment,
@@ -26,6 +36,7 @@ from experiments.sweeps.transfer import (
 
 router = Router(tags=["teams"])
 RoleName = Literal["viewer", "member", "admin"]
+Word = Annotated[str, Field(pattern=WITHOUT_NUL, min_length=1, max_length=40)]
 
 
 class TeamOut(Schema):
@@ -33,6 +44,7 @@ class TeamOut(Schema):
     name: str
     role: Annotated[str | None, Field(description="yours; null: you are in no role")]
     pools: Annotated[list[str], Field(description="that its sweeps may use")]
+    requires_second_factor: bool
 
 
 class MemberOut(Schema):
@@ -70,13 +82,14 @@ def _team_rows(user: User) -> QuerySet[Team]:
     return access.teams_for(user).prefetch_related("pools", "memberships")
 
 
-def _team_out(team: Team, user: User) -> TeamOut:
+def team_out(team: Team, user: User) -> TeamOut:
     roles = [row.role for row in team.memberships.all() if row.user_id == user.pk]
     return TeamOut(
         slug=team.slug,
         name=team.name,
         role=roles[0] if roles else None,
         pools=[pool.name for pool in team.pools.all()],
+        requires_second_factor=team.requires_second_factor,
     )
 
 
@@ -84,16 +97,16 @@ def _team_out(team: Team, user: User) -> TeamOut:
 def list_teams(request: HttpRequest) -> list[TeamOut]:
     """Your teams."""
     user = reader(request)
-    return [_team_out(team, user) for team in _team_rows(user).order_by("name")]
+    return [team_out(team, user) for team in _team_rows(user).order_by("name")]
 
 
 @router.get("/teams/{slug}", response=answers(200, TeamOut))
 def get_team(request: HttpRequest, slug: str) -> TeamOut:
     user = reader(request)
-    return _team_out(access.found_or_404(_team_rows(user), slug=slug), user)
+    return team_out(access.found_or_404(_team_rows(user), slug=slug), user)
 
 
-def _managed(request: HttpRequest, slug: str) -> tuple[Team, User]:
+def managed_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
     """The team and the caller, one of its admins with a token of scope admin."""
     team = access.found_or_404(access.teams_for(reader(request)), slug=slug)
     user = manager(request)
@@ -107,7 +120,7 @@ def _member(team: Team, user_id: int) -> User:
     return access.found_or_404(people, pk=user_id)
 
 
-def _member_out(team: Team, person: User) -> MemberOut:
+def member_out(team: Team, person: User) -> MemberOut:
     return MemberOut.of(team.memberships.select_related("user").get(user=person))
 
 
@@ -122,23 +135,23 @@ def list_members(request: HttpRequest, slug: str) -> list[MemberOut]:
 @router.post("/teams/{slug}/members", response=answers(201, MemberOut))
 def add(request: HttpRequest, slug: str, body: MemberIn) -> Status[MemberOut]:
     """Add somebody who has an account."""
-    team, actor = _managed(request, slug)
+    team, actor = managed_team(request, slug)
     person = User.objects.filter(username=body.username, service_team=None).first()
     if person is None:
         text = f"There is no account {body.username!r}. Check the spelling, or invite"
         text += " the person by a link, on the team's page."
         raise ApiError(422, "invalid", text, {"username": [text]})
     add_member(team, person, body.role, actor=actor)
-    return Status(201, _member_out(team, person))
+    return Status(201, member_out(team, person))
 
 
 @router.patch("/teams/{slug}/members/{user_id}", response=answers(200, MemberOut))
 def change(request: HttpRequest, slug: str, user_id: int, body: RoleIn) -> MemberOut:
     """Give a member another role."""
-    team, actor = _managed(request, slug)
+    team, actor = managed_team(request, slug)
     person = _member(team, user_id)
     change_role(team, person, body.role, actor=actor)
-    return _member_out(team, person)
+    return member_out(team, person)
 
 
 @router.delete("/teams/{slug}/members/{user_id}", response=answers(204, None))
@@ -156,7 +169,7 @@ def remove(
     ] = None,
 ) -> Status[None]:
     """Their work stays, and their running sweeps continue."""
-    team, actor = _managed(request, slug)
+    team, actor = managed_team(request, slug)
     person = _member(team, user_id)
     remove_member(team, person, owner or "", actor=actor)
     return Status(204, None)
@@ -220,6 +233,31 @@ def get_experiment(request: HttpRequest, experiment_id: int) -> ExperimentRowOut
     return ExperimentRowOut.of(found)
 
 
+class ExperimentIn(ClosedSchema):
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=WITHOUT_NUL)]
+    question: Annotated[str, Field(max_length=300, pattern=WITHOUT_NUL)] = ""
+    tags: Annotated[list[Word], Field(max_length=20)] = []
+    notes: Annotated[
+        str, Field(max_length=100_000, pattern=WITHOUT_NUL, description="Markdown")
+    ] = ""
+
+
+@router.post("/experiments", response=answers(201, ExperimentRowOut))
+def add_experiment(
+    request: HttpRequest, body: ExperimentIn, team: TeamSlug = None
+) -> Status[ExperimentRowOut]:
+    """Create an experiment in a team of yours."""
+    owner, user = chosen_team(request, team), writer(request)
+    for name in ("name", "question"):
+        if problem := unseen_problem(getattr(body, name), in_line=True):
+            raise ApiError(422, "invalid", problem, {name: [problem]})
+    try:
+        made = create_experiment(owner, body.name.strip(), user=user, words=body.dict())
+    except FieldError as error:
+        raise refused_field(error, "name") from error
+    return Status(201, ExperimentRowOut.of(made))
+
+
 class TransferIn(ClosedSchema):
     team: Annotated[str, Field(description="slug of the team that gets it")]
     dry_run: Annotated[bool, Field(description="only say what it changes")] = False
@@ -257,7 +295,7 @@ def move_sweep(request: HttpRequest, sweep_id: int, body: TransferIn) -> Transfe
 def _transferred(
     request: HttpRequest, item: Experiment | Sweep, owner: Team, body: TransferIn
 ) -> TransferOut:
-    _, actor = _managed(request, owner.slug)
+    _, actor = managed_team(request, owner.slug)
     team = access.found_or_404(access.teams_for(actor), slug=body.team)
     access.check_can_steer(actor, team)
     plan = TransferPlan.of(item, team)

@@ -18,7 +18,7 @@ from experiments.api.schemas import answers
 from experiments.api.uploads import TeamSlug
 from experiments.models import SweepTemplate
 from experiments.search.document.entry import read_entry
-from experiments.sweeps.templates import delete_template, save_template
+from experiments.sweeps.templates import delete_template, rename_template, save_template
 
 router = Router(tags=["templates"])
 
@@ -84,11 +84,29 @@ def add_template(
     return Status(201, TemplateOut.of(template))
 
 
-@router.delete("/templates/{template_id}", response=answers(204, None))
-def remove_template(request: HttpRequest, template_id: int) -> Status[None]:
-    """Delete a template. Sweeps that were made from it stay."""
+class RenameIn(ClosedSchema):
+    name: Annotated[str, Field(pattern=WITHOUT_NUL)]
+
+
+@router.patch("/templates/{template_id}", response=answers(200, TemplateOut))
+def change_template(
+    request: HttpRequest, template_id: int, body: RenameIn
+) -> TemplateOut:
+    """Give a template another name."""
+    template = _steerable(request, template_id)
+    rename_template(template, body.name, user=reader(request))
+    return TemplateOut.of(_steerable(request, template_id))
+
+
+def _steerable(request: HttpRequest, template_id: int) -> SweepTemplate:
     templates = access.templates_for(reader(request))
     template: SweepTemplate = access.found_or_404(templates, pk=template_id)
     access.check_can_steer(writer(request), template.team)
-    delete_template(template, user=reader(request))
+    return template
+
+
+@router.delete("/templates/{template_id}", response=answers(204, None))
+def remove_template(request: HttpRequest, template_id: int) -> Status[None]:
+    """Delete a template. Sweeps that were made from it stay."""
+    delete_template(_steerable(request, template_id), user=reader(request))
     return Status(204, None)

@@ -64,6 +64,9 @@ def list_trials(
             " archived trials are left out unless it names them.",
         ),
     ] = "",
+    q: Annotated[
+        str, Query(max_length=MAX_CHARACTERS, description="The same as `filter`.")
+    ] = "",
     sort: Annotated[
         str,
         Query(
@@ -73,7 +76,7 @@ def list_trials(
         ),
     ] = "number",
 ) -> QuerySet[Trial] | Listing:
-    sweep = readable_sweep(request, sweep_id)
+    sweep, filter = readable_sweep(request, sweep_id), filter or q
     trials = sweep.trials.select_related("sweep__experiment", "current_attempt")
     if filter.strip() or sort not in INDEXED:
         return _listing(TrialListing(sweep, filter, sort, state or ()), trials)

@@ -79,6 +79,7 @@ from experiments.lifecycle.trials import (
     stop_live_trials,
 )
 from experiments.lifecycle.workers import (
+    drain_words,
     drain_worker,
     forget_worker,
     take_back_with_room,

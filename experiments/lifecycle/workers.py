@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from experiments.models import Event, User, Worker
 from experiments.models.workers import SILENT_AFTER, DrainCause
+from experiments.search.fields import cut
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,11 @@ TAKEN_BACK: Mapping[str, object] = {
     "drain_cause": "",
     "drain_reason": "",
 }
+
+
+def drain_words(reason: str, actor: User) -> str:
+    """Why a person drains a host."""
+    return f"{reason} ({cut(actor.username)})" if reason else f"By {actor.username}."
 
 
 def drain_worker(

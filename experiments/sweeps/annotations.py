@@ -15,10 +15,11 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from experiments.markdown import MAX_NOTE
-from experiments.models import Event, Experiment, Run, Trial, User
+from experiments.models import Event, Experiment, Run, Team, Trial, User
 from experiments.models.runs import MLFLOW_PREFIX
 from experiments.search.wording import counted, unseen_problem
 from experiments.sweeps.control import NotPossible
+from experiments.sweeps.creation import free_slug
 from experiments.tracking.run_log import RunLogError, check_count, check_tags
 
 BATCH, MAX_IDS = 500, 5_000
@@ -95,6 +96,49 @@ def _check_experiment_tags(tags: Sequence[str]) -> None:
             )
     if len(tags) > MAX_TAGS:
         raise NotPossible(f"There are {len(tags)} tags; the limit is {MAX_TAGS}.")
+
+
+def create_experiment(
+    team: Team, name: str, *, user: User, words: Mapping[str, Any]
+) -> Experiment:
+    """``words``: its question, tags and notes. Raises NotPossible, or ValidationError
+    if its sweeps would be called as those of another experiment."""
+    _check_experiment_tags(words["tags"])
+    own = {field: words[field] for field in ("question", "tags", "notes")}
+    slug = free_slug(team, name)
+    made, is_new = Experiment.all_objects.get_or_create(
+        team=team, slug=slug, defaults={"name": name, "created_by": user, **own}
+    )
+    if not is_new:
+        raise NotPossible(f"Team {team.name} has just got an experiment {name!r}.")
+    Event.log(
+        "experiment created",
+        made.name,
+        actor=user,
+        team=team,
+        data={"experiment": made.pk},
+    )
+    return made
+
+
+def open_experiment(experiment: Experiment, opened: bool, *, actor: User) -> None:
+    """Let everybody on the site read it, or its team alone."""
+    Experiment.objects.filter(pk=experiment.pk).update(open_to_all=opened)
+    experiment.open_to_all = opened
+    log_opening(experiment, actor=actor)
+
+
+def log_opening(experiment: Experiment, *, actor: User) -> None:
+    """After a change of who may read it."""
+    Event.log(
+        "experiment opened to all" if experiment.open_to_all else "experiment closed",
+        experiment.name,
+        actor=actor,
+        team=experiment.team,
+        about=experiment,
+        before={"open_to_all": not experiment.open_to_all},
+        after={"open_to_all": experiment.open_to_all},
+    )
 
 
 def archive_experiment(experiment: Experiment, *, away: bool, actor: User) -> str:

@@ -139,6 +139,14 @@ def extension_refusal(sweep: Sweep, more: int = 1) -> str:
     return ""
 
 
+def set_archived(found: Sweep | Trial, away: bool | None, *, actor: User) -> None:
+    """Hide it or show it again, unless it is so already; None changes nothing."""
+    row = found if isinstance(found, Sweep) else found.run
+    if away is not None and away != (row.archived_at is not None):
+        archive_or_restore(found, actor=actor)
+        row.refresh_from_db(fields=["archived_at"])
+
+
 def archive_or_restore(found: Sweep | Trial, *, actor: User) -> str:
     """Hide a draft, an ended sweep or an ended run from lists, or show it again.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
@@ -174,6 +174,20 @@ def experiment_by_name(user: User, name: str) -> Experiment:
 
 def _slug(name: str) -> str:
     return slugify(name)[:60] or "experiment"
+
+
+def free_slug(team: Team, name: str) -> str:
+    """What the sweeps of a new experiment are called. Raises ValidationError."""
+    slug = _slug(name)
+    known = Experiment.all_objects.filter(team=team, slug=slug)
+    if taken := known.first():
+        where = " in the trash" if taken.deletion_requested_at else ""
+        raise ValidationError(
+            f"The team's experiment {taken.name!r}{where} already names its sweeps"
+            f" {slug}-1 and so on. Choose another name, such as {slug[:56]}-2.",
+            code="taken",
+        )
+    return slug
 
 
 def find_or_create_experiment(

@@ -1,8 +1,9 @@
-"""A sweep's trials as a table for spreadsheets and data frames."""
+"""A sweep's trials as a table for spreadsheets and data frames; its document."""
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO, TextIOBase
 from typing import Any
@@ -11,9 +12,13 @@ from django.db.models import QuerySet
 
 from experiments.models import Metric, Sweep, Trial
 from experiments.search.document.command import value_text
+from experiments.search.document.definition import parse_document
+from experiments.search.document.yaml import yaml_text
 from experiments.search.fields import DefinitionError
+from experiments.search.formats import Note, export_sweep
 from experiments.search.space.space import SearchSpace
 from experiments.search.wording import visible
+from experiments.sweeps.creation import sweep_document
 from experiments.tracking.training_time import earlier_by_trial, measured_seconds
 
 CHUNK = 500
@@ -30,6 +35,17 @@ OWN = (
     "started_at",
     "ended_at",
 )
+
+
+def document_text(sweep: Sweep, kind: str) -> tuple[str, Sequence[Note]]:
+    """The document as yaml or json, or for another system, with notes on what that does
+    not know. Raises DefinitionError for another format."""
+    document = sweep_document(sweep)
+    if kind == "json":
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n", ()
+    if kind == "yaml":
+        return yaml_text(document, width=88), ()
+    return export_sweep(parse_document(document).dump(), kind)
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:

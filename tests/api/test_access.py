@@ -169,6 +169,34 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "PATCH /views/{view_id}": WRITE,
     "DELETE /views/{view_id}": WRITE,
     "POST /sweeps/{sweep_id}/transfer": TRANSFER,
+    "GET /me": ANYBODY,
+    "POST /experiments": CREATE,
+    "POST /teams": SITE,
+    "PATCH /teams/{slug}": TEAM,
+    "DELETE /teams/{slug}": TEAM,
+    "GET /teams/{slug}/invitations": TEAM,
+    "POST /teams/{slug}/invitations": TEAM,
+    "DELETE /teams/{slug}/invitations/{invitation_id}": TEAM,
+    "POST /teams/{slug}/service-accounts": TEAM,
+    "DELETE /teams/{slug}/service-accounts/{service_account_id}": TEAM,
+    "PATCH /templates/{template_id}": WRITE,
+    "DELETE /trash": ADMIN,
+    "GET /sweeps/{sweep_id}/document": READ,
+    "GET /sweeps/{sweep_id}/code": READ,
+    "GET /sweeps/{sweep_id}/events": READ,
+    "GET /trials/{trial_id}/environment": READ,
+    "GET /pools": ANYBODY,
+    # Both teams use this pool.
+    "GET /pools/{name}": ANYBODY,
+    "GET /pools/{name}/hosts": ANYBODY,
+    "POST /pools": SITE,
+    "PATCH /pools/{name}": SITE,
+    "GET /pools/{name}/credentials": SITE,
+    "POST /pools/{name}/credentials": SITE,
+    "DELETE /pools/{name}/credentials/{credential_id}": SITE,
+    "POST /pools/{name}/hosts/{host_id}/drain": SITE,
+    "POST /pools/{name}/hosts/{host_id}/undrain": SITE,
+    "DELETE /pools/{name}/hosts/{host_id}": SITE,
     "GET /people": SITE,
     "POST /people": SITE,
     "PATCH /people/{person_id}": SITE,
@@ -216,11 +244,17 @@ def world(team: Team) -> World:
     return make_world(team)
 
 
+IN_TEAM = {
+    *("POST /sweeps", "POST /uploads", "POST /runs", "POST /templates"),
+    *("POST /experiments", "DELETE /trash"),
+}
+
+
 def call(world: World, caller: str, route: str) -> Any:
     method, path = route.split(" ", 1)
-    path = path.format(**world.ids, slug="physics", team="physics")
+    path = path.format(**world.ids, slug="physics", team="physics", name="default")
     body, kind = _body(route, world.ids)
-    if route in {"POST /sweeps", "POST /uploads", "POST /runs", "POST /templates"}:
+    if route in IN_TEAM:
         path += "?team=physics"
     if route == "PUT /runs/{run_id}/artifacts":
         path += "?path=model.bin"
@@ -261,6 +295,14 @@ def _body(route: str, ids: dict[str, int]) -> tuple[Any, str]:
         "POST /tokens": {"name": "notebook"},
         "POST /tokens/{token_id}/renew": {"days": 7},
         "POST /people": {"username": "nina"},
+        "POST /experiments": {"name": "letters"},
+        "POST /teams": {"name": "Biology"},
+        "PATCH /teams/{slug}": {"name": "Physics and more"},
+        "POST /teams/{slug}/invitations": {"meant_for": "nina"},
+        "POST /teams/{slug}/service-accounts": {"username": "physics-bot"},
+        "PATCH /templates/{template_id}": {"name": "renamed"},
+        "POST /pools": {"name": "gpu"},
+        "PATCH /pools/{name}": {"price_per_hour": 1.5},
         "POST /teams/{slug}/members": {"username": "otto"},
         "PATCH /teams/{slug}/members/{user_id}": {"role": "member"},
         "POST /experiments/{experiment_id}/transfer": {
@@ -365,6 +407,7 @@ NO_ACTS = {
     *("POST /runs/{run_id}/params", "POST /runs/{run_id}/tags"),
     *("POST /runs/{run_id}/finish", "PUT /runs/{run_id}/artifacts"),
     *("POST /runs/{run_id}/restore", "POST /cleanup/plan"),
+    "POST /pools/{name}/hosts/{host_id}/undrain",
     # They only say what would change.
     *("POST /experiments/{experiment_id}/transfer", "POST /sweeps/{sweep_id}/transfer"),
 }
@@ -379,7 +422,8 @@ REFUSED = {
         "DELETE /experiments/{experiment_id}",
         "POST /tokens/{token_id}/renew",
     ),
-    "DELETE /tokens/{token_id}",
+    *("DELETE /tokens/{token_id}", "DELETE /teams/{slug}"),
+    "DELETE /pools/{name}/hosts/{host_id}",
 }
 STATES = {
     "POST /sweeps/{sweep_id}/start": "draft",

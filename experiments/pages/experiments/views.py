@@ -15,7 +15,6 @@ from django.db.models import Count, F, Max, OuterRef, Q, Subquery, TextField
 from django.db.models.functions import Cast, Coalesce, Greatest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.utils.text import slugify
 
 from experiments import access
 from experiments.models import Event, Experiment, Team, Trial, User
@@ -45,7 +44,13 @@ from experiments.pages.frame import (
 )
 from experiments.pages.saved_views import opened_view, view_menu
 from experiments.search.wording import unseen_problem
-from experiments.sweeps.annotations import MAX_TAG, MAX_TAGS, archive_experiment
+from experiments.sweeps.annotations import (
+    MAX_TAG,
+    MAX_TAGS,
+    archive_experiment,
+    log_opening,
+)
+from experiments.sweeps.creation import free_slug
 from experiments.sweeps.export import write_runs_csv
 
 
@@ -100,17 +105,8 @@ class ExperimentForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg
     def clean_name(self) -> str:
         """Only a new experiment gets a slug, so that sweeps keep their names."""
         name: str = self.cleaned_data["name"]
-        if self.instance.pk is not None:
-            return name
-        slug = slugify(name)[:60] or "experiment"
-        known = Experiment.all_objects.filter(team=self.instance.team, slug=slug)
-        if taken := known.first():
-            where = " in the trash" if taken.deletion_requested_at else ""
-            raise ValidationError(
-                f"The team's experiment {taken.name!r}{where} already names its sweeps"
-                f" {slug}-1 and so on. Choose another name, such as {slug[:56]}-2."
-            )
-        self.instance.slug = slug
+        if self.instance.pk is None:
+            self.instance.slug = free_slug(self.instance.team, name)
         return name
 
 
@@ -142,18 +138,6 @@ def steerable(request: HttpRequest, pk: int) -> Experiment:
 def log(experiment: Experiment, actor: User, verb: str) -> None:
     data = {"experiment": experiment.pk}
     Event.log(verb, experiment.name, actor=actor, team=experiment.team, data=data)
-
-
-def _log_opening(experiment: Experiment, actor: User) -> None:
-    Event.log(
-        "experiment opened to all" if experiment.open_to_all else "experiment closed",
-        experiment.name,
-        actor=actor,
-        team=experiment.team,
-        about=experiment,
-        before={"open_to_all": not experiment.open_to_all},
-        after={"open_to_all": experiment.open_to_all},
-    )
 
 
 def experiment_list(request: HttpRequest) -> HttpResponse:
@@ -289,7 +273,7 @@ def _answer(request: HttpRequest, form: Any, verb: str, *, title: str) -> HttpRe
         experiment = form.save()
         log(experiment, access.viewer(request), verb)
         if experiment.open_to_all != before:
-            _log_opening(experiment, access.viewer(request))
+            log_opening(experiment, actor=access.viewer(request))
         return redirect(experiment)
     known = form.instance if form.instance.pk else None
     context = {"title": title, "team": form.instance.team, "experiment": known}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.urls import reverse
 
+from experiments.accounts.pools import check_name
 from experiments.code.folders import FoldersField
 from experiments.models import Pool, Worker
 from experiments.models.fields import VisibleTextForm
@@ -16,8 +16,6 @@ from experiments.pages.frame import Confirmation
 from experiments.pages.pools.page import PoolsPage
 from experiments.search.wording import unseen_problem
 
-# Words that follow /pools/ in other addresses.
-RESERVED_NAMES = frozenset({"new"})
 # More dialogs would make a page heavy; other hosts' links lead to a page.
 MAX_DIALOGS = 30
 # Characters of a drain's reason: with its author's name it fits the column.
@@ -61,10 +59,7 @@ class NewPoolForm(PoolForm):
         }
 
     def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
-        if name in RESERVED_NAMES:
-            raise ValidationError(f"{name!r} is reserved. Choose another name.")
-        return name
+        return check_name(self.cleaned_data["name"])
 
 
 def host_questions(page: PoolsPage) -> Sequence[Confirmation]:

@@ -11,14 +11,14 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from experiments import access, lifecycle
-from experiments.models import Event, Pool, User, Worker, WorkerToken
+from experiments.accounts.pools import issue_credential, save_pool
+from experiments.models import Pool, User, Worker
 from experiments.models.trials import AttemptState
 from experiments.pages.frame import (
     administrator,
@@ -40,7 +40,6 @@ from experiments.pages.pools.forms import (
     reason_problem,
 )
 from experiments.pages.pools.page import PoolsPage, pools_page
-from experiments.search.fields import cut
 
 # Seconds: an open page is drawn again no more often.
 DRAWN_EVERY = 3.0
@@ -159,7 +158,7 @@ def host_drain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
         running = worker.attempts.filter(state=AttemptState.RUNNING).count()
         question = drain_question(worker, running=running, reason=reason)
         return ask(request, question, status=422 if refused else 200)
-    text = f"{reason} ({cut(admin.username)})" if reason else f"By {admin.username}."
+    text = lifecycle.drain_words(reason, admin)
     if lifecycle.drain_worker(worker, reason=text, actor=admin):
         messages.success(request, f"{worker.name} gets no new trials from now on.")
     else:
@@ -194,17 +193,15 @@ def host_forget(request: HttpRequest, name: str, pk: int) -> HttpResponse:
 def pool_token(request: HttpRequest, name: str) -> HttpResponse:
     """Create a token for the pool's workers, and show it this once."""
     admin, pool = administrator(request), pool_of(name)
-    with transaction.atomic():
-        token = WorkerToken.issue(pool, by=admin)
-        Event.log("credential created", f"{pool.name} {token.prefix}…", actor=admin)
-    return show_start(request, pool, token.secret)
+    secret = issue_credential(pool, actor=admin).secret
+    return show_start(request, pool, secret)
 
 
 def pool_edit(request: HttpRequest, name: str) -> HttpResponse:
     admin, pool = administrator(request), pool_of(name)
     form = PoolForm(request.POST or None, instance=pool)
     if request.method == "POST" and form.is_valid():
-        save(form, admin, "pool changed")
+        save(form, admin)
         messages.success(request, f"Saved pool {pool.name}.")
         return redirect("pool_detail", pool.name)
     return show_form(request, form, pool)
@@ -214,7 +211,7 @@ def pool_create(request: HttpRequest) -> HttpResponse:
     admin = administrator(request)
     form = NewPoolForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        pool = save(form, admin, "pool created")
+        pool = save(form, admin)
         return redirect("pool_start", pool.name)
     return show_form(request, form, None)
 
@@ -224,17 +221,11 @@ def show_form(request: HttpRequest, form: PoolForm, pool: Pool | None) -> HttpRe
     return form_page(request, "experiments/pools/form.html", form, pool=shown)
 
 
-@transaction.atomic
-def save(form: PoolForm, admin: User, verb: str) -> Pool:
-    pool: Pool = form.save(commit=False)
-    if pool.pk is None:
-        pool.save()
-    else:
-        pool.save(update_fields=("price_per_hour", "python", "folders"))
-    form.save_m2m()
-    changed = ", ".join(form.changed_data) or "no changes"
-    Event.log(verb, f"{pool.name}: {changed}", actor=admin)
-    return pool
+def save(form: PoolForm, admin: User) -> Pool:
+    columns = dict(form.cleaned_data)
+    links = {name: columns.pop(name) for name in ("teams", "runners")}
+    pool: Pool = form.instance
+    return save_pool(pool, columns, links, changed=form.changed_data, actor=admin)
 
 
 HOST = "pools/<slug:name>/hosts/<int:pk>"

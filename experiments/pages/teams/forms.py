@@ -6,13 +6,11 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.text import slugify
 
+from experiments.accounts.teams import free_slug
 from experiments.models import Membership, Pool, Team, User
 from experiments.models.fields import VisibleTextForm
 
-# Words that follow /teams/ in other addresses.
-RESERVED_SLUGS = frozenset({"new", "switch"})
 ROLES = [(role.value, role.value) for role in Membership.Role]
 
 
@@ -73,15 +71,5 @@ class TeamForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
-        slug = slugify(name)[:60]
-        if not slug or slug in RESERVED_SLUGS:
-            raise ValidationError(
-                f"{name!r} cannot be part of an address. Use a name with some letters"
-                " from a to z or digits, such as Vision."
-            )
-        if Team.objects.filter(slug=slug).exists():
-            raise ValidationError(
-                f"Another team has the address /teams/{slug}/. Choose another name."
-            )
-        self.instance.slug = slug
+        self.instance.slug = free_slug(name)
         return name

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from experiments import access
 from experiments.accounts.members import add_member, change_role, remove_member
+from experiments.accounts.teams import create_team, rename_team, require_second_factor
 from experiments.cleanup.teams import delete_team, what_remains
-from experiments.models import Event, Membership, Team, User
+from experiments.models import Membership, Team, User
 from experiments.pages.frame import (
     SESSION_KEY,
     act,
@@ -106,20 +106,9 @@ def team_detail(request: HttpRequest, slug: str) -> HttpResponse:
 def team_rename(request: HttpRequest, slug: str) -> HttpResponse:
     """Its address stays."""
     team, actor = managed_team(request, slug)
-    before = team.name
     form = TeamNameForm(request.POST or None, instance=team)
     if request.method == "POST" and form.is_valid():
-        after = form.save().name
-        if after != before:
-            Event.log(
-                "team renamed",
-                f"{before}, now {after}",
-                actor=actor,
-                team=team,
-                about=team,
-                before={"name": before},
-                after={"name": after},
-            )
+        rename_team(team, form.cleaned_data["name"], actor=actor)
         return redirect("team_detail", slug)
     return form_page(request, "experiments/teams/rename.html", form)
 
@@ -147,17 +136,7 @@ def team_rules(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         return redirect("team_detail", team.slug)
     wanted = "requires_second_factor" in request.POST
-    rows = Team.objects.filter(pk=team.pk, requires_second_factor=not wanted)
-    if rows.update(requires_second_factor=wanted):
-        Event.log(
-            "team's rules changed",
-            team.name,
-            actor=actor,
-            team=team,
-            about=team,
-            before={"requires_second_factor": not wanted},
-            after={"requires_second_factor": wanted},
-        )
+    require_second_factor(team, wanted, actor=actor)
     messages.success(request, f"Saved the rules of team {team.name}.")
     return redirect("team_detail", team.slug)
 
@@ -174,20 +153,11 @@ def team_create(request: HttpRequest) -> HttpResponse:
     user = administrator(request)
     form = TeamForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        team = _make(form, user)
+        pools = form.cleaned_data["pools"]
+        team = create_team(form.save(commit=False), pools, actor=user)
         request.session[SESSION_KEY] = team.slug
         return redirect("team_detail", team.slug)
     return form_page(request, "experiments/teams/form.html", form)
-
-
-@transaction.atomic
-def _make(form: TeamForm, user: User) -> Team:
-    """The team with its pools; its creator becomes its first admin."""
-    team: Team = form.save()
-    team.pools.set(form.cleaned_data["pools"])
-    Membership.objects.create(team=team, user=user, role=Membership.Role.ADMIN)
-    Event.log("team created", team.name, actor=user, team=team)
-    return team
 
 
 MEMBERS = "teams/<slug:slug>/members"
