@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ CUT_SHORT = frozenset({"running", "terminated", "cancelled"})
 FIRST_SIZE = 64
 
 Number = TypeVar("Number", bound=np.generic)
+# Makes one mark for each configuration, from points and what is active in them.
+Marking: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.bool_]], list[bytes]]
 
 
 class OrderedColumn(Generic[Number]):
@@ -71,6 +73,8 @@ class History:
         self.outside = 0
         self._rows: dict[int, int] = {}
         self.is_sorted = True
+        self._marks: set[bytes] = set()
+        self._marked = 0
         axes = len(space.axes)
         self._numbers = np.empty(FIRST_SIZE, np.int64)
         self._points = np.empty((FIRST_SIZE, axes))
@@ -160,6 +164,14 @@ class History:
         """Which trials failed, or ended without a finite value."""
         failed: NDArray[np.bool_] = self.states == FAILED
         return failed | ~(self.pending | np.isfinite(self.losses))
+
+    def marks(self, marking: Marking) -> set[bytes]:
+        """The marks of all configurations, always by the same marking: each is made
+        once."""
+        new = slice(self._marked, len(self))
+        self._marks.update(marking(self._points[new], self._active[new]))
+        self._marked = len(self)
+        return self._marks
 
     @property
     def order(self) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.gp.encoding import Encoding
-from experiments.search.gp.model import GaussianProcess
+from experiments.search.gp.model import Fitting, GaussianProcess
 from experiments.search.gp.outcomes import Outcomes, outcomes_of
 from experiments.search.gp.tried import Tried
 from experiments.search.history import COMPLETED, History
@@ -80,8 +80,8 @@ def _expected(
     losses = history.losses[rows]
     if outcomes.finite >= MIN_RESULTS:
         rng = np.random.default_rng(0)
-        encoding = Encoding(history.space)
-        model = GaussianProcess.of(encoding, history, outcomes, rng, likeliest=True)
+        fitting = Fitting(Encoding(history.space))
+        model = GaussianProcess.of(fitting, history, outcomes, rng, likeliest=True)
         expected = model.expected(history.points[rows], history.active[rows])
         losses = outcomes.losses(expected)
     return dict(zip(rows.tolist(), losses.tolist(), strict=True))

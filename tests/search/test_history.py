@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.search.history import (
     COMPLETED,
@@ -95,3 +96,17 @@ def test_it_grows_with_thousands_of_trials() -> None:
     history = History.of(SPACE, GAIN, records[::-1])
     assert history.numbers.tolist() == list(range(3000))
     assert np.allclose(history.points[:, 1], [(n % 100) / 100 for n in range(3000)])
+
+
+def test_the_mark_of_each_configuration_is_made_once() -> None:
+    history = empty(SPACE, GAIN)
+    made: list[int] = []
+
+    def marks(points: NDArray[np.float64], active: NDArray[np.bool_]) -> list[bytes]:
+        made.append(len(points))
+        return [point.tobytes() for point in points]
+
+    for number in (3, 0, 1):
+        history.start(number, {"optimizer": "sgd", "momentum": number / 10})
+        assert len(history.marks(marks)) == len(made)
+    assert made == [1, 1, 1]

@@ -155,11 +155,17 @@ class SubsetSizes:
         if count <= self.all:
             return np.arange(count)
         taken = np.zeros(count, np.bool_)
-        taken[np.argsort(values, kind="stable")[: self.best]] = True
+        taken[_lowest(values, self.best)] = True
         taken[np.flatnonzero(~taken)[-self.latest :]] = True
         left = np.flatnonzero(~taken)
         taken[rng.choice(left, self.all - int(taken.sum()), replace=False)] = True
         return np.flatnonzero(taken)
+
+
+def _lowest(values: Reals, count: int) -> NDArray[np.int64]:
+    """The rows of the lowest values; the first ones of equal values."""
+    rows = np.flatnonzero(values <= np.partition(values, count)[count])
+    return rows[np.argsort(values[rows], kind="stable")[:count]]
 
 
 CONDITIONED = SubsetSizes(best=128, latest=32, others=96)

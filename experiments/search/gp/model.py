@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy
@@ -31,12 +31,13 @@ class Posterior:
 
     The last of `known` may be pending: each counts with its expected outcome (the
     kriging believer of Ginsbourger et al., 2010), which does not change the means and
-    narrows the variances.
+    narrows the variances. `whitening` is the inverse of the covariance's Cholesky
+    factor.
     """
 
     hyperparameters: Hyperparameters
     known: Features
-    factor: Reals
+    whitening: Reals
     alpha: Reals
 
     @classmethod
@@ -56,7 +57,9 @@ class Posterior:
         factor, _ = scipy.linalg.cho_factor(matrix, lower=True, overwrite_a=True)
         top = factor[: len(outcomes), : len(outcomes)]
         alpha = scipy.linalg.cho_solve((top, True), outcomes)
-        return cls(hyperparameters, known, factor, alpha)
+        # Products of matrices are faster than solving for every configuration.
+        whitening, _ = scipy.linalg.lapack.dtrtri(np.tril(factor), lower=1)
+        return cls(hyperparameters, known, whitening, alpha)
 
     def means(self, features: Features) -> Reals:
         """The expected outcomes."""
@@ -70,10 +73,9 @@ class Posterior:
         kernel = self.hyperparameters.kernel
         cross = kernel.between(self.known, features)
         means = self.alpha @ cross[: len(self.alpha)]
-        half = scipy.linalg.solve_triangular(
-            self.factor, cross, lower=True, overwrite_b=True, check_finite=False
-        )
-        variances = kernel.variances(features) - (half * half).sum(0)
+        half = self.whitening @ cross
+        explained = np.einsum("ij,ij->j", half, half)
+        variances = kernel.variances(features) - explained
         return means, np.sqrt(np.maximum(variances, MIN_VARIANCE))
 
 
@@ -155,7 +157,7 @@ class GaussianProcess:
     @classmethod
     def of(
         cls,
-        encoding: Encoding,
+        fitting: Fitting,
         history: History,
         outcomes: Outcomes,
         rng: np.random.Generator,
@@ -168,9 +170,8 @@ class GaussianProcess:
         """
         points, active = history.points, history.active
         least = 0.0 if likeliest else MIN_SHARE
-        view, found = choose_fit(
-            fits(encoding, points, active, outcomes, rng), least=least, rng=rng
-        )
+        fits = fitting.fits(points, active, outcomes)
+        view, found = choose_fit(fits, least=least, rng=rng)
         training = TrainingSet.of(outcomes, rng)
         posterior = training.posterior(view, found, points, active)
         means = posterior.means(posterior.known)
@@ -202,24 +203,63 @@ class GaussianProcess:
 Fit = tuple[ScaleView, Hyperparameters]
 
 
-def fits(
-    encoding: Encoding,
-    points: Points,
-    active: Mask,
-    outcomes: Outcomes,
-    rng: np.random.Generator,
-) -> list[Fit]:
-    """The hyperparameters for each scale."""
-    share = FITTED_TWICE if encoding.cube.wide else FITTED
-    chosen = share.chosen(outcomes.values, rng)
-    rows = outcomes.rows[chosen]
-    found = []
-    for logarithmic in (False, True) if encoding.cube.wide else (False,):
-        view = ScaleView(encoding, logarithmic)
-        features = view.features(points[rows], active[rows])
-        fit = fitted(features, outcomes.values[chosen], outcomes.extra[chosen])
-        found.append((view, fit))
-    return found
+# Of many trials the latest ones do not decide the hyperparameters: they may still run.
+LATEST = 16
+# Then there is a new fit each time that their number has grown by an eighth or less.
+EIGHTH = 4
+
+
+@dataclass
+class Fitting:
+    """Fits the hyperparameters for each scale, and keeps the last fit.
+
+    A fit takes about as long as the rest of a suggestion, and changes little once there
+    are many trials.
+    """
+
+    encoding: Encoding
+    _fits: list[Fit] = field(default_factory=list, init=False)
+    _made_from: tuple[bytes, ...] = field(default=(), init=False)
+
+    def fits(self, points: Points, active: Mask, outcomes: Outcomes) -> list[Fit]:
+        wide = bool(self.encoding.cube.wide)
+        sizes = FITTED_TWICE if wide else FITTED
+        count = _settled(len(outcomes), sizes.all)
+        settled = outcomes.first(count)
+        chosen = sizes.chosen(settled.values, np.random.default_rng(count))
+        rows = settled.rows[chosen]
+        given = (
+            points[rows],
+            active[rows],
+            settled.values[chosen],
+            settled.extra[chosen],
+        )
+        made_from = tuple(part.tobytes() for part in given)
+        if made_from != self._made_from:
+            scales = (False, True) if wide else (False,)
+            self._fits = [self._fit(*given, logarithmic=scale) for scale in scales]
+            self._made_from = made_from
+        return self._fits
+
+    def _fit(
+        self,
+        points: Points,
+        active: Mask,
+        values: Reals,
+        extra: Reals,
+        *,
+        logarithmic: bool,
+    ) -> Fit:
+        view = ScaleView(self.encoding, logarithmic)
+        return view, fitted(view.features(points, active), values, extra)
+
+
+def _settled(count: int, few: int) -> int:
+    """How many of the first outcomes decide the hyperparameters; all of a few."""
+    if count <= few:
+        return count
+    step = 1 << (count.bit_length() - EIGHTH)
+    return (count - LATEST) // step * step
 
 
 def choose_fit(fits: list[Fit], *, least: float, rng: np.random.Generator) -> Fit:

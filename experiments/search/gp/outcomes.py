@@ -22,7 +22,8 @@ class Outcomes:
 
     `values` are standardized LOSSES, `extra` the variance of each beyond the common
     noise, in the same units. `location` and `scale` convert them back. `pending` are
-    the rows without an outcome yet; `finite` counts the trials with a value.
+    the rows without an outcome yet; `finite` counts the trials with a value. `found`
+    and `spread` are what `values` and `extra` are made from.
     """
 
     rows: NDArray[np.int64]
@@ -30,11 +31,23 @@ class Outcomes:
     extra: Reals
     pending: NDArray[np.int64]
     finite: int
+    found: Reals
+    spread: Reals
     location: float = 0.0
     scale: float = 1.0
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def first(self, count: int) -> Outcomes:
+        """Those of the first trials, standardized alone."""
+        return _standardized(
+            self.rows[:count],
+            self.found[:count],
+            self.spread[:count],
+            self.pending,
+            self.finite,
+        )
 
     def losses(self, values: Reals) -> Reals:
         """Standardized values as losses."""
@@ -105,10 +118,10 @@ def _standardized(
 ) -> Outcomes:
     """Cut off on the bad side, then with mean 0 and standard deviation 1."""
     if not len(losses):
-        return Outcomes(rows, losses, spread, pending, finite)
+        return Outcomes(rows, losses, spread, pending, finite, losses, spread)
     # Divided first: sums and squares of huge losses would overflow.
     size = float(max(np.max(np.abs(losses)), np.max(spread))) or 1.0
-    values, spread = losses / size, spread / size
+    values, apart = losses / size, spread / size
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     if high > low:
         values = np.minimum(values, middle + CUT * (high - low))
@@ -118,9 +131,11 @@ def _standardized(
     return Outcomes(
         rows=rows,
         values=(values - mean) / deviation,
-        extra=(spread / deviation) ** 2,
+        extra=(apart / deviation) ** 2,
         pending=pending,
         finite=finite,
+        found=losses,
+        spread=spread,
         location=mean * size,
         scale=deviation * size,
     )

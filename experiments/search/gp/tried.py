@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -20,13 +19,9 @@ class Tried:
     cube: UnitCube
     history: History
 
-    @cached_property
-    def marks(self) -> set[bytes]:
-        return set(self.marks_of(self.history.points, self.history.active))
-
     def among(self, points: Points, active: Mask) -> Mask:
         """Which of the points have been tried."""
-        known = self.marks
+        known = self.history.marks(self.marks_of)
         return np.array([mark in known for mark in self.marks_of(points, active)], bool)
 
     def admits(self, point: Points) -> dict[str, JSONValue] | None:

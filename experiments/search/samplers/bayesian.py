@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from experiments.search.gp.encoding import Encoding
-from experiments.search.gp.model import GaussianProcess
+from experiments.search.gp.model import Fitting, GaussianProcess
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.gp.proposal import AcquisitionSearch
 from experiments.search.gp.tried import Tried
@@ -33,7 +33,7 @@ class BayesianSampler(Sampler):
     """Proposes what a Gaussian process expects to improve most on the best so far.
 
     The first trials are a scrambled Sobol sequence. Trial k follows from the seed, k
-    and the history alone; the model is fitted anew each time. Running trials count as
+    and the history alone. Running trials count as
     if they ended as expected, and failed ones as the worst. A finite space
     is searched without repeating, and ends.
     """
@@ -70,7 +70,7 @@ class BayesianSampler(Sampler):
             params = self._design.suggestion(number, tried)
             return None if params is None else Suggestion(params, "initial design")
         rng = np.random.default_rng([self.seed, number])
-        model = GaussianProcess.of(self._encoding, history, outcomes, rng)
+        model = GaussianProcess.of(self._fitting, history, outcomes, rng)
         pending = history.points[history.pending], history.active[history.pending]
         search = AcquisitionSearch(model, tried, pending, rng)
         drawn = search.best_drawn() if self._draws(number) else None
@@ -89,6 +89,10 @@ class BayesianSampler(Sampler):
     @cached_property
     def _encoding(self) -> Encoding:
         return Encoding(self.space)
+
+    @cached_property
+    def _fitting(self) -> Fitting:
+        return Fitting(self._encoding)
 
     @cached_property
     def _design(self) -> InitialDesign:

@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from experiments.search.gp.encoding import Encoding
-from experiments.search.gp.fit import Hyperparameters
+from experiments.search.gp import model
+from experiments.search.gp.encoding import Encoding, Features
+from experiments.search.gp.fit import Hyperparameters, fitted
 from experiments.search.gp.kernel import Kernel
-from experiments.search.gp.model import GaussianProcess, ScaleView, choose_fit
+from experiments.search.gp.model import Fitting, GaussianProcess, ScaleView, choose_fit
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.history import History
 from experiments.search.records import Objective, TrialRecord
@@ -25,7 +27,7 @@ def model_of(
     rng = np.random.default_rng(seed)
     outcomes = outcomes_of(history)
     return GaussianProcess.of(
-        Encoding(history.space), history, outcomes, rng, likeliest=likeliest
+        Fitting(Encoding(history.space)), history, outcomes, rng, likeliest=likeliest
     )
 
 
@@ -106,3 +108,33 @@ def test_either_way_is_taken_now_and_then() -> None:
     assert 60 < sum(taken) < 140
     assert not choose_fit(fits, least=0.0, rng=rng)[0].logarithmic
     assert choose_fit(fits[1:], least=0.25, rng=rng)[0].logarithmic
+
+
+def test_many_trials_share_a_fit_and_few_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+
+    def counted(features: Features, *rest: NDArray[np.float64]) -> Hyperparameters:
+        made.append(len(features))
+        return fitted(features, *rest)
+
+    monkeypatch.setattr(model, "fitted", counted)
+    history = History(LINE, LOSS)
+    fitting = Fitting(Encoding(LINE))
+    rng = np.random.default_rng(3)
+    for number in range(400):
+        x = float(rng.random())
+        history.start(number, {"x": x})
+        history.update(number, state="completed", value=x + 0.1 * rng.normal())
+        if number >= 256 or number < 10:
+            outcomes = outcomes_of(history)
+            kept = fitting.fits(history.points, history.active, outcomes)
+            if number % 50 == 0:
+                fresh = Fitting(Encoding(LINE))
+                made_now = len(made)
+                again = fresh.fits(history.points, history.active, outcomes)
+                assert [f[1].noise for f in again] == [f[1].noise for f in kept]
+                del made[made_now:]
+    assert made[:10] == [*range(1, 11)]
+    assert 3 <= len(made[10:]) <= 6
