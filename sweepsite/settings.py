@@ -82,6 +82,8 @@ REPORT_LINK_DAYS = env_int("SWEEPSITE_REPORT_LINK_DAYS", 90, low=0, high=3_650)
 CLEANUP_HOUR = env_int("SWEEPSITE_CLEANUP_HOUR", 3, low=0, high=23)
 TRASH_DAYS = env_int("SWEEPSITE_TRASH_DAYS", 14, low=1, high=3_650)
 EVENT_DAYS = env_int("SWEEPSITE_EVENT_DAYS", 400, low=1, high=36_500)
+# Administrators are notified if no backup was made for so long; 0: never.
+BACKUP_DAYS = env_int("SWEEPSITE_BACKUP_DAYS", 0, low=0, high=365)
 SYSLOG_URL = syslog_url()
 LOG_LIMIT_BYTES = env_int("SWEEPSITE_LOG_MB", 4, low=1, high=1_000) << 20
 

@@ -11,9 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent / "experiments"
 
 # The packages of experiments/, from the bottom up.
 PACKAGES = (
-    *("search", "runner", "client", "demo", "db", "lru_cache", "tokens", "origin"),
+    *("search", "runner", "client", "demo", "db", "lru_cache", "tokens"),
+    *("encryption", "origin"),
     "models",
-    *("access", "formatting", "markdown", "storage", "queues", "code"),
+    *("access", "formatting", "markdown", "mail", "storage", "queues", "code"),
     "lifecycle",
     *(
         "tracking",
@@ -25,6 +26,7 @@ PACKAGES = (
         "audit",
         "scheduling",
         "backup",
+        "notifications",
     ),
     "workers",
     *("templatetags", "api", "mlflow", "pages", "admin", "management", "apps"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils.module_loading import import_string
 from redis import Redis
 from rq import Callback, Queue
 from rq.job import Job, JobStatus
@@ -14,7 +15,7 @@ from rq.serializers import JSONSerializer
 from rq.webhook import Webhook
 
 from experiments import queues
-from experiments.queues import workers
+from experiments.queues import site_jobs, workers
 
 
 def test_notifying_twice_enqueues_one_job(redis: Redis) -> None:
@@ -200,3 +201,15 @@ def test_the_admin_pages_read_jobs_without_callbacks(redis: Redis) -> None:
     from django_rq import get_queue
 
     assert get_queue("default").job_class is queues.GuardedJob
+
+
+def test_the_site_s_worker_runs_every_job_of_the_site() -> None:
+    """One that is not allowed is refused each time, and nobody notices."""
+    allowed = workers.SiteWorker.allowed
+    named = {
+        value
+        for value in vars(site_jobs).values()
+        if isinstance(value, str) and value.startswith("experiments.")
+    } - {site_jobs.__name__, site_jobs.__package__}
+    assert named == set(allowed)
+    assert all(callable(import_string(name)) for name in named)

@@ -25,7 +25,6 @@ from experiments.models import Event, LogForwarding
 from experiments.queues import site_jobs
 
 logger = logging.getLogger(__name__)
-JOB = "experiments.audit.syslog.send_waiting"
 EVERY = 60
 BATCH = 500
 TIMEOUT_SECONDS = 10
@@ -39,7 +38,7 @@ MAX_DATAGRAM = 8_000
 def start_sending() -> None:
     """Enqueue the job if events wait; the scheduler calls this regularly."""
     if settings.SYSLOG_URL and _waiting(_forwarding()).exists():
-        site_jobs.ensure_later(JOB, job_id="syslog", every=EVERY)
+        site_jobs.ensure_later(site_jobs.SEND_EVENTS, job_id="syslog", every=EVERY)
 
 
 def _forwarding() -> LogForwarding:

@@ -11,10 +11,19 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
+from django.urls import reverse
 
 from experiments import origin
 from experiments.formatting import bytes_text, share_text
-from experiments.models import Event, SpaceUsage, Sweep, Team, User
+from experiments.models import (
+    Event,
+    Notification,
+    NotificationKind,
+    SpaceUsage,
+    Sweep,
+    Team,
+    User,
+)
 from experiments.models.sweeps import SweepState
 from experiments.search.document.limits import bytes_of
 from experiments.sweeps.control import NotPossible
@@ -82,8 +91,17 @@ def _log(verb: str, use: QuotaUse) -> None:
     text = f"{bytes_text(use.used)} of {bytes_text(use.quota or 0)}"
     if use.quota is None:
         text = f"{bytes_text(use.used)}, without a quota"
-    with origin.by_itself():
-        Event.log(verb, text, team=use.team)
+    with origin.by_itself(), transaction.atomic():
+        event = Event.log(verb, text, team=use.team)
+        if verb != UNDER:
+            Notification.note(
+                NotificationKind.QUOTA,
+                f"event {event.pk}",
+                f"Team {use.team.name}: {verb}",
+                f"It uses {text}. {ADVICE}",
+                team=use.team,
+                path=reverse("team_detail", args=(use.team.slug,)),
+            )
 
 
 def set_quota(team: Team, quota: int | None, *, actor: User | None) -> None:

@@ -19,7 +19,14 @@ from experiments.db.clock import database_now
 from experiments.formatting import exact_duration_text
 from experiments.lifecycle.attempts import ask_release
 from experiments.lifecycle.trials import stop_live_trials
-from experiments.models import Event, Sweep, TrialRequest, User
+from experiments.models import (
+    Event,
+    Notification,
+    NotificationKind,
+    Sweep,
+    TrialRequest,
+    User,
+)
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import TrialState
 from experiments.runner.failpoints import failpoint
@@ -69,12 +76,31 @@ def move_sweep(
         )
         if won:
             data = {"reason": reason} if reason else {}
-            Event.log(f"sweep {to}", message, actor=actor, sweep=sweep, data=data)
+            event = Event.log(
+                f"sweep {to}", message, actor=actor, sweep=sweep, data=data
+            )
+            if actor is None and reason != "user":
+                _notify(sweep, to, message, number=event.pk)
             failpoint("sweep.moved")
     if won:
         logger.info("sweep %s %s -> %s: %s", sweep.pk, sweep.state, to, reason or "-")
         sweep.refresh_from_db()
     return bool(won)
+
+
+NOTIFIED = {
+    SweepState.COMPLETED: NotificationKind.FINISHED,
+    SweepState.CANCELLED: NotificationKind.FINISHED,
+    SweepState.FAILED: NotificationKind.FAILED,
+    SweepState.PAUSED: NotificationKind.STUCK,
+}
+
+
+def _notify(sweep: Sweep, to: SweepState, message: str, *, number: int) -> None:
+    """Note what no person did, for those who want to know."""
+    if kind := NOTIFIED.get(to):
+        title = f"Sweep {sweep.label} is {to}"
+        Notification.note(kind, f"event {number}", title, message, sweep=sweep)
 
 
 def _moment(sources: Collection[SweepState], to: SweepState) -> dict[str, Any]:

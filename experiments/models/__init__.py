@@ -13,6 +13,14 @@ from experiments.models.metrics import (
     ReportVersion,
     Segment,
 )
+from experiments.models.notifications import (
+    ChannelKind,
+    ExperimentWatch,
+    Notification,
+    NotificationChannel,
+    NotificationDelivery,
+    NotificationKind,
+)
 from experiments.models.runs import Run
 from experiments.models.saved_forms import (
     DismissedAdvice,

@@ -205,6 +205,8 @@ class Sweep(Created, models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     resumed_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # The best value of which people were notified.
+    notified_best = models.FloatField(null=True, blank=True, editable=False)
     # Between an end and its reopening; does not count towards the timeout.
     idle = models.FloatField("idle, seconds", default=0)
     archived_at = models.DateTimeField(null=True, blank=True)

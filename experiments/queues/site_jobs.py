@@ -27,6 +27,10 @@ RUN_RULES = "experiments.cleanup.rules.run_rules"
 MEASURE = "experiments.cleanup.measure.measure"
 REMOVE_ORPHANS = "experiments.cleanup.orphans.remove_listed"
 COMPACT = "experiments.tracking.compaction.compact_ended"
+SEND_EVENTS = "experiments.audit.syslog.send_waiting"
+NOTIFY = "experiments.notifications.sending.send_waiting"
+# Those without arguments.
+PLAIN = (PURGE, MOVE, RUN_RULES, MEASURE, COMPACT, SEND_EVENTS, NOTIFY)
 MAX_WAITING, MAX_TRIES = 12, 3
 WANTED_KEY = "sweepsite:wanted:"
 QUEUE_DOWN = "The queue does not answer; this starts when it does."

@@ -100,13 +100,7 @@ class SiteWorker(GuardedWorker):
     allowed = {
         site_jobs.SIMULATE: (int, str, str, int, int),
         site_jobs.REMOVE_ORPHANS: (int, int),
-        **dict.fromkeys(
-            (
-                *(site_jobs.PURGE, site_jobs.COMPACT),
-                *(site_jobs.MEASURE, site_jobs.RUN_RULES),
-            ),
-            (),
-        ),
+        **dict.fromkeys(site_jobs.PLAIN, ()),
     }
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:

@@ -45,6 +45,7 @@ PLACES: Mapping[str, str] = {
     "lose.updated": "inside the transaction: the attempt is lost, its trial not queued",
     "lose.committed": "the trial waits for its next attempt, no job is queued",
     "sweep.moved": "inside the transaction: the sweep's state has changed",
+    "notification.sent": "a notification was sent, and that is not noted",
     "deletion.files": "a sweep's files are deleted, its rows are not",
     "recovery.notifies": "recovery is about to queue jobs for what waits",
 }

@@ -25,37 +25,48 @@ class HostRefused(ValueError):
 
 
 def checked_addresses(
-    host: str, port: int, environment: Mapping[str, str]
+    host: str,
+    port: int,
+    environment: Mapping[str, str],
+    *,
+    setting: str = ALLOWED_NETWORKS,
 ) -> Sequence[str]:
     """The addresses that the name stands for now; none if it stands for nothing.
 
     A caller connects to one of them and not to the name, which may stand for another
-    address a moment later. Raises HostRefused.
+    address a moment later. ``setting``: the variable that has the administrator's list.
+    Raises HostRefused.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return ()
     addresses = list(dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found))
-    if is_allowed_by_name(host, environment):
+    allowed = _listed(environment, setting)
+    if _is_named(host, allowed):
         return addresses
     for text in addresses:
         is_public = _is_public(ipaddress.ip_address(text))
-        if not is_public and not _is_in(text, _allowed(environment)):
+        if not is_public and not _is_in(text, allowed):
             at = "" if text == host else f" ({text})"
             raise HostRefused(
-                f"{host}{at} is not a public address. The worker's administrator can "
-                f"allow it: {ALLOWED_NETWORKS}={host}, or a network such as 10.0.0.0/8"
+                f"{host}{at} is not a public address. An administrator can allow it: "
+                f"{setting}={host}, or a network such as 10.0.0.0/8"
             )
     return addresses
 
 
 def is_allowed_by_name(host: str, environment: Mapping[str, str]) -> bool:
-    return host.lower() in (name.lower() for name in _allowed(environment))
+    """Whether the worker's list has the name itself."""
+    return _is_named(host, _listed(environment, ALLOWED_NETWORKS))
 
 
-def _allowed(environment: Mapping[str, str]) -> Sequence[str]:
-    return environment.get(ALLOWED_NETWORKS, "").replace(",", " ").split()
+def _listed(environment: Mapping[str, str], setting: str) -> Sequence[str]:
+    return environment.get(setting, "").replace(",", " ").split()
+
+
+def _is_named(host: str, allowed: Sequence[str]) -> bool:
+    return host.lower() in map(str.lower, allowed)
 
 
 def _is_public(address: Address) -> bool:

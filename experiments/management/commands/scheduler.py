@@ -26,6 +26,7 @@ from experiments.db.clock import Steps, database_now
 from experiments.db.problems import explain
 from experiments.db.wal import MAX_WAL, start_checkpoints
 from experiments.models import Event, SchedulerProcess
+from experiments.notifications import facts, outbox
 from experiments.scheduling.recovery import (
     Silence,
     all_workers_are_silent,
@@ -101,6 +102,7 @@ class Rounds:
             if now - self._recovered >= RECOVER_EVERY:
                 self._recovered = now
                 self._recover(now)
+                outbox.start_sending()
             if now - self._deleted >= trash.EVERY:
                 self._deleted = now
                 purge.resume_purge()
@@ -110,6 +112,8 @@ class Rounds:
                 rules.start_rules()
                 if old := Event.delete_old():
                     logger.info("deleted %s old events", old)
+                outbox.delete_old()
+                facts.note_facts()
                 syslog.start_sending()
             advance_all()
             self.heartbeat.note(time.monotonic() - now)

@@ -3,10 +3,8 @@ what follows a login."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
-from base64 import urlsafe_b64encode
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -15,7 +13,6 @@ from allauth.account.internal.stagekit import clear_login
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import generate_totp_secret
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -23,10 +20,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from experiments import access
+from experiments import access, encryption, mail
 from experiments.models import Event, User
 from experiments.pages import login_limits
-from experiments.pages.accounts import gate, mail
+from experiments.pages.accounts import gate
 from experiments.pages.sessions import browser_name, note_login
 
 logger = logging.getLogger(__name__)
@@ -60,6 +57,10 @@ STEPS = {
     "recovery_codes": "recovery code",
     "webauthn": "passkey",
 }
+
+
+# Of what is encrypted.
+PURPOSE = "second factor"
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -203,16 +204,15 @@ class FactorAdapter(DefaultMFAAdapter):
     }
 
     def encrypt(self, text: str) -> str:
-        """A copy of the database alone must not be enough to make codes."""
-        return _cipher().encrypt(text.encode()).decode()
+        return encryption.encrypt(text, purpose=PURPOSE)
 
     def decrypt(self, encrypted_text: str) -> str:
-        try:
-            return _cipher().decrypt(encrypted_text.encode()).decode()
-        except InvalidToken:
+        text = encryption.decrypt(encrypted_text, purpose=PURPOSE)
+        if text is None:
             # No code fits: an administrator removes the factor.
             logger.error("a second factor was encrypted with an unknown secret key")
             return str(generate_totp_secret())
+        return text
 
     def can_delete_authenticator(self, authenticator: Any) -> bool:
         user = authenticator.user
@@ -226,11 +226,3 @@ class FactorAdapter(DefaultMFAAdapter):
     def generate_authenticator_name(self, user: User, type: str) -> str:
         number = Authenticator.objects.filter(user=user, type=type).count() + 1
         return "Passkey" if number == 1 else f"Passkey {number}"
-
-
-def _cipher() -> MultiFernet:
-    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    digests = (hashlib.sha256(f"second factor {key}".encode()) for key in keys)
-    return MultiFernet(
-        [Fernet(urlsafe_b64encode(digest.digest())) for digest in digests]
-    )

@@ -13,9 +13,9 @@ from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 
+from experiments import mail
 from experiments.models import Event, User
 from experiments.pages import login_limits
-from experiments.pages.accounts import mail
 
 
 class NewEmailForm(AddEmailForm):

@@ -14,10 +14,9 @@ from django.contrib.auth.views import PasswordChangeView as DjangoPasswordChange
 from django.http import HttpResponse
 from django.urls import reverse_lazy
 
-from experiments import access
+from experiments import access, mail
 from experiments.models import Event
 from experiments.pages import login_limits
-from experiments.pages.accounts import mail
 
 
 class OldPasswordForm(PasswordChangeForm):

@@ -1,4 +1,4 @@
-"""E-mail, sent after the answer: how long it takes must not tell who has an account."""
+"""E-mail by the site's mail server."""
 
 from __future__ import annotations
 
@@ -17,23 +17,46 @@ MAX_SECONDS = 20
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
+class MailError(Exception):
+    """A message was not sent. ``is_final``: the server does not take it later."""
+
+    def __init__(self, why: str, *, is_final: bool) -> None:
+        super().__init__(why)
+        self.is_final = is_final
+
+
 def can_send() -> bool:
     return bool(settings.SMTP_URL)
 
 
 def send(message: EmailMessage) -> None:
+    """Send it after the answer: how long it takes must not tell who has an account."""
     if can_send():
-        Thread(target=_deliver, args=(message,), daemon=True).start()
+        Thread(target=_send_or_log, args=(message,), daemon=True).start()
 
 
-def _deliver(message: EmailMessage) -> None:
+def _send_or_log(message: EmailMessage) -> None:
+    try:
+        send_now(message)
+    except MailError as error:
+        logger.error("e-mail %r was not sent: %s", message.subject, error)
+
+
+def send_now(message: EmailMessage) -> None:
+    """Raises MailError."""
     try:
         with _server() as server:
             server.send_message(message.message(), message.from_email, message.to)
     except (OSError, smtplib.SMTPException) as error:
         # An address is personal, so it is not in the log.
         why = reduce(lambda text, to: text.replace(to, "…"), message.to, str(error))
-        logger.error("e-mail %r was not sent: %s", message.subject, why)
+        raise MailError(why, is_final=_is_final(error)) from error
+
+
+def _is_final(error: Exception) -> bool:
+    if not isinstance(error, smtplib.SMTPRecipientsRefused):
+        return False
+    return all(code >= 500 for code, _ in error.recipients.values())
 
 
 def _server() -> smtplib.SMTP:

@@ -1,0 +1,172 @@
+"""Facts that no transition makes: a new best trial, a sweep that waits, a token that
+ends soon, an old backup.
+
+The scheduler looks for them once a minute, with a fixed number of queries.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import (
+    Case,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce, Greatest, Now
+from django.urls import reverse
+from django.utils import timezone
+
+from experiments.formatting import duration_text, exact_duration_text, named_metric_text
+from experiments.models import (
+    ApiToken,
+    Attempt,
+    Event,
+    Notification,
+    NotificationChannel,
+    NotificationKind,
+    Sweep,
+    Trial,
+)
+from experiments.models.credentials import ENDS_SOON
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import AttemptState, TrialState
+
+Kind = NotificationKind
+EVERY = 60
+# A running sweep without any running trial for so long waits for a worker.
+STUCK_AFTER = timedelta(minutes=15)
+LAST_DAY = timedelta(days=1)
+
+
+def note_facts() -> None:
+    note_new_bests()
+    note_waiting_sweeps()
+    note_ending_tokens()
+    note_old_backup()
+
+
+def note_new_bests() -> None:
+    """At most one for each sweep and call. Reports pay nothing for it."""
+    if not NotificationChannel.objects.filter(kinds__contains=Kind.BEST).exists():
+        return
+    own = Trial.objects.filter(sweep=OuterRef("pk"), state=TrialState.COMPLETED)
+    rows = own.filter(value__isnull=False).values("value")
+    best = Case(
+        When(goal="maximize", then=Subquery(rows.order_by("-value")[:1])),
+        default=Subquery(rows.order_by("value")[:1]),
+    )
+    running = Sweep.objects.filter(state=SweepState.RUNNING).annotate(best=best)
+    changed = running.filter(
+        Q(notified_best=None) | ~Q(best=F("notified_best")), best__isnull=False
+    )
+    for sweep in changed.select_related("experiment__team"):
+        _note_best(sweep, sweep.best)
+
+
+def _note_best(sweep: Sweep, value: float) -> None:
+    """The first one is only stored: it is the best of one."""
+    before = sweep.notified_best
+    with transaction.atomic():
+        same = Sweep.objects.filter(pk=sweep.pk, notified_best=before)
+        if not same.update(notified_best=value) or before is None:
+            return
+        is_better = value > before if sweep.goal == "maximize" else value < before
+        trial = sweep.trials.filter(state=TrialState.COMPLETED, value=value).first()
+        if not is_better or trial is None:
+            return
+        now, old = (
+            named_metric_text(each, sweep.primary_metric) for each in (value, before)
+        )
+        Notification.note(
+            Kind.BEST,
+            f"best {sweep.pk} {trial.pk}",
+            f"Sweep {sweep.label} has a new best: {now}",
+            f"Trial {trial.number} has {sweep.primary_metric} {now}, before {old}.",
+            sweep=sweep,
+        )
+
+
+def note_waiting_sweeps() -> None:
+    """Running sweeps without a running trial for STUCK_AFTER, once for each wait."""
+    for sweep in _waiting().select_related("experiment__team", "pool"):
+        since: datetime = sweep.since  # type: ignore[attr-defined]
+        Notification.note(
+            Kind.STUCK,
+            f"waits {sweep.pk} {since:%Y%m%d%H%M%S}",
+            f"Sweep {sweep.label} waits for a worker",
+            f"None of its trials has run for {duration_text(STUCK_AFTER)}. Pool"
+            f" {sweep.pool.name} may have no worker, or no free slot.",
+            sweep=sweep,
+        )
+
+
+def _waiting() -> QuerySet[Sweep]:
+    """With ``since``: when it began to wait."""
+    attempts = Attempt.objects.filter(trial__sweep=OuterRef("pk"))
+    running = attempts.filter(state=AttemptState.RUNNING)
+    last = attempts.filter(ended_at__isnull=False).order_by("-ended_at")
+    started = Coalesce("resumed_at", "started_at")
+    ended = Coalesce(Subquery(last.values("ended_at")[:1]), started)
+    sweeps = Sweep.objects.filter(state=SweepState.RUNNING, launches=True)
+    rows = sweeps.annotate(since=Greatest(started, ended)).filter(
+        ~Exists(running), since__lt=Now() - Value(STUCK_AFTER)
+    )
+    return rows.filter(experiment__team__over_quota_since=None)
+
+
+def note_ending_tokens() -> None:
+    """Once a week before the end and once a day before it; not of tokens that last
+    hardly longer."""
+    now = timezone.now()
+    soon = ApiToken.valid().filter(expires_at__lt=now + ENDS_SOON)
+    for token in soon.filter(user__service_team=None).select_related("user"):
+        if (end := token.expires_at) is None:
+            continue
+        ahead = LAST_DAY if end - now < LAST_DAY else ENDS_SOON
+        if end - token.created_at > 2 * ahead:
+            _note_token(token, end, ahead)
+
+
+def _note_token(token: ApiToken, end: datetime, ahead: timedelta) -> None:
+    name = f"{token.name or 'Token'} {token.prefix}…"
+    Notification.note(
+        Kind.TOKEN,
+        f"token {token.pk} {end:%Y%m%d%H%M} {ahead.days}",
+        f"Your API token {name} ends soon",
+        f"It ends on {end:%-d %b %Y, %H:%M} UTC. Programs that use it are refused then."
+        " Renew it on your profile.",
+        user=token.user,
+        path=reverse("profile") + "#tokens",
+    )
+
+
+def note_old_backup() -> None:
+    """Once for each backup that has become too old, if the site asks for any."""
+    days = settings.BACKUP_DAYS
+    if not days:
+        return
+    made = Event.objects.filter(verb="backup made").order_by("-id").first()
+    first = made or Event.objects.order_by("id").first()
+    limit = timezone.now() - timedelta(days=days)
+    if first is None or first.created_at > limit:
+        return
+    last = (
+        f"The last one is of {made.created_at:%-d %b %Y}." if made else "None is known."
+    )
+    age = exact_duration_text(days * LAST_DAY.total_seconds())
+    Notification.note(
+        Kind.BACKUP,
+        f"backup after {first.pk}",
+        f"No backup for more than {age}",
+        f"{last} Run manage.py backup, or repair the program that does.",
+        path=reverse("health"),
+    )
