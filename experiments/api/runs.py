@@ -50,7 +50,7 @@ from experiments.api.run_rows import (
     run_rows,
 )
 from experiments.api.schemas import answers
-from experiments.api.sweeps import KEYS_LAST, IdempotencyKey
+from experiments.api.sweeps import KEYS_LAST, EntryFilterText, IdempotencyKey
 from experiments.api.uploads import ARCHIVE
 from experiments.lifecycle import AskClaim
 from experiments.models import Event, Experiment, Run, Trial, User
@@ -61,6 +61,7 @@ from experiments.sweeps.creation import (
     experiment_by_name,
     find_or_create_experiment,
 )
+from experiments.sweeps.entry_filters import chosen_by
 from experiments.tracking import run_log
 from experiments.tracking.outputs import is_plain_path, store_output
 
@@ -219,11 +220,9 @@ def list_runs(
         Query(pattern=WITHOUT_NUL, description="Slug or id of the experiment."),
     ] = None,
     parent: Annotated[
-        int | None,
-        Query(
-            ge=0, le=MAX_ID, description="Only the runs that are a part of this one."
-        ),
+        int | None, Query(ge=0, le=MAX_ID, description="Only parts of this run.")
     ] = None,
+    filter: EntryFilterText = "",
 ) -> QuerySet[Trial]:
     """The runs of your teams, the newest first."""
     runs = _runs(reader(request))
@@ -233,7 +232,7 @@ def list_runs(
         runs = runs.filter(of_experiment(experiment))
     if parent is not None:
         runs = runs.filter(run__parent=parent)
-    return runs.order_by("-id")
+    return chosen_by(filter, kind="run", rows=runs).order_by("-id")
 
 
 @router.get("/runs/{run_id}", response=answers(200, RunOut), auth=program_or_user)

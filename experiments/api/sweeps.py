@@ -53,9 +53,11 @@ from experiments.api.uploads import TeamSlug
 from experiments.models import Event, Sweep, Team, User
 from experiments.models.sweeps import SweepState
 from experiments.search.document.definition import SweepDefinition
+from experiments.search.filters.lexer import MAX_CHARACTERS
 from experiments.search.formats import definition_of
 from experiments.sweeps import control, editing
 from experiments.sweeps.creation import create_sweep
+from experiments.sweeps.entry_filters import chosen_by
 from experiments.sweeps.progress import progress_of
 from experiments.sweeps.warm_start import add_finished_trials
 from experiments.sweeps.warm_start import warm_start as add_runs
@@ -65,6 +67,14 @@ router = Router(tags=["sweeps"])
 KEYS_LAST = timedelta(days=1)
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", max_length=200, pattern=WITHOUT_NUL)
+]
+EntryFilterText = Annotated[
+    str,
+    Query(
+        max_length=MAX_CHARACTERS,
+        description="Such as `accuracy > 0.9 and tag = baseline`, or a text to find."
+        " With a filter, archived ones are left out unless it names them.",
+    ),
 ]
 
 
@@ -147,6 +157,7 @@ def list_sweeps(
         str | None,
         Query(pattern=WITHOUT_NUL, description="Slug or id of the experiment."),
     ] = None,
+    filter: EntryFilterText = "",
 ) -> QuerySet[Sweep]:
     """The sweeps of your teams, the newest first."""
     sweeps = access.sweeps_for(reader(request))
@@ -154,7 +165,7 @@ def list_sweeps(
         sweeps = sweeps.filter(state__in=state)
     if experiment is not None:
         sweeps = sweeps.filter(of_experiment(experiment))
-    return sweeps.order_by("-id")
+    return chosen_by(filter, kind="sweep", rows=sweeps).order_by("-id")
 
 
 @router.get("/sweeps/{sweep_id}", response=answers(200, SweepOut))

@@ -205,10 +205,10 @@ def tags_by_number(sweep: Sweep) -> Mapping[int, Sequence[str]]:
     """The words of trials' tags, by number, of those that have any."""
     runs = Run.objects.filter(trial__sweep=sweep).exclude(tags={})
     rows = runs.order_by().values_list("trial__number", "tags")
-    return {number: words for number, tags in rows if (words := _tag_words(tags))}
+    return {number: words for number, tags in rows if (words := tag_words(tags))}
 
 
-def _tag_words(tags: Mapping[str, str]) -> list[str]:
+def tag_words(tags: Mapping[str, str]) -> list[str]:
     """The words of a trial's tags for filters, without those of MLflow itself."""
     found: list[str] = []
     for name, value in tags.items():

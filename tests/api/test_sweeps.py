@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from django.utils import timezone
 
-from experiments.models import Attempt, Team
+from experiments.models import Attempt, Run, Team
 from tests import factories
 from tests.api.conftest import Api
 
@@ -37,6 +39,31 @@ def test_a_completed_sweep_has_come_to_its_end(api: Api, team: Team) -> None:
     sweep = factories.sweep(team, state="completed")
     factories.trial(sweep, state="completed", value=0.5)
     assert api.get(f"/sweeps/{sweep.pk}").json()["progress"] == 1.0
+
+
+def test_lists_of_sweeps_and_runs_are_filtered_by_expressions(
+    api: Api, team: Team
+) -> None:
+    for value in (0.25, 0.75):
+        sweep = factories.sweep(team, tags={"base": str(value)})
+        factories.trial(sweep, state="completed", value=value)
+        factories.report(factories.run(team, f"run-{value}"), [value])
+
+    def found(path: str, text: str) -> list[str]:
+        items = api.get(f"{path}?{urlencode({'filter': text})}").json()["items"]
+        return [item.get("label") or item["name"] for item in items]
+
+    assert found("/sweeps", "value > 0.5") == ["digits-2"]
+    assert found("/sweeps", 'tag = "base=0.25" or experiment = x') == ["digits-1"]
+    assert found("/sweeps", "digits-2") == ["digits-2"]
+    assert found("/runs", "accuracy > 0.5 and running") == ["run-0.75"]
+    assert found("/runs", "") == ["run-0.75", "run-0.25"]
+    refused = api.get("/sweeps?filter=value+>")
+    assert refused.status_code == 422
+    assert "missing" in refused.json()["error"]["fields"]["filter"][0]
+    Run.objects.filter(name="run-0.75").update(archived_at=timezone.now())
+    assert found("/runs", "accuracy > 0.1") == ["run-0.25"]
+    assert found("/runs", "archived") == ["run-0.75"]
 
 
 @pytest.mark.parametrize(("goal", "best"), [("maximize", 0.9), ("minimize", 0.2)])

@@ -42,6 +42,7 @@ def test_things_are_found_tagged_and_kept_as_views(
         searching(page, sweep)
         tagging(page)
         views(page, live_server.url, sweep)
+        filtering(page, live_server.url, sweep)
         comparing(page, live_server.url, sweep)
         assert found == []
 
@@ -89,6 +90,26 @@ def views(page: Page, url: str, sweep: Sweep) -> None:
     page.evaluate("history.replaceState(null, '', '?kind=run&view=1')")
     page.get_by_role("button", name="view: sweeps only").click()
     expect(page.get_by_text(", changed")).to_be_visible()
+
+
+def filtering(page: Page, url: str, sweep: Sweep) -> None:
+    """Conditions are completed and become chips; an error keeps what was typed."""
+    page.goto(f"{url}/experiments/{sweep.experiment_id}/")
+    box = page.get_by_role("combobox", name="Filter")
+    box.press_sequentially("trial")
+    expect(page.get_by_role("option").filter(has_text="trials")).to_be_visible()
+    page.keyboard.press("Tab")
+    box.press_sequentially("> 0 andd")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-filter-error]")).to_contain_text("andd")
+    expect(box).to_have_value("trials > 0 andd")
+    box.fill("trials > 0")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=trials+**")
+    box.fill("digits-1")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-conditions] .chip")).to_have_count(2)
+    expect(page.get_by_role("link", name=sweep.label, exact=True)).to_be_visible()
 
 
 def comparing(page: Page, url: str, sweep: Sweep) -> None:

@@ -109,6 +109,7 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "experiments/new/": (CREATE, CREATE),
     "experiments/<int:pk>/": (READ, None),
     "experiments/<int:pk>/feed.json": (READ, None),
+    "experiments/<int:pk>/complete.json": (READ, None),
     "experiments/<int:pk>/runs.csv": (READ, None),
     "experiments/<int:pk>/edit/": (STEER, STEER),
     "experiments/<int:pk>/notes/": (STEER, STEER),

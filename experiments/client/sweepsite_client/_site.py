@@ -92,9 +92,12 @@ class RemoteSite:
             f"There is no sweep {name!r} on {self.url} that you may see."
         )
 
-    def sweeps(self, *, state: str = "", experiment: str = "") -> Iterator[RemoteSweep]:
-        """All sweeps that you may see, the newest first."""
-        for row in self.requests.pages("sweeps", state=state, experiment=experiment):
+    def sweeps(
+        self, *, state: str = "", experiment: str = "", filter: str = ""
+    ) -> Iterator[RemoteSweep]:
+        """The sweeps that you may see, the newest first."""
+        asked = {"state": state, "experiment": experiment, "filter": filter}
+        for row in self.requests.pages("sweeps", **asked):
             yield RemoteSweep(self.requests, row)
 
     def run(self, name: str = "", **options: Any) -> TrackedRun:

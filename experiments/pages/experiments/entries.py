@@ -5,6 +5,7 @@ A fixed number of queries, however many there are; only those of the page are re
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,16 +21,13 @@ from experiments.models import Experiment, Metric, Sweep, Trial
 from experiments.models.trials import TrialState
 from experiments.pages.experiments.entry_filter import (
     ARCHIVE,
-    KINDS,
     LIST,
-    RUN,
-    STATES,
-    SWEEP,
     TRASH,
     EntryFilter,
+    EntryMatches,
     entry_counts,
     entry_keys,
-    value_column,
+    found_by,
 )
 from experiments.pages.experiments.run_table import (
     ListedRun,
@@ -42,6 +40,10 @@ from experiments.pages.experiments.sweep_table import (
     best_trials,
     sweep_rows,
 )
+from experiments.pages.filter_answers import chip_text, error_json
+from experiments.search.filters.lexer import FilterError
+from experiments.sweeps.entry_columns import ENTRY_KINDS, RUN, SWEEP, value_column
+from experiments.sweeps.entry_filters import ENTRY_STATES, as_filter
 
 PAGE_SIZE, MAX_TAGS, MAX_BEST = 50, 3, 3
 
@@ -124,6 +126,33 @@ class EntryTable:
     rows: Sequence[ListedEntry]
     metrics: Sequence[str]
     counts: Mapping[tuple[str, str, str], int]
+    found: EntryMatches | None
+
+    @property
+    def conditions(self) -> list[dict[str, str]]:
+        """Chips of the filter, each with the address without it."""
+        asked = self.filter
+        if self.found is None:
+            text = f"text contains {asked.q}"
+            return [{"text": text, "url": asked.no_text_url}] if asked.q else []
+        return [
+            {"text": chip_text(each), "url": asked.url(q=each.without)}
+            for each in self.found.conditions
+        ]
+
+    @property
+    def error(self) -> FilterError | None:
+        return self.found.error if self.found else None
+
+    @property
+    def problem(self) -> str:
+        """The error for scripts."""
+        return json.dumps(error_json(self.error, self.filter.q)) if self.error else ""
+
+    @property
+    def applied(self) -> str:
+        """What scripts join another condition to."""
+        return "" if self.error else as_filter(self.filter.q)
 
     def count(self, place: str = LIST, kind: str = "", state: str = "") -> int:
         return sum(
@@ -136,7 +165,7 @@ class EntryTable:
 
     @cached_property
     def in_list(self) -> Mapping[str, int]:
-        return {kind: self.count(kind=kind) for kind in KINDS}
+        return {kind: self.count(kind=kind) for kind in ENTRY_KINDS}
 
     @property
     def archived(self) -> int:
@@ -158,7 +187,7 @@ class EntryTable:
     @property
     def chips(self) -> list[FilterChip]:
         """Filters by kind and by state, with what each would leave."""
-        return [*self._chips("kind", KINDS), *self._chips("state", STATES)]
+        return [*self._chips("kind", ENTRY_KINDS), *self._chips("state", ENTRY_STATES)]
 
     def _chips(self, field: str, values: Sequence[str]) -> Iterator[FilterChip]:
         asked = self.filter
@@ -209,7 +238,8 @@ def entry_table(
     first columns and show the best value; others show the last one."""
     asked = EntryFilter.read(query)
     goals = {row.sweep.primary_metric: row.sweep.goal for row in reversed(sweeps)}
-    keys = entry_keys(experiment, asked, goals)
+    found = found_by(experiment, asked)
+    keys = entry_keys(experiment, asked, goals, found)
     page = Paginator(keys, PAGE_SIZE).get_page(query.get("page"))
     primary = list(dict.fromkeys(row.sweep.primary_metric for row in sweeps))
     first = [asked.sort.removeprefix("-")] if asked.sort else []
@@ -217,7 +247,7 @@ def entry_table(
     names, rows = _entries(list(page.object_list), sweeps, wanted, goals)
     counts = entry_counts(experiment)
     rows = _with_best(rows, names, asked, goals)
-    return EntryTable(asked, page, rows=rows, metrics=names, counts=counts)
+    return EntryTable(asked, page, rows=rows, metrics=names, counts=counts, found=found)
 
 
 def _with_best(
@@ -254,7 +284,7 @@ def _entries(
     goals: Mapping[str, str],
 ) -> tuple[list[str], list[ListedEntry]]:
     """The metrics of the columns, and the rows in the order of the keys."""
-    ids = {kind: [key[1] for key in keys if key[0] == kind] for kind in KINDS}
+    ids = {kind: [key[1] for key in keys if key[0] == kind] for kind in ENTRY_KINDS}
     sweeps = {row.sweep.pk: row for row in known}
     others = Sweep.objects.filter(pk__in=[pk for pk in ids[SWEEP] if pk not in sweeps])
     joined = others.select_related("experiment", "created_by")

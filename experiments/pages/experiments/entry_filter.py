@@ -4,7 +4,7 @@ filters, sorts and counts both kinds together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import or_
@@ -12,31 +12,32 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import (
-    Case,
     CharField,
     Count,
     F,
-    Max,
-    Min,
-    OuterRef,
     Q,
     QuerySet,
-    Subquery,
     TextField,
     Value,
-    When,
 )
 from django.db.models.functions import Cast, Coalesce, Concat
 from django.http import QueryDict
 
-from experiments.models import Experiment, Metric, Trial
-from experiments.models.sweeps import SweepState
-from experiments.models.trials import IS_RANKED, TrialState
+from experiments.models import Experiment
 from experiments.pages.experiments.run_table import runs_of
+from experiments.search.filters.conditions import FilterCondition
+from experiments.search.filters.lexer import MAX_CHARACTERS, FilterError
+from experiments.sweeps.entry_columns import (
+    ENTRY_KINDS,
+    RUN,
+    SWEEP,
+    value_of_run,
+    value_of_sweep,
+)
+from experiments.sweeps.entry_filters import ENTRY_STATES, EntryFilters, is_filter
+from experiments.sweeps.trial_filters import ARCHIVED
 
-SWEEP, RUN = KINDS = ("sweep", "run")
 MAX_NUMBERS, MAX_DIGITS = 100, 15
-STATES = tuple(dict.fromkeys([*map(str, SweepState), *map(str, TrialState)]))
 # Where entries are: in the list, in the archive, or in the trash.
 LIST, ARCHIVE, TRASH = PLACES = ("", "archived", "trash")
 IN_PLACE = {
@@ -74,9 +75,9 @@ class EntryFilter:
     def read(cls, query: QueryDict) -> EntryFilter:
         kind, state = query.get("kind", ""), query.get("state", "")
         return cls(
-            kind=kind if kind in KINDS else "",
-            state=state if state in STATES else "",
-            q=query.get("q", "").strip()[:200],
+            kind=kind if kind in ENTRY_KINDS else "",
+            state=state if state in ENTRY_STATES else "",
+            q=query.get("q", "").strip()[: MAX_CHARACTERS + 1],
             sort=query.get("sort", "")[:250],
             place=next((place for place in PLACES[1:] if place in query), LIST),
             open=_numbers(query, "open"),
@@ -114,6 +115,10 @@ class EntryFilter:
         return [*pairs, (self.place, "1")] if self.place else pairs
 
     @property
+    def no_text_url(self) -> str:
+        return self.url(q="")
+
+    @property
     def all_url(self) -> str:
         return self.url(kind="", state="", q="")
 
@@ -147,80 +152,91 @@ def entry_counts(experiment: Experiment) -> dict[tuple[str, str, str], int]:
     return found
 
 
+def entry_filters(experiment: Experiment, place: str = LIST) -> EntryFilters:
+    """Filters of what is in a place; archived rows are there to be named."""
+    places = (LIST, ARCHIVE) if place == LIST else (place,)
+    rows = {
+        kind: rows.filter(reduce(Q.__or__, (IN_PLACE[kind][each] for each in places)))
+        for kind, rows in _kinds(experiment).items()
+    }
+    return EntryFilters.of(**rows)
+
+
+@dataclass(frozen=True)
+class EntryMatches:
+    """What a filter chose: ids by kind, or why it cannot be read."""
+
+    ids: Mapping[str, Sequence[int]]
+    conditions: Sequence[FilterCondition] = ()
+    with_archived: bool = False
+    error: FilterError | None = None
+
+
+def found_by(experiment: Experiment, asked: EntryFilter) -> EntryMatches | None:
+    """None without a filter: a text is found by the database."""
+    if not is_filter(asked.q):
+        return None
+    filters = entry_filters(experiment, asked.place)
+    try:
+        parsed = filters.parse(asked.q)
+        ids = filters.matching(parsed)
+    except FilterError as error:
+        return EntryMatches({}, error=error)
+    return EntryMatches(ids, parsed.conditions, with_archived=parsed.names(ARCHIVED))
+
+
 def entry_keys(
-    experiment: Experiment, asked: EntryFilter, goals: Mapping[str, str]
+    experiment: Experiment,
+    asked: EntryFilter,
+    goals: Mapping[str, str],
+    found: EntryMatches | None,
 ) -> Any:
     """Kind and id of the rows that match, in order. ``goals``: those of metrics
     whose best value counts; of others it is the last one."""
     name = asked.sort.removeprefix("-")
-    values = {SWEEP: _value_of_sweep, RUN: _value_of_run}
+    values = {SWEEP: value_of_sweep, RUN: value_of_run}
     parts = []
     for kind, rows in _kinds(experiment).items():
         order: dict[str, Any] = {"entry_at": Coalesce("started_at", "created_at")}
         if name:
             order["entry_key"] = values[kind](name, goals.get(name))
-        shown = _asked_for(rows, asked, kind, experiment.slug)
+        shown = _asked_for(rows, asked, kind, found)
         named = shown.annotate(entry_kind=Value(kind, CharField()), **order)
         parts.append(named.values_list("entry_kind", "pk", *order))
     if asked.kind:
-        found = parts[KINDS.index(asked.kind)]
+        listed = parts[ENTRY_KINDS.index(asked.kind)]
     else:
-        found = parts[0].union(parts[1], all=True)
+        listed = parts[0].union(parts[1], all=True)
     newest = ("-entry_at", "-pk")
     if not name:
-        return found.order_by(*newest)
+        return listed.order_by(*newest)
     key = F("entry_key").desc if asked.sort.startswith("-") else F("entry_key").asc
-    return found.order_by(key(nulls_last=True), *newest)
+    return listed.order_by(key(nulls_last=True), *newest)
 
 
-def _asked_for(rows: Any, asked: EntryFilter, kind: str, slug: str) -> Any:
-    shown = rows.filter(IN_PLACE[kind][asked.place])
+def _asked_for(
+    rows: Any, asked: EntryFilter, kind: str, found: EntryMatches | None
+) -> Any:
+    if found is None or not found.with_archived or asked.place:
+        rows = rows.filter(IN_PLACE[kind][asked.place])
     if asked.state:
-        shown = shown.filter(state=asked.state)
-    if not asked.q:
-        return shown
+        rows = rows.filter(state=asked.state)
+    if found is not None:
+        # One that cannot be read leaves out nothing.
+        return rows if found.error else rows.filter(pk__in=found.ids[kind])
+    return _with_text(rows, asked.q, kind) if asked.q else rows
+
+
+def _with_text(rows: Any, text: str, kind: str) -> Any:
     if kind == RUN:
-        of_run = ("run__name", "run__note", "run__tags")
-        return shown.filter(has_text(asked.q, *of_run))
-    label = Concat(Value(f"{slug}-"), Cast("number", CharField()))
-    named = shown.annotate(entry_label=label, entry_tags=Cast("tags", TextField()))
+        return rows.filter(has_text(text, "run__name", "run__note", "run__tags"))
+    label = Concat("experiment__slug", Value("-"), Cast("number", CharField()))
+    named = rows.annotate(entry_label=label, entry_tags=Cast("tags", TextField()))
     words = ("entry_label", "name", "notes", "entry_tags")
-    return named.filter(has_text(asked.q, *words))
+    return named.filter(has_text(text, *words))
 
 
 def has_text(text: str, *columns: str) -> Q:
     """In one of the columns."""
     each = (Q(**{f"{column}__icontains": text}) for column in columns)
     return reduce(or_, each)
-
-
-def _value_of_sweep(name: str, goal: str | None) -> Case:
-    """The best value, if the sweep is about this metric, else the best trial's."""
-    own = Trial.objects.filter(IS_RANKED, sweep=OuterRef("pk")).order_by()
-    best = Min("value") if goal == "minimize" else Max("value")
-    values = own.values("sweep").annotate(best=best).values("best")
-    attempts = {
-        own_goal: Trial.objects.filter(sweep=OuterRef(OuterRef("pk")))
-        .ranked(own_goal)
-        .values("current_attempt")[:1]
-        for own_goal in ("minimize", "maximize")
-    }
-    metrics = Metric.objects.filter(name=name).order_by()
-    minimized, maximized = (
-        metrics.filter(attempt=Subquery(attempt)).values(value_column(goal))[:1]
-        for attempt in attempts.values()
-    )
-    return Case(
-        When(primary_metric=name, then=Subquery(values)),
-        When(goal="minimize", then=Subquery(minimized)),
-        default=Subquery(maximized),
-    )
-
-
-def _value_of_run(name: str, goal: str | None) -> Subquery:
-    own = Metric.objects.filter(attempt=OuterRef("current_attempt"), name=name)
-    return Subquery(own.values(value_column(goal))[:1])
-
-
-def value_column(goal: str | None) -> str:
-    return {"maximize": "high", "minimize": "low"}.get(goal or "", "last_value")

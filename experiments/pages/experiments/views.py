@@ -22,7 +22,7 @@ from experiments.models.fields import VisibleTextForm
 from experiments.models.sweeps import SweepState
 from experiments.pages.about import Subject
 from experiments.pages.experiments.entries import entry_table
-from experiments.pages.experiments.entry_filter import has_text
+from experiments.pages.experiments.entry_filter import entry_filters, has_text
 from experiments.pages.experiments.run_table import runs_of
 from experiments.pages.experiments.summary import (
     experiment_summary,
@@ -30,6 +30,7 @@ from experiments.pages.experiments.summary import (
     with_chart_of,
 )
 from experiments.pages.experiments.ticked import ticked_comparison
+from experiments.pages.filter_answers import completion_json, error_json
 from experiments.pages.frame import (
     csv_file,
     current_team,
@@ -41,8 +42,10 @@ from experiments.pages.frame import (
     post,
     render_parts,
     set_team,
+    whole_number,
 )
 from experiments.pages.saved_views import opened_view, view_menu
+from experiments.search.filters.lexer import MAX_CHARACTERS, FilterError
 from experiments.search.wording import unseen_problem
 from experiments.sweeps.annotations import (
     MAX_TAG,
@@ -51,6 +54,7 @@ from experiments.sweeps.annotations import (
     log_opening,
 )
 from experiments.sweeps.creation import free_slug
+from experiments.sweeps.entry_filters import EntryFilters, as_filter
 from experiments.sweeps.export import write_runs_csv
 
 
@@ -246,6 +250,29 @@ def experiment_feed(request: HttpRequest, pk: int) -> JsonResponse:
     return parts_feed(request, version(experiment), read)
 
 
+def experiment_completion(request: HttpRequest, pk: int) -> JsonResponse:
+    """What may be typed next in the filter of sweeps and runs, and how many match."""
+    experiment = readable(request, pk)
+    filters = entry_filters(experiment)
+    text = request.GET.get("q", "")[: MAX_CHARACTERS + 1]
+    at = whole_number(request.GET.get("at", ""))
+    return JsonResponse(
+        {
+            **completion_json(text, at, filters.offers(), *filters.tables),
+            **_match_count(filters, text),
+        }
+    )
+
+
+def _match_count(filters: EntryFilters, text: str) -> dict[str, Any]:
+    try:
+        ids = filters.matching(filters.parse(as_filter(text)))
+    except FilterError as error:
+        return {"count": None, "error": error_json(error, text)}
+    count = sum(map(len, ids.values()))
+    return {"count": count, "error": None, "filter": as_filter(text)}
+
+
 def experiment_create(request: HttpRequest) -> HttpResponse:
     team, user = current_team(request), access.viewer(request)
     if team is None or not access.can_steer(user, team):
@@ -308,6 +335,11 @@ urlpatterns = [
     get_or_post("experiments/new/", experiment_create, "experiment_create"),
     get("experiments/<int:pk>/", experiment_detail, "experiment_detail"),
     get("experiments/<int:pk>/feed.json", experiment_feed, "experiment_feed"),
+    get(
+        "experiments/<int:pk>/complete.json",
+        experiment_completion,
+        "experiment_complete",
+    ),
     get("experiments/<int:pk>/runs.csv", experiment_runs_csv, "experiment_runs_csv"),
     get_or_post("experiments/<int:pk>/edit/", experiment_edit, "experiment_edit"),
     post("experiments/<int:pk>/archive/", experiment_archive, "experiment_archive"),

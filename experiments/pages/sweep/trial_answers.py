@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from django.template.loader import render_to_string
 
-from experiments.formatting import distinct_texts, metric_text
+from experiments.formatting import metric_text
+from experiments.pages.filter_answers import conditions_json, error_json
 from experiments.pages.frame import digest
 from experiments.pages.sweep.group_lines import GroupLines
 from experiments.pages.sweep.sparklines import sweep_scale
 from experiments.pages.sweep.trial_lines import TrialLines, longest_completed
 from experiments.pages.sweep.trial_table import TableQuery, TableRows
-from experiments.search.filters.conditions import FilterCondition
-from experiments.search.filters.lexer import FilterError
 from experiments.sweeps.trial_columns import IS
 from experiments.sweeps.trial_data import STATES, state_counts
 from experiments.sweeps.trial_order import Places
@@ -266,49 +265,3 @@ FINDERS: Mapping[str, Callable[[TrialAnswer, float], int | None]] = {
 
 def _part(name: str, **context: object) -> str:
     return render_to_string(f"experiments/sweep/{name}.html", context)
-
-
-def utf16(text: str, place: int) -> int:
-    """A place of the text as JavaScript counts it."""
-    return len(text[:place].encode("utf-16-le", "surrogatepass")) // 2
-
-
-def error_json(error: FilterError, text: str) -> dict[str, Any]:
-    return {
-        "message": error.message,
-        "start": utf16(text, error.start),
-        "end": utf16(text, error.end),
-    }
-
-
-def conditions_json(
-    text: str, conditions: Sequence[FilterCondition]
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "text": chip_text(each),
-            "start": utf16(text, each.start),
-            "end": utf16(text, each.end),
-            "q_without": each.without,
-            "field": each.field.key if each.field else None,
-            "kind": each.kind,
-            "low": each.low,
-            "low_open": each.low_open,
-            "high": each.high,
-            "high_open": each.high_open,
-            "values": list(each.values),
-        }
-        for each in conditions
-    ]
-
-
-def chip_text(condition: FilterCondition) -> str:
-    """``lr 0.001 to 0.01`` for a range with both ends; else as it is written."""
-    low, high, field = condition.low, condition.high, condition.field
-    is_open = condition.low_open or condition.high_open
-    if low is None or high is None or field is None or is_open:
-        return condition.text
-    if "number" not in field.kinds or "duration" in field.kinds:
-        return condition.text
-    one, other = distinct_texts(low, high)
-    return f"{field.name} {one} to {other}"

@@ -11,6 +11,12 @@ from django.shortcuts import render
 
 from experiments.db.clock import database_now
 from experiments.models.trials import TRIAL_LIVE
+from experiments.pages.filter_answers import (
+    chip_text,
+    completion_json,
+    conditions_json,
+    error_json,
+)
 from experiments.pages.frame import get, may_steer, sweep_to_read, whole_number
 from experiments.pages.saved_views import opened_view, view_menu
 from experiments.pages.sweep.feed import FeedToken, frame_mark
@@ -19,12 +25,8 @@ from experiments.pages.sweep.table_columns import column_choices
 from experiments.pages.sweep.trial_answers import (
     MAX_COUNT,
     TrialAnswer,
-    conditions_json,
-    error_json,
-    utf16,
 )
 from experiments.pages.sweep.trial_table import PAGE_SIZE, TableQuery, TableRows
-from experiments.search.filters.completion import complete
 from experiments.search.filters.lexer import MAX_CHARACTERS, FilterError
 from experiments.sweeps.trial_filters import number_ranges
 
@@ -66,11 +68,25 @@ def trials(request: HttpRequest, pk: int) -> HttpResponse:
         "q": query.q,
         "sort": query.sort,
         "group": request.GET.get("group", ""),
+        **_filter_form(query),
         "query": query.link().removeprefix("?"),
         "columns": list(column_choices(query.known.values(), query.shown)),
         "views": view_menu(request, sweep.experiment, "trials"),
     }
     return render(request, "experiments/sweep/trials.html", context)
+
+
+def _filter_form(query: TableQuery) -> dict[str, Any]:
+    """What components/filter_form.html needs beside the filter and its error."""
+    kept = ((name, query.params.get(name)) for name in ("sort", "group"))
+    return {
+        "kept": [(name, value) for name, value in kept if value],
+        "conditions": [
+            {"text": chip_text(each), "url": query.link(q=each.without)}
+            for each in query.filter.conditions
+        ],
+        "clear": query.link(q=None),
+    }
 
 
 def rows(request: HttpRequest, pk: int) -> JsonResponse:
@@ -121,22 +137,9 @@ def completion(request: HttpRequest, pk: int) -> JsonResponse:
     query = TableQuery(sweep_to_read(request, pk), request.GET, few=False)
     text = request.GET.get("q", "")[: MAX_CHARACTERS + 1]
     at = whole_number(request.GET.get("at", ""))
-    found = complete(
-        text, len(text) if at is None else _place(text, at), query.filters.offers()
-    )
     return JsonResponse(
         {
-            "from": utf16(text, found.start),
-            "to": utf16(text, found.end),
-            "items": [
-                {
-                    "insert": offer.insert,
-                    "label": offer.label,
-                    "kind": offer.kind,
-                    "detail": offer.detail,
-                }
-                for offer in found.offers
-            ],
+            **completion_json(text, at, query.filters.offers(), query.columns),
             "count": _count_so_far(query),
             **_matching(query, with_numbers=False),
         }
@@ -152,12 +155,6 @@ def _count_so_far(query: TableQuery) -> int | None:
     except FilterError:
         return None
     return int(np.count_nonzero(mask))
-
-
-def _place(text: str, at: int) -> int:
-    """A place as JavaScript counts it, in characters."""
-    units = np.cumsum([1 + (ord(character) > 0xFFFF) for character in text])
-    return int(np.searchsorted(units, at, side="right"))
 
 
 urlpatterns = [

@@ -195,7 +195,8 @@ def truths_of(value: Any) -> Any:
         return value.true()
     if isinstance(value, np.ndarray):
         return value
-    return value is True
+    # numpy's own True is not True.
+    return isinstance(value, bool | np.bool_) and bool(value)
 
 
 def present(value: Any) -> Any:

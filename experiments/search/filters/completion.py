@@ -30,12 +30,13 @@ ORDERED = frozenset({"number", "duration", "moment"})
 @dataclass(frozen=True)
 class Offer:
     """What can be inserted. `kind`: parameter, metric, trial, state, tag, value,
-    operator or word."""
+    operator or word. `key`: of the field."""
 
     insert: str
     label: str
     kind: str
     detail: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _compared_field(words: Sequence[FilterWord]) -> FilterField | None:
 def _values(field: FilterField) -> Iterator[Offer]:
     kind = {"tags": "tag", "state": "state"}.get(field.key, "value")
     for value in field.values:
-        yield Offer(written_text(value), value, kind, field.name)
+        yield Offer(written_text(value), value, kind, field.name, field.key)
 
 
 def _operators(field: FilterField) -> Iterator[Offer]:
@@ -133,6 +134,7 @@ def _starts(typed: str, vocabulary: Vocabulary) -> list[Offer]:
             vocabulary.name_of(field),
             field.group,
             field.detail,
+            field.key,
         )
         for field in sorted(vocabulary.fields, key=lambda field: GROUPS[field.group])
     )
@@ -150,7 +152,9 @@ def _pairs(vocabulary: Vocabulary) -> Iterator[Offer]:
         for offer in _values(field):
             if field.key != "state":
                 insert = f"{name} = {offer.insert}"
-                yield Offer(insert, offer.label, offer.kind, f"{field.name} =")
+                yield Offer(
+                    insert, offer.label, offer.kind, f"{field.name} =", field.key
+                )
 
 
 def _matching(offers: Iterator[Offer], typed: str) -> list[Offer]:

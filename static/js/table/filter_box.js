@@ -9,8 +9,8 @@ import { joined } from "./view_state.js";
 const WAIT = 120;
 const GLYPHS = { tag: "tag", value: "chevron-right", word: "chevron-right", operator: "chevron-right" };
 
-// complete({q, at}) answers as complete.json; apply(q) shows the result and returns the
-// error, if any; applied() is the expression of the chips.
+// complete({q, at}) answers as complete.json; apply(q, typed) shows the result and returns
+// the error, if any; applied() is the expression of the chips.
 export function wireFilterBox(form, { complete, apply, applied }) {
   const input = form.querySelector("input[name=q]");
   const colors = form.querySelector("[data-filter-colors]");
@@ -135,7 +135,7 @@ export function wireFilterBox(form, { complete, apply, applied }) {
     turn += 1;
     clearTimeout(timer);
     close();
-    const error = await apply(joined(applied(), input.value));
+    const error = await apply(joined(applied(), input.value), input.value);
     if (error) {
       showError(error);
       return;
@@ -194,6 +194,24 @@ function option(item, k, typed) {
   const kind = document.createElement("span");
   kind.className = "label";
   kind.textContent = item.detail || item.kind;
-  row.append(glyph(GLYPHS[item.kind] ?? "filter"), name, kind);
+  row.append(glyph(GLYPHS[item.kind] ?? "filter"), name, kind, spread(item));
   return row;
+}
+
+// How the rows' values are spread, as bars, or how many rows have the value.
+function spread({ bins, count: found }) {
+  const place = document.createElement("span");
+  if (found !== undefined) {
+    place.className = "label num";
+    place.textContent = count(found);
+  }
+  if (!bins) return place;
+  place.className = "completion-bins";
+  const most = Math.max(...bins);
+  place.append(...bins.map((height) => {
+    const bar = document.createElement("i");
+    bar.style.height = `${Math.round((100 * height) / most)}%`;
+    return bar;
+  }));
+  return place;
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -75,6 +77,74 @@ def test_they_are_filtered_by_kind_state_and_name(mixed: Client) -> None:
     html = page(mixed, f"{url()}?kind=run")
     assert ">sweeps 2</a>" in html and '?kind=run&amp;state=running#entries"' in html
     assert "state=completed" not in html
+
+
+@pytest.mark.parametrize(
+    ("q", "found"),
+    [
+        ("accuracy > 0.6", ["digits-2", "knn", "svm"]),
+        ("value > 0.6", ["digits-2"]),
+        ("kind = run and accuracy > 0.7", ["knn"]),
+        ("metric = accuracy and trials = 1 and took < 1d", ["digits-2", "digits-1"]),
+        ('tag = base and not tag = "base=svm"', ["knn"]),
+        ("text contains TS-1 or name = svm", ["digits-1", "svm"]),
+        ("lr <= 0.01", ["digits-2", "digits-1"]),
+        ("depth = 3 and by = ada", ["svm"]),
+        ("running", ["knn", "svm"]),
+        ("completed and compute = 1m", ["digits-2", "digits-1"]),
+        ("archived", ["knn"]),
+        ("not archived and not sampler = random", ["svm"]),
+    ],
+)
+def test_they_are_filtered_by_an_expression(
+    mixed: Client, q: str, found: list[str]
+) -> None:
+    ada = factories.user("ada")
+    Run.objects.filter(name="svm").update(params={"depth": "3"}, created_by=ada)
+    Trial.objects.filter(sweep__isnull=False).update(params={"lr": 0.01})
+    Sweep.objects.update(started_at=timezone.now(), ended_at=timezone.now())
+    if "archived" in q:
+        Run.objects.filter(name="knn").update(archived_at=timezone.now())
+    assert names(mixed, f"?{urlencode({'q': q})}") == found
+
+
+def test_a_filter_that_cannot_be_read_leaves_out_nothing(mixed: Client) -> None:
+    html = page(mixed, f"{url()}?q=acuracy+%3E+0.5")
+    assert "There is no name &quot;acuracy&quot; here. Did you mean accuracy?" in html
+    assert len(names(mixed, "?q=acuracy+%3E+0.5")) == 4
+    assert 'aria-label="Remove the condition' not in html
+    html = page(mixed, f"{url()}?q=running+and+kind+%3D+run&sort=accuracy")
+    assert "?q=running&amp;sort=accuracy#entries" in html
+
+
+def test_what_may_be_typed_next_says_how_many_rows_have_it(mixed: Client) -> None:
+    def offers(text: str) -> dict[str, dict[str, Any]]:
+        found = mixed.get(f"{url()}complete.json", {"q": text}).json()
+        return {item["label"]: item for item in found["items"]}
+
+    assert offers("accu")["accuracy"]["detail"] == "metric, as listed"
+    assert offers("runn")["running"]["count"] == 2
+    assert offers("tag = ")["base=svm"]["count"] == 1
+    for number in range(20):
+        factories.report(factories.run(factories.team(), f"r{number}"), [number / 20])
+    bins = offers("accu")["accuracy"]["bins"]
+    assert len(bins) == 12 and sum(bins) == 24
+    answer = mixed.get(f"{url()}complete.json", {"q": "kind = sweep"}).json()
+    assert (answer["count"], answer["error"]) == (2, None)
+    wrong = mixed.get(f"{url()}complete.json", {"q": "kind = horse"}).json()
+    assert wrong["error"]["message"] == 'kind is one of sweep, run, not "horse".'
+    assert mixed.get(f"{url()}complete.json", {"q": "sv"}).json()["count"] == 1
+
+
+def test_the_number_of_rows_does_not_change_the_number_of_queries(
+    mixed: Client,
+) -> None:
+    query = "?q=accuracy+%3E+0.1+and+lr+%3C+1+and+tag+%3D+base+or+trials+%3E+0"
+    few = count_queries(mixed, f"{url()}{query}")
+    for number in range(5):
+        factories.run(factories.team(), f"run-{number}")
+        factories.sweep(factories.team())
+    assert count_queries(mixed, f"{url()}{query}") == few
 
 
 def test_pages_read_only_their_own_rows(mixed: Client) -> None:

@@ -32,6 +32,7 @@ FIELDS = (
     FilterField("tags", "tag", TEXT, values=("my-tag", "two words"), several=True),
     FilterField("note", "note", TEXT),
     FilterField("p.lr", "lr", NUMBER, "parameter", detail="0.001 to 1, log"),
+    FilterField("p.never", "p_never", TEXT, "parameter"),
     FilterField("p.lambda", "lambda", NUMBER, "parameter"),
     FilterField("p.note", "note", TEXT, "parameter"),
     FilterField("p.optimizer", "optimizer", TEXT, "parameter", values=("adam-w",)),
@@ -73,6 +74,7 @@ class TableWithTags(RowTable):
     [
         ("", [0, 1, 2]),
         ("lr < 0.1", [0]),
+        ("not p_never = x", [0, 1, 2]),
         ("lr<=0.01 and lr >= 0.001 AND state=Completed", [0]),
         ("lr != 0.01", [1]),
         ("not lr = 0.01", [1, 2]),
