@@ -100,8 +100,8 @@ def test_the_code_of_own_trials_runs_a_sweep(at_site: ModuleType) -> None:
     assert [trial["reports"] for trial in names["sweep"].trials()] == [10, 10]
 
 
-# How many blocks each page has; each of them runs in a test of this module, of
-# tests/docs/test_tutorials.py or of tests/mlflow.
+# How many blocks each page has. Each of them runs in a test of this module or of
+# tests/mlflow, and those of tutorials also in tests/docs/test_tutorials.py.
 RUN = {
     "README.md": 1,
     "docs/api.md": 1,
@@ -258,3 +258,24 @@ def test_a_single_run_is_logged(at_site: ModuleType) -> None:
     trial = Trial.objects.get()
     assert (trial.state, trial.run.params) == ("completed", {"C": "10"})
     assert reported(trial) == {"accuracy": 1}
+
+
+def test_an_objective_of_optuna_runs_here(at_site: ModuleType) -> None:
+    code = code_of("docs/tutorials/from-optuna.md", 1)
+    code = code.replace('"max_total_trials": 20', '"max_total_trials": 3')
+    names: dict[str, Any] = {}
+    exec(compile(code, "the block of from-optuna.md", "exec"), names)
+    trials = names["sweep"].trials()
+    assert len(trials) == 3 and trials[0]["reports"] == 6
+
+
+def test_a_notebook_of_azures_first_sdk_makes_its_sweep(
+    at_site: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("src").mkdir()
+    Path("src/train.py").write_text("print(1)")
+    execute("docs/tutorials/from-azure-ml.md", 1, {})
+    row = Sweep.objects.get()
+    assert (row.state, row.max_total_trials) == ("running", 20)
+    assert set(row.definition["search_space"]) == {"lr", "layers"}

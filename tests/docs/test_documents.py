@@ -14,7 +14,7 @@ from experiments.search.document.loading import load_document
 from experiments.search.formats import definition_of, import_sweep
 from tests.docs.blocks import Block, blocks, every_block
 
-CHECKED = {"sh", "python", "yaml", "json", "text"}
+CHECKED = {"sh", "bash", "python", "yaml", "json", "text"}
 # What a fragment of a document leaves out.
 WHOLE: dict[str, Any] = {
     "experiment_name": "digits",
