@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ from tests.processes.running_site import wait_for
 
 # Playwright's synchronous calls run inside an event loop, which Django takes for ours.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+# Hundreds of processes start, and each would compile this code again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Training scripts write down what they saw in a test's folder.
 os.environ.setdefault("SWEEPSITE_TRIAL_WRITE", tempfile.gettempdir())
