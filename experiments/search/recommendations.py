@@ -64,8 +64,17 @@ def _all(count: int) -> str:
     return "One configuration fits" if count == 1 else f"All {count:,} combinations fit"
 
 
+def suited_policy(sampler: object, *, timed: bool) -> str:
+    """The policy that goes with a sampler, by its kind, for what is fixed: the time, or
+    only the number of trials."""
+    if not timed:
+        return "predictive"
+    learns = sampler in SAMPLERS and SAMPLERS[str(sampler)].needs_history
+    return "predictive_halving" if learns else "asha"
+
+
 def recommended_policies(
-    budget: int | None, *, timeout: str = ""
+    budget: int | None, *, timeout: str = "", sampler: str = "auto"
 ) -> Sequence[Recommendation]:
     """Three policies, the one to propose first; "none" lets every trial end itself.
 
@@ -73,11 +82,10 @@ def recommended_policies(
     trial that ends early makes room for another.
     """
     if timeout:
+        kind = suited_policy(sampler, timed=True)
         reason = f"The time is fixed ({timeout}), so each trial that ends early makes"
-        first = Recommendation("predictive_halving", f"{reason} room for another.")
-        second = Recommendation(
-            "asha", "For samplers that do not learn, such as random."
-        )
+        first = Recommendation(kind, f"{reason} room for another.")
+        second = Recommendation("predictive")
     else:
         reason = "The number of trials is fixed, so good ones must not be stopped."
         first = Recommendation("predictive", reason)

@@ -31,6 +31,7 @@ from experiments.search.forecasts import (
     gain_model_of,
 )
 from experiments.search.history import History
+from experiments.search.recommendations import suited_policy
 from experiments.search.records import FINAL_STATES, JSONValue, Params, TrialRecord
 from experiments.search.samplers import fresh_seed
 from experiments.search.space.document import NAME
@@ -140,7 +141,13 @@ class Study:
             new_seed=new_seed,
         )
         self._policy = read_policy(
-            early_termination, self.objective, diagnostics, path="early_termination"
+            early_termination,
+            self.objective,
+            diagnostics,
+            path="early_termination",
+            auto=suited_policy(
+                self.plan.settings.get("type"), timed=max_total_trials is None
+            ),
         )
         diagnostics.raise_if_any()
         self._sampler = self.plan.sampler(

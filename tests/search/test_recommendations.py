@@ -42,17 +42,19 @@ def test_a_space_and_its_budget_recommend_a_second_sampler(
 
 
 @pytest.mark.parametrize(
-    ("budget", "timeout", "kinds"),
+    ("budget", "timeout", "sampler", "kinds"),
     [
-        (8, "", ["predictive", "median_stopping", "none"]),
-        (40, "", ["predictive", "asha", "none"]),
-        (None, "", ["predictive", "median_stopping", "none"]),
-        (40, "2 h", ["predictive_halving", "asha", "none"]),
+        (8, "", "auto", ["predictive", "median_stopping", "none"]),
+        (40, "", "random", ["predictive", "asha", "none"]),
+        (None, "", "auto", ["predictive", "median_stopping", "none"]),
+        (40, "2 h", "auto", ["predictive_halving", "predictive", "none"]),
+        (40, "2 h", "random", ["asha", "predictive", "none"]),
+        (40, "2 h", "???", ["asha", "predictive", "none"]),
     ],
 )
-def test_trials_and_time_recommend_policies(
-    budget: int | None, timeout: str, kinds: list[str]
+def test_trials_or_time_and_the_sampler_recommend_policies(
+    budget: int | None, timeout: str, sampler: str, kinds: list[str]
 ) -> None:
-    found = recommended_policies(budget, timeout=timeout)
+    found = recommended_policies(budget, timeout=timeout, sampler=sampler)
     assert [each.kind for each in found] == kinds
     assert timeout in found[0].reason

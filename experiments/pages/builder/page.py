@@ -39,6 +39,7 @@ from experiments.search.document.collector import AUTOMATIC
 from experiments.search.document.entry import read_entry
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError, listed
+from experiments.search.samplers import SAMPLERS
 from experiments.search.termination import Policy
 from experiments.search.wording import counted
 
@@ -217,7 +218,6 @@ def _policy_context(form: SweepForm) -> dict[str, Any]:
 
 def _preview_context(form: SweepForm, preview: Preview) -> dict[str, Any]:
     used = sum(row.is_used for row in form.rows)
-    trials = counted(preview.budget, "trial") if preview.budget else "any trials"
     return {
         "preview": preview,
         "offers": form_offers(form),
@@ -228,13 +228,20 @@ def _preview_context(form: SweepForm, preview: Preview) -> dict[str, Any]:
         "samplers": sampler_deck(
             form.picks["sampler"],
             preview.samplers,
-            title=f"Recommended for {counted(used, 'parameter')} and {trials}",
+            title=f"Recommended for {counted(used, 'parameter')} and {preview.trials}",
             problems=preview.sampler_problems,
         ),
         "policies": policy_deck(
-            form.picks["policy"], preview.policies, title=f"Recommended for {trials}"
+            form.picks["policy"],
+            preview.policies,
+            title=f"Recommended with {_sampler_title(form)} for {preview.fixed}",
         ),
     }
+
+
+def _sampler_title(form: SweepForm) -> str:
+    sampler = SAMPLERS.get(form.picks["sampler"])
+    return sampler.title if sampler else form.picks["sampler"][:60]
 
 
 def _left_out_words(preview: Preview) -> str:

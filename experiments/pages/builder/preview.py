@@ -27,6 +27,7 @@ from experiments.search.records import JSONValue
 from experiments.search.samplers import SAMPLERS, Sampler, check_space, read_sampling
 from experiments.search.space.distribution import Distribution
 from experiments.search.space.space import SearchSpace, read_space
+from experiments.search.wording import counted
 from experiments.tracking.spaces import flat_params
 
 DRAWS = 5
@@ -70,9 +71,9 @@ class Preview:
 
     `space` has the parameters that are right already; `left_out` names the others.
     `sampler_problems`: by sampler, why it cannot search the space. `budget` is the
-    number of trials, if it is known; `samplers` and `policies` are those to offer
-    first. `are_first`: the sweep begins with these draws; `are_design`: later trials
-    learn from results.
+    number of trials, if it is known, and `timeout` the sweep's valid limit as text;
+    `samplers` and `policies` are those to offer first. `are_first`: the sweep begins
+    with these draws; `are_design`: later trials learn from results.
     `wrong_lines` has a line of the YAML for every problem, None where it has none.
     """
 
@@ -81,6 +82,7 @@ class Preview:
     combinations: str
     sampler_problems: Mapping[str, str]
     budget: int | None
+    timeout: str
     samplers: Sequence[Recommendation]
     policies: Sequence[Recommendation]
     draws: DrawTable | None
@@ -89,6 +91,16 @@ class Preview:
     left_out: Sequence[str]
     yaml: str
     wrong_lines: Sequence[int | None]
+
+    @property
+    def trials(self) -> str:
+        """The number of trials in words."""
+        return counted(self.budget, "trial") if self.budget else "any trials"
+
+    @property
+    def fixed(self) -> str:
+        """What is fixed, in words: the time, or the number of trials."""
+        return f"a time of {self.timeout}" if self.timeout else self.trials
 
     def yaml_lines(self, *, marked: bool) -> Sequence[tuple[str, bool]]:
         """The lines of the YAML, and whether each is marked as wrong."""
@@ -109,6 +121,7 @@ def preview_of(form: SweepForm) -> Preview:
     is_complete = bool(space) and is_known and not left_out
     limit = form.document.get("limits", {}).get("max_total_trials")
     budget = limit if isinstance(limit, int) and limit > 0 else None
+    timeout = _valid_timeout(form)
     sampler = _sampler(form, space, budget) if is_known else None
     yaml = yaml_text(form.document)
     lines = lines_by_path(yaml) if form.problems else {}
@@ -126,10 +139,13 @@ def preview_of(form: SweepForm) -> Preview:
         combinations=space.count_words() if is_complete else "not known yet",
         sampler_problems=_unfit(space),
         budget=budget,
+        timeout=timeout,
         samplers=recommended_samplers(
             space if is_complete else SearchSpace({}), budget
         ),
-        policies=recommended_policies(budget, timeout=_valid_timeout(form)),
+        policies=recommended_policies(
+            budget, timeout=timeout, sampler=form.picks["sampler"]
+        ),
         draws=draw_table(space, sampled_configurations(sampler, DRAWS))
         if sampler
         else None,

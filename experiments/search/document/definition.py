@@ -39,6 +39,7 @@ from experiments.search.fields import (
     is_number,
     shown,
 )
+from experiments.search.recommendations import suited_policy
 from experiments.search.records import JSONValue, Objective
 from experiments.search.samplers import fresh_seed
 from experiments.search.space.space import SearchSpace
@@ -161,6 +162,7 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
         objective,
         diagnostics,
         path="early_termination",
+        auto=suited_policy(plan.settings.get("type"), timed=_is_timed(document)),
     )
     definition = SweepDefinition(
         experiment_name=document.text("experiment_name", DEFAULT_NAME, most=200),
@@ -189,6 +191,12 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
     )
     _read_leftovers(document)
     return replace(definition, warnings=tuple(diagnostics.warnings))
+
+
+def _is_timed(document: Fields) -> bool:
+    """Whether the time of the sweep is limited, and not only its trials."""
+    limits = document.raw("limits")
+    return isinstance(limits, Mapping) and limits.get("timeout") is not None
 
 
 def _read_collector(

@@ -47,14 +47,22 @@ MAX_KEPT = 64
 
 
 def read_policy(
-    value: object, objective: Objective, diagnostics: Diagnostics, *, path: str
+    value: object,
+    objective: Objective,
+    diagnostics: Diagnostics,
+    *,
+    path: str,
+    auto: str = PredictivePolicy.kind,
 ) -> Policy | None:
     """A policy from a document's mapping or bare name; None for null and `none`.
 
-    Do not use the policy if this notes problems in `diagnostics`.
+    `auto` is the kind that the name "auto" means. Do not use the policy if this notes
+    problems in `diagnostics`.
     """
     if value is None or (isinstance(value, str) and value.lower() == "none"):
         return None
+    if value in ("auto", {"type": "auto"}):
+        value = auto
     return read_kind(value, objective, diagnostics, path=path, kinds=POLICIES)
 
 

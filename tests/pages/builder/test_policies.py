@@ -94,9 +94,12 @@ def test_a_time_for_the_whole_sweep_changes_what_is_proposed(ada: Client) -> Non
     by_trials = policy_named(preview(ada, form([X])))
     assert list(by_trials) == [CAUTIOUS]
     assert "number of trials is fixed" in by_trials[CAUTIOUS]
-    by_time = policy_named(preview(ada, form([X], timeout="2 h")))
+    by_time = policy_named(preview(ada, form([X], timeout="2 h", sampler="auto")))
     assert list(by_time) == ["predictive_halving"]
     assert "time is fixed (2 h)" in by_time["predictive_halving"]
+    answer = preview(ada, form([X], timeout="2 h", sampler="random"))
+    assert list(policy_named(answer)) == ["asha"]
+    assert "Recommended with Random for a time of 2 h" in policy_html(answer)
 
 
 def test_a_new_form_begins_with_the_proposed_policy_and_says_why(

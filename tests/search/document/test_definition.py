@@ -149,6 +149,31 @@ def test_no_policy_may_be_said(empty: object) -> None:
     assert parse_document(changed("early_termination", empty)).early_termination is None
 
 
+@pytest.mark.parametrize("auto", ["auto", {"type": "auto"}])
+@pytest.mark.parametrize(
+    ("sampler", "timeout", "kind"),
+    [
+        ("auto", None, "predictive"),
+        ("random", None, "predictive"),
+        ("auto", "2h", "predictive_halving"),
+        ("tpe", 3600, "predictive_halving"),
+        ("random", "2h", "asha"),
+    ],
+)
+def test_an_automatic_policy_goes_with_the_sampler_and_with_what_is_fixed(
+    auto: object, sampler: str, timeout: object, kind: str
+) -> None:
+    document = {
+        **changed("early_termination", auto),
+        "sampling_algorithm": sampler,
+        "limits": {"max_total_trials": 40, "timeout": timeout},
+    }
+    definition = parse_document(document)
+    assert definition.early_termination is not None
+    assert definition.early_termination["type"] == kind
+    assert parse_document(definition.dump()) == definition
+
+
 def test_null_counts_as_left_out() -> None:
     nulls = {**SMALL, "tags": None, "compute": None, "inputs": None, "retries": None}
     definition = parse_document(nulls, new_seed=lambda: 1)
