@@ -11,9 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router, Swagger
 
 from experiments.api import (
-    annotations as words,
-)
-from experiments.api import (
+    analyses,
     cleanup,
     documents,
     events,
@@ -37,6 +35,9 @@ from experiments.api import (
     tokens,
     trials,
     uploads,
+)
+from experiments.api import (
+    annotations as words,
 )
 from experiments.api.auth import UserAuth
 from experiments.api.errors import ApiError, BodyParser, add_error_handlers
@@ -64,7 +65,18 @@ add_error_handlers(api)
 ON_TRIALS_ROUTER = (metrics, requests)
 ON_TEAMS_ROUTER = (team_accounts,)
 for module in (
-    *(documents, sweeps, simulations, trials, runs, outputs, uploads, savings, reports),
+    *(
+        documents,
+        sweeps,
+        analyses,
+        simulations,
+        trials,
+        runs,
+        outputs,
+        uploads,
+        savings,
+        reports,
+    ),
     *(templates, tokens, people, teams, space, events, cleanup),
     *(saved_views, words, pools, sweep_files),
 ):

@@ -211,9 +211,27 @@ def _kinds(states: Codes, reasons: Codes) -> Iterable[tuple[TrialState, int | No
             yield state, reason
 
 
+# Reasons that do not say enough by their names.
+REASON_WORDS = {
+    "exit_code": "the script failed",
+    "exited": "the script failed",
+    "signal": "killed by a signal",
+    "no_metric": "no value reported",
+    "not_started": "did not start",
+    "trial_timeout": "reached its time limit",
+    "worker_problem": "the worker had a problem",
+    "cut_off": "the worker lost the site",
+    "restored": "before a restore",
+    "user": "by a person",
+    "stopped": "stopped",
+    "policy": "by early termination",
+    "target": "the target was reached",
+}
+
+
 def _kind(state: TrialState, reason: str, counts: list[int]) -> Answer:
     label = str(state.label).lower()
-    words = reason.replace("_", " ")
+    words = REASON_WORDS.get(reason, reason.replace("_", " "))
     return {
         "key": f"{state}:{reason}" if reason else str(state),
         "state": str(state),

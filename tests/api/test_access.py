@@ -77,6 +77,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "GET /sweeps/{sweep_id}": READ,
     "PATCH /sweeps/{sweep_id}": WRITE,
     "GET /sweeps/{sweep_id}/best": READ,
+    "GET /sweeps/{sweep_id}/importance": READ,
     "GET /sweeps/{sweep_id}/best/outputs": READ,
     "GET /sweeps/{sweep_id}/trials": READ,
     "GET /sweeps/{sweep_id}/report": READ,

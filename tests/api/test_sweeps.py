@@ -35,6 +35,21 @@ def test_a_sweep_has_counts_progress_and_its_document(api: Api, team: Team) -> N
     assert shown["experiment"]["slug"] == "digits"
 
 
+def test_the_importance_of_parameters(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team)
+    few = api.get(f"/sweeps/{sweep.pk}/importance").json()
+    assert few["ready"] is False and few["parameters"] == []
+    assert few["sentence"] == "Needs 10 trials with a value; none have one."
+    for number in range(40):
+        value = number / 40
+        params = {"lr": 0.001 + 0.1 * value}
+        factories.trial(sweep, state="completed", value=value, params=params)
+    found = api.get(f"/sweeps/{sweep.pk}/importance?over_range=true").json()
+    assert found["parameters"][0]["name"] == "lr"
+    assert found["parameters"][0]["told_apart"] is True
+    assert found["question"] == "Where in its range is the best quarter?"
+
+
 def test_a_completed_sweep_has_come_to_its_end(api: Api, team: Team) -> None:
     sweep = factories.sweep(team, state="completed")
     factories.trial(sweep, state="completed", value=0.5)

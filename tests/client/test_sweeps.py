@@ -87,6 +87,7 @@ def test_a_sweep_is_created_run_and_read(at_site: Any, site: Any) -> None:
         *("completed", "failed", "completed", "completed"),
     ]
     best = min((r for r in rows if r["number"] != 1), key=lambda row: row["lr"])
+    assert sweep.importance() == []
     assert sweep.best()["number"] == best["number"]
     assert best["value"] == best["lr"] == best["metric.loss"]
     assert best["model.c"] in (1, 10)

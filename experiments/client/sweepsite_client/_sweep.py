@@ -148,6 +148,15 @@ class RemoteSweep:
                 raise
             return None
 
+    def importance(self, *, over_range: bool = False) -> list[dict[str, Any]]:
+        """Which parameters matter, the most important first: name, share and whether it
+        is told apart from chance. Empty while there are too few trials."""
+        path = f"sweeps/{self.id}/importance"
+        rows: list[dict[str, Any]] = self._requests.get(path, over_range=over_range)[
+            "parameters"
+        ]
+        return rows
+
     def metrics(self, trial: int | Mapping[str, Any], name: str = "") -> Any:
         """The points of a trial: step, time, name and value."""
         path = f"trials/{self._id_of(trial)}/metrics"

@@ -37,6 +37,11 @@ SPREADS = [
 ]
 LINEAR_OR_LOG = [("", "x: linear"), ("log", "x: log")]
 ACROSS = [("report", "x: report"), ("step", "x: step"), ("seconds", "x: time")]
+LINES_OR_DENSITY = [
+    ("", "as it suits"),
+    ("lines", "lines"),
+    ("density", "density"),
+]
 SMOOTHING = [("", "not smoothed"), ("0.6", "smoothed"), ("0.9", "smoothed much")]
 
 
@@ -58,6 +63,7 @@ def charts(request: HttpRequest, pk: int) -> HttpResponse:
         "curve_selects": [
             select("x", "x axis", ACROSS),
             select("smooth", "Smoothing", SMOOTHING),
+            select("as", "Lines or density", LINES_OR_DENSITY),
         ],
     }
     return render(request, "experiments/charts/charts.html", context)

@@ -108,7 +108,11 @@ def edf(request: HttpRequest, pk: int) -> HttpResponse:
     others = list(seen.filter(pk__in=wanted[:MAX_AGAINST]))
     alike = [each for each in others if _is_like(each, sweep)]
     curves = [edf_curve(each, sweep_columns(each)) for each in (sweep, *alike)]
-    siblings = seen.filter(experiment=sweep.experiment_id).order_by("-pk")
+    siblings = seen.filter(
+        experiment=sweep.experiment_id,
+        primary_metric=sweep.primary_metric,
+        goal=sweep.goal,
+    )
     answer = {
         "metric": sweep.primary_metric,
         "goal": sweep.goal,
@@ -119,8 +123,7 @@ def edf(request: HttpRequest, pk: int) -> HttpResponse:
         ],
         "choices": [
             {"id": each.pk, "label": each.label}
-            for each in siblings[:MAX_CHOICES]
-            if _is_like(each, sweep)
+            for each in siblings.order_by("-pk")[:MAX_CHOICES]
         ],
     }
     if not curves[0]["trials"]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from experiments.models import Trial
 from experiments.models.trials import TRIAL_LIVE
 from experiments.pages.sweep.charts import MAX_TRIALS, points_each
+from experiments.sweeps.analyses import cached
 from experiments.sweeps.columns import SweepColumns, evenly_spread
 from experiments.sweeps.parameter_columns import rounded
 from experiments.sweeps.trial_data import Floats, Integers
@@ -19,6 +20,8 @@ from experiments.tracking import excerpts
 
 BEST, LIVE = 20, 100
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+# A density has this many bands with as many curves in each; it is of a fair sample.
+BANDS, MAX_SPREAD = 20, 1_000
 # Places along the axis of reports, and curves without which there is no spread.
 MAX_PLACES, MIN_CURVES = 60, 5
 
@@ -42,11 +45,18 @@ def curves_answer(columns: SweepColumns, numbers: Sequence[int] = ()) -> dict[st
         "points": [curves[place].tolist() for place in shown],
     }
     if not numbers:
-        answer["sentence"] = _sentence(columns, len(shown))
-        fair = set(sample[:MAX_TRIALS].tolist())
-        spread = [curves[place] for place in shown if place in fair]
-        answer["quantiles"] = _quantiles(spread, columns.data.reports)
+        spread = cached(columns, "curves", lambda: _spread(columns, sample))
+        answer |= {
+            "sentence": _sentence(columns, len(shown)),
+            "dense": _dense(columns),
+            "quantiles": spread,
+        }
     return answer
+
+
+def _spread(columns: SweepColumns, sample: Integers) -> dict[str, Any] | None:
+    curves = _curves(columns, sample[:MAX_SPREAD].tolist())
+    return _quantiles(list(curves.values()), columns.data.reports)
 
 
 def _sample(columns: SweepColumns) -> Integers:
@@ -102,12 +112,14 @@ def _quantiles(
     if not kept.any():
         return None
     found = np.nanquantile(values[:, kept], LEVELS, axis=0)
+    ends = np.nanquantile(values[:, kept], np.linspace(0, 1, BANDS + 1), axis=0)
     reached = [int((reports >= place).sum()) for place in places[kept]]
     return {
         "reports": places[kept].astype(int).tolist(),
         "trials": reached,
         "levels": LEVELS,
         "values": rounded(found.T, 5).tolist(),
+        "bands": rounded(ends.T, 5).tolist(),
     }
 
 
@@ -126,5 +138,14 @@ def _sentence(columns: SweepColumns, drawn: int) -> str:
         return f"Curves of all {reported:,} trials with reports."
     return (
         f"Curves of {drawn:,} of {reported:,} trials with reports: the best {BEST},"
-        " those that run, and a fair sample, which the percentiles are of."
+        " those that run, and a fair sample."
     )
+
+
+def _dense(columns: SweepColumns) -> str:
+    """What is drawn as a density."""
+    reported = int((columns.data.reports > 0).sum())
+    whose = f"all {reported:,} trials with reports"
+    if reported > MAX_SPREAD:
+        whose = f"a fair sample of {MAX_SPREAD:,} of {reported:,} trials with reports"
+    return f"Density of {whose}; lines for the best, the running and the ticked ones."

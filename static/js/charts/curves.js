@@ -88,7 +88,7 @@ function haloOf(best, colors) {
 
 function datasets(state, colors) {
   const drawn = state.model.trials.filter(
-    (trial) => trial.curve.length > 0 && (trial.best || !state.hidden.has(trial.state)),
+    (trial) => trial.curve.length > 0 && state.isShown(trial) && (trial.best || !state.hidden.has(trial.state)),
   );
   const sets = drawn.map((trial) => dataset(trial, state, colors));
   const best = sets.find((set) => set.trial.best);
@@ -227,7 +227,7 @@ function endsPlugin(state) {
 // Draws into a canvas inside a positioned box; returns what liveChart returns.
 export function drawCurves(canvas, model, given = {}) {
   const tip = createTooltip(canvas);
-  const state = { model, x: "report", y: null, hidden: new Set(), smooth: 0, linked: null, hovered: null, ...given };
+  const state = { model, x: "report", y: null, hidden: new Set(), smooth: 0, linked: null, hovered: null, isShown: () => true, ...given };
   state.hover = hoverer(state, tip);
   const plugins = [endsPlugin(state)];
   return liveChart(canvas, { type: "line", state, measure, datasets, options, plugins, tip });

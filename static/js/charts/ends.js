@@ -1,4 +1,4 @@
-// Reasons of ends: how trials ended, over time. A bar for each stretch of time.
+// Why trials ended, over time. A bar for each stretch of time.
 
 import { count, ZONE } from "../format.js";
 import { axis, applyDefaults, Chart, onThemeChange, palette, withAlpha } from "./defaults.js";

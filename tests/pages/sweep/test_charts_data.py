@@ -136,9 +136,12 @@ def test_slots_and_ends_over_time(ada: Client) -> None:
     over_time = answer(ada, "ends", made)
     assert [kind["text"] for kind in over_time["kinds"]] == [
         "completed",
-        "failed: exit code",
+        "failed: the script failed",
     ]
-    assert over_time["sentence"] == "3 trials ended: 2 completed, 1 failed: exit code."
+    assert (
+        over_time["sentence"]
+        == "3 trials ended: 2 completed, 1 failed: the script failed."
+    )
     assert sum(over_time["kinds"][0]["counts"]) == 2
 
 
@@ -189,6 +192,7 @@ def test_curves_of_the_best_and_a_fair_sample(ada: Client) -> None:
     spread = found["quantiles"]
     assert spread["reports"][0] == 1 and len(spread["values"][0]) == 5
     assert all(levels == sorted(levels) for levels in spread["values"])
+    assert all(len(ends) == 21 and ends == sorted(ends) for ends in spread["bands"])
     two = answer(ada, "curves", made, numbers=f"{best.number},99999,x")
     assert two["numbers"] == [best.number] and "quantiles" not in two
     assert answer(ada, "curves", made_sweep(2))["ready"] is False
