@@ -1,4 +1,4 @@
-"""All configuration, read from the environment. README.md lists every variable."""
+"""All configuration, read from the environment. docs/settings.md lists all."""
 
 from __future__ import annotations
 
