@@ -126,7 +126,7 @@ class PredictivePolicy(Policy):
     chance: float = declared(
         ShareSetting(
             label="Minimum chance to become the best",
-            default=0.15,
+            default=0.13,
             help="An average trial with a smaller chance ends. The more trials are "
             "better, the more is required. A higher value saves more and risks more.",
             phrase="below {} chance",
