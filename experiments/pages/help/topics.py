@@ -23,7 +23,7 @@ TOPICS: Mapping[str, str] = {
     "sweep_trials": "trials.md",
     "sweep_charts": "charts.md",
     "sweep_settings": "sweep-document.md",
-    "sweep_failures": "failures.md",
+    "sweep_failures": "troubleshooting.md#my-trials-fail",
     "sweep_report": "share-results.md",
     "sweep_extend": "steering.md",
     "sweep_add_trial": "steering.md",
