@@ -14,6 +14,7 @@ from experiments import access
 from experiments.api import sweeps, teams
 from experiments.api.auth import reader, steerable_sweep, writer
 from experiments.api.errors import WITHOUT_NUL, ClosedSchema, Whole
+from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.cleanup import rules, trash
@@ -337,6 +338,7 @@ def list_rules(request: HttpRequest) -> QuerySet[CleanupRule]:
 
 
 @router.post("/cleanup/rules", response=answers(201, RuleOut))
+@idempotent
 def add_rule(request: HttpRequest, body: RuleIn) -> Status[RuleOut]:
     """Add a rule; one of the kind `trash` says how long the team's trash is kept."""
     team = _managed(request, _team(request, body.team))

@@ -137,6 +137,10 @@ def _not_found(error: Http404) -> ApiError:
 
 
 def _refused(error: HttpError) -> ApiError:
+    # Ninja hides what a parser raises.
+    cause = error.__cause__
+    if isinstance(cause, ApiError):
+        return cause
     return ApiError(error.status_code, "refused", str(error))
 
 
@@ -219,7 +223,14 @@ class BodyParser(Parser):
     """
 
     def parse_body(self, request: HttpRequest) -> Any:
-        body = super().parse_body(request)
+        try:
+            body = super().parse_body(request)
+        except ValueError as error:
+            kind = request.content_type or ""
+            if kind and not kind.endswith("json"):
+                words = f"The content type is {kind!r}; send JSON, as application/json."
+                raise ApiError(415, "content_type", words) from error
+            raise
         is_report = request.path.endswith("/metrics")
         if not is_report and b"\\ud" in request.body.lower():
             json.dumps(body, ensure_ascii=False).encode()

@@ -40,6 +40,7 @@ from experiments.api import (
     annotations as words,
 )
 from experiments.api.auth import UserAuth
+from experiments.api.conditional import conditional
 from experiments.api.errors import ApiError, BodyParser, add_error_handlers
 
 DESCRIPTION = """
@@ -61,6 +62,7 @@ api = NinjaAPI(
     docs=Swagger(settings={"validatorUrl": None}),
 )
 add_error_handlers(api)
+api.add_decorator(conditional(api), mode="view")
 # These add routes to the trials' router: one path has one view.
 ON_TRIALS_ROUTER = (metrics, requests)
 ON_TEAMS_ROUTER = (team_accounts,)

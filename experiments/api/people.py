@@ -26,6 +26,7 @@ from experiments.api.errors import (
     refuse_by_token,
     refused_field,
 )
+from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.models import User
@@ -140,6 +141,7 @@ def list_people(
 
 
 @router.post("/people", response=answers(201, NewPersonOut))
+@idempotent
 def add_person(request: HttpRequest, body: PersonIn) -> Status[NewPersonOut]:
     """Create an account, with a link by which its person chooses a password. A token
     cannot create an administrator."""

@@ -22,6 +22,7 @@ from experiments.accounts.pools import (
 )
 from experiments.api.auth import administrator, reader
 from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema, refused_field
+from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.code.folders import FoldersField
@@ -128,6 +129,7 @@ def get_pool(request: HttpRequest, name: str) -> PoolOut:
 
 
 @router.post("/pools", response=answers(201, PoolOut))
+@idempotent
 def add_pool(request: HttpRequest, body: PoolIn) -> Status[PoolOut]:
     """Create a pool, as an administrator of the site."""
     actor = administrator(request)
@@ -215,6 +217,7 @@ def list_credentials(request: HttpRequest, name: str) -> QuerySet[WorkerToken]:
 
 
 @router.post("/pools/{name}/credentials", response=answers(201, NewCredentialOut))
+@idempotent
 def add_credential(request: HttpRequest, name: str) -> Status[NewCredentialOut]:
     """A credential for workers: their SWEEPSITE_WORKER_TOKEN."""
     pool, actor = _of_admin(request, name)

@@ -13,6 +13,7 @@ from pydantic import Field
 from experiments import access
 from experiments.api.auth import readable_sweep, reader, steerable_sweep, writer
 from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
+from experiments.api.idempotency import idempotent
 from experiments.api.pagination import PageOut
 from experiments.api.schemas import answers
 from experiments.models import ReportLink
@@ -111,6 +112,7 @@ def list_links(request: HttpRequest, sweep_id: int) -> dict[str, Any]:
 
 
 @router.post("/sweeps/{sweep_id}/report-links", response=answers(201, NewReportLinkOut))
+@idempotent
 def add_link(
     request: HttpRequest, sweep_id: int, body: ReportLinkIn
 ) -> Status[dict[str, Any]]:

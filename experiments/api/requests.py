@@ -17,6 +17,7 @@ from experiments.api.auth import (
     steerable_trial,
 )
 from experiments.api.errors import ApiError, ClosedSchema, Whole
+from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
 from experiments.api.schemas import SweepOut, answers, sweep_out
 from experiments.api.trials import router
@@ -85,6 +86,7 @@ def request_fields(trial_request: TrialRequest) -> dict[str, Any]:
 
 
 @router.post("/sweeps/{sweep_id}/again", response=answers(200, SweepOut))
+@idempotent
 def again(request: HttpRequest, sweep_id: int, body: AgainIn) -> SweepOut:
     """Run trials once more each, with the same values and beyond the budget.
 
@@ -97,6 +99,7 @@ def again(request: HttpRequest, sweep_id: int, body: AgainIn) -> SweepOut:
 
 
 @router.post("/trials/{trial_id}/retry", response=answers(202, RequestOut))
+@idempotent
 def retry(
     request: HttpRequest, trial_id: int, body: RetryIn | None = None
 ) -> Status[RequestOut]:
@@ -110,6 +113,7 @@ def retry(
 
 
 @router.post("/trials/{trial_id}/clone", response=answers(202, AddedOut))
+@idempotent
 def clone(request: HttpRequest, trial_id: int, body: TrialIn) -> Status[AddedOut]:
     """Run the trial's values with changes; ``params`` has what is different, null for
     what is left out."""
@@ -120,6 +124,7 @@ def clone(request: HttpRequest, trial_id: int, body: TrialIn) -> Status[AddedOut
 
 
 @router.post("/sweeps/{sweep_id}/trials", response=answers(202, AddedOut))
+@idempotent
 def add_by_hand(request: HttpRequest, sweep_id: int, body: TrialIn) -> Status[AddedOut]:
     """Try a configuration of one's own, beyond the budget and before anything new.
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from ninja import Query, Router, Status
 from pydantic import Field
 
@@ -36,6 +35,7 @@ from experiments.api.errors import (
     ApiError,
     ClosedSchema,
 )
+from experiments.api.idempotency import idempotent
 from experiments.api.outputs import ArtifactOut
 from experiments.api.pagination import paginate
 from experiments.api.points import PointsIn, ReplyOut
@@ -50,9 +50,8 @@ from experiments.api.run_rows import (
     run_rows,
 )
 from experiments.api.schemas import answers
-from experiments.api.sweeps import KEYS_LAST, EntryFilterText, IdempotencyKey
+from experiments.api.sweeps import EntryFilterText
 from experiments.api.uploads import ARCHIVE
-from experiments.lifecycle import AskClaim
 from experiments.models import Event, Experiment, Run, Trial, User
 from experiments.models.environments import note_environment
 from experiments.models.trials import TrialState
@@ -130,6 +129,7 @@ def _out(trial: Trial) -> RunOut:
 
 
 @router.post("/runs", response=answers(201, NewRunOut))
+@idempotent
 def create(
     request: HttpRequest,
     body: RunIn,
@@ -141,13 +141,10 @@ def create(
             " or your only one.",
         ),
     ] = None,
-    idempotency_key: IdempotencyKey = None,
 ) -> Status[dict[str, Any]]:
     """Start a run. It runs from now on, until its program or a person ends it.
 
-    The answer has a token that may log to this run and end it. With an
-    ``Idempotency-Key`` header the same key, sent again by the same person within a day,
-    is answered with the run that it started the first time.
+    The answer has a token that may log to this run and end it.
     """
     experiment, user = _experiment(request, body, team), writer(request)
     params = texts(body.params)
@@ -155,14 +152,11 @@ def create(
     run_log.check_tags(body.tags)
     parent = _parent(user, experiment, body.parent)
     with transaction.atomic():
-        # The person's row is the lock: the same key twice at once starts one run.
-        User.objects.select_for_update().get(pk=user.pk)
-        claim = _started(user, idempotency_key) or lifecycle.start_run(
+        claim = lifecycle.start_run(
             experiment,
             name=body.name,
             created_by=user,
             client=body.client,
-            key=idempotency_key or "",
             params=params,
             parent=parent,
             **body.dict(include={"tags", "note"}),
@@ -194,20 +188,6 @@ def _parent(user: User, experiment: Experiment, number: int | None) -> Trial | N
         return None
     own = access.trials_for(user).filter(experiment__team=experiment.team_id)
     return access.found_or_404(own, pk=number)
-
-
-def _started(user: User, key: str | None) -> AskClaim | None:
-    """The run that the person's key started before."""
-    if not key:
-        return None
-    events = Event.objects.filter(
-        actor=user,
-        verb=lifecycle.RUN_STARTED,
-        created_at__gt=timezone.now() - KEYS_LAST,
-        data__idempotency_key=key,
-    )
-    known = _runs(user).filter(pk__in=events.values("trial")).first()
-    return lifecycle.claim_of_run(known) if known else None
 
 
 @router.get("/runs", response=answers(200, list[RunOut]))

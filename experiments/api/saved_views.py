@@ -13,6 +13,7 @@ from pydantic import Field
 from experiments import access
 from experiments.api.auth import reader, writer
 from experiments.api.errors import WITHOUT_NUL, ClosedSchema
+from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.models import SavedView
@@ -80,6 +81,7 @@ def list_views(request: HttpRequest, experiment_id: int) -> QuerySet[SavedView]:
 
 
 @router.post("/experiments/{experiment_id}/views", response=answers(201, ViewOut))
+@idempotent
 def add_view(request: HttpRequest, experiment_id: int, body: ViewIn) -> Status[ViewOut]:
     """Save an address under a name, for yourself or for the team."""
     experiments = access.experiments_for(reader(request))

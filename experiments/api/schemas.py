@@ -57,7 +57,7 @@ class ErrorOut(Schema):
     error: ErrorDetailOut
 
 
-REFUSALS = frozenset({400, 401, 403, 404, 409, 411, 413, 415, 422})
+REFUSALS = frozenset({400, 401, 403, 404, 409, 411, 412, 413, 415, 422, 429})
 
 
 def answers(status: int, model: Any) -> dict[Any, Any]:

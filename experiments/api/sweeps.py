@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
-from ninja import Header, Query, Router, Schema, Status
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from experiments import access, lifecycle, queues
@@ -39,6 +37,7 @@ from experiments.api.errors import (
     RowId,
     Whole,
 )
+from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
 from experiments.api.schemas import (
     SweepOut,
@@ -50,9 +49,8 @@ from experiments.api.schemas import (
 )
 from experiments.api.trial_rows import trial_rows
 from experiments.api.uploads import TeamSlug
-from experiments.models import Event, Sweep, Team, User
+from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
-from experiments.search.document.definition import SweepDefinition
 from experiments.search.filters.lexer import MAX_CHARACTERS
 from experiments.search.formats import definition_of
 from experiments.sweeps import control, editing
@@ -64,10 +62,6 @@ from experiments.sweeps.warm_start import warm_start as add_runs
 
 router = Router(tags=["sweeps"])
 
-KEYS_LAST = timedelta(days=1)
-IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", max_length=200, pattern=WITHOUT_NUL)
-]
 EntryFilterText = Annotated[
     str,
     Query(
@@ -90,57 +84,31 @@ class CreatedOut(SweepOut):
 
 
 @router.post("/sweeps", response=answers(201, CreatedOut), openapi_extra=DOCUMENT_BODY)
+@idempotent
 def create(
     request: HttpRequest,
     start: Annotated[bool, Query(description="Start it at once.")] = False,
     team: TeamSlug = None,
     format_name: FormatName = "",
     part: PartName = "",
-    idempotency_key: IdempotencyKey = None,
 ) -> Status[dict[str, Any]]:
     """A sweep from a document, as JSON or YAML; a draft unless ``start`` is true.
 
     It may be of this site or of Azure ML, W&B, Katib, NNI or Optuna, whose finished
     trials become the first ones of the sweep.
-
-    With an ``Idempotency-Key`` header the same key, sent again by the same person
-    within a day, is answered with the sweep that it made the first time.
     """
     owner, user = chosen_team(request, team), writer(request)
     imported = read_body(request, format=format_name, part=part)
     definition = definition_of(imported)
     with transaction.atomic():
-        sweep = _create_once(owner, definition, user=user, key=idempotency_key)
+        sweep = create_sweep(owner, definition, user=user)
         add_finished_trials(sweep, definition.search_space, imported.trials)
         if start:
             lifecycle.start_sweep(sweep, actor=user)
     if start:
-        queues.wake_scheduler()
+        transaction.on_commit(queues.wake_scheduler)
     notes = {"format": imported.format, "import_notes": imported.notes}
     return Status(201, {**_out(sweep).dict(), **notes})
-
-
-def _create_once(
-    team: Team, definition: SweepDefinition, *, user: User, key: str | None
-) -> Sweep:
-    if not key:
-        return create_sweep(team, definition, user=user)
-    # The person's row is the lock: the same key twice at once makes one sweep.
-    User.objects.select_for_update().get(pk=user.pk)
-    submitted = Event.objects.filter(
-        actor=user,
-        verb="sweep submitted",
-        sweep__isnull=False,
-        created_at__gt=timezone.now() - KEYS_LAST,
-        data__idempotency_key=key,
-    )
-    known = access.sweeps_for(user).filter(pk__in=submitted.values("sweep")).first()
-    if known is not None:
-        return known
-    sweep = create_sweep(team, definition, user=user)
-    data = {"idempotency_key": key}
-    Event.log("sweep submitted", actor=user, sweep=sweep, data=data)
-    return sweep
 
 
 def _rows(page: Sequence[Sweep]) -> list[SweepRowOut]:
@@ -346,6 +314,7 @@ class ExtendIn(ClosedSchema):
 
 
 @router.post("/sweeps/{sweep_id}/extend", response=answers(200, SweepOut))
+@idempotent
 def extend(request: HttpRequest, sweep_id: int, body: ExtendIn) -> SweepOut:
     """Resume an ended sweep for more trials.
 

@@ -31,6 +31,7 @@ from experiments.api.errors import (
     refuse_by_token,
     refused_field,
 )
+from experiments.api.idempotency import idempotent
 from experiments.api.people import new_name
 from experiments.api.schemas import answers
 from experiments.api.teams import (
@@ -75,6 +76,7 @@ def _checked(name: str, *, but: Team | None = None) -> str:
 
 
 @router.post("/teams", response=answers(201, TeamOut))
+@idempotent
 def add_team(request: HttpRequest, body: TeamIn) -> Status[TeamOut]:
     """Create a team, as an administrator of the site, who becomes its first admin."""
     actor, name = administrator(request), _checked(body.name)
@@ -155,6 +157,7 @@ def list_invitations(request: HttpRequest, slug: str) -> list[InvitationOut]:
 
 
 @router.post("/teams/{slug}/invitations", response=answers(201, NewInvitationOut))
+@idempotent
 def add_invitation(
     request: HttpRequest, slug: str, body: InvitationIn
 ) -> Status[NewInvitationOut]:
@@ -186,6 +189,7 @@ class ServiceAccountIn(ClosedSchema):
 
 
 @router.post("/teams/{slug}/service-accounts", response=answers(201, MemberOut))
+@idempotent
 def add_service_account(
     request: HttpRequest, slug: str, body: ServiceAccountIn
 ) -> Status[MemberOut]:

@@ -22,6 +22,7 @@ from experiments.api.auth import (
     writer,
 )
 from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema, refused_field
+from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.api.uploads import TeamSlug
@@ -133,6 +134,7 @@ def list_members(request: HttpRequest, slug: str) -> list[MemberOut]:
 
 
 @router.post("/teams/{slug}/members", response=answers(201, MemberOut))
+@idempotent
 def add(request: HttpRequest, slug: str, body: MemberIn) -> Status[MemberOut]:
     """Add somebody who has an account."""
     team, actor = managed_team(request, slug)
@@ -243,6 +245,7 @@ class ExperimentIn(ClosedSchema):
 
 
 @router.post("/experiments", response=answers(201, ExperimentRowOut))
+@idempotent
 def add_experiment(
     request: HttpRequest, body: ExperimentIn, team: TeamSlug = None
 ) -> Status[ExperimentRowOut]:

@@ -13,6 +13,7 @@ from pydantic import Field
 from experiments import access
 from experiments.api.auth import chosen_team, reader, writer
 from experiments.api.errors import WITHOUT_NUL, ClosedSchema
+from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.api.uploads import TeamSlug
@@ -72,6 +73,7 @@ def list_templates(
 
 
 @router.post("/templates", response=answers(201, TemplateOut))
+@idempotent
 def add_template(
     request: HttpRequest, body: TemplateIn, team: TeamSlug = None
 ) -> Status[TemplateOut]:

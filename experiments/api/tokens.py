@@ -24,6 +24,7 @@ from experiments.accounts.tokens import (
 )
 from experiments.api.auth import caller, manager, reader
 from experiments.api.errors import WITHOUT_NUL, ClosedSchema
+from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.models import ApiToken, Team, User
@@ -101,6 +102,7 @@ def list_tokens(request: HttpRequest) -> QuerySet[ApiToken]:
 
 
 @router.post("/tokens", response=answers(201, NewTokenOut))
+@idempotent
 def add_token(request: HttpRequest, body: TokenIn) -> Status[NewTokenOut]:
     """Create a token. It reaches no more teams than yours, and ends no later."""
     user = manager(request)

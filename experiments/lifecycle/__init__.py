@@ -43,7 +43,6 @@ from experiments.lifecycle.restored import Held, hold_restored
 from experiments.lifecycle.runs import (
     RUN_ENDS,
     RUN_STARTED,
-    claim_of_run,
     end_run_by_hand,
     finish_run,
     reopen_run,

@@ -46,14 +46,12 @@ def start_run(
     created_by: User | None = None,
     client: str = "",
     started_at: datetime | None = None,
-    key: str = "",
     **fields: Any,
 ) -> AskClaim:
     """A single run, which runs from now on, or since ``started_at``.
 
     ``client`` is its program's name, and ``fields`` are further columns of Run, such as
-    parent, params and tags. Without a name it gets one with its id. ``key`` goes
-    into its event, to recognize a request that is sent twice.
+    parent, params and tags. Without a name it gets one with its id.
     """
     start = started_at or Now()
     with transaction.atomic():
@@ -77,8 +75,7 @@ def start_run(
             **fields,
         )
         claim = _begin(trial, client, start)
-        data = {"idempotency_key": key} if key else None
-        Event.log(RUN_STARTED, actor=created_by, trial=trial, data=data)
+        Event.log(RUN_STARTED, actor=created_by, trial=trial)
     logger.info("run %s started", trial.pk)
     return claim
 
@@ -97,12 +94,6 @@ def _begin(trial: Trial, client: str, start: datetime | Now) -> AskClaim:
     Trial.objects.filter(pk=trial.pk).update(current_attempt=attempt)
     found = Attempt.objects.select_related("trial__experiment__team", "trial__run")
     return AskClaim(found.get(pk=attempt.pk), token)
-
-
-def claim_of_run(trial: Trial) -> AskClaim:
-    """The claim of a run that was started before."""
-    attempt = trial.attempts.get()
-    return AskClaim(attempt, attempt_token(attempt))
 
 
 def revoke_run_tokens(users: Iterable[int] | None = None) -> None:

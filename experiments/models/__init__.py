@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from experiments.models.credentials import ApiToken, Invitation, ReportLink
+from experiments.models.credentials import (
+    ApiToken,
+    IdempotencyKey,
+    Invitation,
+    ReportLink,
+)
 from experiments.models.environments import EnvironmentPart
 from experiments.models.events import Event, LogForwarding
 from experiments.models.logged_models import LoggedModel

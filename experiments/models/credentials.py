@@ -162,3 +162,28 @@ class ReportLink(models.Model):
             expires_at__gt=timezone.now(),
             sweep__deletion_requested_at=None,
         )
+
+
+class IdempotencyKey(models.Model):
+    """A request that made something, and its answer, for a day: sent again with the
+    same key, it makes nothing more."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    # Of the token, the method, the path and the key.
+    digest = models.CharField(max_length=64)
+    # Of the query and the body.
+    content = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    # Encrypted with the key.
+    answer = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("user", "digest"), name="idempotency_key_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.digest[:12]} of {self.user_id}"

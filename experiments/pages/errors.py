@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    JsonResponse,
+    UnreadablePostError,
+)
 from django.template import loader
 from django.views import csrf, defaults
 
@@ -64,6 +70,19 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if _is_api(request):
         return _as_json(request, "unknown_host", UNKNOWN_HOST, status=400)
     return HttpResponse(loader.get_template("unknown_host.html").render(), status=400)
+
+
+def method_not_allowed(
+    request: HttpRequest, refused: HttpResponseNotAllowed
+) -> HttpResponse:
+    """For programs in the shape of all errors."""
+    if not _is_api(request):
+        return refused
+    allowed = ", ".join(sorted(refused.headers["Allow"].split(", ")))
+    message = f"{request.method} is not allowed here. Use {allowed}."
+    response = _as_json(request, "method_not_allowed", message, status=405)
+    response.headers["Allow"] = allowed
+    return response
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -25,6 +25,7 @@ from django.utils import timezone
 from experiments import origin
 from experiments.access import address_of
 from experiments.mlflow.errors import failure_answer, is_mlflow
+from experiments.pages.errors import method_not_allowed
 from experiments.pages.refusals import note_refusal
 from experiments.pages.sessions import note_use
 from experiments.search.wording import UNSEEN, visible
@@ -90,6 +91,8 @@ class AnswerMiddleware:
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         response = _refusal(request) or self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed):
+            response = method_not_allowed(request, response)
         response.headers.setdefault("Cache-Control", "no-store")
         note_use(request)
         if isinstance(response, HttpResponse):
@@ -103,8 +106,6 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
     """Programs that use http get an error: a redirect, which pages get, would hide that
     they send their token unencrypted."""
     if request.method not in METHODS:
-        if is_mlflow(request.path):
-            return failure_answer("This method is not allowed.", status=405)
         return HttpResponseNotAllowed(METHODS)
     if not settings.SECURE_SSL_REDIRECT or request.is_secure():
         return None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from experiments.lifecycle import Claim
-from experiments.lifecycle.runs import claim_of_run
+from experiments.lifecycle.claims import attempt_token
 from experiments.models import (
     Artifact,
     Attempt,
@@ -51,7 +51,7 @@ def test_the_token_of_a_run_in_the_trash_writes_nothing(
 ) -> None:
     run_id = site.run(experiment_id=site.experiment())
     trial = Trial.objects.get(pk=int(run_id, 16))
-    own = Mlflow(claim_of_run(trial).token.secret)
+    own = Mlflow(attempt_token(trial.attempts.get()).secret)
     site.ok("POST", "runs/delete", {"run_id": run_id})
     refused = own.post(path, body)
     assert refused.status_code == 400

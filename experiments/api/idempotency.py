@@ -1,0 +1,135 @@
+"""Requests that make something, sent again: with the same ``Idempotency-Key`` they get
+the answer of the first time, and nothing is made twice.
+
+The answer is stored in the transaction that makes the thing. It may have a secret, so
+it can only be read with the key, which the database does not have.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial, wraps
+from hashlib import sha256
+from typing import Any, get_type_hints
+
+from cryptography.fernet import Fernet, InvalidToken
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from ninja import Header, Status
+from ninja.operation import Operation, ResponseObject
+from ninja.utils import contribute_operation_args, contribute_operation_callback
+from pydantic_core import from_json, to_json
+
+from experiments.api.auth import Caller
+from experiments.api.errors import WITHOUT_NUL, ApiError
+from experiments.models import IdempotencyKey, User
+
+KEPT_FOR = timedelta(days=1)
+MAX_KEY = 200
+View = Callable[..., Any]
+
+
+def idempotent(view: View) -> View:
+    """Decorates a view that makes something: it takes the header Idempotency-Key."""
+    # Ninja would look for the names of postponed annotations in this module.
+    view.__annotations__ = get_type_hints(view, include_extras=True)
+    operations: list[Operation] = []
+
+    @wraps(view)
+    def answered(request: HttpRequest, **given: Any) -> Any:
+        key, caller = given.pop("idempotency_key"), request.auth  # type: ignore[attr-defined]
+        if not key or not isinstance(caller, Caller):
+            return view(request, **given)
+        make = partial(_made, operations[0], request, lambda: view(request, **given))
+        return _once(request, caller.user, key, make)
+
+    source = Header(
+        None,
+        alias="Idempotency-Key",
+        max_length=MAX_KEY,
+        pattern=WITHOUT_NUL,
+        description="Sent again within a day, it gives the first answer.",
+    )
+    contribute_operation_args(answered, "idempotency_key", str | None, source)
+    contribute_operation_callback(answered, operations.append)
+    return answered
+
+
+def _made(
+    operation: Operation, request: HttpRequest, view: Callable[[], Any]
+) -> Status[Any]:
+    """What the view answers, as JSON has it."""
+    found = view()
+    status, value = 200, found
+    if isinstance(found, Status):
+        status, value = found.status_code, found.value
+    context = {"request": request, "response_status": status}
+    model = operation.response_models[status]
+    checked = model.model_validate(ResponseObject(value), context=context)
+    return Status(status, checked.model_dump(mode="json", context=context)["response"])
+
+
+def _once(
+    request: HttpRequest, user: User, key: str, make: Callable[[], Status[Any]]
+) -> Status[Any]:
+    """Raises ApiError if the key was sent with another request."""
+    sender = request.headers.get("Authorization", "")
+    digest = _digest(sender, request.method, request.path, key)
+    content = _digest(request.META.get("QUERY_STRING", ""), request.body)
+    with transaction.atomic():
+        # The person's row is the lock: the same key twice at once makes one thing.
+        User.objects.select_for_update().get(pk=user.pk)
+        mine = IdempotencyKey.objects.filter(user=user)
+        mine.filter(created_at__lt=Now() - Value(KEPT_FOR)).delete()
+        known = mine.filter(digest=digest).first()
+        if known is not None:
+            return _stored(known, content, _cipher(key))
+        made = make()
+        answer = _cipher(key).encrypt(to_json(made.value)).decode()
+        IdempotencyKey.objects.create(
+            user=user,
+            digest=digest,
+            content=content,
+            status=made.status_code,
+            answer=answer,
+        )
+    return made
+
+
+def _stored(known: IdempotencyKey, content: str, cipher: Fernet) -> Status[Any]:
+    if known.content != content:
+        raise ApiError(
+            422,
+            "key_reused",
+            "This Idempotency-Key was sent with another request. Use a new key for each"
+            " request, and the same only to send one again.",
+        )
+    try:
+        answer = cipher.decrypt(known.answer)
+    except InvalidToken:
+        raise ApiError(
+            409,
+            "answer_unreadable",
+            "It was done before, but the site's secret key has changed since, so the"
+            " answer cannot be read. Look for what was made.",
+        ) from None
+    return Status(known.status, from_json(answer))
+
+
+def _digest(*parts: str | bytes | None) -> str:
+    whole = sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else (part or "").encode()
+        whole.update(b"%d " % len(data) + data)
+    return whole.hexdigest()
+
+
+def _cipher(key: str) -> Fernet:
+    return Fernet(
+        urlsafe_b64encode(sha256(f"{settings.SECRET_KEY} {key}".encode()).digest())
+    )
