@@ -43,13 +43,14 @@ def conditional(api: NinjaAPI) -> Callable[[Run], Run]:
     return decorate
 
 
-def _with_etag(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+def _with_etag(request: HttpRequest, response: Any) -> HttpResponseBase:
     if request.method != "GET" or not _is_json(response):
         return response
     etag = _etag(response)
     response.headers["ETag"] = etag
     found = get_conditional_response(request, etag=etag, response=response)
-    return found or response
+    answer: HttpResponseBase = found or response
+    return answer
 
 
 def _is_json(response: HttpResponseBase) -> bool:

@@ -48,14 +48,15 @@ def idempotent(view: View) -> View:
         make = partial(_made, operations[0], request, lambda: view(request, **given))
         return _once(request, caller.user, key, make)
 
-    source = Header(
+    text: Any = str | None
+    source: Any = Header(
         None,
         alias="Idempotency-Key",
         max_length=MAX_KEY,
         pattern=WITHOUT_NUL,
         description="Sent again within a day, it gives the first answer.",
     )
-    contribute_operation_args(answered, "idempotency_key", str | None, source)
+    contribute_operation_args(answered, "idempotency_key", text, source)
     contribute_operation_callback(answered, operations.append)
     return answered
 
