@@ -36,21 +36,21 @@ def conditional(api: NinjaAPI) -> Callable[[Run], Run]:
                     return _if_unchanged(request, lambda: run(request, **path))
                 except ApiError as error:
                     return api.on_exception(request, error)
-            return _with_etag(request, run(request, **path))
+            answer: HttpResponseBase = _with_etag(request, run(request, **path))
+            return answer
 
         return answered
 
     return decorate
 
 
-def _with_etag(request: HttpRequest, response: Any) -> HttpResponseBase:
+def _with_etag(request: HttpRequest, response: Any) -> Any:
     if request.method != "GET" or not _is_json(response):
         return response
     etag = _etag(response)
     response.headers["ETag"] = etag
     found = get_conditional_response(request, etag=etag, response=response)
-    answer: HttpResponseBase = found or response
-    return answer
+    return found or response
 
 
 def _is_json(response: HttpResponseBase) -> bool:

@@ -49,7 +49,7 @@ def idempotent(view: View) -> View:
         return _once(request, caller.user, key, make)
 
     text: Any = str | None
-    source: Any = Header(
+    source: Any = Header(  # type: ignore[type-arg]
         None,
         alias="Idempotency-Key",
         max_length=MAX_KEY,
