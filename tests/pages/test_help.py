@@ -136,3 +136,9 @@ def test_the_search_of_the_site_finds_pages_of_the_documentation(ada: Client) ->
     shown = text_of(ada.get("/search/", {"q": "early termination"}))
     assert "Help: Early termination" in shown
     assert 'href="/help/early-termination/"' in shown
+
+
+def test_a_sentence_of_the_site_leads_to_what_helps() -> None:
+    found = manual.search("No worker of pool")
+    assert (found[0].page, found[0].title) == ("Troubleshooting", "My trials wait")
+    assert "<mark>No worker of pool</mark>" in found[0].snippet

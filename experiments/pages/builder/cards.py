@@ -37,9 +37,10 @@ class Deck:
     """The cards of one field: those in view, and the others in a fold.
 
     `title` says what they are recommended for. The picked card is in view. `unfit` says
-    in short which others do not fit.
+    in short which others do not fit. `guide` is the page of the documentation.
     """
 
+    guide: str
     title: str
     picked: str
     recommended: Sequence[Card]
@@ -77,7 +78,7 @@ def sampler_deck(
         else card
         for card in cards
     ]
-    return _deck(title, cards, picked, recommended)
+    return _deck("samplers", title, cards, picked, recommended)
 
 
 def policy_deck(
@@ -87,10 +88,13 @@ def policy_deck(
     cards = [
         Card(kind, policy.title, policy.advice) for kind, policy in POLICIES.items()
     ]
-    return _deck(title, [*cards, NO_POLICY_CARD], picked, recommended)
+    return _deck(
+        "early-termination", title, [*cards, NO_POLICY_CARD], picked, recommended
+    )
 
 
 def _deck(
+    guide: str,
     title: str,
     cards: Sequence[Card],
     picked: str,
@@ -107,7 +111,7 @@ def _deck(
     words = f"{listed([card.name for card in unfit])} do not fit this space."
     if len(unfit) < 2:
         words = "".join(f"{card.name} does not fit. {card.why}" for card in unfit)
-    return Deck(title, picked, in_view, more, words)
+    return Deck(guide, title, picked, in_view, more, words)
 
 
 def _recommended(card: Card, recommendation: Recommendation) -> Card:

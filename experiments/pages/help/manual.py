@@ -95,14 +95,15 @@ def _first_link(text: str) -> tuple[str, str]:
 
 
 def search(query: str) -> list[HelpResult]:
-    """Sections with all words, those with the very phrase and in headings first."""
+    """Sections with all words: those with the very phrase and in headings first, then
+    as the index has them."""
     phrase = " ".join(query.lower().split())
     if not phrase:
         return []
     words = [_at_start(word) for word in phrase.split()]
     scored = [
         (_score(_at_start(phrase), words, page, section), page, section)
-        for page in map(help_page, sorted(page_names()))
+        for page in map(help_page, dict.fromkeys(n for g in groups() for n in g.pages))
         for section in page.sections
     ]
     best = sorted((s for s in scored if s[0]), key=lambda each: -each[0])
