@@ -117,6 +117,11 @@ def test_rows_sorts_columns_and_places_are_in_the_address(
     expect(page.locator("thead")).not_to_contain_text("layers")
     expect(page.locator("[data-position]")).not_to_have_text(re.compile("^1 to"))
     assert page.url == address
+    page.get_by_role("button", name=re.compile("Columns")).click()
+    panel.get_by_role("searchbox").fill("dropout")
+    panel.get_by_role("button", name="Sort by dropout").click()
+    expect(page).to_have_url(re.compile(r"sort=p\.dropout&"))
+    expect(panel.get_by_role("button", name="Sort by dropout")).to_have_text("↑")
 
 
 def test_ticks_outlive_filters_pages_and_live_updates_and_acts_can_be_undone(
@@ -127,6 +132,7 @@ def test_ticks_outlive_filters_pages_and_live_updates_and_acts_can_be_undone(
         page.keyboard.press(key)
     bar = page.get_by_role("region", name="Ticked trials")
     expect(bar).to_contain_text("2 trials ticked")
+    expect(page.locator(".rail-tick")).to_have_count(2)
     put(page, "completed")
     expect(bar).to_contain_text("2 outside these rows")
     put(page, "number < 9")
@@ -155,6 +161,7 @@ def test_ticks_outlive_filters_pages_and_live_updates_and_acts_can_be_undone(
         factories.report(one, [0.2], first_step=101)
     expect(page.locator(f'tr[data-number="{first}"]')).to_contain_text("7 /")
     assert rows(page).count() > 1
+    expect(page.get_by_role("heading", level=1)).to_contain_text(sweep.label)
     page.goto(f"{live_server.url}/sweeps/{sweep.pk}/")
     expect(page.get_by_text(re.compile(f"{ended + 1} selected"))).to_be_visible()
 

@@ -10,6 +10,7 @@ from experiments.models.sweeps import Sweep
 from experiments.search.filters.fields import FilterField
 from experiments.sweeps.trial_columns import METRIC, PARAMETER
 from experiments.sweeps.trial_filters import TrialFilters
+from experiments.sweeps.trial_order import TrialSort
 
 MAX_SHOWN = 60
 PARAMETERS, METRICS = "Parameters", "Metrics"
@@ -45,6 +46,7 @@ class ColumnChoice(TypedDict):
     group: str
     detail: str
     shown: bool
+    sort: str
 
 
 def all_columns(sweep: Sweep, filters: TrialFilters) -> dict[str, TrialTableColumn]:
@@ -103,7 +105,7 @@ def shown_columns(
 
 
 def column_choices(
-    known: Iterable[TrialTableColumn], shown: Sequence[TrialTableColumn]
+    known: Iterable[TrialTableColumn], shown: Sequence[TrialTableColumn], *, goal: str
 ) -> Iterator[ColumnChoice]:
     """For the panel of columns: the shown ones first, in their order."""
     keys = {column.key for column in shown}
@@ -115,4 +117,11 @@ def column_choices(
             group="Shown" if is_shown else column.group,
             detail=column.detail,
             shown=is_shown,
+            sort=str(first_sort(column, goal)) if column.sorts else "",
         )
+
+
+def first_sort(column: TrialTableColumn, goal: str) -> TrialSort:
+    """How a first click on the column sorts."""
+    falls = goal == "maximize" if column.key == "value" else column.key in FALLING
+    return TrialSort(column.key, falls)

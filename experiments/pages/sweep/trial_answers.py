@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,6 +19,8 @@ from experiments.pages.sweep.group_lines import GroupLines
 from experiments.pages.sweep.sparklines import sweep_scale
 from experiments.pages.sweep.trial_lines import TrialLines, longest_completed
 from experiments.pages.sweep.trial_table import TableQuery, TableRows
+from experiments.sweeps.control import NotPossible
+from experiments.sweeps.picked import picked_numbers
 from experiments.sweeps.trial_columns import IS
 from experiments.sweeps.trial_data import STATES, state_counts
 from experiments.sweeps.trial_order import Places
@@ -218,8 +221,12 @@ class TrialAnswer:
         )
 
     def find(self, text: str) -> dict[str, Any]:
-        """The index of ``rank:41``, ``trial:17`` or ``value:0.89``; or why not."""
+        """The index of ``rank:41``, ``trial:17`` or ``value:0.89``; or why not. The
+        indexes of ``trials:3,8,12-20``."""
         kind, _, wanted = text.partition(":")
+        if kind == "trials":
+            with suppress(NotPossible):
+                return {"indexes": self._indexes(picked_numbers(wanted))}
         finder = FINDERS.get(kind)
         try:
             number = float(wanted)
@@ -231,6 +238,16 @@ class TrialAnswer:
         if index is not None:
             return {"index": index}
         return {"error": {"message": self._not_found(kind, wanted.strip()[:20])}}
+
+    def _indexes(self, numbers: Sequence[int]) -> list[int]:
+        """Where trials are, in at most MAX_STEPS of their rows."""
+        places = map(self.query.columns.data.place, numbers)
+        known = np.array([place for place in places if place is not None], np.intp)
+        groups = self.rows.groups
+        if groups is not None:
+            known = groups.of[np.isin(groups.places, known)]
+        found = np.flatnonzero(np.isin(self.rows.order, known)).tolist()
+        return found[:: 1 + len(found) // MAX_STEPS]
 
     def _not_found(self, kind: str, wanted: str) -> str:
         if kind == "trial" and self.query.q:

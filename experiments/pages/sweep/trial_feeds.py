@@ -70,7 +70,9 @@ def trials(request: HttpRequest, pk: int) -> HttpResponse:
         "group": request.GET.get("group", ""),
         **_filter_form(query),
         "query": query.link().removeprefix("?"),
-        "columns": list(column_choices(query.known.values(), query.shown)),
+        "columns": list(
+            column_choices(query.known.values(), query.shown, goal=sweep.goal)
+        ),
         "views": view_menu(request, sweep.experiment, "trials"),
     }
     return render(request, "experiments/sweep/trials.html", context)

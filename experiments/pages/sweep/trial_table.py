@@ -16,9 +16,9 @@ from django.utils.http import urlencode
 from experiments.models import Sweep
 from experiments.models.trials import TrialState
 from experiments.pages.sweep.table_columns import (
-    FALLING,
     TrialTableColumn,
     all_columns,
+    first_sort,
     shown_columns,
 )
 from experiments.search.filters.columns import RowMask
@@ -174,9 +174,7 @@ class TableQuery:
     def _head(self, column: TrialTableColumn) -> ColumnHead:
         if not column.sorts:
             return ColumnHead(column, "")
-        falls = column.key in FALLING
-        if column.key == "value":
-            falls = self.sweep.goal == "maximize"
+        falls = first_sort(column, self.sweep.goal).descending
         own = [each for each in self.sorts if each.key == column.key]
         only = len(self.sorts) == 1 and bool(own)
         turned = TrialSort(column.key, falls != (only and own[0].descending == falls))

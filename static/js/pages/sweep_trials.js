@@ -12,7 +12,7 @@ import { wireRail } from "../table/rail.js";
 import { BLOCK } from "../table/layout.js";
 import { createRows } from "../table/rows.js";
 import { wireSelectionBar } from "../table/selection_bar.js";
-import { numbersIn, ticksOf } from "../table/ticks.js";
+import { numbersIn, rangesOf, ticksOf } from "../table/ticks.js";
 import { readView, rowsQuery, toggledSort, withView } from "../table/view_state.js";
 
 const root = document.querySelector("[data-trials]");
@@ -21,6 +21,7 @@ const ticks = ticksOf(root.dataset.trials);
 const scroller = part("rows-scroll");
 let shownSearch = null; // of the rows that are in the table
 let total = 0;
+let panel = null; // of the columns
 
 // ---- asking the server ----------------------------------------------------------------
 
@@ -73,14 +74,20 @@ function show(answer) {
   total = answer.matching;
   const search = shownSearch ?? location.search;
   const { group, q } = readView(search);
-  whenNew("heads", answer.heads, (heads) => showParts({ heads }, { root }));
+  whenNew("heads", answer.heads, (heads) => {
+    showParts({ heads }, { root });
+    panel?.refresh();
+  });
   whenNew("chips", answer.chips, (chips) => showParts({ chips }, { root }));
   showTickAll();
   whenNew("conditions", answer.conditions, (conditions) => showConditions(part("conditions"), conditions));
   if (answer.empty !== undefined || answer.matching > 0) {
     whenNew("empty", { matching: answer.matching, empty: answer.empty }, (empty) => showEmpty(part("empty"), empty));
   }
-  if (answer.rail !== undefined) rail.draw(answer.rail, answer.matching);
+  if (answer.rail !== undefined) {
+    rail.draw(answer.rail, answer.matching);
+    showTicksOnRail();
+  }
   part("total").textContent = totalWords(answer, group !== "");
   scroller.querySelector("table").setAttribute("aria-rowcount", String(answer.matching + 1));
   const hidden = part("hidden-count");
@@ -196,7 +203,19 @@ async function tickAllMatching(on = true) {
 const rail = wireRail(part("rail"), { jump: (share) => rows.scrollTo(Math.min(total - 1, Math.floor(share * total))) });
 const bar = wireSelectionBar(part("selection"), ticks, { shown: () => rows.drawnRows().flatMap(numbersOf), done: () => refresh({ whole: true }) });
 
+// Where the ticked rows are along the sort.
+let asked = 0;
+function showTicksOnRail() {
+  clearTimeout(asked);
+  asked = setTimeout(async () => {
+    const numbers = ticks.numbers();
+    const answer = numbers.length > 0 ? await json(address("find", location.search, { find: `trials:${rangesOf(numbers)}` })) : null;
+    rail.tick(answer?.indexes ?? []);
+  }, 250);
+}
+
 ticks.onChange(() => {
+  showTicksOnRail();
   const all = scroller.querySelector("[data-tick-all]");
   if (all) {
     all.checked = total > 0 && ticks.size >= total;
@@ -211,8 +230,10 @@ const filter = wireFilterBox(part("filter"), {
   apply: (q) => load(withView(location.search, { q, rank: "" })),
 });
 
-wireColumns(part("columns"), JSON.parse(document.getElementById("trial-columns").textContent), {
+panel = wireColumns(part("columns"), JSON.parse(document.getElementById("trial-columns").textContent), {
   opener: part("columns-open"),
+  sorts: () => readView(location.search).sort,
+  sortBy: (first, how) => load(withView(location.search, { sort: toggledSort(readView(location.search).sort, first, how), rank: "" })),
   show: (cols) => load(withView(location.search, { cols: cols ?? "" }), { top: readView(location.search).rank }),
 });
 
@@ -258,7 +279,8 @@ async function refresh(how) {
 
 function showNews(news) {
   if (!news.changed) return;
-  showParts({ head: news.parts.head }, {});
+  // The head comes only when it is another one.
+  if (news.parts.head !== undefined) showParts({ head: news.parts.head }, {});
   for (const element of document.querySelectorAll("[data-trial-count]")) element.textContent = count(Object.values(news.counts).reduce((sum, each) => sum + each, 0));
   refresh();
 }
@@ -288,6 +310,7 @@ async function begin() {
     const more = await ask({ from: 0, count: 1, rail: 1 });
     if (more?.rail && shownSearch === location.search) {
       rail.draw(more.rail, more.matching);
+      showTicksOnRail();
       rows.draw();
     }
   } else {

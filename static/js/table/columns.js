@@ -4,8 +4,10 @@ import { glyph } from "../charts/tooltip.js";
 
 const SHOWN = "Shown";
 
-// columns: [{key, title, group, detail, shown}]; show(keys) draws the table with these.
-export function wireColumns(panel, columns, { show, opener }) {
+// columns: [{key, title, group, detail, shown, sort: its first direction or ""}];
+// show(keys) draws the table with these; sorts() are the sorts now, sortBy(first, {add})
+// changes them.
+export function wireColumns(panel, columns, { show, opener, sorts, sortBy }) {
   const list = panel.querySelector("[data-columns-list]");
   const search = panel.querySelector("[data-columns-search]");
   const heading = panel.querySelector("[data-columns-count]");
@@ -61,7 +63,24 @@ export function wireColumns(panel, columns, { show, opener }) {
     if (isShown) row.append(grip(column));
     row.draggable = isShown;
     row.append(label);
+    if (column.sort) row.append(sorter(column));
     return row;
+  }
+
+  // The arrow says how the table is sorted by the column, a number in which place.
+  function sorter(column) {
+    const now = sorts();
+    const place = now.findIndex((sort) => sort.replace(/^-/, "") === column.key);
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "columns-sort";
+    button.dataset.sort = column.sort;
+    const arrow = place < 0 ? "↕" : now[place].startsWith("-") ? "↓" : "↑";
+    button.textContent = `${arrow}${place >= 0 && now.length > 1 ? place + 1 : ""}`;
+    button.setAttribute("aria-pressed", String(place >= 0));
+    button.setAttribute("aria-label", `Sort by ${column.title}`);
+    button.title = "Shift adds it to the other sorts";
+    return button;
   }
 
   function grip(column) {
@@ -98,6 +117,13 @@ export function wireColumns(panel, columns, { show, opener }) {
     event.preventDefault();
     const { key } = row.dataset;
     changed(moved(key, shown.indexOf(key) + step), `[data-key="${CSS.escape(key)}"] .columns-grip`);
+  });
+  list.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-sort]");
+    if (!button) return;
+    const { key } = button.closest("[data-key]").dataset;
+    await sortBy(button.dataset.sort, { add: event.shiftKey });
+    draw(`[data-key="${CSS.escape(key)}"] .columns-sort`);
   });
   list.addEventListener("dragstart", (event) => {
     dragged = event.target.closest("[data-key]")?.dataset.key ?? null;
@@ -136,4 +162,9 @@ export function wireColumns(panel, columns, { show, opener }) {
     show(null);
   });
   draw();
+  return {
+    refresh() {
+      if (!panel.hidden && !panel.contains(document.activeElement)) draw();
+    },
+  };
 }

@@ -7,6 +7,7 @@ export function wireRail(rail, { jump }) {
   const marks = rail.querySelector("[data-rail-marks]");
   const words = rail.querySelector("[data-rail-window]");
   let rows = 0;
+  let ticked = [];
 
   const isFlat = () => rail.clientWidth > rail.clientHeight;
 
@@ -17,7 +18,14 @@ export function wireRail(rail, { jump }) {
     track.replaceChildren(...runs(next.steps).map(segment));
     const shown = next.marks.map(({ index, text }) => mark(index / total, text));
     if (next.best !== null && next.best !== undefined) shown.push(mark(next.best / total, "★", "rail-best"));
-    marks.replaceChildren(...shown);
+    marks.replaceChildren(...shown, ...ticked.map((index) => mark(index / total, "", "rail-tick")));
+  }
+
+  // The rows that are ticked, by their index.
+  function tick(indexes) {
+    ticked = indexes;
+    for (const old of marks.querySelectorAll(".rail-tick")) old.remove();
+    marks.append(...ticked.map((index) => mark(index / rows, "", "rail-tick")));
   }
 
   // first and last: rows in sight, from 1.
@@ -53,7 +61,7 @@ export function wireRail(rail, { jump }) {
     event.preventDefault();
     jump(Math.max(0, Math.min(1, to / Math.max(1, rows))));
   });
-  return { draw, move };
+  return { draw, move, tick };
 }
 
 // Equal states in a row, as [state, share].

@@ -127,6 +127,11 @@ def test_where_a_row_is(
 def test_all_numbers_that_match_and_the_rail(client: Client, sweep: Sweep) -> None:
     found = feed(client, sweep, "matching", q="not failed and number != 3")
     assert (found["count"], found["numbers"]) == (5, "0-2,4-5")
+    ticked = feed(client, sweep, "find", find="trials:3,99", sort="-value")
+    assert ticked == {"indexes": [2]}
+    both = feed(client, sweep, "find", find="trials:0-3", group="seeds")["indexes"]
+    assert both == sorted(set(both)) and len(both) <= 4
+    assert "error" in feed(client, sweep, "find", find="trials:x")
     rail = feed(client, sweep, rail=1, sort="-value")["rail"]
     assert rail["steps"] == ["completed"] * 6 + ["failed"]
     assert rail["marks"][0] == {"index": 0, "text": "0.3200"}
