@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import nsmallest
 from typing import Literal, TypeAlias
 
@@ -117,7 +117,7 @@ class Rung:
         "_running",
     )
 
-    def __init__(self, running: Container[int] = ()) -> None:
+    def __init__(self, running: Collection[int] = ()) -> None:
         self._running = running
         # Side by side, so that an order costs no look into each trial's own reports.
         self._numbers = array("i")
@@ -169,9 +169,10 @@ class Rung:
         del self._numbers[place], self._bests[place], self._means[place]
         self.forget_orders()
 
-    def only(self, numbers: Container[int]) -> Rung:
+    def only(self, numbers: Collection[int]) -> Rung:
         """Those of these trials that are here."""
-        here = np.flatnonzero([number in numbers for number in self._numbers])
+        wanted = np.fromiter(numbers, np.int32, len(numbers))
+        here = np.isin(np.array(self._numbers), wanted)
         part = Rung()
         columns = (self._numbers, self._bests, self._means)
         part.extend(*(np.array(column)[here] for column in columns))
