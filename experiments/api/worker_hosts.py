@@ -176,7 +176,14 @@ def beat(request: HttpRequest, body: WorkerBeatIn) -> dict[str, Any]:
         seen_at=Now(), stopped_at=None, facts=renewed_facts(worker, body)
     )
     auto_drain.drain_by_disk_space(worker, body.disk_free)
-    return _drain(worker)
+    return {**_drain(worker), "busy": _busy(worker)}
+
+
+def _busy(worker: Worker) -> int:
+    """How many trials it runs, or is about to run."""
+    promised = Q(dispatched_to=worker, state=AttemptState.QUEUED)
+    running = Q(worker=worker, state=AttemptState.RUNNING)
+    return Attempt.objects.filter(running | promised).count()
 
 
 class DrainIn(WorkerIn):
@@ -190,7 +197,7 @@ def drain(request: HttpRequest, body: DrainIn) -> dict[str, Any]:
     worker = calling_worker(request, body.worker)
     lifecycle.drain_worker(worker, cause=DrainCause.HOST, reason=body.reason)
     queues.wake_scheduler()
-    return _drain(worker)
+    return {**_drain(worker), "busy": _busy(worker)}
 
 
 @router.post("/slots/stuck", auth=pool_auth)

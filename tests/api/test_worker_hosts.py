@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from experiments import lifecycle
-from experiments.models import Event, Sweep, Worker
+from experiments.models import Attempt, Event, Sweep, Worker
 from tests import factories
 from tests.api.test_worker import Caller, hello
 
@@ -83,7 +83,7 @@ def test_a_draining_host_is_told_at_its_beat_and_refused_at_claims(
     worker = hello(pool).json()["worker"]
     lifecycle.drain_worker(Worker.objects.get(), reason="A fan is loud.")
     told = {"drain": True, "drain_reason": "A fan is loud."}
-    assert pool.post("/beat", {"worker": worker}).json() == told
+    assert pool.post("/beat", {"worker": worker}).json() == {**told, "busy": 0}
     assert told.items() <= hello(pool).json().items()
     trial = factories.trial(sweep)
     path = f"/attempts/{trial.current_attempt_id}/claim"
@@ -92,10 +92,25 @@ def test_a_draining_host_is_told_at_its_beat_and_refused_at_claims(
     assert answer.json()["error"]["code"] == "no_room"
 
 
+def test_a_beat_tells_how_many_trials_the_worker_has(
+    pool: Caller, sweep: Sweep
+) -> None:
+    """Those that it runs and those that it was promised, and no other's."""
+    worker = hello(pool).json()["worker"]
+    other = hello(pool, name="other").json()["worker"]
+    running, promised = factories.trial(sweep), factories.trial(sweep)
+    path = f"/attempts/{running.current_attempt_id}/claim"
+    assert pool.post(path, {"worker": worker, "slot": 0}).status_code == 200
+    Attempt.objects.filter(trial=promised).update(dispatched_to=worker)
+    beats = [pool.post("/beat", {"worker": each}).json() for each in (worker, other)]
+    assert [beat["busy"] for beat in beats] == [2, 0]
+
+
 def test_a_host_may_ask_to_be_drained(pool: Caller) -> None:
     worker = hello(pool).json()["worker"]
     answer = pool.post("/drain", {"worker": worker, "reason": "It got SIGUSR1."})
-    assert answer.json() == {"drain": True, "drain_reason": "It got SIGUSR1."}
+    told = {"drain": True, "drain_reason": "It got SIGUSR1.", "busy": 0}
+    assert answer.json() == told
     assert Event.objects.get(verb="host drained").message == "It got SIGUSR1."
 
 

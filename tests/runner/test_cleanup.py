@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from experiments.management.commands.worker import WorkerHost
 from experiments.runner import cleanup
 from experiments.runner.cleanup import Housekeeping
+from experiments.workers.departure import Departure
+from experiments.workers.worker import WorkerHost
 
 WEEKS = 40 * 24 * 3600.0
 
@@ -78,7 +79,8 @@ def test_the_parent_of_the_slots_looks_after_it(
     looks: list[object] = []
     monkeypatch.setattr(Housekeeping, "look", lambda keeper: looks.append(keeper))
     host = WorkerHost.__new__(WorkerHost)
-    host.wants_drain, host.next_beat = False, time.monotonic() + 60
+    host.drain_reason, host.drains, host.departure = "", "", Departure()
+    host.next_beat = time.monotonic() + 60
     host.housekeeping = Housekeeping(Path("anywhere"))
     host._check()
     assert looks == [host.housekeeping]

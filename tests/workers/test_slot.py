@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments.management.commands.worker import slot_command
 from experiments.runner import cleanup
 from experiments.runner.launch import RUN_AS
 from experiments.workers import slot
 from experiments.workers.run_as import as_trials_user
+from experiments.workers.worker import slot_command
 
 ROOT = Path(__file__).resolve().parents[2]
 # What would make each fork of it, and there is one for each trial, cost more.

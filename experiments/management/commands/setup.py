@@ -20,12 +20,14 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from experiments.models import Membership, Pool, Team, User, WorkerToken
+from experiments.models import Event, Membership, Pool, Team, User, WorkerToken
 from experiments.sweeps.demo import ensure_demo
-from experiments.tokens import token_digest
+from experiments.tokens import token_digest, token_of
 from experiments.workers.secrets import sealed
 
 ADMIN = "admin"
+# Characters of a worker's credential after wrk_.
+MIN_TOKEN_TEXT = 32
 
 
 class Command(BaseCommand):
@@ -45,6 +47,7 @@ class Command(BaseCommand):
         if options["for_up"]:
             keep_embedded_token(settings.WORKER_TOKEN)
         else:
+            keep_given_token(settings.WORKER_TOKEN)
             self.stdout.write("The database and the static files are up to date.")
         if options["demo"]:
             self.stdout.write(ensure_demo())
@@ -96,6 +99,26 @@ def keep_embedded_token(secret: str) -> None:
     WorkerToken.objects.filter(pool=pool, prefix="embedded").delete()
     digest = token_digest(secret)
     WorkerToken.objects.create(pool=pool, prefix="embedded", digest=digest)
+
+
+def keep_given_token(secret: str) -> None:
+    """Store the credential of SWEEPSITE_WORKER_TOKEN, if it is set, for the pool
+    `default`: workers that start beside the site need no command. One that was revoked
+    stays so."""
+    if not secret:
+        return
+    kind, _, text = secret.partition("_")
+    if kind != "wrk" or len(text) < MIN_TOKEN_TEXT:
+        raise CommandError(
+            "SWEEPSITE_WORKER_TOKEN must be wrk_ and at least"
+            f" {MIN_TOKEN_TEXT} random characters, such as those of"
+            " 'openssl rand -hex 24'."
+        )
+    token = token_of("wrk", text)
+    if not WorkerToken.objects.filter(digest=token.digest).exists():
+        pool, _ = Pool.objects.get_or_create(name="default")
+        WorkerToken.objects.create(pool=pool, prefix=token.prefix, digest=token.digest)
+        Event.log("credential created", f"{pool.name} {token.prefix}…")
 
 
 @contextlib.contextmanager

@@ -2,53 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import logging
 import os
-import platform
 import signal
-import socket
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from compileall import compile_dir
-from types import FrameType
+from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from experiments.runner import cleanup
-from experiments.runner.cleanup import Housekeeping
-from experiments.runner.environment import CLIENT_FOLDER
-from experiments.runner.errors import Refused, SiteAway, StaleAttempt
-from experiments.runner.folder import kept_ends
 from experiments.runner.gpus import DeviceError
 from experiments.runner.walls import WallsError, weakness
+from experiments.search.document.durations import MAX_SECONDS, seconds_of
 from experiments.workers import run_as
-from experiments.workers.host import (
-    Devices,
-    chosen_devices,
-    disk_facts,
-    host_facts,
-    slots_of,
-)
-from experiments.workers.names import free_names
-from experiments.workers.run_as import RunAsError, trials_home
-from experiments.workers.site import WorkerSite
-from experiments.workers.supervisor import Child, Supervisor
+from experiments.workers.departure import MIN_TIME_LIMIT, Departure, seconds_of_job
+from experiments.workers.host import chosen_devices, slots_of
+from experiments.workers.run_as import RunAsError
+from experiments.workers.worker import WorkerError, WorkerHost
 
 logger = logging.getLogger(__name__)
 
-BEAT_EVERY = 10.0
-# A request to drain takes effect within this many seconds.
-CHECK_EVERY = 0.5
-BY_SIGNAL = "The worker got SIGUSR1."
 NEEDED = ("SWEEPSITE_URL", "SWEEPSITE_WORKER_TOKEN", "REDIS_URL")
-
-# The code of the site's error when a living worker elsewhere has the name.
-NAME_TAKEN = "name_taken"
 
 
 class Command(BaseCommand):
@@ -77,6 +52,21 @@ class Command(BaseCommand):
         parser.add_argument(
             "--run-as", metavar="USER", help="the user who runs the trials; needs root"
         )
+        parser.add_argument(
+            "--burst", action="store_true", help="leave when there is no more work"
+        )
+        parser.add_argument(
+            "--idle",
+            metavar="TIME",
+            default="30 s",
+            help="with --burst: leave after so long without a trial (30 s)",
+        )
+        parser.add_argument(
+            "--time-limit",
+            metavar="TIME",
+            help="leave before this time is over, such as 4h; in a job of Slurm it is"
+            " the job's own. Trials that still run return to the queue",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["site"]:
@@ -97,7 +87,10 @@ class Command(BaseCommand):
             raise CommandError(str(problem)) from problem
         if found:
             logger.warning("trials are not fully isolated: %s", found)
-        self._host(options).run()
+        try:
+            self._host(options).run()
+        except WorkerError as problem:
+            raise CommandError(str(problem)) from problem
 
     def _host(self, options: Mapping[str, Any]) -> WorkerHost:
         slots, per_slot = options["slots"], options["gpus_per_slot"]
@@ -114,8 +107,36 @@ class Command(BaseCommand):
             self.stdout.write(devices.remark)
             self.stdout.flush()
         return WorkerHost(
-            options["pool"], slots=slots, devices=devices, gpus_per_slot=per_slot
+            options["pool"],
+            slots=slots,
+            devices=devices,
+            gpus_per_slot=per_slot,
+            departure=departure_of(options),
         )
+
+
+def departure_of(options: Mapping[str, Any]) -> Departure:
+    """Raises CommandError for what is no duration, or one that is too short."""
+    idle = _seconds(options["idle"], of="--idle") if options["burst"] else None
+    limit = seconds_of_job(os.environ, time.time())
+    if options["time_limit"] is not None:
+        limit = _seconds(options["time_limit"], of="--time-limit")
+    if limit is not None and limit < MIN_TIME_LIMIT:
+        raise CommandError(
+            f"This worker's time limit is over in {max(limit, 0):.0f} s; it needs at"
+            f" least {MIN_TIME_LIMIT:.0f} s."
+        )
+    return Departure(idle, limit)
+
+
+def _seconds(text: str, *, of: str) -> float:
+    seconds = seconds_of(text)
+    if seconds is None or seconds > MAX_SECONDS:
+        raise CommandError(
+            f"{of} must be a duration of up to 3,650 days, such as 90s, 55m or 4h, not"
+            f" {text[:80]!r}."
+        )
+    return seconds
 
 
 def run_site_jobs() -> None:
@@ -126,221 +147,3 @@ def run_site_jobs() -> None:
     gc.collect()
     gc.freeze()
     site_worker().work(logging_level="WARNING")
-
-
-def slot_command(slot: int, *, pool: str, worker: int, name: str) -> list[str]:
-    """What follows ``manage.py`` to start a slot of that worker."""
-    return [
-        *("slot", "--only-slot", str(slot), f"--pool={pool}"),
-        *(f"--worker-id={worker}", f"--worker-name={name}"),
-    ]
-
-
-def queue_problem() -> str:
-    """Why the queue does not answer; empty when it does.
-
-    A process that ends asks it: the queue's library takes 14 MB of memory.
-    """
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            from experiments import queues
-
-            os.write(writer, queues.problem().encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with open(reader) as answer:
-        problem = answer.read()
-    os.waitpid(child, 0)
-    return problem
-
-
-class WorkerHost:
-    """The parent of this host's slots: signs on, sends heartbeats, restarts slots."""
-
-    def __init__(
-        self, pool: str, *, slots: int, devices: Devices, gpus_per_slot: int
-    ) -> None:
-        self.pool, self.slots = pool, slots
-        self.devices, self.gpus_per_slot = devices, gpus_per_slot
-        self.names = free_names(pool)
-        self._next_name()
-        self.site = WorkerSite(settings.SITE_URL, settings.WORKER_TOKEN)
-        self.supervisor = Supervisor(say=logger.warning)
-        self.housekeeping = Housekeeping(trials_home())
-        self.worker = 0
-        self.drains = ""
-        self.wants_drain = False
-        self.next_beat = 0.0
-
-    def _next_name(self) -> None:
-        name = next(self.names, None)
-        if name is None:
-            raise CommandError("1000 workers already run under this host's name.")
-        self.name = name
-
-    def run(self) -> None:
-        self.supervisor.install_signals()
-        signal.signal(signal.SIGUSR1, self._on_drain_signal)
-        run_as.as_trials_user(lambda: cleanup.clear(trials_home()))
-        # Trials start faster; they cannot write there themselves.
-        compile_dir(CLIENT_FOLDER, quiet=2)
-        self._wait_for_queue()
-        self._deliver_ends()
-        self._sign_on()
-        for slot in range(self.slots):
-            if not self.supervisor.stopping:
-                self.supervisor.add(self._slot_process(slot))
-        self.next_beat = time.monotonic() + BEAT_EVERY
-        self.supervisor.run(every=CHECK_EVERY, do=self._check)
-        self.name.mark_end()
-        self.housekeeping.stop()
-        self.supervisor.stop()
-        self._leave()
-
-    def _leave(self) -> None:
-        with contextlib.suppress(Refused, SiteAway, StaleAttempt):
-            self.site.bye(self.worker)
-
-    def _deliver_ends(self) -> None:
-        """Deliver the ends that killed runners have left in this folder, whichever
-        worker had them: after the sign-on, this one's earlier attempts count as lost.
-        """
-        home = trials_home()
-        if not (found := kept_ends(home)):
-            return
-        from experiments.runner.launch import start_delivery
-
-        logger.info("delivering %d ends of an earlier worker", len(found))
-        url = settings.SITE_URL
-        processes = [start_delivery(folder, home=home, url=url) for folder in found]
-        while any(process.exitcode is None for process in processes):
-            time.sleep(CHECK_EVERY / 10)
-            if self.supervisor.stopping:
-                for process in processes:
-                    process.terminate()
-                    process.join()
-
-    def _wait_for_queue(self) -> None:
-        """Slots that no job can reach must not count as free."""
-        for _ in self._tries():
-            if not (problem := queue_problem()):
-                return
-            logger.info("waiting for the queue of REDIS_URL: %s", problem)
-
-    def _tries(self) -> Iterator[None]:
-        """Try at once, then less and less often, until the worker stops."""
-        delay = 0.1
-        while not self.supervisor.stopping:
-            yield
-            time.sleep(delay)
-            delay = min(2 * delay, 5.0)
-
-    def _sign_on(self) -> None:
-        """Wait until the site answers; a refusal ends the worker."""
-        for _ in self._tries():
-            try:
-                answer = self._hello()
-            except SiteAway as problem:
-                logger.info("waiting for %s: %s", settings.SITE_URL, problem)
-                continue
-            except (Refused, StaleAttempt) as problem:
-                if NAME_TAKEN in str(problem):
-                    logger.info("trying another name: %s", problem)
-                    self._next_name()
-                    continue
-                raise CommandError(
-                    f"{settings.SITE_URL} refused this worker: {problem}"
-                ) from problem
-            self.worker = answer["worker"]
-            self._check_pool(answer["pool"])
-            self._note_drain(answer)
-            facts = (self.name.text, self.slots, self.pool, settings.SITE_URL)
-            logger.info("host %s runs %d at a time, pool %s of %s", *facts)
-            return
-
-    def _hello(self) -> dict[str, Any]:
-        return self.site.hello(
-            name=self.name.text,
-            host=socket.gethostname()[:100],
-            boot_id=self.name.boot_id,
-            pid=os.getpid(),
-            slots=self.slots,
-            gpus=self.devices.as_json(),
-            gpus_per_slot=self.gpus_per_slot,
-            facts={
-                **host_facts(settings.HOME),
-                "weakness": weakness(os.environ),
-            },
-            version=settings.VERSION,
-            python=platform.python_version(),
-        )
-
-    def _check_pool(self, pool: str) -> None:
-        if pool != self.pool:
-            self._leave()
-            raise CommandError(
-                f"SWEEPSITE_WORKER_TOKEN belongs to pool {pool!r}, but --pool is"
-                f" {self.pool!r}. Use --pool {pool} or the other pool's token."
-            )
-
-    def _check(self) -> None:
-        if self.wants_drain:
-            self._ask_drain()
-        if time.monotonic() >= self.next_beat:
-            self.next_beat = time.monotonic() + BEAT_EVERY
-            self._beat()
-        self.housekeeping.look()
-
-    def _beat(self) -> None:
-        """Without an answer the worker continues: trials run without the site."""
-        try:
-            answer = self.site.beat(self.worker, **disk_facts(settings.HOME))
-            self._note_drain(answer)
-        except SiteAway as problem:
-            logger.info("no answer to the heartbeat: %s", problem)
-        except (Refused, StaleAttempt) as problem:
-            logger.warning("the site does not know this worker (%s)", problem)
-            with contextlib.suppress(Refused, SiteAway, StaleAttempt):
-                self._sign_on_again()
-
-    def _sign_on_again(self) -> None:
-        """The slots take the jobs of the worker's id. With another id all of them, and
-        this process, must restart."""
-        answer = self._hello()
-        if answer["worker"] != self.worker:
-            logger.warning("the site gave this worker another id; it restarts")
-            self.worker = answer["worker"]
-            self.supervisor.stopping = True
-
-    # --- draining -----------------------------------------------------------------
-
-    def _on_drain_signal(self, signum: int, frame: FrameType | None) -> None:
-        self.wants_drain = True
-
-    def _ask_drain(self) -> None:
-        """Tried again at the next check while the site is away."""
-        with contextlib.suppress(SiteAway):
-            try:
-                self._note_drain(self.site.drain(self.worker, reason=BY_SIGNAL))
-            except (Refused, StaleAttempt) as problem:
-                logger.warning("the site refused to drain this worker: %s", problem)
-            self.wants_drain = False
-
-    def _note_drain(self, answer: Mapping[str, Any]) -> None:
-        """Log when the site begins or ends the drain of this host."""
-        drains = str(answer.get("drain_reason") or "") if answer.get("drain") else ""
-        if drains and drains != self.drains:
-            logger.warning("this host is draining and gets no more trials: %s", drains)
-        elif self.drains and not drains:
-            logger.warning("this host is no longer draining and gets trials again")
-        self.drains = drains
-
-    def _slot_process(self, slot: int) -> Child:
-        argv = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-        name = self.name.text
-        argv += slot_command(slot, pool=self.pool, worker=self.worker, name=name)
-        # A training's own grace of five seconds, and time to send what is left.
-        return Child(f"slot {slot}", argv, os.environ, stop_seconds=9.0)
