@@ -1,6 +1,7 @@
 #!/bin/bash
 # Workers of one pool as jobs of Slurm: sbatch slurm-worker.sh
-# Each serves the pool while it has work, and leaves before its time is over.
+# Each serves the pool while it has work, and leaves before its time is over. Words after
+# the name of this file are further options of the worker.
 #SBATCH --job-name=sweepsite-worker
 #SBATCH --array=1-8
 #SBATCH --time=04:00:00
@@ -17,7 +18,7 @@ SWEEPSITE_HOME=$(mktemp -d "${TMPDIR:-/tmp}/sweepsite-worker.XXXXXX")
 export SWEEPSITE_HOME
 trap 'rm -rf "$SWEEPSITE_HOME"' EXIT
 cd "${SWEEPSITE_CODE:-/opt/sweepsite}"
-.venv/bin/python manage.py worker --burst --pool default --gpus auto &
+.venv/bin/python manage.py worker --burst --pool default --gpus auto "$@" &
 worker=$!
 # Slurm sends it to this shell 40 seconds before the end, and scancel at any time.
 trap 'kill -TERM "$worker"' TERM

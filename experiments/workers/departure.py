@@ -14,6 +14,7 @@ MIN_TIME_LIMIT = 30.0
 # about 13. Of a short limit, at most these shares.
 DRAIN_BEFORE, STOP_BEFORE = 60.0, 20.0
 DRAIN_SHARE, STOP_SHARE = 0.4, 0.2
+MIN_BEAT = 1.0
 # The moment at which Slurm kills the job, in seconds since 1970.
 SLURM_END = "SLURM_JOB_END_TIME"
 
@@ -38,6 +39,10 @@ class Departure:
     # When the site last said that it has trials, and the number of them.
     busy_at: float = 0.0
     busy: int = 0
+
+    def beat_every(self, usual: float) -> float:
+        """Seconds between heartbeats, which tell whether there is work."""
+        return usual if self.idle is None else max(MIN_BEAT, min(usual, self.idle))
 
     def start(self, now: float) -> None:
         self.started_at = self.busy_at = now

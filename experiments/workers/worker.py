@@ -217,7 +217,7 @@ class WorkerHost:
     def _check(self) -> None:
         now = time.monotonic()
         if now >= self.next_beat:
-            self.next_beat = now + BEAT_EVERY
+            self.next_beat = now + self.departure.beat_every(BEAT_EVERY)
             self._beat()
         if self.drain_reason:
             self._ask_drain()
