@@ -133,6 +133,7 @@ def hello(request: HttpRequest, body: HelloIn) -> dict[str, Any]:
     pool = _pool(request)
     body.check_devices()
     worker = _signed_on(pool, body)
+    lifecycle.take_back(worker, cause=DrainCause.LEAVING)
     _lose(Attempt.objects.filter(worker=worker))
     queues.wake_scheduler()
     return {
@@ -187,7 +188,10 @@ def _busy(worker: Worker) -> int:
 
 
 class DrainIn(WorkerIn):
+    """`leaves`: until it signs on again."""
+
     reason: Annotated[str, Field(max_length=300), WITHOUT_NUL] = ""
+    leaves: bool = False
 
 
 @router.post("/drain", auth=pool_auth)
@@ -195,7 +199,8 @@ def drain(request: HttpRequest, body: DrainIn) -> dict[str, Any]:
     """The host requests no more trials."""
     check_protocol(request)
     worker = calling_worker(request, body.worker)
-    lifecycle.drain_worker(worker, cause=DrainCause.HOST, reason=body.reason)
+    cause = DrainCause.LEAVING if body.leaves else DrainCause.HOST
+    lifecycle.drain_worker(worker, cause=cause, reason=body.reason)
     queues.wake_scheduler()
     return {**_drain(worker), "busy": _busy(worker)}
 

@@ -107,7 +107,7 @@ def drain_by_disk_space(worker: Worker, free: int | None) -> None:
         reason = f"{DISK_FULL}: {bytes_text(free)} are free. {ROOM_HELPS}"
         lifecycle.drain_worker(worker, cause=DrainCause.DISK_FULL, reason=reason)
     elif free >= ENOUGH_FREE and worker.drain_cause == DrainCause.DISK_FULL:
-        lifecycle.take_back_with_room(worker)
+        lifecycle.take_back(worker, cause=DrainCause.DISK_FULL)
 
 
 def drain_after_problems(worker: Worker, *, disk_full: bool = False) -> bool:

@@ -81,6 +81,6 @@ from experiments.lifecycle.workers import (
     drain_words,
     drain_worker,
     forget_worker,
-    take_back_with_room,
+    take_back,
     undrain_worker,
 )

@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 # The column keeps no more characters.
 MAX_REASON = 300
 DRAINS = Q(draining_since__isnull=False)
-DISK_FULL = Q(drain_cause=DrainCause.DISK_FULL)
+# Causes that end by themselves, and are replaced by other ones.
+PASSING = (DrainCause.DISK_FULL, DrainCause.LEAVING)
 TAKEN_BACK: Mapping[str, object] = {
     "draining_since": None,
     "drain_cause": "",
@@ -40,10 +41,12 @@ def drain_worker(
 ) -> bool:
     """Give the host no more trials; running ones continue to their end.
 
-    False: the host drains already and keeps its first reason. Only a full disk, which
-    take_back_with_room() ends, is replaced by other reasons.
+    False: the host drains already and keeps its first reason. Only causes that
+    take_back() ends are replaced by other ones.
     """
-    where = ~DRAINS if cause == DrainCause.DISK_FULL else ~DRAINS | DISK_FULL
+    where = ~DRAINS
+    if cause not in PASSING:
+        where |= Q(drain_cause__in=PASSING)
     changes = {
         "draining_since": Now(),
         "drain_cause": cause,
@@ -59,10 +62,10 @@ def undrain_worker(worker: Worker, *, actor: User | None = None) -> bool:
     return _change(worker, DRAINS, changes, verb="host undrained", actor=actor)
 
 
-def take_back_with_room(worker: Worker) -> bool:
-    """Give a host whose disk was full trials again. Its earlier failures still count.
-    False: it drains for another reason, or not at all."""
-    where = DRAINS & DISK_FULL
+def take_back(worker: Worker, *, cause: DrainCause) -> bool:
+    """Give a host trials again whose cause to drain has passed. Its earlier failures
+    still count. False: it drains for another reason, or not at all."""
+    where = DRAINS & Q(drain_cause=cause)
     return _change(worker, where, TAKEN_BACK, verb="host undrained", actor=None)
 
 

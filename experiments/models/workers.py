@@ -102,6 +102,8 @@ class DrainCause(models.TextChoices):
     FAILURES = "failures"
     # Until the host's disk has room again.
     DISK_FULL = "disk_full", "disk full"
+    # Until the worker comes back: it is about to leave by itself.
+    LEAVING = "leaving"
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):

@@ -22,9 +22,9 @@ class WorkerSite:
         """Send a heartbeat; the answer says whether the host drains, and why."""
         return self._connection.send_json("beat", {"worker": worker, **facts})
 
-    def drain(self, worker: int, *, reason: str) -> dict[str, Any]:
-        """Ask for no more trials."""
-        body = {"worker": worker, "reason": reason}
+    def drain(self, worker: int, *, reason: str, leaves: bool) -> dict[str, Any]:
+        """Ask for no more trials; one that leaves: until it signs on again."""
+        body = {"worker": worker, "reason": reason, "leaves": leaves}
         return self._connection.send_json("drain", body)
 
     def slot_stuck(self, worker: int, slot: int, *, message: str) -> None:

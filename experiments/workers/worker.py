@@ -258,7 +258,9 @@ class WorkerHost:
         """Tried again at the next check while the site is away."""
         with contextlib.suppress(SiteAway):
             try:
-                self._note(self.site.drain(self.worker, reason=self.drain_reason))
+                reason = self.drain_reason
+                leaves = reason != BY_SIGNAL
+                self._note(self.site.drain(self.worker, reason=reason, leaves=leaves))
             except (Refused, StaleAttempt) as problem:
                 logger.warning("the site refused to drain this worker: %s", problem)
             self.drain_reason = ""

@@ -92,6 +92,24 @@ def test_a_draining_host_is_told_at_its_beat_and_refused_at_claims(
     assert answer.json()["error"]["code"] == "no_room"
 
 
+def test_a_worker_that_left_gets_trials_when_it_comes_back(pool: Caller) -> None:
+    worker = hello(pool).json()["worker"]
+    body = {"worker": worker, "reason": "No trial for 30 seconds.", "leaves": True}
+    assert pool.post("/drain", body).json()["drain"]
+    assert pool.post("/beat", {"worker": worker}).json()["drain"]
+    assert not hello(pool).json()["drain"]
+
+
+def test_a_host_that_cannot_end_a_trial_stays_drained_after_it_left(
+    pool: Caller,
+) -> None:
+    worker = hello(pool).json()["worker"]
+    body = {"worker": worker, "reason": "No trial for 30 seconds.", "leaves": True}
+    pool.post("/drain", body)
+    pool.post("/slots/stuck", {"worker": worker, "slot": 0, "message": "frozen"})
+    assert "frozen" in hello(pool).json()["drain_reason"]
+
+
 def test_a_beat_tells_how_many_trials_the_worker_has(
     pool: Caller, sweep: Sweep
 ) -> None:

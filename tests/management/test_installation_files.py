@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from django.core.management import get_commands, load_command_class
 from redis import Redis
 from redis.exceptions import NoPermissionError
@@ -60,7 +61,46 @@ def commands() -> list[tuple[str, list[str]]]:
     page = (ROOT / "docs" / "installation.md").read_text()
     for words in re.findall(r"manage\.py ([a-z][^'`\n]*)", page):
         found.append(("installation.md", ["manage.py", *shlex.split(words)]))
+    compose = yaml.safe_load((FILES / "compose.yaml").read_text())["services"]
+    words = [service.get("command", []) for service in compose.values()]
+    found += [("compose.yaml", each) for each in words if each[:1] == ["manage.py"]]
+    for words in containers().values():
+        found.append(("kubernetes-worker.yaml", words))
+    script = (FILES / "slurm-worker.sh").read_text()
+    for line in re.findall(r"python (manage\.py .*) \"\$@\" &$", script, re.MULTILINE):
+        found.append(("slurm-worker.sh", shlex.split(line)))
     return found
+
+
+def containers() -> dict[str, list[str]]:
+    """The arguments of the workers in Kubernetes, by the kind of their object."""
+    text = (FILES / "kubernetes-worker.yaml").read_text()
+    return {
+        item["kind"]: item["spec"]["template"]["spec"]["containers"][0]["args"]
+        for item in yaml.safe_load_all(text)
+    }
+
+
+def test_each_file_for_a_cluster_starts_workers() -> None:
+    places = [place for place, words in commands() if "worker" in words]
+    for name in ("compose.yaml", "kubernetes-worker.yaml", "slurm-worker.sh"):
+        assert name in places
+    burst = containers()["Job"]
+    assert "--burst" in burst and "--time-limit" in burst
+    assert "--burst" not in containers()["Deployment"]
+
+
+def test_the_settings_of_compose_are_known_and_none_is_missing() -> None:
+    readme = (ROOT / "README.md").read_text()
+    known = set(re.findall(r"^\| `([A-Z_]+)` \|", readme, re.MULTILINE))
+    text = (FILES / "compose.yaml").read_text()
+    services = yaml.safe_load(text)["services"]
+    own = [s["environment"] for s in services.values() if s["image"] == "sweepsite"]
+    assert {name for settings in own for name in settings} <= known
+    worker = services["worker"]["environment"]
+    assert "DATABASE_URL" not in worker and "volumes" not in services["worker"]
+    must = set(re.findall(r"(?<!\$)\$\{(\w+):\?", text))
+    assert must == set(settings_of("compose.env")) - {"WORKER_SLOTS"}
 
 
 @pytest.mark.parametrize(("place", "words"), commands(), ids=str)
@@ -71,7 +111,7 @@ def test_every_command_exists_and_takes_its_options(
         assert words[:4] == ["-m", "gunicorn", "-c", "sweepsite/web_server.py"]
         check_gunicorn(words[2:])
         return
-    name, *options = words[1:]
+    name, *options = (re.sub(r"\$\{\w+:-(\w+)\}", r"\1", word) for word in words[1:])
     command = load_command_class(get_commands()[name], name)
     command.create_parser("manage.py", name).parse_args(options)
 

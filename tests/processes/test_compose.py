@@ -180,9 +180,4 @@ def test_the_setup_can_run_again_and_keeps_a_revoked_credential_revoked(
     site.manage("setup")
     site.manage("worker-token", "revoke", "1")
     site.manage("setup")
-    (line,) = [
-        each
-        for each in site.manage("worker-token", "list").splitlines()
-        if "wrk_" in each
-    ]
-    assert "revoked" in line
+    assert site.manage("worker-token", "list").strip() == "There is none."
