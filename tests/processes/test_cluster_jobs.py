@@ -109,8 +109,8 @@ def test_a_cancelled_job_gives_its_trials_back(
 def test_what_runs_at_the_end_of_a_jobs_time_is_given_back(
     site: RunningSite, tmp_path: Path
 ) -> None:
-    sweep, job = hanging(site, tmp_path, "--time=90")
-    wait_for(job.ended, "the job to end", job.said, timeout=120)
+    sweep, job = hanging(site, tmp_path, "--time=150")
+    wait_for(job.ended, "the job to end", job.said, timeout=200)
     check_given_back(site, sweep, job)
     assert "The time limit of this worker is nearly over" in job.said()
 
