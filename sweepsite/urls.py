@@ -48,6 +48,8 @@ PAGES = (
     "teams.transfers",
     "teams.invitations",
     "teams.service_accounts",
+    "notifications.views",
+    "notifications.channels",
     "people.views",
     "pools.views",
     "cleanup.choose",

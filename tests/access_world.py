@@ -16,6 +16,7 @@ from experiments.models import (
     Artifact,
     CleanupRule,
     Invitation,
+    NotificationChannel,
     Removable,
     ReportLink,
     SavedForm,
@@ -124,10 +125,14 @@ def make_world(team: Team) -> World:
         expires_at=timezone.now() + timedelta(days=1),
     )
     rule = CleanupRule.objects.create(team=team, selection={"kind": "logs"})
+    channel = NotificationChannel.objects.create(
+        team=team, kind="slack", name="ours", kinds="failed"
+    )
     item = TrashItem.add(Removable.LOGS, "digits-1", team.pk, sweep=sweep)
     host = factories.worker(sweep.pool)
     ids = {
         "rule_id": rule.pk,
+        "channel_id": channel.pk,
         "report_link_id": link.pk,
         "item_id": item.pk,
         "service_account_id": service.pk,

@@ -104,7 +104,7 @@ class ChannelKind(models.TextChoices):
 
 
 class NotificationChannel(models.Model):
-    """Where notifications of some kinds are sent, for one person or one team."""
+    """Where notifications of some kinds are sent, for one person or else one team."""
 
     kind = models.CharField(max_length=10, choices=ChannelKind)
     user = models.ForeignKey(
@@ -134,10 +134,6 @@ class NotificationChannel(models.Model):
                 fields=("user", "kind"),
                 condition=models.Q(kind__in=("browser", "email")),
                 name="channel_once_per_person",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(user=None) ^ models.Q(team=None),
-                name="channel_of_person_or_team",
             ),
         )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet, Value
+from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Now
 
 from experiments import access, encryption
@@ -26,11 +26,11 @@ from experiments.models import (
     Team,
     User,
 )
-from experiments.models.notifications import CHOICES, OF_SWEEPS, joined
+from experiments.models.notifications import CHOICES, DEFAULT_KINDS, OF_SWEEPS, joined
 from experiments.notifications.messages import PREFIX
 from experiments.notifications.recipients import ensure_channels
 from experiments.notifications.sending import PURPOSE, attempt
-from experiments.notifications.webhooks import WebhookError, checked_url
+from experiments.notifications.webhooks import WebhookError, checked_host
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.wording import unseen_problem
 from experiments.sweeps.control import NotPossible
@@ -68,9 +68,12 @@ def webhooks_of(owner: User | Team) -> QuerySet[NotificationChannel]:
 
 def own_channels(user: User) -> Mapping[str, NotificationChannel]:
     """The two that each person has: in the browser, and e-mail."""
-    ensure_channels([user])
     rows = user.notification_channels.filter(kind__in=(Kind.BROWSER, Kind.EMAIL))
-    return {row.kind: row for row in rows}
+    found = {row.kind: row for row in rows}
+    if len(found) < len(DEFAULT_KINDS):
+        ensure_channels([user])
+        found = {row.kind: row for row in rows.all()}
+    return found
 
 
 def create_webhook(
@@ -176,9 +179,10 @@ def set_watch(user: User, experiment: Experiment, level: str) -> None:
         raise _problem("level", f'"{level[:40]}" is not allowed. Use {allowed}.')
 
 
-def watch_level(user: User, experiment: Experiment) -> str:
-    rows = ExperimentWatch.objects.filter(user=user, experiment=experiment)
-    return rows.values_list("level", flat=True).first() or "own"
+def with_watch(rows: QuerySet[Experiment], user: User) -> QuerySet[Experiment]:
+    """Each with ``watched``: all, none, or None for the user's own sweeps."""
+    own = ExperimentWatch.objects.filter(user=user, experiment=OuterRef("pk"))
+    return rows.annotate(watched=Subquery(own.values("level")[:1]))
 
 
 def _checked_name(name: str) -> str:
@@ -200,10 +204,10 @@ def _checked_kinds(kinds: Collection[str], row: NotificationChannel) -> str:
 
 def _set_address(row: NotificationChannel, address: str) -> None:
     try:
-        parts = checked_url(address)
+        host = checked_host(address)
     except WebhookError as error:
         raise _problem("address", str(error)) from error
-    row.host = (parts.hostname or "")[:255]
+    row.host = host[:255]
     row.address = encryption.encrypt(address.strip(), purpose=PURPOSE)
 
 

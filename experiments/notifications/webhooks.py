@@ -32,8 +32,16 @@ class WebhookError(Exception):
         self.is_final = is_final
 
 
-def checked_url(url: str) -> SplitResult:
-    """The parts of an address to which webhooks may go. Raises WebhookError."""
+def checked_host(url: str) -> str:
+    """The host of an address to which webhooks may go. Raises WebhookError."""
+    parts = _checked(url)
+    host = parts.hostname or ""
+    _addresses(host, parts.port or 443)
+    return host
+
+
+def _checked(url: str) -> SplitResult:
+    """The parts of an address of the right form."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -102,7 +110,7 @@ class _Connection(http.client.HTTPConnection):
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> str:
     """Send it; what the host answered, in words. Raises WebhookError."""
-    parts = checked_url(url)
+    parts = _checked(url)
     host = parts.hostname or ""
     address = _addresses(host, parts.port or (443 if parts.scheme == "https" else 80))
     if not address:

@@ -1,5 +1,6 @@
 // What every page does: menus, dialogs, copying, tabs, closable messages, relative times.
 
+import { wireBell } from "./bell.js";
 import { wireCopy } from "./copy.js";
 import { wireDialogs } from "./dialogs.js";
 import { refreshTimes } from "./format.js";
@@ -16,6 +17,14 @@ function wireNotes() {
   });
 }
 
+// Choosing from such a list sends its form; without scripts there is a button.
+function wireChoices() {
+  for (const button of document.querySelectorAll("[data-hide-with-scripts]")) button.hidden = true;
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-send-on-change]")) event.target.form.requestSubmit();
+  });
+}
+
 followMlflowLink();
 wireDialogs();
 wireMenus();
@@ -23,5 +32,7 @@ wireCopy();
 wireTabs();
 wireSearch();
 wireNotes();
+wireChoices();
+wireBell();
 refreshTimes(document);
 setInterval(() => refreshTimes(document), EVERY);

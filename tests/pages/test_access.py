@@ -40,6 +40,8 @@ SITE: Rule = {**dict.fromkeys(PEOPLE, FORBIDDEN), "superuser": ANSWERED}
 # Of their own teams.
 AUDIT: Rule = {**SITE, "admin": ANSWERED, "stranger": ANSWERED}
 CREATE: Rule = {**EVERYONE, "viewer": FORBIDDEN}
+# A webhook of the team: others do not see that there is one.
+TEAM_CHANNEL: Rule = {**NONE_YET, "admin": ANSWERED, "superuser": ANSWERED}
 # What a person has typed, and nobody else sees: others of the team get an empty answer.
 SAVED: Rule = {**STEER, "viewer": MISSING}
 # Pages that do not need a login.
@@ -73,6 +75,18 @@ ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "settings/": (EVERYONE, EVERYONE),
     "settings/theme/": (None, EVERYONE),
     "settings/export/": (None, EVERYONE),
+    "settings/notifications/": (EVERYONE, EVERYONE),
+    "notifications/": (EVERYONE, None),
+    "notifications/feed.json": (EVERYONE, None),
+    "notifications/read/": (None, EVERYONE),
+    "notifications/<int:pk>/": (NONE_YET, None),
+    "notifications/channels/new/": (EVERYONE, EVERYONE),
+    "notifications/channels/<int:pk>/": (TEAM_CHANNEL, TEAM_CHANNEL),
+    "notifications/channels/<int:pk>/test/": (None, TEAM_CHANNEL),
+    "notifications/channels/<int:pk>/delete/": (TEAM_CHANNEL, TEAM_CHANNEL),
+    "teams/<slug:slug>/notifications/": (MANAGE, None),
+    "teams/<slug:slug>/notifications/new/": (MANAGE, MANAGE),
+    "experiments/<int:pk>/watch/": (None, READ),
     "settings/sessions/end/": (None, EVERYONE),
     "settings/confirm/": (EVERYONE, EVERYONE),
     "login/code/": (EVERYONE, EVERYONE),
@@ -310,6 +324,7 @@ OWNERS = {
     "people": "member_id",
     "invitations": "invitation_id",
     "rules": "rule_id",
+    "channels": "channel_id",
     "trash": "item_id",
     "service-accounts": "service_account_id",
 }

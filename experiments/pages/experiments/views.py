@@ -20,6 +20,7 @@ from experiments import access
 from experiments.models import Event, Experiment, Team, Trial, User
 from experiments.models.fields import VisibleTextForm
 from experiments.models.sweeps import SweepState
+from experiments.notifications.channels import with_watch
 from experiments.pages.about import Subject
 from experiments.pages.experiments.entries import entry_table
 from experiments.pages.experiments.entry_filter import entry_filters, has_text
@@ -115,6 +116,11 @@ class ExperimentForm(VisibleTextForm, forms.ModelForm):  # type: ignore[type-arg
 
 
 PAGE_SIZE = 50
+WATCH_LEVELS = [
+    ("own", "Notify me of my sweeps"),
+    ("all", "Notify me of all sweeps"),
+    ("none", "Notify me of none"),
+]
 # The parts of the page that its feed may replace, each with its own template.
 PARTS = ("facts", "answer", "chart", "side", "table")
 # What logs a run, as an experiment without runs shows it.
@@ -125,8 +131,9 @@ with mlflow.start_run(): mlflow.log_metric("accuracy", 0.93)"""
 
 def readable(request: HttpRequest, pk: int) -> Experiment:
     """The experiment, if the viewer can see it; its team becomes the page's."""
-    queryset = access.experiments_for(access.viewer(request))
-    experiment = access.found_or_404(queryset.select_related("created_by"), pk=pk)
+    user = access.viewer(request)
+    queryset = access.experiments_for(user).select_related("created_by")
+    experiment = access.found_or_404(with_watch(queryset, user), pk=pk)
     set_team(request, experiment.team)
     return experiment
 
@@ -211,6 +218,8 @@ def experiment_detail(request: HttpRequest, pk: int) -> HttpResponse:
     context = _detail(request, experiment)
     context |= live_parts(mark, render_parts("experiments", PARTS, context))
     context["views"] = view_menu(request, experiment, "experiment")
+    context["watch_levels"] = WATCH_LEVELS
+    context["watch_level"] = experiment.watched or "own"  # type: ignore[attr-defined]
     return render(request, "experiments/experiments/detail.html", context)
 
 

@@ -1,0 +1,15 @@
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('experiments', '0031_notifications'),
+    ]
+
+    operations = [
+        migrations.RemoveConstraint(
+            model_name='notificationchannel',
+            name='channel_of_person_or_team',
+        ),
+    ]
