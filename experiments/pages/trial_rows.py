@@ -18,7 +18,7 @@ from experiments.formatting import distinct_texts, metric_text
 from experiments.models import Decision, Sweep, Trial, TrialRequest
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import Origin, TrialState
-from experiments.pages.curves import Points, drawn
+from experiments.pages.curves import Points, drawn, finite
 from experiments.pages.failures import out_of_time
 from experiments.pages.simulator.policy_words import kind_name
 from experiments.pages.trial.verdicts import chance_text
@@ -63,8 +63,7 @@ MAX_CURVE_POINTS = 150
 
 
 class TrialRow(TypedDict):
-    """One trial. ``curve``: [report, value], with null for a non-finite value; a wide
-    one has [report, value, step, seconds since the start]."""
+    """One trial. ``curve``: [report, value], with null for a non-finite value."""
 
     id: int
     number: int
@@ -88,16 +87,15 @@ def trial_rows(
     best_id: int | None,
     of: int | None = None,
     most_points: int = MAX_CURVE_POINTS,
-    wide: bool = False,
 ) -> list[TrialRow]:
     """Rows in the order of ``trials`` (with their current attempts selected).
 
     ``of``: how many trials the sweep has, for the sentence about the best one.
-    ``most_points`` limits each curve; ``wide`` adds step and seconds to its points.
+    ``most_points`` limits each curve.
     """
     listed = list(trials)
     ids = [trial.pk for trial in listed]
-    curves = report_curves(ids, most=most_points, wide=wide)
+    curves = report_curves(ids, most=most_points)
     decisions = last_decisions(ids)
     seconds = seconds_by_trial(listed, now)
     params = flat_configurations(search_space(sweep), [t.params for t in listed])
@@ -136,21 +134,23 @@ def report_curves(
     trials = Trial.objects.filter(pk__in=trial_ids)
     found = excerpts.reports(trials, excerpts.spread(most))
     thin = {pk: each.thinned(most) for pk, each in found.items()}
-    curves = {pk: drawn(e.places + 1, e.points["value"]) for pk, e in thin.items()}
-    if wide:
-        claimed = dict(trials.values_list("pk", "current_attempt__claimed_at"))
-        for pk, curve in curves.items():
-            for point, (step, _, arrived, _) in zip(
-                curve, thin[pk].points.tolist(), strict=True
-            ):
-                point += [step, _seconds(arrived, claimed[pk])]
-    return curves
+    if not wide:
+        return {pk: drawn(e.places + 1, e.points["value"]) for pk, e in thin.items()}
+    claimed = dict(trials.values_list("pk", "current_attempt__claimed_at"))
+    return {pk: _wide_curve(each, claimed[pk]) for pk, each in thin.items()}
 
 
-def _seconds(arrived: int, started: datetime | None) -> float | None:
-    if started is None:
-        return None
-    return round(max(0.0, (codec.moment(arrived) - started).total_seconds()), 1)
+def _wide_curve(excerpt: excerpts.Excerpt, started: datetime | None) -> Points:
+    points = excerpt.points
+    values: list[float | None] = points["value"].tolist()
+    if not np.isfinite(points["value"]).all():
+        values = list(map(finite, points["value"].tolist()))
+    seconds: list[float | None] = [None] * len(values)
+    if started is not None:
+        since = (points["arrived"] - codec.microseconds(started)) / 1e6
+        seconds = np.round(np.maximum(0.0, since), 1).tolist()
+    columns = (excerpt.places + 1).tolist(), values, points["step"].tolist(), seconds
+    return list(map(list, zip(*columns, strict=True)))
 
 
 def thinned(curve: Sequence[T], most: int = MAX_CURVE_POINTS) -> list[T]:

@@ -127,8 +127,6 @@ def _document(filling: Filling, experiment_name: str) -> dict[str, Any]:
 def _start(sweep: Sweep, filler: _Filler, *, running: bool) -> None:
     """In one transaction, so that no scheduler sees it running meanwhile."""
     with transaction.atomic():
-        own = Attempt.objects.filter(trial=OuterRef("pk")).values("pk")
-        sweep.trials.update(current_attempt=Subquery(own))
         lifecycle.start_sweep(sweep)
         if not running:
             message = f"{counted(sweep.max_total_trials, 'trial')} ended."
@@ -158,6 +156,9 @@ class _Filler:
         numbers = range(part.start, part.stop)
         rows = Trial.objects.bulk_create(map(self._trial, numbers, curves[METRIC]))
         attempts = Attempt.objects.bulk_create(map(self._attempt, rows))
+        own = Attempt.objects.filter(trial=OuterRef("pk")).values("pk")
+        stored = self.sweep.trials.filter(number__range=(part.start, part.stop - 1))
+        stored.update(current_attempt=Subquery(own))
         self._store_points(attempts, curves)
         ended = zip(rows, attempts, curves[METRIC], strict=True)
         Decision.objects.bulk_create(

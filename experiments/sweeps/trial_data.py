@@ -251,12 +251,19 @@ class _CachedTrials:
     def _updated(self, data: TrialData, late: TrialQuerySet) -> TrialData:
         """The same object if nothing has changed."""
         rows = _rows(late)
-        merged = _merged(data, self._arrays(rows)) if rows else data
+        if not rows:
+            return data
+        news = self._arrays(rows)
+        places = _known_places(data, news)
+        if places is None:
+            return self._snapshot(_merged(data, news))
         same = all(
-            np.array_equal(getattr(data, name), getattr(merged, name), equal_nan=True)
+            np.array_equal(
+                getattr(data, name)[places], getattr(news, name), equal_nan=True
+            )
             for name in ARRAYS
         )
-        return data if same else self._snapshot(merged)
+        return data if same else self._snapshot(_replaced(data, news, places))
 
     def _snapshot(self, arrays: TrialArrays) -> TrialData:
         self._version += 1
@@ -318,6 +325,25 @@ class _CachedTrials:
 
 def _origin_code(origin: str) -> int:
     return ORIGINS.index(origin) if origin in ORIGINS else 0
+
+
+def _known_places(old: TrialArrays, new: TrialArrays) -> NDArray[np.intp] | None:
+    """Where the trials of the new arrays are in the old ones; None if one is not, or
+    has a new parameter."""
+    places = np.searchsorted(old.numbers, new.numbers)
+    if old.cells.shape[1] != new.cells.shape[1] or places.max() >= len(old.numbers):
+        return None
+    return places if np.array_equal(old.numbers[places], new.numbers) else None
+
+
+def _replaced(
+    old: TrialArrays, new: TrialArrays, places: NDArray[np.intp]
+) -> TrialArrays:
+    """A copy of the old arrays with other rows at these places."""
+    arrays = {name: getattr(old, name).copy() for name in ARRAYS}
+    for name, array in arrays.items():
+        array[places] = getattr(new, name)
+    return TrialArrays(**arrays)
 
 
 def _merged(old: TrialArrays, new: TrialArrays) -> TrialArrays:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import json
+import multiprocessing
 import os
 import secrets
 import subprocess
@@ -19,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -90,6 +92,7 @@ class Site:
     cookie: str
     sweep: Any
     tokens: Sequence[str]
+    servers: list[int] = field(default_factory=list)
 
     @classmethod
     def prepared(cls) -> Site:
@@ -124,11 +127,23 @@ class Site:
         with subprocess.Popen(
             [*argv, "--log-level", "error", "--bind", host], env=environment, cwd=ROOT
         ) as server:
+            self.servers[:] = [server.pid]
             try:
                 wait_until(lambda: self.get("/login/")[0] > 0)
                 yield
             finally:
                 server.terminate()
+
+    def cpu(self) -> float:
+        """Seconds that the web server has worked."""
+        import psutil
+
+        times = [
+            each.cpu_times()
+            for pid in self.servers
+            for each in psutil.Process(pid).children(recursive=True)
+        ]
+        return float(sum(each.user + each.system for each in times))
 
     @property
     def page(self) -> str:
@@ -164,41 +179,64 @@ def wait_until(is_true: Callable[[], bool], *, seconds: float = 60) -> None:
 def ingest(site: Site) -> Iterator[str]:
     """Reports a second, alone and while VIEWERS pages follow the sweep; in turns, so
     that what else the machine does counts for both."""
-    rates: dict[int, list[float]] = {0: [], VIEWERS: []}
+    found: dict[int, list[Reported]] = {0: [], VIEWERS: []}
     for _ in range(3):
-        for viewers, found in rates.items():
-            found.append(reported(site, viewers=viewers))
-    alone, watched = (max(found) for found in rates.values())
+        for viewers, each in found.items():
+            each.append(reported(site, viewers=viewers))
+    alone, watched = (max(each, key=lambda one: one.rate) for each in found.values())
+    spent = watched.cpu - alone.cpu * watched.rate / alone.rate
     yield (
-        f"reports: {alone:.0f} a second, with {VIEWERS} viewers {watched:.0f}"
-        f" ({watched / alone - 1:+.0%})"
+        f"reports: {alone.rate:.0f} a second, with {VIEWERS} viewers"
+        f" {watched.rate:.0f} ({watched.rate / alone.rate - 1:+.0%}); server CPU"
+        f" {1e3 * alone.cpu / alone.rate:.1f} ms a report, and the viewers take"
+        f" {1e3 * spent:.0f} ms of it a second"
     )
 
 
-def reported(site: Site, *, viewers: int) -> float:
-    over = threading.Event()
+@dataclass(frozen=True)
+class Reported:
+    """Reports a second, and seconds of the server's CPU a second."""
+
+    rate: float
+    cpu: float
+
+
+def reported(site: Site, *, viewers: int) -> Reported:
+    """The viewers are in a process of their own."""
+    context = multiprocessing.get_context("spawn")
+    ready, over = context.Event(), context.Event()
+    told = (site.url, site.cookie, f"{site.page}feed.json", viewers, ready, over)
+    people = context.Process(target=watch_all, args=told)
+    people.start()
+    ready.wait(60)
+    began, cpu, count = time.monotonic(), site.cpu(), 0
+    while time.monotonic() < began + SECONDS:
+        report(site, count)
+        count += 1
+    taken, cpu = time.monotonic() - began, site.cpu() - cpu
+    over.set()
+    people.join()
+    return Reported(count / taken, cpu / taken)
+
+
+def watch_all(
+    url: str, cookie: str, feed: str, viewers: int, ready: Any, over: Any
+) -> None:
+    site = Site(url, cookie, None, ())
     people = [
-        threading.Thread(target=watch, args=(site, over, n / viewers))
+        threading.Thread(target=watch, args=(site, feed, over, n / viewers))
         for n in range(viewers)
     ]
     for person in people:
         person.start()
-    began, count = time.monotonic(), 0
-    while time.monotonic() < began + SECONDS:
-        report(site, count)
-        count += 1
-    taken = time.monotonic() - began
-    over.set()
+    ready.set()
     for person in people:
         person.join()
-    return count / taken
 
 
 def report(site: Site, n: int) -> None:
     trial, secret = site.tokens[n % len(site.tokens)].split()
     points = [{"name": "accuracy", "step": 1_000 + n, "value": 0.5}]
-    import json
-
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
     body = json.dumps({"points": points})
     path = f"/api/v1/trials/{trial}/metrics"
@@ -207,14 +245,12 @@ def report(site: Site, n: int) -> None:
         raise RuntimeError(f"{status}: {answer[:300]!r}")
 
 
-def watch(site: Site, over: threading.Event, phase: float) -> None:
+def watch(site: Site, feed: str, over: Any, phase: float) -> None:
     """A page that follows the sweep: it asks with what it got last."""
-    import json
-
     since = ""
     over.wait(POLL * phase)
     while not over.is_set():
-        _, answer = site.get(f"{site.page}feed.json?since={quote(since)}")
+        _, answer = site.get(f"{feed}?since={quote(since)}")
         since = json.loads(answer).get("since", since)
         over.wait(POLL)
 
@@ -230,8 +266,6 @@ FEEDS = {
 
 def polls(site: Site) -> Iterator[str]:
     """CPU of this process for one answer after CHANGED trials have changed."""
-    import json
-
     from django.conf import settings
     from django.test import Client
 
@@ -321,6 +355,7 @@ def opened(visitor: Visitor, site: Site, *, times: int) -> Iterator[str]:
             f" main thread {min(busy):.0f} ms of CPU in all"
         )
         yield f"  while it follows: {following(visitor, site)}"
+    yield brushing(visitor)
 
 
 def following(visitor: Visitor, site: Site) -> str:
@@ -336,6 +371,25 @@ def following(visitor: Visitor, site: Site) -> str:
         visitor.page.wait_for_timeout(4 * POLL * 1e3)
         found.append(visitor.busy() - before - idle)
     return f"{min(found):.0f} to {max(found):.0f} ms of main thread for one change"
+
+
+def brushing(visitor: Visitor) -> str:
+    """The main thread's work for one step of a brush on the Charts tab."""
+    page = visitor.page
+    page.locator("[data-drawn=yes]").wait_for(state="attached", timeout=120_000)
+    title = page.locator(".axis-title").first.bounding_box()
+    x, y, steps = title["x"] + title["width"] / 2, title["y"] + 60, 12
+    page.mouse.move(x, y)
+    page.mouse.down()
+    found = []
+    for step in range(1, steps + 1):
+        before = visitor.busy()
+        page.mouse.move(x, y + 12 * step)
+        page.wait_for_timeout(300)
+        found.append(visitor.busy() - before)
+    page.mouse.up()
+    found.sort()
+    return f"brushing: {found[steps // 2]:.0f} ms (most {found[-1]:.0f}) for each step"
 
 
 # --- optuna-dashboard -----------------------------------------------------------------
@@ -399,8 +453,6 @@ study.add_trials(made)
 
 def copy_to_optuna(site: Site, python: str, storage: str) -> None:
     """The values of all ended trials, and their curves."""
-    import json
-
     from experiments.models import Metric
     from experiments.tracking import series
 

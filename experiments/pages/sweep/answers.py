@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.http import QueryDict
 from django.template.loader import render_to_string
 
 from experiments.cleanup import quotas
-from experiments.models import Trial
 from experiments.pages.frame import digest
 from experiments.pages.sweep.best_configuration import (
     BestConfiguration,
@@ -21,16 +20,14 @@ from experiments.pages.sweep.cards import (
     preflight_card,
     waiting_card,
 )
-from experiments.pages.sweep.charts import points_each
 from experiments.pages.sweep.failure_card import FailureCard, failure_card, failure_line
 from experiments.pages.sweep.search_tile import LikelyStrip, likely_strip
+from experiments.pages.sweep.sparklines import sweep_scale
 from experiments.pages.sweep.summary import SweepSummary
 from experiments.pages.sweep.tiles import Tiles, sweep_tiles
-from experiments.pages.sweep.trial_lines import TrialLines
+from experiments.pages.sweep.trial_lines import TrialLines, longest_completed
 from experiments.pages.sweep.trial_table import FEW, TableQuery, TableRows
-from experiments.pages.trial_rows import TrialRow, trial_rows
 from experiments.sweeps.search_status import search_status
-from experiments.sweeps.trial_columns import trials_at
 from experiments.sweeps.warnings import (
     MissingResults,
     missing_results,
@@ -40,44 +37,35 @@ from experiments.sweeps.warnings import (
 
 @dataclass(frozen=True)
 class TrialTable:
-    """The first rows as HTML, by the trial's id. When ``look`` changes, all rows may
-    look different."""
+    """The first rows, in ``order`` of ids, and the HTML of some of them. When ``look``
+    changes, all rows may look different."""
 
     query: TableQuery
+    order: Sequence[int]
     rows: Mapping[int, str]
     look: str
 
 
-@dataclass(frozen=True)
-class SweepView:
-    """The trials of a sweep: rows of the table, and those whose curves are drawn."""
-
-    table: TrialTable
-    charted: Sequence[TrialRow]
-
-
-def sweep_view(
-    summary: SweepSummary, query: TableQuery, *, charted: Iterable[Trial] = ()
-) -> SweepView:
-    """The table and the charts of some trials, read together."""
+def trial_table(
+    summary: SweepSummary,
+    query: TableQuery,
+    *,
+    look: str = "",
+    changed: Container[int] = (),
+) -> TrialTable:
+    """With the HTML of all rows; where they look as ``look`` says, only of trials
+    ``changed``, by id, and of the best one."""
+    columns = query.columns
     places = TableRows(query).few(FEW)
-    picked = trials_at(query.columns, places)
-    drawn = [trial.pk for trial in charted]
-    shown = {trial.pk: trial for trial in (*charted, *picked)}
-    made = trial_rows(
-        summary.sweep,
-        shown.values(),
-        now=summary.now,
-        best_id=summary.best.pk if summary.best else None,
-        of=summary.ranked,
-        most_points=points_each(len(shown)),
-        wide=bool(drawn),
-    )
-    rows = {row["id"]: row for row in made}
-    lines = TrialLines.of_rows(query, places, rows)
+    order = columns.data.ids[places].tolist()
+    scale = sweep_scale(columns), longest_completed(query)
+    now = digest(repr((order, query.sort, scale)))
+    if now == look:
+        best = summary.best.pk if summary.best else None
+        places = places[[pk in changed or pk == best for pk in order]]
+    lines = TrialLines.of(query, places, now=summary.now, of=summary.ranked)
     html = dict(zip((row["id"] for row in lines.rows), lines.html(), strict=True))
-    look = digest(repr((list(html), query.sort, lines.scale, lines.longest)))
-    return SweepView(TrialTable(query, html, look), [rows[pk] for pk in drawn])
+    return TrialTable(query, order, html, now)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypedDict
 
-from experiments.models import Sweep, Trial
+import numpy as np
+
 from experiments.models.trials import TrialState
+from experiments.pages.curves import Points
 from experiments.pages.sweep.summary import SweepSummary
-from experiments.pages.trial_rows import TrialRow
+from experiments.pages.trial_rows import report_curves
+from experiments.sweeps.trial_columns import TrialColumns
+from experiments.sweeps.trial_data import STATES, scores
+from experiments.sweeps.trial_order import Places
 from experiments.tracking.axes import space_axes
 from experiments.tracking.spaces import earlier_spaces, search_space
 
@@ -18,16 +23,63 @@ MAX_TRIALS = 300
 MAX_POINTS, MIN_POINTS = 18_000, 40
 
 
-def chart_trials(sweep: Sweep, *, tried: int) -> list[Trial]:
-    """The newest trials, and older ones that were the best in their time."""
-    trials = sweep.trials.select_related("current_attempt")
-    newest = list(trials.order_by("-number")[:MAX_TRIALS])
-    if tried <= MAX_TRIALS:
-        return newest
-    known = {trial.pk for trial in newest}
-    leaders = sweep.trials.leaders(sweep.goal).order_by().values_list("pk", flat=True)
-    led = trials.filter(pk__in=list(leaders))
-    return newest + [trial for trial in led if trial.pk not in known]
+class ChartRow(TypedDict):
+    """What charts need of a trial; points of the curve are [report, value or null,
+    step, seconds since the start]."""
+
+    id: int
+    number: int
+    state: str
+    best: bool
+    value: float | None
+    reports: int
+    params: dict[str, Any]
+    curve: Points
+
+
+def charted_places(columns: TrialColumns) -> Places:
+    """The places of the newest trials, newest first, and of older ones that were the
+    best in their time."""
+    first = max(0, columns.size - MAX_TRIALS)
+    newest = np.arange(columns.size - 1, first - 1, -1)
+    score = np.nan_to_num(scores(columns.sweep, columns.data)[:first], nan=np.inf)
+    before = np.minimum.accumulate(np.concatenate([[np.inf], score]))[:-1]
+    led = np.flatnonzero(score < before)
+    return np.concatenate([newest, led])
+
+
+def chart_rows(columns: TrialColumns, places: Places) -> list[ChartRow]:
+    """Rows of trials from memory; only their curves are read."""
+    data = columns.data
+    ids = data.ids[places].tolist()
+    shown = min(columns.size, MAX_TRIALS)
+    curves = report_curves(ids, most=points_each(shown), wide=True)
+    values = data.value[places].tolist()
+    best = columns.best
+    return [
+        ChartRow(
+            id=pk,
+            number=int(data.numbers[place]),
+            state=STATES[data.states[place]],
+            best=place == best,
+            value=None if np.isnan(value) else value,
+            reports=int(data.reports[place]),
+            params=_params(columns, place),
+            curve=curves.get(pk, []),
+        )
+        for pk, place, value in zip(ids, places.tolist(), values, strict=True)
+    ]
+
+
+def _params(columns: TrialColumns, place: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, column in columns.data.parameters.items():
+        code, number = int(column.codes[place]), float(column.numbers[place])
+        if code >= 0:
+            found[name] = column.labels[code]
+        elif not np.isnan(number):
+            found[name] = number
+    return found
 
 
 def points_each(count: int) -> int:
@@ -35,7 +87,7 @@ def points_each(count: int) -> int:
     return max(MIN_POINTS, min(150, MAX_POINTS // max(1, count)))
 
 
-def chart_model(summary: SweepSummary, rows: Iterable[TrialRow]) -> dict[str, Any]:
+def chart_model(summary: SweepSummary, rows: Sequence[ChartRow]) -> dict[str, Any]:
     """The model that all charts of the page share."""
     sweep = summary.sweep
     return {
@@ -44,14 +96,8 @@ def chart_model(summary: SweepSummary, rows: Iterable[TrialRow]) -> dict[str, An
         "total": summary.planned,
         "most": MAX_TRIALS,
         "space": space_axes(search_space(sweep), earlier_spaces(sweep)),
-        "trials": [chart_row(row) for row in rows],
+        "trials": rows,
     }
-
-
-def chart_row(row: TrialRow) -> dict[str, Any]:
-    """What a chart needs of a row."""
-    names = ("id", "number", "state", "best", "value", "reports", "params", "curve")
-    return {name: row[name] for name in names}  # type: ignore[literal-required]
 
 
 def chart_note(tried: int) -> str:
@@ -79,7 +125,7 @@ def chart_chips(counts: dict[str, int]) -> list[dict[str, Any]]:
     ]
 
 
-def curve_selects(rows: Sequence[TrialRow]) -> list[dict[str, Any]]:
+def curve_selects(rows: Sequence[ChartRow]) -> list[dict[str, Any]]:
     """The menus of the learning curves: the x axis and the scale of the y axis."""
     across = [("report", "x: report"), ("step", "x: step"), ("seconds", "x: seconds")]
     return [
@@ -88,11 +134,11 @@ def curve_selects(rows: Sequence[TrialRow]) -> list[dict[str, Any]]:
     ]
 
 
-def spread_select(rows: Sequence[TrialRow]) -> list[dict[str, Any]]:
+def spread_select(rows: Sequence[ChartRow]) -> list[dict[str, Any]]:
     return [select("y", "Scale of the y axis", _spreads(rows))]
 
 
-def _spreads(rows: Sequence[TrialRow]) -> list[tuple[str, str]]:
+def _spreads(rows: Sequence[ChartRow]) -> list[tuple[str, str]]:
     """Stretched only for metrics within 0 to 1, logarithmic only above 0."""
     values = [p[1] for row in rows for p in row["curve"] if p[1] is not None]
     spreads = [("linear", "y: linear")]

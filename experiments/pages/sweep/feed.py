@@ -7,30 +7,29 @@ HTML, and the table's order with the rows that look different.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.http import HttpRequest, JsonResponse
+import numpy as np
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from experiments.db.clock import database_now
 from experiments.lru_cache import LruCache
-from experiments.models import Sweep, Trial
+from experiments.models import Sweep
 from experiments.pages.frame import digest, may_steer, sweep_to_read
-from experiments.pages.sweep.answers import (
-    SweepView,
-    TrialTable,
-    answers_of,
-    sweep_view,
-)
-from experiments.pages.sweep.charts import MAX_TRIALS, chart_row
+from experiments.pages.sweep.answers import TrialTable, answers_of, trial_table
+from experiments.pages.sweep.charts import MAX_TRIALS, ChartRow, chart_rows
+from experiments.pages.sweep.charts_data import json_answer
 from experiments.pages.sweep.head import cancel_text, frame, running_text
 from experiments.pages.sweep.summary import SweepSummary, sweep_summary
 from experiments.pages.sweep.trial_table import TableQuery
 from experiments.sweeps.progress import counts_by_sweep
+from experiments.sweeps.trial_order import Places
 
 # A transaction may commit a little later than the time on its rows.
 OVERLAP = timedelta(seconds=2)
@@ -69,26 +68,25 @@ def frame_mark(sweep: Sweep, *, steers: bool) -> str:
     return digest(f"{sweep.state} {sweep.updated_at} {sweep.archived_at} {steers}")
 
 
-def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
+def sweep_feed(request: HttpRequest, pk: int) -> HttpResponse:
     """What has changed on a sweep's page ``?since=`` the last answer."""
     sweep = sweep_to_read(request, pk)
     now = database_now()
     seen = FeedToken.read(request.GET.get("since", ""), now)
     if seen.time is not None and not _changed(sweep, seen.time):
-        return JsonResponse(
-            _answer(sweep, now, str(FeedToken(now, seen.frame, seen.look)))
-        )
+        token = FeedToken(now, seen.frame, seen.look)
+        return json_answer(request, _answer(sweep, now, str(token)))
     steers = may_steer(request, sweep)
     if request.GET.get("part") == "trials":
         answer = _tab_news(sweep, now, steers=steers)
     else:
-        answer = _shared_news(request, sweep, seen, now)
+        answer = _shared_news(request, sweep, seen, now, steers=steers)
     if seen.frame != frame_mark(sweep, steers=steers):
         context = frame(request, sweep, answer["counts"], now=now)
         answer["parts"]["head"] = render_to_string(
             "experiments/sweep/head.html", context, request=request
         )
-    return JsonResponse(answer)
+    return json_answer(request, answer)
 
 
 # People who follow a sweep and ask within this time share an answer.
@@ -107,13 +105,13 @@ _shared: LruCache[tuple[object, ...], _SharedNews] = LruCache(MAX_SHARED)
 
 
 def _shared_news(
-    request: HttpRequest, sweep: Sweep, seen: FeedToken, now: datetime
+    request: HttpRequest, sweep: Sweep, seen: FeedToken, now: datetime, *, steers: bool
 ) -> dict[str, Any]:
     """An answer also suits a page that has seen more than where it starts, as long as
     that page has not seen the answer itself."""
     query = request.GET.copy()
     query.pop("since", None)
-    look = (query.urlencode(), seen.frame, seen.look, may_steer(request, sweep))
+    look = (query.urlencode(), seen.frame, seen.look, steers)
     zone = timezone.get_current_timezone_name()
     key = (sweep.pk, sweep.created_at, sweep.updated_at, *look, zone)
     known = _shared.get(key)
@@ -121,7 +119,7 @@ def _shared_news(
     if not (
         known and is_new and seen.time and known.since <= seen.time < known.made_at
     ):
-        answer = _overview_news(request, sweep, seen, now)
+        answer = _overview_news(request, sweep, seen, now, steers=steers)
         # What is old has changed a lot: a large answer, which no other page needs.
         if seen.time is None or now - seen.time > MAX_SHARED_AGE:
             return answer
@@ -131,21 +129,38 @@ def _shared_news(
 
 
 def _overview_news(
-    request: HttpRequest, sweep: Sweep, seen: FeedToken, now: datetime
+    request: HttpRequest, sweep: Sweep, seen: FeedToken, now: datetime, *, steers: bool
 ) -> dict[str, Any]:
-    steers = may_steer(request, sweep)
     query = TableQuery(sweep, request.GET, few=True)
     summary = sweep_summary(sweep, now=now, trials=query.columns.data)
-    changed = _changed_trials(sweep, seen.time)
+    changed = _changed_places(query, seen.time)
+    ids = set(query.columns.data.ids[changed].tolist())
+    table = trial_table(summary, query, look=seen.look, changed=ids)
     # Only the newest trials are updated in charts.
-    oldest = summary.tried - MAX_TRIALS - 1
-    charted = [trial for trial in changed if trial.number > oldest]
-    view = sweep_view(summary, query, charted=charted)
-    answer = _answer(sweep, now, token_of(summary, view.table, steers=steers))
-    answer |= _news(summary, view, seen, {trial.pk for trial in changed})
-    answers = answers_of(summary, request.GET, steers=steers)
-    answer["parts"]["answers"] = answers.html()
+    recent = changed[changed >= query.columns.size - MAX_TRIALS - 1]
+    answer = _answer(sweep, now, token_of(summary, table, steers=steers))
+    answer |= _news(summary, table, seen, chart_rows(query.columns, recent))
+    answer["parts"]["answers"] = _answers_html(request, summary, steers=steers)
     return answer
+
+
+# Tiles and cards are as old as this at most; the rows and charts below them are not.
+MAX_ANSWERS_AGE = timedelta(seconds=3)
+_answers: LruCache[tuple[object, ...], tuple[datetime, str]] = LruCache(MAX_SHARED)
+
+
+def _answers_html(request: HttpRequest, summary: SweepSummary, *, steers: bool) -> str:
+    """The tiles and cards. What ends or becomes the best is in them at once."""
+    sweep, best, query = summary.sweep, summary.best, request.GET.copy()
+    query.pop("since", None)
+    look = (query.urlencode(), steers, timezone.get_current_timezone_name())
+    state = (sweep.created_at, sweep.updated_at, *summary.counts.values())
+    key = (sweep.pk, best and (best.pk, best.value), *state, *look)
+    made_at, html = _answers.get(key) or (None, "")
+    if made_at is None or not timedelta() <= summary.now - made_at < MAX_ANSWERS_AGE:
+        html = answers_of(summary, request.GET, steers=steers).html()
+        _answers.put(key, (summary.now, html))
+    return html
 
 
 def _tab_news(sweep: Sweep, now: datetime, *, steers: bool) -> dict[str, Any]:
@@ -169,11 +184,11 @@ def _changed(sweep: Sweep, since: datetime) -> bool:
     )
 
 
-def _changed_trials(sweep: Sweep, since: datetime | None) -> list[Trial]:
-    trials = sweep.trials.select_related("current_attempt").order_by("-number")
-    if since is not None:
-        trials = trials.filter(updated_at__gte=since - OVERLAP)
-    return list(trials[: MAX_TRIALS * 2])
+def _changed_places(query: TableQuery, since: datetime | None) -> Places:
+    """Of the trials that changed, the newest first."""
+    changed = query.columns.data.changed
+    start = -np.inf if since is None else (since - OVERLAP).timestamp()
+    return np.flatnonzero(changed >= start)[::-1][: MAX_TRIALS * 2]
 
 
 def _answer(sweep: Sweep, now: datetime, token: str) -> dict[str, Any]:
@@ -189,12 +204,14 @@ def _answer(sweep: Sweep, now: datetime, token: str) -> dict[str, Any]:
 
 
 def _news(
-    summary: SweepSummary, view: SweepView, seen: FeedToken, changed: set[int]
+    summary: SweepSummary,
+    table: TrialTable,
+    seen: FeedToken,
+    charted: Sequence[ChartRow],
 ) -> dict[str, Any]:
-    table, counts, best = view.table, summary.counts, summary.best
-    same = bool(seen.look) and seen.look == table.look
+    counts, best = summary.counts, summary.best
     parts = {"chips": _part("chips", chips=table.query.chips(counts))}
-    if not same:
+    if seen.look != table.look:
         parts["heads"] = _part("heads", heads=table.query.heads)
     return {
         "changed": True,
@@ -204,14 +221,10 @@ def _news(
         "running": running_text(counts),
         "best": best.pk if best else None,
         "best_number": best.number if best else None,
-        "trials": [chart_row(row) for row in view.charted],
+        "trials": charted,
         "parts": parts,
-        "order": list(table.rows),
-        "rows": {
-            pk: html
-            for pk, html in table.rows.items()
-            if not same or pk in changed or (best is not None and pk == best.pk)
-        },
+        "order": table.order,
+        "rows": table.rows,
     }
 
 

@@ -12,12 +12,13 @@ from experiments import access
 from experiments.db.clock import database_now
 from experiments.pages.frame import get, may_steer, sweep_to_read
 from experiments.pages.sweep.advice import advice_strip
-from experiments.pages.sweep.answers import TrialTable, answers_of, sweep_view
+from experiments.pages.sweep.answers import TrialTable, answers_of, trial_table
 from experiments.pages.sweep.charts import (
     chart_chips,
     chart_model,
     chart_note,
-    chart_trials,
+    chart_rows,
+    charted_places,
     curve_selects,
     spread_select,
 )
@@ -34,17 +35,16 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
     now, query = database_now(), TableQuery(sweep, request.GET, few=True)
     summary = sweep_summary(sweep, now=now, trials=query.columns.data)
-    charted = chart_trials(sweep, tried=summary.tried)
-    view = sweep_view(summary, query, charted=charted)
+    charted = chart_rows(query.columns, charted_places(query.columns))
     steers = may_steer(request, sweep)
     context = {
-        **_framed(request, summary, view.table),
+        **_framed(request, summary, trial_table(summary, query)),
         "answers": answers_of(summary, request.GET, steers=steers),
         "advice": advice_strip(request, sweep, valued=summary.ranked, steers=steers),
-        "chart_model": chart_model(summary, view.charted),
+        "chart_model": chart_model(summary, charted),
         "curve_chips": chart_chips(summary.counts),
-        "curve_selects": curve_selects(view.charted),
-        "spread_select": spread_select(view.charted),
+        "curve_selects": curve_selects(charted),
+        "spread_select": spread_select(charted),
         "chart_note": chart_note(summary.tried),
     }
     return render(request, "experiments/sweep/overview.html", context)

@@ -13,8 +13,12 @@ import { drawPlot } from "./plot.js";
 // Rows that beat all ranked ones before them, in the order of their numbers. Pure.
 export function leaderRows(columns) {
   const { order, number } = columns;
-  return leading([...order].sort((a, b) => number[a] - number[b]), columns);
+  if (!leaders.has(columns)) leaders.set(columns, leading([...order].sort((a, b) => number[a] - number[b]), columns));
+  return leaders.get(columns);
 }
+
+// Brushes draw them at each move.
+const leaders = new WeakMap();
 
 // The last trial's number (-1 without trials), the last place on the axis, and how many
 // trials are left. Pure.

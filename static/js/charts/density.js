@@ -62,8 +62,10 @@ export function rangeOf(counts) {
   const stride = Math.max(1, Math.floor(counts.length / 4000));
   let most = 0;
   for (const count of counts) if (count > most) most = count;
-  const found = counts.filter((count, k) => count > 0 && k % stride === 0).sort();
+  const found = [];
+  for (let k = 0; k < counts.length; k += stride) if (counts[k] > 0) found.push(counts[k]);
   if (found.length === 0) return { little: Math.min(1, most), most };
+  found.sort((a, b) => a - b);
   return { little: found[Math.floor(found.length / 10)], most };
 }
 

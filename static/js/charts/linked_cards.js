@@ -13,6 +13,8 @@ import { KINDS } from "./linked_kinds.js";
 const LOCAL = new Set(["best", "parallel", "slices", "duration"]);
 const TABLE_MS = 300;
 const HIDDEN_MS = 5000;
+// Of a live page: as a rule nobody reads it.
+const HIDDEN_AGAIN_MS = 60_000;
 
 // Selects of the card keep their value in the URL as ?card.name=.
 function wireSelects(card, picked, changed) {
@@ -42,6 +44,7 @@ function wireCard(card, page) {
   let made = null;
   let drawing = null;
   let timer = null;
+  let tableAt = -Infinity;
 
   const parts = {
     element: card,
@@ -57,10 +60,14 @@ function wireCard(card, page) {
     clearTimeout(timer);
     const data = card.querySelector("[data-chart-data]");
     const isHidden = data.classList.contains("visually-hidden");
+    const rest = Math.max(HIDDEN_MS, tableAt + HIDDEN_AGAIN_MS - performance.now());
     timer = setTimeout(() => {
       const table = made && tableOf(made);
-      if (table) data.replaceChildren(table);
-    }, isHidden ? HIDDEN_MS : TABLE_MS);
+      if (table) {
+        data.replaceChildren(table);
+        tableAt = performance.now();
+      }
+    }, isHidden ? rest : TABLE_MS);
   }
 
   function refreshWords() {

@@ -2,7 +2,7 @@
 // all kept fresh.
 
 import { columnsOfFeed } from "./data/columns.js";
-import { createFeeds, freshen, keepFresh } from "./data/feeds.js";
+import { createFeeds, freshener, keepFresh } from "./data/feeds.js";
 import { createLinked, keepInUrl } from "./data/linked.js";
 import { pickedInUrl } from "./data/picked_in_url.js";
 import { ticksOf } from "../table/ticks.js";
@@ -95,8 +95,6 @@ export async function openLinkedPage(root, { base, sweep, spreadNow = () => null
     },
     keepFresh: () => keepFresh(linked, feeds, fresh),
     // Once, for a page that learns of news elsewhere.
-    async freshen() {
-      if (await freshen(linked, feeds)) fresh(linked.columns);
-    },
+    freshen: freshener(linked, feeds, fresh),
   };
 }

@@ -11,8 +11,9 @@ import { dot, roundedBox, star } from "./marks.js";
 import { rankColor } from "./viridis.js";
 
 const PILL_ROOM = 46;
-// Pixels of a cell of the density.
+// Pixels of a cell of the density: along the axes, and across, where lines change little.
 const CELL = 2;
+const CELL_ACROSS = 4;
 
 function point(frame, across, along) {
   return frame.flat ? [along, across] : [across, along];
@@ -57,7 +58,7 @@ export function drawDensity(ctx, { frame, axes }, rows, { color, strength, weigh
   const low = Math.min(frame.alongLow, frame.alongHigh) - 4;
   const cells = Math.ceil((Math.abs(frame.alongLow - frame.alongHigh) + 8) / CELL);
   const inCells = axes.map(({ places }) => places.map((place) => (place - low) / CELL));
-  const each = Math.max(1, Math.round((axes[1].across - axes[0].across) / CELL));
+  const each = Math.max(1, Math.round((axes[1].across - axes[0].across) / CELL_ACROSS));
   const columns = each * (axes.length - 1);
   const counts = new Float32Array(columns * cells);
   for (let k = 1; k < axes.length; k += 1) {

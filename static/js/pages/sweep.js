@@ -4,6 +4,7 @@ import { wireAdvice } from "../advice.js";
 import { count, duration } from "../format.js";
 import { showParts } from "../parts.js";
 import { startLive } from "../poll.js";
+import { paced, timed } from "../charts/data/paced.js";
 import { merged, withNews } from "./sweep_model.js";
 import { refreshTicked, showRows, wireTable } from "./sweep_table.js";
 
@@ -43,11 +44,13 @@ async function drawCharts() {
   }
 }
 
+const drawCurves = paced(() => timed(() => charts.chartOf(document.getElementById("curves"))?.update(model)));
+
 function updateCharts(news) {
   if (!model || !charts) return;
   if (news.trials.length === 0 && news.total === model.total) return;
   model = withNews(model, news);
-  charts.chartOf(document.getElementById("curves"))?.update(model);
+  drawCurves();
   overview?.freshen();
 }
 

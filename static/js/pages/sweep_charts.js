@@ -97,7 +97,7 @@ export function openOverview(root, model, curves) {
 
   const started = start();
   const freshen = async () => (await started).freshen();
-  freshen().catch((problem) => console.warn("The charts show the trials of the first paint.", problem));
+  freshen();
   return {
     freshen,
     holdsRows(order, rows) {

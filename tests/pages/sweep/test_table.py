@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from experiments.models import Sweep
 from experiments.models.trials import TrialState
-from experiments.pages.sweep.answers import answers_of, sweep_view
+from experiments.pages.sweep.answers import answers_of, trial_table
 from experiments.pages.sweep.sparklines import SparkScale
 from experiments.pages.sweep.summary import sweep_summary
 from experiments.pages.sweep.trial_cells import (
@@ -168,14 +168,14 @@ def test_rows_cost_the_same_however_many_there_are(
 ) -> None:
     sweep = made_sweep()
     counts = []
-    sweep_view(sweep_summary(sweep, now=timezone.now()), table_query(sweep))
+    trial_table(sweep_summary(sweep, now=timezone.now()), table_query(sweep))
     for _ in range(2):
         for _ in range(4):
             factories.trial(sweep, state="completed", value=0.5, params={"lr": 0.1})
         sweep = Sweep.objects.select_related("experiment__team").get(pk=sweep.pk)
         with django_assert_max_num_queries(30) as queries:  # type: ignore[operator]
             summary = sweep_summary(sweep, now=timezone.now())
-            sweep_view(summary, table_query(sweep))
+            trial_table(summary, table_query(sweep))
             answers_of(summary, QueryDict(), steers=False).html()
         counts.append(len(queries))
     assert counts[0] == counts[1]

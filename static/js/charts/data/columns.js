@@ -14,10 +14,11 @@
 
 const NUMBERS = ["number", "id", "value", "last", "took", "started", "ended", "created", "reports"];
 
-const asNumber = (value) => (value === null || value === undefined ? Number.NaN : value);
-
+// A loop: Float64Array.from() with a function takes ten times as long.
 function column(values, size) {
-  return values ? Float64Array.from(values, asNumber) : new Float64Array(size).fill(Number.NaN);
+  const found = new Float64Array(size).fill(Number.NaN);
+  if (values) for (let row = 0; row < size; row += 1) found[row] = values[row] ?? Number.NaN;
+  return found;
 }
 
 // Rows with a value that pass a test, the best first; ties go to the earlier trial.

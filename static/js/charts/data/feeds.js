@@ -2,6 +2,7 @@
 
 import { startLive } from "../../poll.js";
 import { columnsOfFeed, mergedFeed } from "./columns.js";
+import { paced, timed } from "./paced.js";
 
 async function json(url) {
   const answer = await fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" });
@@ -32,23 +33,30 @@ export function createFeeds(base) {
   };
 }
 
-// The shared columns with what an answer says has changed; whether anything did.
-function take(linked, answer) {
-  if (!answer.changed) return false;
-  const before = linked.columns.feed;
-  linked.update(columnsOfFeed(answer.whole ? answer : mergedFeed(before, answer)));
-  return true;
-}
-
-export async function freshen(linked, feeds) {
-  return take(linked, await feeds.columns(linked.columns.feed.mark));
+// Returns a function that asks what has changed and draws it, or does so later while
+// drawing is costly. after(columns) is called on each change.
+export function freshener(linked, feeds, after) {
+  return paced(async () => {
+    const answer = await feeds.columns(linked.columns.feed.mark);
+    if (!answer.changed) return 0;
+    return timed(() => {
+      linked.update(columnsOfFeed(mergedFeed(linked.columns.feed, answer)));
+      after(linked.columns);
+    });
+  });
 }
 
 // Keeps the shared columns fresh, and shows in the page how fresh they are. after(columns)
 // is called on each change.
 export function keepFresh(linked, feeds, after) {
-  const url = () => `${feeds.base}columns.json?since=${encodeURIComponent(linked.columns.feed.mark)}`;
-  return startLive(url, (answer) => {
-    if (take(linked, answer)) after(linked.columns);
+  let { feed } = linked.columns;
+  const draw = paced(() => timed(() => {
+    linked.update(columnsOfFeed(feed));
+    after(linked.columns);
+  }));
+  return startLive(() => `${feeds.base}columns.json?since=${encodeURIComponent(feed.mark)}`, (answer) => {
+    if (!answer.changed) return;
+    feed = mergedFeed(feed, answer);
+    draw();
   });
 }

@@ -116,7 +116,9 @@ export function createLinked({ columns, q = "", matching, soon = requestAnimatio
     update(next) {
       state.columns = next;
       tell("columns");
-      return apply();
+      if (state.conditions.length > 0) return apply();
+      state.count = next.total;
+      return undefined;
     },
     // listener(kinds): a Set of "columns", "selection", "hover". Returns a function that ends it.
     subscribe(listener) {
