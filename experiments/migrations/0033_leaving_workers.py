@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0031_notifications'),
+        ('experiments', '0032_idempotency_keys'),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0031_notifications'),
+        ('experiments', '0033_leaving_workers'),
     ]
 
     operations = [
