@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy
@@ -201,6 +203,7 @@ class GaussianProcess:
 
 
 Fit = tuple[ScaleView, Hyperparameters]
+Columns: TypeAlias = tuple[NDArray[Any], ...]
 
 
 # Of many trials the latest ones do not decide the hyperparameters: they may still run.
@@ -219,39 +222,43 @@ class Fitting:
 
     encoding: Encoding
     _fits: list[Fit] = field(default_factory=list, init=False)
-    _made_from: tuple[bytes, ...] = field(default=(), init=False)
+    # The outcomes that the last fit was asked for; of these it has used some rows, with
+    # their points.
+    _asked: Columns = field(default=(), init=False)
+    _used: Columns = field(default=(), init=False)
 
     def fits(self, points: Points, active: Mask, outcomes: Outcomes) -> list[Fit]:
-        wide = bool(self.encoding.cube.wide)
-        sizes = FITTED_TWICE if wide else FITTED
+        sizes = FITTED_TWICE if self.encoding.cube.wide else FITTED
         count = _settled(len(outcomes), sizes.all)
-        settled = outcomes.first(count)
-        chosen = sizes.chosen(settled.values, np.random.default_rng(count))
-        rows = settled.rows[chosen]
-        given = (
-            points[rows],
-            active[rows],
-            settled.values[chosen],
-            settled.extra[chosen],
-        )
-        made_from = tuple(part.tobytes() for part in given)
-        if made_from != self._made_from:
-            scales = (False, True) if wide else (False,)
-            self._fits = [self._fit(*given, logarithmic=scale) for scale in scales]
-            self._made_from = made_from
+        columns = outcomes.rows, outcomes.found, outcomes.spread
+        asked = tuple(column[:count] for column in columns)
+        if not _same(asked, self._asked) or self._moved(points, active):
+            settled = outcomes.first(count)
+            chosen = sizes.chosen(settled.values, np.random.default_rng(count))
+            rows = settled.rows[chosen]
+            self._used = rows, points[rows], active[rows]
+            self._fits = self._made(settled.values[chosen], settled.extra[chosen])
+            self._asked = asked
         return self._fits
 
-    def _fit(
-        self,
-        points: Points,
-        active: Mask,
-        values: Reals,
-        extra: Reals,
-        *,
-        logarithmic: bool,
-    ) -> Fit:
-        view = ScaleView(self.encoding, logarithmic)
-        return view, fitted(view.features(points, active), values, extra)
+    def _moved(self, points: Points, active: Mask) -> bool:
+        """Whether the same rows are other configurations now."""
+        rows, *before = self._used
+        return not _same((points[rows], active[rows]), before)
+
+    def _made(self, values: Reals, extra: Reals) -> list[Fit]:
+        _, points, active = self._used
+        views = [ScaleView(self.encoding, logarithmic=False)]
+        if self.encoding.cube.wide:
+            views.append(ScaleView(self.encoding, logarithmic=True))
+        return [
+            (view, fitted(view.features(points, active), values, extra))
+            for view in views
+        ]
+
+
+def _same(some: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]]) -> bool:
+    return len(some) == len(others) and all(map(np.array_equal, some, others))
 
 
 def _settled(count: int, few: int) -> int:

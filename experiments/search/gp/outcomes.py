@@ -70,12 +70,14 @@ def outcomes_of(history: History) -> Outcomes:
     trial counts as the worst value.
     """
     states, losses = history.states, history.losses
-    foreseen = np.isfinite(history.expected) & ~np.isin(states, (COMPLETED, FAILED))
+    completed, has_failed = states == COMPLETED, states == FAILED
+    foreseen = np.isfinite(history.expected) & ~(completed | has_failed)
     values = np.where(foreseen, history.expected, losses)
     spread = np.where(foreseen & np.isfinite(history.spread), history.spread, 0.0)
-    failed = (states == FAILED) | ((states == COMPLETED) & ~np.isfinite(values))
-    short = ~np.isin(states, (PENDING, COMPLETED, FAILED)) & ~foreseen
-    pending = np.flatnonzero((states == PENDING) & ~foreseen)
+    failed = has_failed | (completed & ~np.isfinite(values))
+    waits = states == PENDING
+    short = ~(waits | completed | has_failed) & ~foreseen
+    pending = np.flatnonzero(waits & ~foreseen)
     finite = np.isfinite(values) & ~failed
     finite[pending] = False
     values, spread = _bounded(values, spread, short & finite, finite & ~short)

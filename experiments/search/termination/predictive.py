@@ -129,7 +129,7 @@ class PredictivePolicy(Policy):
             default=0.13,
             help="An average trial with a smaller chance ends. The more trials are "
             "better, the more is required. A higher value saves more and risks more.",
-            phrase="below {} chance",
+            phrase="{} chance for an average trial",
             slider=(0.01, 0.5, 0.01),
             usual=(0.02, 0.05, 0.1, 0.15, 0.25, 0.4),
             named=True,

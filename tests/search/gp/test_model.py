@@ -138,3 +138,20 @@ def test_many_trials_share_a_fit_and_few_do_not(
                 del made[made_now:]
     assert made[:10] == [*range(1, 11)]
     assert 3 <= len(made[10:]) <= 6
+
+
+def test_a_kept_fit_is_not_used_for_other_configurations() -> None:
+    def history(shift: float, count: int) -> History:
+        records = [
+            TrialRecord(n, {"x": (n * 0.37 + shift) % 1}, "completed", n % 7 / 7)
+            for n in range(count)
+        ]
+        return History.of(LINE, LOSS, records)
+
+    fitting = Fitting(Encoding(LINE))
+    for known in (history(0.0, 30), history(0.1, 30), history(0.1, 20)):
+        asked = known.points, known.active, outcomes_of(known)
+        fresh = Fitting(Encoding(LINE)).fits(*asked)
+        assert [f[1].penalty for f in fitting.fits(*asked)] == [
+            f[1].penalty for f in fresh
+        ]
