@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     entry = actions.add_parser("login", help="keep a site's address and your token")
-    entry.add_argument("address", nargs="?", default="", metavar="URL")
+    entry.add_argument("address", nargs="?", default="", metavar="URL", help="the site")
     entry.set_defaults(act=_login)
     for name, act, words in (
         ("check", _check, "check a document, create nothing"),
@@ -51,18 +51,29 @@ def _parser() -> argparse.ArgumentParser:
         reading.add_argument(
             "file", help="of this site, Azure ML, W&B, Katib, NNI or Optuna"
         )
-        reading.add_argument("--team", default="", metavar="SLUG")
-        reading.add_argument("--format", default="", metavar="NAME")
+        reading.add_argument(
+            "--team", default="", metavar="SLUG", help="needed with several teams"
+        )
+        reading.add_argument(
+            "--format", default="", metavar="NAME", help="if it is not seen right"
+        )
         reading.add_argument(
             "--part", default="", metavar="NAME", help="the step or study, if several"
         )
         reading.set_defaults(act=act)
-    reading.add_argument("--experiment", default="", metavar="NAME")
+    reading.add_argument(
+        "--experiment",
+        default="",
+        metavar="NAME",
+        help="use this experiment, not the file's",
+    )
     reading.add_argument("--no-start", action="store_true", help="create a draft")
     reading.add_argument("--watch", action="store_true", help="show its progress")
     listed = actions.add_parser("list", help="list the newest sweeps")
-    listed.add_argument("--experiment", default="", metavar="NAME")
-    listed.add_argument("--state", default="", metavar="STATE")
+    listed.add_argument(
+        "--experiment", default="", metavar="NAME", help="only of this one"
+    )
+    listed.add_argument("--state", default="", metavar="STATE", help="such as running")
     listed.set_defaults(act=_list)
     _add_steps_of_one(actions)
     return parser
@@ -85,13 +96,21 @@ def _add_steps_of_one(actions: Any) -> None:
         )
         of_one.set_defaults(act=act)
         if name == "trials":
-            of_one.add_argument("--filter", default="", metavar="EXPRESSION")
-            of_one.add_argument("--sort", default="number", metavar="KEYS")
+            of_one.add_argument(
+                "--filter", default="", metavar="EXPRESSION", help="such as lr < 0.01"
+            )
+            of_one.add_argument(
+                "--sort", default="number", metavar="KEYS", help="such as -value,took"
+            )
         if name == "download":
             of_one.add_argument("--trial", type=int, metavar="N", help="not the best")
-            of_one.add_argument("--to", default=".", metavar="FOLDER")
+            of_one.add_argument(
+                "--to", default=".", metavar="FOLDER", help="here by default"
+            )
         if name == "logs":
-            of_one.add_argument("trial", type=int, metavar="N")
+            of_one.add_argument(
+                "trial", type=int, metavar="N", help="number of the trial"
+            )
 
 
 def _site(options: argparse.Namespace) -> RemoteSite:

@@ -41,23 +41,32 @@ class Command(BaseCommand):
             ("move", "move it to the trash, here and now"),
         ):
             plan = actions.add_parser(name, help=words)
-            plan.add_argument("--team", metavar="SLUG")
+            plan.add_argument("--team", metavar="SLUG", help="only of this team")
             plan.add_argument(
-                "--kind", choices=[kind.value for kind in KINDS], default="artifacts"
+                "--kind",
+                choices=[kind.value for kind in KINDS],
+                default="artifacts",
+                help="what to choose, %(default)s by default",
             )
-            plan.add_argument("--state", choices=[state.value for state in STATES])
+            plan.add_argument(
+                "--state",
+                choices=[state.value for state in STATES],
+                help="only of trials that ended so",
+            )
             for option, meaning in TEXTS.items():
                 plan.add_argument(f"--{option}", help=meaning)
         listed = actions.add_parser("trash", help="list the trash")
-        listed.add_argument("--team", metavar="SLUG")
+        listed.add_argument("--team", metavar="SLUG", help="only of this team")
         for name, words in (
             ("restore", "put items back where they were"),
             ("delete", "delete items for good, now"),
         ):
             chosen = actions.add_parser(name, help=words)
-            chosen.add_argument("items", nargs="+", type=int, metavar="ID")
+            chosen.add_argument(
+                "items", nargs="+", type=int, metavar="ID", help="as the trash lists it"
+            )
         run = actions.add_parser("rules", help="list the rules, or run them now")
-        run.add_argument("--run", action="store_true")
+        run.add_argument("--run", action="store_true", help="run all of them now")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout = VisibleOutput(options.get("stdout") or sys.stdout)

@@ -26,14 +26,26 @@ class Command(BaseCommand):
         add = parser.add_argument
         add("--team", metavar="SLUG", help="the only team by default")
         add("--user", metavar="NAME", help="who created it")
-        add("--experiment", default="synthetic", metavar="NAME")
+        add(
+            "--experiment",
+            default="synthetic",
+            metavar="NAME",
+            help="%(default)s by default",
+        )
         known = Filling()
-        add("--trials", type=_whole(MAX_TRIALS), default=known.trials, metavar="N")
+        add(
+            "--trials",
+            type=_whole(MAX_TRIALS),
+            default=known.trials,
+            metavar="N",
+            help="%(default)s by default",
+        )
         add(
             "--parameters",
             type=_whole(MAX_PARAMETERS),
             default=known.parameters,
             metavar="N",
+            help="parameters of each trial, %(default)s by default",
         )
         add(
             "--points",

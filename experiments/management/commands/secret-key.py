@@ -21,7 +21,11 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("action", choices=("rotate", "forget"))
+        parser.add_argument(
+            "action",
+            choices=("rotate", "forget"),
+            help="make a new key, or forget the earlier ones",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if os.environ.get("SWEEPSITE_SECRET_KEY"):

@@ -27,10 +27,12 @@ class Command(BaseCommand):
         show.add_argument("--top", type=int, default=20, help="lines, 20 by default")
         actions.add_parser("measure", help="measure now, and find orphans")
         quota = actions.add_parser("quota", help="show the quotas, or set one")
-        quota.add_argument("team", metavar="SLUG", nargs="?")
+        quota.add_argument(
+            "team", metavar="SLUG", nargs="?", help="one team; all without it"
+        )
         quota.add_argument("size", nargs="?", help="such as 40GB, or none")
         lost = actions.add_parser("orphans", help="list them, or remove them")
-        lost.add_argument("--remove", action="store_true")
+        lost.add_argument("--remove", action="store_true", help="remove them")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout = VisibleOutput(options.get("stdout") or sys.stdout)

@@ -130,7 +130,12 @@ class Command(BaseCommand):
             reading.add_argument("id", metavar="ID", help="such as 7 or digits-3")
             if action == "export":
                 kinds = ("yaml", "json", "csv", *EXPORTERS)
-                reading.add_argument("--format", choices=kinds, default="yaml")
+                reading.add_argument(
+                    "--format",
+                    choices=kinds,
+                    default="yaml",
+                    help="%(default)s by default",
+                )
 
     def handle(self, *args: Any, **options: Any) -> None:
         # State changes belong into the logs of long-running processes, not here.

@@ -24,7 +24,10 @@ class Command(BaseCommand):
         create.add_argument("--user", required=True, help="the user who owns it")
         create.add_argument("--name", default="", help="what the token is for")
         create.add_argument(
-            "--scope", choices=ApiToken.Scope.values, default=ApiToken.Scope.WRITE
+            "--scope",
+            choices=ApiToken.Scope.values,
+            default=ApiToken.Scope.WRITE,
+            help="what it allows, write by default",
         )
         create.add_argument("--team", help="the only team that it reaches")
         create.add_argument(
