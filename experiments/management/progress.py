@@ -10,6 +10,7 @@ from experiments.formatting import bytes_text
 from experiments.search.wording import visible
 
 WIDTH = 24
+CLEAR = "\x1b[K"
 
 
 class VisibleOutput(OutputWrapper):
@@ -17,6 +18,27 @@ class VisibleOutput(OutputWrapper):
 
     def write(self, msg: str = "", *args: Any, **options: Any) -> None:  # type: ignore[override]
         super().write(visible(msg), *args, **options)
+
+
+class Terminal:
+    """A command's output as the client writes to one: characters that a terminal obeys
+    are only those of the client itself."""
+
+    def __init__(self, out: OutputWrapper) -> None:
+        self._out = out
+
+    def isatty(self) -> bool:
+        return bool(self._out.isatty())
+
+    def write(self, text: str) -> None:
+        plain = text.strip("\r\n").removeprefix(CLEAR)
+        start = f"\r{CLEAR}" if CLEAR in text else ""
+        OutputWrapper.write(
+            self._out, start + visible(plain) + "\n" * text.endswith("\n"), ending=""
+        )
+
+    def flush(self) -> None:
+        self._out.flush()
 
 
 class ProgressBar:

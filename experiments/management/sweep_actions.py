@@ -6,20 +6,20 @@ terminal: one line, and watching until the end.
 
 from __future__ import annotations
 
-import shutil
 import time
 from argparse import _SubParsersAction
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from django.core.management.base import OutputWrapper
 from django.db import close_old_connections
 
+from experiments.client.sweepsite_client._progress import ProgressDisplay
 from experiments.management.lookups import find_sweep, find_user
-from experiments.models import Sweep, Trial
+from experiments.management.progress import Terminal
+from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import TrialState
 from experiments.sweeps import backfill, control
 from experiments.sweeps.progress import Progress, progress_of
 
@@ -33,9 +33,7 @@ STEPS = {
 
 BACKFILL = "backfill"
 
-BAR = 20
 POLL_SECONDS = 1.0
-STATES = ("running", "queued", "completed", "terminated", "cancelled", "failed")
 
 
 def add_steps(actions: _SubParsersAction[Any]) -> None:
@@ -97,42 +95,30 @@ def run_backfill(options: dict[str, Any]) -> Iterator[str]:
 # --- progress ----------------------------------------------------------------------
 
 
-def progress_line(sweep: Sweep, progress: Progress) -> str:
-    """Such as ``digits-3 running [####----] 8/20  2 running, 6 completed  best …``."""
-    filled = round(BAR * progress.share)
-    bar = "#" * filled + "-" * (BAR - filled)
-    counts = progress.counts
-    trials = ", ".join(
-        f"{counts[s]} {TrialState(s).label.lower()}" for s in STATES if counts[s]
-    )
-    parts = [
-        f"{sweep} {sweep.state} [{bar}] {progress.ended}/{sweep.max_total_trials}",
-        trials,
-        best_words(sweep, progress.best),
-    ]
-    return "  ".join(part for part in parts if part)
-
-
-def best_words(sweep: Sweep, best: Trial | None) -> str:
-    if best is None:
-        return ""
-    return f"best {sweep.primary_metric} {best.value:.6g} (trial {best.number})"
+def progress_facts(sweep: Sweep, progress: Progress) -> Mapping[str, Any]:
+    """What the client shows of a sweep, as the API has it."""
+    best = progress.best
+    return {
+        "name": str(sweep),
+        "state": sweep.state,
+        "progress": progress.share,
+        "counts": progress.counts,
+        "limits": {"max_total_trials": sweep.max_total_trials},
+        "primary_metric": sweep.primary_metric,
+        "best_trial": best and {"number": best.number, "value": best.value},
+    }
 
 
 def watch(sweep: Sweep, out: OutputWrapper) -> Sweep:
     """Show the sweep's progress until it ends or pauses itself; in a file, one line per
     change."""
-    drawn = ""
+    shown = ProgressDisplay(Terminal(out))
     while True:
         close_old_connections()
         sweep.refresh_from_db()
-        line = progress_line(sweep, progress_of([sweep])[sweep.pk])
-        if line != drawn:
-            _draw(line, drawn, out)
-            drawn = line
+        shown.show(progress_facts(sweep, progress_of([sweep])[sweep.pk]))
         if sweep.has_ended or has_paused_itself(sweep):
-            if out.isatty():
-                out.write("")
+            shown.end()
             return sweep
         time.sleep(POLL_SECONDS)
 
@@ -141,12 +127,3 @@ def has_paused_itself(sweep: Sweep) -> bool:
     """Whether the sweep has paused itself and waits for a user."""
     own = sweep.state == SweepState.PAUSED and sweep.reason not in ("", "user")
     return own and not sweep.trials.live().exists()
-
-
-def _draw(line: str, before: str, out: OutputWrapper) -> None:
-    if out.isatty():
-        width = shutil.get_terminal_size().columns - 1
-        out.write("\r" + line[:width].ljust(min(len(before), width)), ending="")
-    else:
-        out.write(line)
-    out.flush()

@@ -319,3 +319,54 @@ def test_a_login_is_kept_for_this_person_alone(
     assert file.stat().st_mode & 0o777 == 0o600
     assert token not in capsys.readouterr().out
     assert run_command("list") == 0
+
+
+def test_a_sweep_is_changed_by_the_version_that_was_read(site: Any) -> None:
+    sweep = site.sweep(OWN)
+    other = site.find(sweep.name)
+    assert sweep.change(notes="mine").facts["notes"] == "mine"
+    with pytest.raises(site_error()) as refused:
+        other.change(notes="late")
+    assert refused.value.code == "conflict"
+    assert other.refresh().change(notes="later").facts["notes"] == "later"
+    assert sweep.change(archived=True).facts["archived"] is True
+
+
+def test_what_has_not_changed_is_not_sent_again(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = site.sweep(OWN).refresh()
+    read, sizes = sweep._requests._read, []
+    monkeypatch.setattr(
+        sweep._requests, "_read", lambda *a: sizes.append(read(*a)) or sizes[-1]
+    )
+    assert sweep.refresh().state == "draft" and sizes == []
+    sweep.start()
+    assert sweep.refresh().state == "running" and len(sizes) == 2
+
+
+def test_documents_and_trials_are_exported(
+    site: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = site.sweep(OWN)
+    sweep.optimize(lambda trial: trial.params["lr"])
+    assert "search_space:" in sweep.document()
+    assert json.loads(sweep.document("json"))["launches"] is False
+    with open(sweep.export(str(tmp_path / "best.csv"), sort="value")) as file:
+        lines = file.read().splitlines()
+    assert len(lines) == 5 and "params.lr" in lines[0]
+    with pytest.raises(ValueError, match=r"must end with \.csv"):
+        sweep.export("trials.xlsx")
+    assert run_command("export", sweep.name, "--format", "jsonl") == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["number"] for row in rows] == [0, 1, 2, 3]
+    assert run_command("cancel", sweep.name) == 0
+    assert run_command("extend", sweep.name, "2") == 0
+    assert run_command("show", sweep.name) == 0
+    assert "minimize loss" in capsys.readouterr().out
+
+
+def site_error() -> type[Exception]:
+    import sweepsite_client
+
+    return sweepsite_client.RequestError  # type: ignore[no-any-return]

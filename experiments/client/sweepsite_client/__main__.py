@@ -82,7 +82,11 @@ def _parser() -> argparse.ArgumentParser:
 def _add_steps_of_one(actions: Any) -> None:
     for name, act, words in (
         ("watch", _watch, "show a sweep's progress until it ends"),
+        ("show", _show, "show its state and results"),
         ("best", _best, "show its best trial"),
+        ("export", _export, "print its document, or its trials (csv, jsonl)"),
+        ("start", _step, "start a draft"),
+        ("extend", _step, "resume an ended sweep for more trials"),
         ("trials", _trials, "print its trials as JSON lines"),
         ("pause", _step, "start no new trials"),
         ("resume", _step, "start trials again"),
@@ -95,6 +99,10 @@ def _add_steps_of_one(actions: Any) -> None:
             "sweep", metavar="SWEEP", help="such as digits-3, or its id"
         )
         of_one.set_defaults(act=act)
+        if name == "extend":
+            of_one.add_argument("more", type=int, metavar="N", help="how many more")
+        if name == "export":
+            of_one.add_argument("--format", choices=EXPORTED, default="yaml")
         if name == "trials":
             of_one.add_argument(
                 "--filter", default="", metavar="EXPRESSION", help="such as lr < 0.01"
@@ -111,6 +119,12 @@ def _add_steps_of_one(actions: Any) -> None:
             of_one.add_argument(
                 "trial", type=int, metavar="N", help="number of the trial"
             )
+
+
+EXPORTED = (
+    *("yaml", "json", "csv", "jsonl"),
+    *("azure", "wandb", "katib", "optuna"),
+)
 
 
 def _site(options: argparse.Namespace) -> RemoteSite:
@@ -197,6 +211,28 @@ def _best(options: argparse.Namespace) -> None:
     print(json.dumps(best["params"], ensure_ascii=False))
 
 
+def _show(options: argparse.Namespace) -> None:
+    facts = _sweep(options).facts
+    print(progress_line(facts))
+    shown = {
+        "id": facts["id"],
+        "url": facts["url"],
+        "team": facts["team"],
+        "objective": f"{facts['goal']} {facts['primary_metric']}",
+        "message": facts["message"],
+        "waiting": facts["waiting"],
+        "compute used": f"{facts['compute']['spent']:.0f} s",
+        "compute saved": f"{facts['compute']['saved']:.0f} s (estimate)",
+    }
+    for name, value in shown.items():
+        if value:
+            print(f"{name + ':':<15}{value}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    print(_sweep(options).exported(options.format).rstrip())
+
+
 def _trials(options: argparse.Namespace) -> None:
     for row in _sweep(options).results(options.filter, sort=options.sort):
         print(json.dumps(row, ensure_ascii=False))
@@ -204,7 +240,8 @@ def _trials(options: argparse.Namespace) -> None:
 
 def _step(options: argparse.Namespace) -> None:
     sweep = _sweep(options)
-    getattr(sweep, options.action)()
+    more = [options.more] if options.action == "extend" else []
+    getattr(sweep, options.action)(*more)
     print(f"{sweep.name} is {sweep.state}.")
 
 

@@ -24,7 +24,8 @@ ENDED = ("completed", "terminated", "cancelled", "failed")
 class ProgressDisplay:
     """Shows a sweep's facts again and again, and only what has changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: Any = None) -> None:
+        self._out = sys.stdout if out is None else out
         self._shown = ""
         self._display: Any = None
 
@@ -34,17 +35,17 @@ class ProgressDisplay:
             return
         if _in_notebook():
             self._show_in_notebook(facts)
-        elif sys.stdout.isatty():
+        elif self._out.isatty():
             width = shutil.get_terminal_size().columns - 1
-            sys.stdout.write(f"\r\x1b[K{line[:width]}")
+            self._out.write(f"\r\x1b[K{line[:width]}")
         else:
-            sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+            self._out.write(f"{line}\n")
+        self._out.flush()
         self._shown = line
 
     def end(self) -> None:
-        if self._shown and sys.stdout.isatty() and self._display is None:
-            sys.stdout.write("\n")
+        if self._shown and self._out.isatty() and self._display is None:
+            self._out.write("\n")
 
     def _show_in_notebook(self, facts: Mapping[str, Any]) -> None:
         display = importlib.import_module("IPython.display")

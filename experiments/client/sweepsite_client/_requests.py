@@ -16,11 +16,17 @@ from urllib.parse import urlencode
 from ._login import login, login_file
 
 SECONDS, TRIES, PAUSE, MAX_PAUSE = 60.0, 4, 0.5, 30.0
+NOT_MODIFIED = 304
 AWAY = (408, 425, 429, 500, 502, 503, 504)
 JSON_TYPE, BYTES_TYPE = "application/json", "application/octet-stream"
 CHUNK = 1 << 20
 NO_QUERY: Mapping[str, Any] = {}
 Body = Union[Mapping[str, Any], bytes, None]
+
+
+def new_key() -> str:
+    """A key for a request that makes something: the site makes it once."""
+    return os.urandom(16).hex()
 
 
 class RequestError(Exception):
@@ -55,9 +61,28 @@ class Requests:
     def __init__(self, url: str, token: str) -> None:
         self.url, self.token = url.rstrip("/"), token
         self._opener = urllib.request.build_opener(_NoRedirects)
+        self._polled: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         return self._json("GET", path, query=query)
+
+    def poll(self, path: str) -> dict[str, Any]:
+        """As get(), for what is asked again and again: the site sends what has changed
+        since, or only that nothing has."""
+        etag, known = self._polled.get(path, ("", {}))
+        try:
+            with self._open("GET", path, etag=etag) as answer:
+                found = self._parsed(self._read(answer))
+                etag = answer.headers.get("ETag", "")  # type: ignore[attr-defined]
+        except RequestError as problem:
+            if problem.status != NOT_MODIFIED:
+                raise
+            return dict(known)
+        self._polled[path] = (etag, found)
+        return dict(found)
+
+    def change(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._json("PATCH", path, body=body)
 
     def post(
         self, path: str, body: Body = None, *, once: str = "", **query: Any
@@ -95,7 +120,9 @@ class Requests:
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         with self._open(method, path, **options) as answer:
-            content = self._read(answer)
+            return self._parsed(self._read(answer))
+
+    def _parsed(self, content: bytes) -> dict[str, Any]:
         try:
             found = json.loads(content or b"{}")
         except ValueError:
@@ -114,6 +141,7 @@ class Requests:
         *,
         body: Body = None,
         once: str = "",
+        etag: str = "",
         query: Mapping[str, Any] = NO_QUERY,
     ) -> Iterator[IO[bytes]]:
         words = urlencode([(k, v) for k, v in query.items() if v not in (None, "")])
@@ -125,6 +153,8 @@ class Requests:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind}
         if once:
             headers["Idempotency-Key"] = once
+        if etag:
+            headers["If-None-Match"] = etag
         request = urllib.request.Request(  # noqa: S310
             address,
             data=None if method == "GET" else data,

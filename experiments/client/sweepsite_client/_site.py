@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any, Union
 
-from ._requests import RequestError, Requests, requests_of
+from ._requests import RequestError, Requests, new_key, requests_of
 from ._run import TrackedRun, run
 from ._sweep import RemoteSweep
 
@@ -62,7 +62,7 @@ class RemoteSite:
             body = self._with_code(body, folder, team)
             if experiment:
                 body = {**body, "experiment_name": experiment}
-        made = self.requests.post("sweeps", body, once=os.urandom(16).hex(), **options)
+        made = self.requests.post("sweeps", body, once=new_key(), **options)
         return RemoteSweep(self.requests, made)
 
     def check(

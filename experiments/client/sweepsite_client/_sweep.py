@@ -13,7 +13,7 @@ from typing import Any, Callable
 from ._asked import AskedTrial, ask, optimize
 from ._connection import GONE
 from ._progress import ProgressDisplay
-from ._requests import RequestError, Requests
+from ._requests import RequestError, Requests, new_key
 
 POLL_SECONDS = 2.0
 # Times in a row that watch() finds no site; about two minutes.
@@ -54,7 +54,7 @@ class RemoteSweep:
         return list(self.facts.get("import_notes", ()))
 
     def refresh(self) -> RemoteSweep:
-        self.facts = {**self.facts, **self._requests.get(f"sweeps/{self.id}")}
+        self.facts = {**self.facts, **self._requests.poll(f"sweeps/{self.id}")}
         return self
 
     def start(self) -> RemoteSweep:
@@ -71,12 +71,14 @@ class RemoteSweep:
 
     def extend(self, trials: int) -> RemoteSweep:
         """Resume an ended sweep for this many more trials."""
-        return self._step("extend", {"trials": trials}, again=False)
+        return self._step("extend", {"trials": trials}, once=new_key())
 
     def _step(
-        self, action: str, body: Mapping[str, Any] | None = None, again: bool = True
+        self,
+        action: str,
+        body: Mapping[str, Any] | None = None,
+        once: str = "again",  # most steps are safe to repeat
     ) -> RemoteSweep:
-        once = "again" if again else ""  # these steps are safe to repeat
         made = self._requests.post(f"sweeps/{self.id}/{action}", body, once=once)
         self.facts.update(made)
         return self
@@ -138,6 +140,43 @@ class RemoteSweep:
         return importlib.import_module("pandas").DataFrame(
             self.results(filter, sort=sort)
         )
+
+    def change(self, **fields: Any) -> RemoteSweep:
+        """Change limits, priority, early_termination, display_name, tags, notes or
+        archived, also while it runs. Refused if another person has changed the sweep
+        since it was read here; then refresh() it first."""
+        version = {} if set(fields) == {"archived"} else {"if_version": self._version}
+        self.facts.update(
+            self._requests.change(f"sweeps/{self.id}", {**fields, **version})
+        )
+        return self
+
+    @property
+    def _version(self) -> str:
+        if "version" not in self.facts:  # of a listing
+            self.refresh()
+        return str(self.facts["version"])
+
+    def document(self, format: str = "yaml") -> str:
+        """Its document as yaml or json, or for azure, wandb, katib or optuna."""
+        path = f"sweeps/{self.id}/document"
+        return str(self._requests.get(path, format=format)["text"])
+
+    def exported(self, format: str) -> str:
+        """Its document as a text, or its trials as csv or jsonl."""
+        if format in ("csv", "jsonl"):
+            path = f"sweeps/{self.id}/trials"
+            return self._requests.text(path, format=format)
+        return self.document(format)
+
+    def export(self, file: str, filter: str = "", *, sort: str = "number") -> str:
+        """Save its trials as a file whose name ends with .csv or .jsonl."""
+        kind = os.path.splitext(file)[1].lstrip(".")
+        if kind not in ("csv", "jsonl"):
+            raise ValueError(f"file is {file!r}; it must end with .csv or .jsonl")
+        query = {"format": kind, "filter": filter, "sort": sort}
+        self._requests.save(f"sweeps/{self.id}/trials", file, **query)
+        return file
 
     def best(self) -> dict[str, Any] | None:
         """The trial with the best value; None as long as none has one."""

@@ -22,6 +22,7 @@ from django.core.management.base import (
 from django.db import OperationalError, ProgrammingError, transaction
 
 from experiments import lifecycle, queues
+from experiments.client.sweepsite_client._progress import progress_line
 from experiments.code import folders
 from experiments.code.folders import shared_code_problem
 from experiments.failures.groups import failure_groups
@@ -41,14 +42,14 @@ from experiments.management.sweep_actions import (
     STEPS,
     add_backfill,
     add_steps,
-    progress_line,
+    progress_facts,
     run_backfill,
     take_step,
     watch,
 )
 from experiments.models import Pool, Sweep
 from experiments.models.sweeps import SweepState
-from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.document.definition import SweepDefinition
 from experiments.search.document.entry import read_entry
 from experiments.search.document.yaml import yaml_text
 from experiments.search.fields import DefinitionError, Problem, listed, shown
@@ -58,14 +59,13 @@ from experiments.search.formats import (
     Imported,
     Note,
     definition_of,
-    export_sweep,
 )
 from experiments.search.formats.detect import parts_of
 from experiments.search.preview import BARS, histogram_lines
 from experiments.sweeps import export
 from experiments.sweeps.check import check_import, read_sweep
 from experiments.sweeps.control import NotPossible
-from experiments.sweeps.creation import create_sweep, sweep_document
+from experiments.sweeps.creation import create_sweep
 from experiments.sweeps.progress import progress_of
 from experiments.sweeps.warm_start import add_finished_trials, usable_trials
 from experiments.sweeps.warnings import gpu_warnings
@@ -263,13 +263,13 @@ class Command(BaseCommand):
         sweeps = list(newest[:MAX_LISTED])
         progress = progress_of(sweeps)
         for sweep in sweeps:
-            line = progress_line(sweep, progress[sweep.pk])
+            line = progress_line(progress_facts(sweep, progress[sweep.pk]))
             self.stdout.write(f"{sweep.pk:>5}  {line}")
 
     def do_show(self, options: dict[str, Any]) -> None:
         sweep = find_sweep(options["id"])
         progress = progress_of([sweep])[sweep.pk]
-        self.stdout.write(progress_line(sweep, progress))
+        self.stdout.write(progress_line(progress_facts(sweep, progress)))
         facts = {
             "id": sweep.pk,
             "url": url_of(sweep),
@@ -303,18 +303,9 @@ class Command(BaseCommand):
         sweep = find_sweep(options["id"])
         if options["format"] == "csv":
             export.write_csv(sweep, self.stdout)
-        elif options["format"] in EXPORTERS:
-            self._export(sweep, options["format"])
-        elif options["format"] == "json":
-            text = json.dumps(sweep_document(sweep), indent=2, ensure_ascii=False)
-            self.stdout.write(text)
-        else:
-            self.stdout.write(document_text(sweep_document(sweep)))
-
-    def _export(self, sweep: Sweep, format_name: str) -> None:
-        """For another system; what it does not know goes to the error output."""
-        document = parse_document(sweep_document(sweep)).dump()
-        text, notes = export_sweep(document, format_name)
+            return
+        # What another system does not know goes to the error output.
+        text, notes = export.document_text(sweep, options["format"])
         self.stdout.write(text.rstrip())
         for line in map(note_line, notes):
             self.stderr.write(f"warning: {line}", str)
