@@ -91,8 +91,8 @@ def test_each_file_for_a_cluster_starts_workers() -> None:
 
 
 def test_the_settings_of_compose_are_known_and_none_is_missing() -> None:
-    readme = (ROOT / "README.md").read_text()
-    known = set(re.findall(r"^\| `([A-Z_]+)` \|", readme, re.MULTILINE))
+    page = (ROOT / "docs" / "settings.md").read_text()
+    known = set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
     text = (FILES / "compose.yaml").read_text()
     services = yaml.safe_load(text)["services"]
     own = [s["environment"] for s in services.values() if s["image"] == "sweepsite"]
