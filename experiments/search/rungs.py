@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import nsmallest
 from typing import Literal, TypeAlias
@@ -125,7 +125,7 @@ class Rung:
         self._means = array("d")
         self._orders: dict[tuple[Measure, bool], SortedLosses] = {}
         self._leaders: LeadingTrials | None = None
-        self._by_number: list[Ranked] | None = None
+        self._by_number: tuple[array[int], array[float]] | None = None
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -138,7 +138,10 @@ class Rung:
         if self._leaders is not None and trial.best <= self._leaders.limit:
             self._leaders.add(trial.number, trial.best)
         if self._by_number is not None:
-            insort(self._by_number, Ranked(trial.number, trial.best))
+            numbers, bests = self._by_number
+            place = bisect_left(numbers, trial.number)
+            numbers.insert(place, trial.number)
+            bests.insert(place, trial.best)
         for (measure, _), order in self._orders.items():
             order.add(trial.measured(measure), trial.number)
 
@@ -191,9 +194,15 @@ class Rung:
     def before(self, number: int, count: int) -> list[Ranked]:
         """The best losses of the trials with the next lower numbers, nearest first."""
         if self._by_number is None:
-            self._by_number = sorted(map(Ranked, self._numbers, self._bests))
-        own = bisect_left(self._by_number, (number,))
-        return self._by_number[max(0, own - count) : own][::-1]
+            order = np.argsort(self._numbers).tolist()
+            self._by_number = (
+                array("i", [self._numbers[place] for place in order]),
+                array("d", [self._bests[place] for place in order]),
+            )
+        numbers, bests = self._by_number
+        own = bisect_left(numbers, number)
+        places = range(own - 1, max(0, own - count) - 1, -1)
+        return [Ranked(numbers[place], bests[place]) for place in places]
 
     @property
     def leaders(self) -> LeadingTrials:

@@ -122,6 +122,7 @@ def preview_answer(page: Builder) -> dict[str, Any]:
         "trials": context["trials"],
         "unused": _unused_words(form),
         "goals": {name: form.text(name) for name in ("goal", "guessed_goal")},
+        "policy_settings": _own_settings(form),
         "cards": {
             name: _cards(form, name, context[deck])
             for name, deck in (("sampler", "samplers"), ("policy", "policies"))
@@ -206,13 +207,24 @@ def _collector_open(form: SweepForm) -> bool:
 
 def _policy_context(form: SweepForm) -> dict[str, Any]:
     """The settings of early termination as fields."""
-    own = settings_of(form.picks["policy"]).get("min_rivals")
-    usual = str(own.default if own else 1)
-    form.fields["min_rivals"].widget.attrs["placeholder"] = usual
+    for name, (placeholder, words) in _own_settings(form).items():
+        form.fields[name].widget.attrs["placeholder"] = placeholder
+        form.fields[name].help_text = words
     return {
         "policy_fields": [
             form[name] for name in shown_settings() if name not in Policy.declarations()
         ],
+    }
+
+
+def _own_settings(form: SweepForm) -> dict[str, tuple[str, str]]:
+    """The placeholder and the help of the picked policy's numbers, by field: policies
+    share fields, and differ in these."""
+    settings = settings_of(form.picks["policy"]).items()
+    return {
+        name: (each.placeholder, each.help)
+        for name, each in settings
+        if each.control == "number"
     }
 
 

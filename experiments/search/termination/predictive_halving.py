@@ -103,13 +103,14 @@ class PredictiveHalvingPolicy(HalvingPolicy):
         kept = self._kept(there) if at_rung else self._kept_later(there)
         if kept and math.isfinite((last := there.ranked(kept - 1)).loss):
             behind = _rank(best, there) if at_rung else there.better_than(best)
-            stop = behind >= kept and not (at_rung and record)
             facts = {RUNG: float(rung)}
-            compared = Ruling(stop, last.loss, (last.number,), facts)
-        if compared.stop:
+            compared = Ruling(behind >= kept, last.loss, (last.number,), facts)
+        if compared.stop and not (at_rung and record):
             return compared
         if record:
-            return Ruling(stop=False, facts={RUNG: float(rung), RECORD: float(record)})
+            facts = {RUNG: float(rung), RECORD: float(record)}
+            passed = UNOPPOSED if compared.stop else compared
+            return passed._replace(facts=facts)
         return self._foreseen(evidence, rivals) or compared
 
     def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:

@@ -129,6 +129,10 @@ function showWords(form, answer) {
   showGoal(form, answer.goals);
   set('[data-question="3"]', answer.space);
   for (const [name, html] of Object.entries(answer.cards)) showCards(form, name, html);
+  for (const [name, [placeholder, help]] of Object.entries(answer.policy_settings)) {
+    form.elements[name].placeholder = placeholder;
+    set(`#field-${name}_helptext`, help);
+  }
   set("[data-duration]", answer.duration);
   set("[data-compute]", answer.compute);
   set("[data-basis]", answer.basis);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -100,6 +101,28 @@ def test_a_time_for_the_whole_sweep_changes_what_is_proposed(ada: Client) -> Non
     answer = preview(ada, form([X], timeout="2 h", sampler="random"))
     assert list(policy_named(answer)) == ["asha"]
     assert "Recommended with Random for a time of 2 h" in policy_html(answer)
+
+
+@pytest.mark.parametrize(
+    ("policy", "name", "usual"),
+    [
+        ("predictive", "chance", "0.13"),
+        ("predictive_halving", "chance", "0.3"),
+        ("predictive_halving", "min_resource", "3"),
+        ("asha", "min_resource", "1"),
+        ("patience", "min_rivals", "0"),
+    ],
+)
+def test_a_setting_that_policies_share_shows_the_default_of_the_picked_one(
+    ada: Client, policy: str, name: str, usual: str
+) -> None:
+    sent = form([X], policy=policy)
+    placeholder, words = preview(ada, sent)["policy_settings"][name]
+    assert placeholder == usual
+    assert words == POLICIES[policy].declarations()[name].help
+    html = page(ada.post("/sweeps/new/", {**sent, "do": "check"}))
+    (shown,) = re.findall(rf'<input[^>]*name="{name}"[^>]*>', html)
+    assert f'placeholder="{usual}"' in shown
 
 
 def test_a_new_form_begins_with_the_proposed_policy_and_says_why(

@@ -86,6 +86,10 @@ def test_a_record_passes_whatever_its_rank() -> None:
         "Kept at report 3 with 0.5: at report 3 it was better than the 8 trials before"
         " it, so it continues to report 9."
     )
+    # It had to be better than nothing there; later it passes a comparison.
+    assert found.threshold is None
+    later = verdict([0.5] * 3 + [0.05] * 2, earlier)
+    assert not later.stop and later.threshold == 0.1 and "record" in later.facts
     assert verdict([0.5] * 3, flat(*[0.1] * 20, 0.4, *[0.9] * 7)).stop
     # Trials with higher numbers make no record.
     assert verdict([0.5] * 3, earlier, number=-1).stop
