@@ -100,6 +100,14 @@ class RemoteSite:
         for row in self.requests.pages("sweeps", **asked):
             yield RemoteSweep(self.requests, row)
 
+    def notifications(self, *, unread: bool = False) -> Iterator[dict[str, Any]]:
+        """What you were told in the browser, the newest first."""
+        yield from self.requests.pages("notifications", unread="true" if unread else "")
+
+    def mark_read(self) -> int:
+        """Mark all notifications as read; returns how many were not."""
+        return int(self.requests.post("notifications/read")["read"])
+
     def run(self, name: str = "", **options: Any) -> TrackedRun:
         """Start a single run of this process here, as sweepsite_client.run() does."""
         return run(name, site=(self.url, self.requests.token), **options)
