@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI, Router, Swagger
+from ninja import Router, Swagger
 
 from experiments.api import (
     analyses,
@@ -43,6 +43,7 @@ from experiments.api import (
 from experiments.api.auth import UserAuth
 from experiments.api.conditional import conditional
 from experiments.api.errors import ApiError, BodyParser, add_error_handlers
+from experiments.api.examples import DescribedAPI
 
 DESCRIPTION = """
 Every call carries a token: `Authorization: Bearer swp_…`. Make one on your *Profile*
@@ -52,7 +53,7 @@ or with `manage.py token create --user NAME`. Errors have one shape:
 `"NaN"`, `"Infinity"` and `"-Infinity"`.
 """
 
-api = NinjaAPI(
+api = DescribedAPI(
     title="sweepsite",
     version=settings.VERSION,
     description=DESCRIPTION,
