@@ -278,7 +278,8 @@ def _lock_running(sweep: Sweep) -> Sweep:
     """Read the sweep's row again, locked against other claims. Raises Taken if it does
     not run."""
     rows = Sweep.objects.select_for_update(no_key=True)
-    row = rows.filter(pk=sweep.pk, state=SweepState.RUNNING).first()
+    running = rows.filter(pk=sweep.pk, state=SweepState.RUNNING)
+    row = running.only("max_concurrent_trials").first()
     if row is None:
         raise Taken
     return row
