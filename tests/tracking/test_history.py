@@ -315,3 +315,17 @@ def test_a_trial_that_starts_over_is_expected_to_end_as_before() -> None:
     factories.report(trial, [1.3, 0.8, 0.65])
     assert look(search).expected.tolist()[3] == expected[3]
     assert same(look(search), fresh(made))
+
+
+def test_the_sampler_explores_while_the_policy_does() -> None:
+    halving = {"type": "predictive_halving"}
+    threshold = {"type": "threshold", "upper": 1.0}
+    both = {"type": "any_of", "policies": [halving, threshold]}
+    made = sweep(sampling_algorithm="bayesian", early_termination=halving)
+    found = []
+    for policy in (halving, threshold, both, None):
+        Sweep.objects.filter(pk=made.pk).update(early_termination=policy)
+        made.refresh_from_db()
+        with search_of(made) as search:
+            found.append(search.sampler.explores)
+    assert found == [True, False, True, False]

@@ -11,7 +11,7 @@ import numpy as np
 from experiments.search.gp.encoding import Encoding
 from experiments.search.gp.model import Fitting, GaussianProcess
 from experiments.search.gp.outcomes import outcomes_of
-from experiments.search.gp.proposal import AcquisitionSearch
+from experiments.search.gp.proposal import FEW_DRAWS, AcquisitionSearch
 from experiments.search.gp.tried import Tried
 from experiments.search.history import History
 from experiments.search.samplers.sampler import Sampler, Suggestion
@@ -33,9 +33,9 @@ class BayesianSampler(Sampler):
     """Proposes what a Gaussian process expects to improve most on the best so far.
 
     The first trials are a scrambled Sobol sequence. Trial k follows from the seed, k
-    and the history alone. Running trials count as
-    if they ended as expected, and failed ones as the worst. A finite space
-    is searched without repeating, and ends.
+    and the history alone. Running trials count as if they ended as expected, and failed
+    ones as the worst. A finite space is searched without repeating, and ends. While a
+    policy `explores`, most proposals are the best of a few draws.
     """
 
     kind: ClassVar[str] = "bayesian"
@@ -57,9 +57,15 @@ class BayesianSampler(Sampler):
                 "First trials cover the space until four have a value; then a model "
                 "learns from the results."
             )
-        return (
-            f"A model of {finite:,} results proposes what it expects to improve most."
+        words = (
+            f"A model of {finite:,} results proposes what it expects to improve most"
         )
+        if self.explores:
+            words += (
+                f", {DRAWN:.0%} of the time among {FEW_DRAWS} draws, as early "
+                "termination makes trials short"
+            )
+        return f"{words}."
 
     def _suggestion(
         self, number: int, history: History, tried: Tried
