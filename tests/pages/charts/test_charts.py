@@ -38,6 +38,9 @@ def test_the_page_has_a_card_for_each_chart_and_keeps_the_selection(
         assert f'data-linked="{kind}"' in html
     assert 'value="layers &lt; 3 and &lt;b&gt;"' in html
     assert f"/sweeps/{sweep.pk}/trials/?q=layers" in html
+    # A script, what it imports, and what that imports.
+    for name in ("pages/charts", "charts/linked_page", "charts/density"):
+        assert html.count(f'<link rel="modulepreload" href="/static/js/{name}.') == 1
     picked = ada.get(url, {"q": "completed"}).content.decode()
     assert 'data-expression="completed" aria-current="true"' in picked
     assert 'data-expression="" aria-current' not in picked
