@@ -102,7 +102,9 @@ def _add_steps_of_one(actions: Any) -> None:
         if name == "extend":
             of_one.add_argument("more", type=int, metavar="N", help="how many more")
         if name == "export":
-            of_one.add_argument("--format", choices=EXPORTED, default="yaml")
+            of_one.add_argument(
+                "--format", choices=EXPORTED, default="yaml", help="yaml by default"
+            )
         if name == "trials":
             of_one.add_argument(
                 "--filter", default="", metavar="EXPRESSION", help="such as lr < 0.01"
