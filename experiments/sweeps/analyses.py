@@ -41,7 +41,7 @@ _cached: LruCache[Hashable, Any] = LruCache(MAX_KEPT)
 def cached(columns: SweepColumns, name: Hashable, compute: Callable[[], T]) -> T:
     """Computed again once another trial came or ended, or the space was changed."""
     score, sweep = columns.score, columns.sweep
-    of_sweep = (sweep.pk, sweep.created_at, sweep.space_version)
+    of_sweep = (sweep.pk, sweep.created_at, sweep.space_version, sweep.primary_metric)
     # Masks are over all trials, so a new one without a value counts, too.
     key = (of_sweep, len(score), valued(columns), float(np.nansum(score)), name)
     found = _cached.get(key)

@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,13 +22,14 @@ from numpy.typing import NDArray
 from experiments.lru_cache import LruCache
 from experiments.models import Sweep
 from experiments.models.trials import TRIAL_LIVE
+from experiments.search.filters.columns import numbers_of
 from experiments.sweeps.parameter_columns import (
     DENSITY_BINS,
     Mask,
     ParameterColumn,
     rounded,
 )
-from experiments.sweeps.trial_columns import tags_by_number
+from experiments.sweeps.trial_columns import METRIC, TrialColumns, tags_by_number
 from experiments.sweeps.trial_data import (
     ORIGINS,
     STATES,
@@ -136,10 +138,11 @@ class ColumnsMark:
 
 
 class SweepColumns:
-    """The columns of one sweep now."""
+    """The columns of one sweep now. ``metric``: the one that is drawn in place of the
+    primary metric."""
 
-    def __init__(self, sweep: Sweep, data: TrialData) -> None:
-        self.sweep, self.data = sweep, data
+    def __init__(self, sweep: Sweep, data: TrialData, *, metric: str = "") -> None:
+        self.sweep, self.data, self.metric = sweep, data, metric
         self._seen = sweep.updated_at, sweep.state
         self.score = scores(sweep, data)
         self.drawn = Drawn.of(data, self.score)
@@ -175,7 +178,8 @@ class SweepColumns:
         meanings = [(axis["name"], axis["kind"], axis["values"]) for axis in axes]
         # One archived and another restored leave the count as it was.
         hidden = self.data.numbers[self.drawn.archived].tobytes()
-        text = repr((meanings, self.drawn.halvings, ranked_states(self.sweep), hidden))
+        states, metric = ranked_states(self.sweep), self.sweep.primary_metric
+        text = repr((meanings, self.drawn.halvings, states, hidden, metric))
         look = hashlib.sha256(text.encode()).hexdigest()[:12]
         return ColumnsMark(0.0, look, count, last)
 
@@ -222,6 +226,7 @@ class SweepColumns:
             "epoch": self.epoch,
             "metric": self.sweep.primary_metric,
             "goal": self.sweep.goal,
+            "chosen": bool(self.metric),
             "planned": planned,
             "total": self.drawn.total,
             "best": self.best,
@@ -297,6 +302,34 @@ def _or_none(numbers: NDArray[np.int64]) -> list[int | None]:
 # A few hundred kB each.
 MAX_KEPT = 8
 _cached: LruCache[int, SweepColumns] = LruCache(MAX_KEPT)
+
+
+# What a chosen metric's least or greatest value means: it stands for its best.
+GOALS = {"min": "minimize", "max": "maximize"}
+
+
+def metric_choices(sweep: Sweep) -> list[str]:
+    """What can be drawn in place of the primary metric, such as ``loss.min``."""
+    names = TrialColumns(sweep).metric_names
+    others = (name for name in names if name != sweep.primary_metric)
+    return [f"{name}.{part}" for name in others for part in GOALS]
+
+
+def chosen_columns(sweep: Sweep, chosen: str) -> SweepColumns:
+    """The columns with a chosen metric as the value that is drawn and analyzed."""
+    if not chosen or chosen not in metric_choices(sweep):
+        return sweep_columns(sweep)
+    data = trial_data(sweep)
+    values = numbers_of(TrialColumns(sweep, data).column(f"{METRIC}{chosen}"))
+    known = data.extra.get(("chosen", chosen))
+    if known is not None and known[0] is values:
+        return known[1]  # type: ignore[no-any-return]
+    name, _, part = chosen.rpartition(".")
+    seen = copy(sweep)
+    seen.primary_metric, seen.goal = chosen, GOALS[part]
+    found = SweepColumns(seen, replace(data, value=values), metric=name)
+    data.extra["chosen", chosen] = values, found
+    return found
 
 
 def sweep_columns(sweep: Sweep) -> SweepColumns:

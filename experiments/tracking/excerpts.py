@@ -80,10 +80,15 @@ def excerpts(metrics: Iterable[int], choose: Choice) -> dict[int, Excerpt]:
     return _excerpts(stored_rows(metrics), choose)
 
 
-def reports(trials: QuerySet[Trial], choose: Choice) -> dict[int, Excerpt]:
-    """By trial, such a part of its reports; without trials that have none."""
-    rows = primary_series(trials)
+def reports(
+    trials: QuerySet[Trial], choose: Choice, *, metric: str = ""
+) -> dict[int, Excerpt]:
+    """By trial, such a part of its reports, or of another metric; without trials that
+    have none."""
+    rows = primary_series(trials, metric=metric)
     found = _excerpts([row.stored for row in rows], choose)
+    if metric:
+        return {row.trial: found[row.stored.pk] for row in rows}
     return {row.trial: found[row.stored.pk].before(row.reports) for row in rows}
 
 

@@ -104,10 +104,11 @@ def in_parts(rows: Sequence[T], points: Callable[[T], int]) -> Iterator[list[T]]
 
 
 def primary_series(
-    trials: QuerySet[Trial], *, most: int | None = None
+    trials: QuerySet[Trial], *, most: int | None = None, metric: str = ""
 ) -> list[PrimarySeries]:
-    """The series of their reports, in the order of the trials."""
-    named = trials.filter(current_attempt__metrics__name=F("sweep__primary_metric"))
+    """The series of their reports, or of another metric, in the order of the trials."""
+    name = metric or F("sweep__primary_metric")
+    named = trials.filter(current_attempt__metrics__name=name)
     columns = (f"current_attempt__metrics__{name}" for name in Stored._fields)
     rows = named.values_list("pk", "reports", *columns)[:most]
     return [PrimarySeries(pk, count, Stored(*row)) for pk, count, *row in rows]

@@ -14,11 +14,13 @@ from django.shortcuts import render
 
 from experiments.db.clock import database_now
 from experiments.models.trials import TrialState
+from experiments.pages.charts.tables import chart_tables
 from experiments.pages.frame import get, sweep_to_read
 from experiments.pages.saved_views import opened_view, view_menu
 from experiments.pages.sweep.charts import select
 from experiments.pages.sweep.head import frame
 from experiments.search.filters.lexer import MAX_CHARACTERS
+from experiments.sweeps.columns import chosen_columns, metric_choices
 from experiments.sweeps.progress import counts_by_sweep
 
 # The states of the chips, in the order of bars and legends.
@@ -51,6 +53,7 @@ def charts(request: HttpRequest, pk: int) -> HttpResponse:
         return opened
     counts = counts_by_sweep([sweep.pk])[sweep.pk]
     query = request.GET.get("q", "")[:MAX_CHARACTERS]
+    metrics, metric = metric_choices(sweep), request.GET.get("metric", "")
     context = {
         **frame(request, sweep, counts, now=database_now()),
         "tab": "sweep_charts",
@@ -58,6 +61,11 @@ def charts(request: HttpRequest, pk: int) -> HttpResponse:
         "q": query,
         "chips": state_chips(counts, query),
         "table_query": f"?{urlencode({'q': query})}" if query else "",
+        "tables": chart_tables(chosen_columns(sweep, metric))
+        if "tables" in request.GET
+        else {},
+        "metric": metric if metric in metrics else "",
+        "metric_choices": [(name, _in_words(name)) for name in metrics],
         "spreads": [select("y", "Scale of the value's axis", SPREADS)],
         "duration_selects": [select("x", "Scale of the x axis", LINEAR_OR_LOG)],
         "curve_selects": [
@@ -67,6 +75,11 @@ def charts(request: HttpRequest, pk: int) -> HttpResponse:
         ],
     }
     return render(request, "experiments/charts/charts.html", context)
+
+
+def _in_words(chosen: str) -> str:
+    name, _, part = chosen.rpartition(".")
+    return f"{name}, {'least' if part == 'min' else 'greatest'} value"
 
 
 def state_chips(counts: Mapping[str, int], query: str) -> list[dict[str, Any]]:

@@ -17,7 +17,11 @@ from experiments.pages.frame import get, sweep_to_read, whole_number
 from experiments.pages.sweep.curve_data import curves_answer
 from experiments.pages.sweep.summary import combinations, planned_trials
 from experiments.sweeps.analyses import importance_answer, needs, surface_answer
-from experiments.sweeps.columns import sweep_columns
+from experiments.sweeps.columns import (
+    SweepColumns,
+    chosen_columns,
+    sweep_columns,
+)
 from experiments.sweeps.timeline import ends_answer, timeline_answer
 from experiments.sweeps.value_charts import edf_curve, edf_sentence, pareto_answer
 
@@ -46,11 +50,16 @@ def json_answer(request: HttpRequest, answer: Any) -> HttpResponse:
     return response
 
 
+def _asked(request: HttpRequest, sweep: Sweep) -> SweepColumns:
+    """The columns; ``?metric=loss.min`` draws this in place of the primary metric."""
+    return chosen_columns(sweep, request.GET.get("metric", ""))
+
+
 def columns(request: HttpRequest, pk: int) -> HttpResponse:
     """All trials as columns, or those that changed ``?since=`` the last answer."""
     sweep = sweep_to_read(request, pk)
     now = database_now().timestamp()
-    found = sweep_columns(sweep)
+    found = _asked(request, sweep)
     since = request.GET.get("since", "")
     if not since and request.headers.get("If-None-Match") == found.etag:
         return HttpResponseNotModified(headers={"ETag": found.etag})
@@ -63,20 +72,20 @@ def columns(request: HttpRequest, pk: int) -> HttpResponse:
 
 def importance(request: HttpRequest, pk: int) -> HttpResponse:
     """Which parameters matter; ``?scope=range``: over their whole ranges."""
-    found = sweep_columns(sweep_to_read(request, pk))
+    found = _asked(request, sweep_to_read(request, pk))
     over_range = request.GET.get("scope") == "range"
     return json_answer(request, importance_answer(found, over_range=over_range))
 
 
 def surface(request: HttpRequest, pk: int) -> HttpResponse:
     """The value over parameters ``?x=`` and ``?y=``."""
-    found = sweep_columns(sweep_to_read(request, pk))
+    found = _asked(request, sweep_to_read(request, pk))
     x, y = (request.GET.get(name, "") for name in ("x", "y"))
     return json_answer(request, surface_answer(found, x, y))
 
 
 def pareto(request: HttpRequest, pk: int) -> HttpResponse:
-    found = sweep_columns(sweep_to_read(request, pk))
+    found = _asked(request, sweep_to_read(request, pk))
     return json_answer(request, pareto_answer(found))
 
 
@@ -92,7 +101,7 @@ def timeline(request: HttpRequest, pk: int) -> HttpResponse:
 
 def curves(request: HttpRequest, pk: int) -> HttpResponse:
     """Learning curves of trials ``?numbers=``, or of a fair sample."""
-    found = sweep_columns(sweep_to_read(request, pk))
+    found = _asked(request, sweep_to_read(request, pk))
     numbers = _whole_numbers([request.GET.get("numbers", "")])
     return json_answer(request, curves_answer(found, numbers))
 
@@ -114,7 +123,7 @@ def edf(request: HttpRequest, pk: int) -> HttpResponse:
     wanted = _whole_numbers(request.GET.getlist("against"))
     others = list(seen.filter(pk__in=wanted[:MAX_AGAINST]))
     alike = [each for each in others if _is_like(each, sweep)]
-    curves = [edf_curve(each, sweep_columns(each)) for each in (sweep, *alike)]
+    curves = [edf_curve(each, _asked(request, each)) for each in (sweep, *alike)]
     siblings = seen.filter(
         experiment=sweep.experiment_id,
         primary_metric=sweep.primary_metric,

@@ -79,7 +79,7 @@ def _curves(columns: SweepColumns, places: Sequence[int]) -> Mapping[int, Floats
     most = points_each(len(places))
     ids = columns.data.ids[list(places)].tolist()
     trials = Trial.objects.filter(pk__in=ids)
-    found = excerpts.reports(trials, excerpts.spread(most))
+    found = excerpts.reports(trials, excerpts.spread(most), metric=columns.metric)
     claimed = dict(trials.values_list("pk", "current_attempt__claimed_at"))
     by_id = dict(zip(ids, places, strict=True))
     return {

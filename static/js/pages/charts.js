@@ -46,6 +46,14 @@ function wireScale(page) {
   });
 }
 
+// Another metric is another page; what is selected stays.
+root?.querySelector("[data-metric-select]")?.addEventListener("change", ({ target }) => {
+  const url = new URL(location.href);
+  if (target.value) url.searchParams.set("metric", target.value);
+  else url.searchParams.delete("metric");
+  location.assign(url);
+});
+
 function failed(problem) {
   console.error(problem);
   for (const wait of root.querySelectorAll("[data-wait]")) {
@@ -56,7 +64,7 @@ function failed(problem) {
 async function start() {
   const kept = new URLSearchParams(location.search).get("scale");
   if ([...scale.options].some(({ value }) => value === kept)) scale.value = kept;
-  const page = await openLinkedPage(root, { base: root.dataset.base, sweep: root.dataset.sweep, spreadNow: () => scale.value || null });
+  const page = await openLinkedPage(root, { base: root.dataset.base, sweep: root.dataset.sweep, metric: root.dataset.metric, spreadNow: () => scale.value || null });
   wireSelectionBar(root.querySelector("[data-selection-bar]"), page.linked, root.dataset);
   wireFilter(page);
   wireScale(page);

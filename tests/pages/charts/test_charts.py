@@ -12,7 +12,7 @@ from experiments.models import Sweep
 from experiments.pages.sweep.curve_data import BEST
 from experiments.sweeps.synthetic import Filling, fill_sweep
 from tests import factories
-from tests.pages.clients import client_of
+from tests.pages.clients import client_of, page
 
 pytestmark = pytest.mark.django_db
 
@@ -44,6 +44,20 @@ def test_the_page_has_a_card_for_each_chart_and_keeps_the_selection(
     picked = ada.get(url, {"q": "completed"}).content.decode()
     assert 'data-expression="completed" aria-current="true"' in picked
     assert 'data-expression="" aria-current' not in picked
+
+
+def test_each_chart_is_a_table_without_scripts(ada: Client) -> None:
+    made = fill_sweep(factories.team(ada="viewer"), Filling(trials=40, points=10))
+    url = f"{made.get_absolute_url()}charts/"
+    assert "?tables=1&amp;q=completed" in page(ada, f"{url}?q=completed")
+    html = page(ada, f"{url}?tables=1&metric=loss.min")
+    assert html.count('<table class="data"><caption>') == 9
+    for head in ("loss.min", "told apart from chance", "share of trials up to it"):
+        assert f'<th scope="col">{head}</th>' in html
+    few = factories.sweep(factories.team())
+    factories.trial(few, state="running")
+    html = page(ada, f"{few.get_absolute_url()}charts/?tables=1")
+    assert "Needs 10 trials with a value; none have one." in html
 
 
 def test_a_sweep_without_trials_says_what_the_page_will_show(ada: Client) -> None:

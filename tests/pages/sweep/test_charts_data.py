@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from experiments.models import Sweep, Trial
+from experiments.models import Metric, Sweep, Trial
 from experiments.sweeps.synthetic import Filling, fill_sweep
 from tests import factories
 from tests.pages.clients import client_of
@@ -53,6 +53,33 @@ def answer(client: Client, name: str, made: Sweep, **query: Any) -> dict[str, An
     assert response.status_code == 200
     found: dict[str, Any] = response.json()
     return found
+
+
+def test_any_metric_can_be_drawn_in_place_of_the_primary_one(ada: Client) -> None:
+    made = fill_sweep(factories.team(ada="viewer"), Filling(trials=60, points=10))
+    usual, chosen = (
+        answer(ada, "columns", made, metric=metric) for metric in ("x", "loss.min")
+    )
+    assert (usual["metric"], usual["goal"]) == ("accuracy", "maximize")
+    assert (chosen["metric"], chosen["goal"]) == ("loss.min", "minimize")
+    values = dict(
+        zip(chosen["columns"]["number"], chosen["columns"]["value"], strict=True)
+    )
+    losses = Metric.objects.filter(name="loss", attempt__trial__sweep=made)
+    one = losses.select_related("attempt__trial")[5]
+    assert values[one.attempt.trial.number] == pytest.approx(one.low, rel=1e-6)
+    best = min((v, n) for n, v in values.items() if v is not None and n in ended(made))
+    assert chosen["best"] == best[1]
+    assert answer(ada, "importance", made, metric="loss.min")["ready"] is True
+    curves = answer(ada, "curves", made, metric="loss.min", numbers=str(best[1]))
+    assert min(point[1] for point in curves["points"][0]) == pytest.approx(best[0])
+    again = answer(ada, "columns", made, metric="loss.max", since=chosen["mark"])
+    assert again["whole"] is True and again["goal"] == "maximize"
+
+
+def ended(made: Sweep) -> set[int]:
+    ranked = made.trials.ranked("minimize")
+    return set(ranked.values_list("number", flat=True))
 
 
 def test_importance_says_what_it_needs_and_what_it_found(ada: Client) -> None:

@@ -87,7 +87,7 @@ export function valueAxis(columns, spread = null) {
   const ends = domain.map(scale.forward);
   const [low, high] = [Math.min(...ends), Math.max(...ends)];
   return {
-    field: /^\w+$/.test(metric) ? metric : "value",
+    field: columns.chosen || /^\w+$/.test(metric) ? metric : "value",
     title: goal === "minimize" ? `${metric} (lower is better)` : metric,
     kind: "value",
     cells: value,

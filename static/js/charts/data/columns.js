@@ -70,6 +70,8 @@ export function columnsOfFeed(feed) {
     ...parts,
     size,
     metric: feed.metric,
+    // A chosen metric, in place of the primary one.
+    chosen: feed.chosen === true,
     goal: feed.goal,
     total: feed.total,
     planned: feed.planned,

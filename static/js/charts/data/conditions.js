@@ -166,7 +166,7 @@ function testOf(columns, condition) {
 }
 
 function plainColumn(columns, field) {
-  if (field === columns.metric || field === "value") return columns.value;
+  if (field === columns.metric || (field === "value" && !columns.chosen)) return columns.value;
   return ["number", "took", "reports"].includes(field) ? columns[field] : null;
 }
 

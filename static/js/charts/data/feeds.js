@@ -10,15 +10,16 @@ async function json(url) {
   return answer.json();
 }
 
-// base: the address of the sweep's page. Returns {columns(), matching(q), analysis(name,
+// base: the address of the sweep's page; metric: drawn in place of the primary one.
+// Returns {columns(), matching(q), analysis(name,
 // parameters)}, each a promise.
-export function createFeeds(base) {
+export function createFeeds(base, metric = "") {
   const url = (name, parameters = {}) => {
-    const query = new URLSearchParams(parameters).toString();
+    const query = new URLSearchParams({ ...parameters, ...(metric && { metric }) }).toString();
     return `${base}${name}.json${query ? `?${query}` : ""}`;
   };
   return {
-    base,
+    url,
     columns: (mark) => json(url("columns", mark ? { since: mark } : {})),
     matching: (q) => json(url("matching", { q })),
     // An answer that is not there reads as one that has nothing to show.
@@ -54,7 +55,7 @@ export function keepFresh(linked, feeds, after) {
     linked.update(columnsOfFeed(feed));
     after(linked.columns);
   }));
-  return startLive(() => `${feeds.base}columns.json?since=${encodeURIComponent(feed.mark)}`, (answer) => {
+  return startLive(() => feeds.url("columns", { since: feed.mark }), (answer) => {
     if (!answer.changed) return;
     feed = mergedFeed(feed, answer);
     draw();
