@@ -31,7 +31,8 @@ const breath = () => new Promise((resolve) => { setTimeout(resolve); });
 
 const query = () => new URLSearchParams(location.search).get("q") ?? "";
 
-// base: the address of the sweep's page; metric: as createFeeds has it; sweep: its id; root: where the cards are; columns: those to
+// base: the address of the sweep's page; metric: as createFeeds has it; sweep: its id;
+// root: where the cards are; columns: those to
 // begin with, else they are read. Returns the page: {linked, drawn (a promise), …}.
 export async function openLinkedPage(root, { base, sweep, metric = "", spreadNow = () => null, columns = null }) {
   const feeds = createFeeds(base, metric);
