@@ -46,6 +46,10 @@ settings.register_profile(
 settings.load_profile("sweepsite")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    parallel.begin_apart(config)
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return parallel.how_many(config)
 
