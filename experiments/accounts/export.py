@@ -11,6 +11,8 @@ from django.db.models import QuerySet
 
 from experiments.models import (
     Event,
+    ExperimentWatch,
+    NotificationDelivery,
     ReportLink,
     Run,
     SavedForm,
@@ -71,6 +73,17 @@ def _tables(person: User) -> Mapping[str, Iterable[Mapping[str, Any]]]:
         "report_links": _rows(
             ReportLink.objects.filter(created_by=person),
             *("sweep_id", "meant_for", "created_at", "expires_at", "revoked_at"),
+        ),
+        "notification_channels": _rows(
+            person.notification_channels.all(), "kind", "name", "host", "kinds"
+        ),
+        "watched_experiments": _rows(
+            ExperimentWatch.objects.filter(user=person), "experiment__name", "level"
+        ),
+        "notifications": _rows(
+            NotificationDelivery.objects.filter(channel__user=person),
+            *("notification__created_at", "notification__title", "channel__kind"),
+            *("state", "read_at"),
         ),
         "events": _rows(Event.objects.filter(actor=person).order_by("pk"), *EVENT),
     }

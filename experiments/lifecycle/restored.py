@@ -14,6 +14,8 @@ from experiments.models import (
     Attempt,
     BrowserSession,
     Event,
+    Notification,
+    NotificationDelivery,
     SchedulerProcess,
     Sweep,
     Worker,
@@ -41,6 +43,7 @@ def hold_restored(made_at: datetime, *, worker_tokens: bool) -> Held:
     """
     when = f"{made_at:%Y-%m-%d %H:%M} UTC"
     with transaction.atomic():
+        _drop_waiting_notifications(when)
         sweeps = [
             pause_sweep(
                 sweep,
@@ -65,6 +68,14 @@ def hold_restored(made_at: datetime, *, worker_tokens: bool) -> Held:
         held = Held(sum(sweeps), sum(lost), revoked)
         Event.log("restored", f"From the backup of {when}: {words(held)}.")
     return held
+
+
+def _drop_waiting_notifications(when: str) -> None:
+    """The old site may have sent them since."""
+    Notification.objects.filter(addressed_at=None).update(addressed_at=Now())
+    waiting = NotificationDelivery.objects.filter(state="waiting")
+    answer = f"Not sent: it waited when the backup of {when} was made."
+    waiting.update(state="failed", due_at=None, answer=answer)
 
 
 def words(held: Held) -> str:

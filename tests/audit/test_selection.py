@@ -7,6 +7,7 @@ import io
 import json
 import socket
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,13 +119,18 @@ def test_events_go_after_their_days(settings: Any) -> None:
     assert [event.verb for event in Event.objects.all()] == ["old"]
 
 
-@pytest.fixture
-def server(settings: Any) -> Any:
-    """A log server over UDP."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
-        listener.bind(("127.0.0.1", 0))
+@pytest.fixture(params=["udp", "unix"])
+def server(request: Any, settings: Any, tmp_path: Path) -> Any:
+    """A log server, by its network or on this machine."""
+    is_local = request.param == "unix"
+    family = socket.AF_UNIX if is_local else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "log") if is_local else ("127.0.0.1", 0))
         listener.settimeout(10)
-        settings.SYSLOG_URL = f"udp://127.0.0.1:{listener.getsockname()[1]}"
+        where = listener.getsockname()
+        settings.SYSLOG_URL = (
+            f"unix://{where}" if is_local else f"udp://127.0.0.1:{where[1]}"
+        )
         yield listener
 
 

@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 import pytest
 
 from experiments import lifecycle
-from experiments.models import Attempt, Event, Sweep, Trial, Worker, WorkerToken
+from experiments.models import (
+    Attempt,
+    Event,
+    NotificationChannel,
+    Sweep,
+    Trial,
+    Worker,
+    WorkerToken,
+)
+from experiments.notifications.recipients import address_new
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +46,26 @@ def test_work_of_the_backup_is_lost_and_waits() -> None:
     assert event.message.endswith(
         "1 sweep paused, 1 attempt lost, 1 worker credential revoked."
     )
+
+
+def test_what_the_old_site_may_have_sent_is_not_sent_again() -> None:
+    ada = factories.user("ada")
+    sweeps = [factories.sweep(factories.team(), created_by=ada) for _ in range(3)]
+    channel = NotificationChannel.objects.create(
+        kind="slack", team=factories.team(), name="ours", kinds="failed stuck"
+    )
+    lifecycle.fail_sweep(sweeps[0], reason="all_failed", message="")
+    address_new()
+    lifecycle.fail_sweep(sweeps[1], reason="all_failed", message="")
+    lifecycle.hold_restored(WHEN, worker_tokens=False)
+    address_new()
+    rows = channel.deliveries.order_by("id")
+    # That the third sweep is paused is new.
+    assert [(row.notification.kind, row.state) for row in rows] == [
+        ("failed", "failed"),
+        ("stuck", "waiting"),
+    ]
+    assert "the backup of 2026-01-31" in rows[0].answer
 
 
 def test_a_restore_costs_no_attempt() -> None:
