@@ -34,8 +34,7 @@ class BayesianSampler(Sampler):
 
     The first trials are a scrambled Sobol sequence. Trial k follows from the seed, k
     and the history alone. Running trials count as if they ended as expected, and failed
-    ones as the worst. A finite space is searched without repeating, and ends. While a
-    policy `explores`, most proposals are the best of a few draws.
+    ones as the worst. A finite space is searched without repeating, and ends.
     """
 
     kind: ClassVar[str] = "bayesian"
