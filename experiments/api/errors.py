@@ -26,7 +26,7 @@ from experiments.scheduling.ask import NothingToRun
 from experiments.search.fields import DefinitionError
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.creation import TeamNotChosen
-from experiments.sweeps.editing import Conflict
+from experiments.sweeps.editing import AlreadyStarted, Conflict
 from experiments.tracking.ingest import AttemptNotRunning
 from experiments.tracking.outputs import OutputRefused
 from experiments.tracking.run_log import RunLogError
@@ -159,6 +159,7 @@ REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
     OutputRefused: lambda error: ApiError(error.status, error.code, str(error)),
     RunLogError: _unloggable,
     NotPossible: lambda error: ApiError(409, "wrong_state", str(error)),
+    AlreadyStarted: lambda error: ApiError(409, "wrong_state", str(error)),
     QueueBusy: lambda error: ApiError(409, "busy", str(error)),
     Conflict: lambda error: ApiError(409, "conflict", str(error)),
     NothingToRun: lambda error: ApiError(409, error.code, str(error)),

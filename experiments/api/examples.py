@@ -30,6 +30,7 @@ SELECTION: Mapping[str, Any] = {"team": "vision", "older_than": 30, "not_best": 
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "POST /sweeps": DOCUMENT,
     "POST /sweeps/check": DOCUMENT,
+    "PUT /sweeps/{sweep_id}/document": DOCUMENT,
     "PATCH /sweeps/{sweep_id}": {
         "limits": {"max_total_trials": 50},
         "notes": "Longer.",
@@ -86,6 +87,15 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "POST /pools": {"name": "gpu", "teams": ["vision"], "price_per_hour": 1.2},
     "PATCH /pools/{name}": {"price_per_hour": 1.5},
     "POST /pools/{name}/hosts/{host_id}/drain": {"reason": "new disk"},
+    "POST /notifications/channels": {
+        "kind": "slack",
+        "name": "#digits",
+        "address": "https://hooks.slack.com/services/…",
+        "kinds": ["finished", "failed"],
+        "team": "vision",
+    },
+    "PATCH /notifications/channels/{channel_id}": {"kinds": ["finished"]},
+    "PUT /experiments/{experiment_id}/watch": {"level": "all"},
     "PUT /space/quotas/{team}": {"quota_bytes": 40_000_000_000},
     "POST /cleanup/plan": SELECTION,
     "POST /cleanup/move": SELECTION,

@@ -26,6 +26,7 @@ from experiments.api import (
     runs,
     saved_views,
     savings,
+    search,
     simulations,
     space,
     sweep_files,
@@ -83,7 +84,7 @@ for module in (
         reports,
     ),
     *(templates, tokens, people, teams, space, events, cleanup),
-    *(saved_views, words, pools, sweep_files),
+    *(saved_views, words, pools, sweep_files, search),
 ):
     api.add_router("", module.router)
 others = Router()

@@ -5,20 +5,35 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest
 from ninja import Query, Router, Schema
 from pydantic import Field
 
 from experiments import access, storage
-from experiments.api.auth import readable_sweep, readable_trial, reader
-from experiments.api.documents import NoteOut
+from experiments.api.auth import (
+    readable_sweep,
+    readable_trial,
+    reader,
+    steerable_sweep,
+)
+from experiments.api.documents import (
+    DOCUMENT_BODY,
+    FormatName,
+    NoteOut,
+    PartName,
+    read_body,
+)
 from experiments.api.outputs import binary
 from experiments.api.pagination import paginate
-from experiments.api.schemas import answers
+from experiments.api.schemas import SweepOut, answers, sweep_out
 from experiments.models import Event
 from experiments.models.environments import whole_environments
+from experiments.search.formats import definition_of
+from experiments.sweeps.editing import replace_draft
 from experiments.sweeps.export import document_text
+from experiments.sweeps.progress import progress_of
 from experiments.tracking.downloads import note_download
 
 router = Router(tags=["sweeps"])
@@ -44,6 +59,25 @@ def get_document(
     text, notes = document_text(readable_sweep(request, sweep_id), format)
     rows = [NoteOut.from_orm(note) for note in notes]
     return DocumentOut(format=format, text=text, notes=rows)
+
+
+@router.put(
+    "/sweeps/{sweep_id}/document",
+    response=answers(200, SweepOut),
+    openapi_extra=DOCUMENT_BODY,
+)
+def replace_document(
+    request: HttpRequest,
+    sweep_id: int,
+    format_name: FormatName = "",
+    part: PartName = "",
+) -> SweepOut:
+    """Give a draft another document, as JSON or YAML, or of another system."""
+    sweep, user = steerable_sweep(request, sweep_id), reader(request)
+    definition = definition_of(read_body(request, format=format_name, part=part))
+    with transaction.atomic():
+        changed = replace_draft(sweep, definition, actor=user, seen="", token="")
+    return sweep_out(changed, progress_of([changed])[changed.pk])
 
 
 @router.get(

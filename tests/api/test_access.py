@@ -194,6 +194,8 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "PATCH /templates/{template_id}": WRITE,
     "DELETE /trash": ADMIN,
     "GET /sweeps/{sweep_id}/document": READ,
+    "PUT /sweeps/{sweep_id}/document": WRITE,
+    "GET /search": ANYBODY,
     "GET /sweeps/{sweep_id}/code": READ,
     "GET /sweeps/{sweep_id}/events": READ,
     "GET /trials/{trial_id}/environment": READ,
@@ -268,6 +270,8 @@ def call(world: World, caller: str, route: str) -> Any:
     body, kind = _body(route, world.ids)
     if route in IN_TEAM:
         path += "?team=physics"
+    if route == "GET /search":
+        path += "?q=digits"
     if route == "PUT /runs/{run_id}/artifacts":
         path += "?path=model.bin"
     return Api(world.secrets[caller])(method, path, body, content_type=kind)
@@ -282,6 +286,9 @@ def _body(route: str, ids: dict[str, int]) -> tuple[Any, str]:
     bodies: dict[str, Any] = {
         "POST /sweeps": factories.definition_document(),
         "POST /sweeps/check": factories.definition_document(),
+        "PUT /sweeps/{sweep_id}/document": factories.definition_document(
+            display_name="another"
+        ),
         "PATCH /sweeps/{sweep_id}": {"notes": "seen"},
         "POST /sweeps/{sweep_id}/again": {"trials": [0]},
         "POST /sweeps/{sweep_id}/report-links": {"days": 1},
@@ -470,6 +477,7 @@ REFUSED = {
     "DELETE /pools/{name}/hosts/{host_id}",
 }
 STATES = {
+    "PUT /sweeps/{sweep_id}/document": "draft",
     "POST /sweeps/{sweep_id}/start": "draft",
     "POST /sweeps/{sweep_id}/resume": "paused",
 }

@@ -13,7 +13,7 @@ from experiments.search.document.entry import read_entry
 
 SCHEMA = native_api.get_openapi_schema(path_prefix="")
 # Documents, which their own reader checks.
-DOCUMENTS = {"POST /sweeps", "POST /sweeps/check"}
+DOCUMENTS = {"POST /sweeps", "POST /sweeps/check", "PUT /sweeps/{sweep_id}/document"}
 
 
 def body_models() -> dict[str, Any]:

@@ -23,6 +23,7 @@ SAFE = {
     *("POST /runs/{run_id}/params", "POST /runs/{run_id}/tags", "POST /annotations"),
     *("POST /people/{person_id}/password-link", "POST /tokens/{token_id}/renew"),
     *("POST /experiments/{experiment_id}/transfer", "POST /sweeps/{sweep_id}/transfer"),
+    *("POST /notifications/read", "POST /notifications/channels/{channel_id}/test"),
     "POST /teams/{slug}/leave",
 }
 STEPS = tuple(

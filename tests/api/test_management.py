@@ -212,3 +212,27 @@ def test_a_template_is_renamed(api: Api) -> None:
     renamed = api.patch(f"/templates/{made['id']}", {"name": "letters"}).json()
     assert renamed["name"] == "letters"
     error_of(api.patch(f"/templates/{made['id']}", {"name": ""}), 409)
+
+
+def test_a_draft_gets_another_document(api: Api, team: Team) -> None:
+    made = api.post("/sweeps", factories.definition_document()).json()
+    path = f"/sweeps/{made['id']}/document"
+    etag = api.get(path)["ETag"]
+    other = factories.definition_document(display_name="better")
+    changed = api("PUT", path, other, headers={"If-Match": etag})
+    assert changed.json()["display_name"] == "better"
+    late = api("PUT", path, other, headers={"If-Match": etag})
+    assert error_of(late, 412)["code"] == "changed"
+    wrong = api("PUT", path, {**other, "objective": {}})
+    assert any("objective" in name for name in error_of(wrong, 422)["fields"])
+    api.post(f"/sweeps/{made['id']}/start")
+    assert error_of(api("PUT", path, other), 409)["code"] == "wrong_state"
+
+
+def test_the_search_finds_what_the_caller_may_see(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team)
+    factories.experiment(factories.team("Chemistry"), "digits of others")
+    found = {each["kind"]: each for each in api.get("/search?q=digits").json()}
+    assert found["sweeps"]["items"][0]["name"] == sweep.label
+    assert found["experiments"]["count"] == "1"
+    assert api.get("/search?q=nothing-like-it").json() == []

@@ -13,7 +13,7 @@ from django.utils.html import strip_tags
 
 from experiments import lifecycle
 from experiments.models import Experiment, Run, Sweep
-from experiments.pages.global_search import finding
+from experiments.sweeps import finding
 from tests import factories
 from tests.pages.clients import client_of, page, text_of
 

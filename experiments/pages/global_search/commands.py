@@ -12,8 +12,8 @@ from django.urls import Resolver404, resolve, reverse
 from experiments import access
 from experiments.models import Experiment, Sweep, Team, User
 from experiments.pages.frame import current_team
-from experiments.pages.global_search.finding import Found, FoundKind, words_of
 from experiments.pages.help import manual
+from experiments.sweeps.finding import Found, FoundKind, words_of
 
 Line = tuple[str, str, str]
 # Name of the route, title, further words that find it.

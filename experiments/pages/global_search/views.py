@@ -8,7 +8,7 @@ from django.shortcuts import render
 from experiments import access
 from experiments.pages.frame import get
 from experiments.pages.global_search.commands import find_commands, find_pages
-from experiments.pages.global_search.finding import (
+from experiments.sweeps.finding import (
     MAX_LISTED,
     MAX_QUERY,
     MAX_SHOWN,
