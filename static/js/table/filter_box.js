@@ -44,7 +44,13 @@ export function wireFilterBox(form, { complete, apply, applied }) {
 
   // ---- errors -------------------------------------------------------------------------
 
+  // What may be typed next would hide the sentence.
   function showError(error) {
+    if (error) {
+      turn += 1;
+      clearTimeout(timer);
+      close();
+    }
     wrong = error ? shifted(error, before().length) : null;
     problem.hidden = !error;
     problem.querySelector("[data-filter-error-text]").textContent = error?.message ?? "";
