@@ -16,7 +16,10 @@ from redis import Redis
 
 from experiments.queues import site_jobs
 from experiments.queues.site_jobs import SiteJob
+from tests.notifications.conftest import Receiver, receiver
 from tests.processes.running_site import ROOT, new_database, wait_for
+
+__all__ = ["receiver"]
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
@@ -129,3 +132,53 @@ def test_its_jobs_end_although_it_is_killed(
     assert home.manage("shell", "-v0", "-c", LEFT).split()[-3:] == [
         *("digits-1", "4", "160"),
     ]
+
+
+TELL = """
+import sys
+from experiments import lifecycle
+from experiments.models import NotificationChannel, Sweep
+from experiments.notifications.channels import ChannelRequest, create_webhook
+from tests import factories
+ada, sweep = factories.user("ada"), Sweep.objects.get()
+wanted = ChannelRequest("webhook", "ours", "{url}", ["failed"])
+create_webhook(sweep.experiment.team, wanted, actor=ada)
+Sweep.objects.update(state="running")
+lifecycle.fail_sweep(Sweep.objects.get(), reason="all_failed", message="All failed.")
+"""
+# As if the time had come at which another process may try it.
+HURRY = """
+from django.db.models.functions import Now
+from experiments.models import NotificationDelivery
+NotificationDelivery.objects.filter(state="waiting").update(due_at=Now())
+print(*NotificationDelivery.objects.filter(channel__kind="webhook").values_list(
+    "state", "tries").get())
+"""
+
+
+def test_a_notification_outlives_the_process_that_sends_it(
+    redis: Redis, queue_url: str, tmp_path: Path, receiver: Receiver
+) -> None:
+    """Killed after the host has it: the same comes again, with the same id."""
+    home = Home(tmp_path, queue_url)
+    home.manage("shell", "-v0", "-c", TELL.replace("{url}", receiver.url))
+    die = {
+        "SWEEPSITE_FAILPOINT": "notification.sent",
+        "SWEEPSITE_FAILPOINT_ONCE": str(tmp_path),
+    }
+
+    def send() -> None:
+        site_jobs.ensure_later(site_jobs.NOTIFY, job_id="notifications", every=60)
+
+    with home.worker(**die):
+        send()
+        wait_for((tmp_path / "notification.sent").exists, "the job to be killed")
+        assert home.manage("shell", "-v0", "-c", HURRY).split() == ["waiting", "1"]
+        silence(redis)
+        wait_for(lambda: send() or len(receiver.got) == 2, "the second try")
+        fetch = site_jobs.site_queue().fetch_job
+        wait_for(lambda: fetch("notifications") is None, "the job's end")
+    assert home.manage("shell", "-v0", "-c", HURRY).split() == ["sent", "2"]
+    first, second = receiver.got
+    assert first[0]["webhook-id"] == second[0]["webhook-id"]
+    assert first[1] == second[1]
