@@ -149,7 +149,7 @@ class WatchIn(ClosedSchema):
 
 class WatchOut(Schema):
     level: Annotated[
-        str, Field(description="of which sweeps you are told: own, all or none")
+        str, Field(description="which sweeps notify you: own, all or none")
     ]
 
 
@@ -170,7 +170,7 @@ def _delivery_rows(page: list[NotificationDelivery]) -> list[DeliveryOut]:
 def list_notifications(
     request: HttpRequest, unread: bool = False
 ) -> QuerySet[NotificationDelivery]:
-    """What you were told in the browser, the newest first."""
+    """Your notifications in the browser, the newest first."""
     rows = notifications_for(reader(request)).order_by("-id")
     return rows.filter(read_at=None) if unread else rows
 
@@ -281,7 +281,7 @@ def get_watch(request: HttpRequest, experiment_id: int) -> WatchOut:
 
 @router.put("/experiments/{experiment_id}/watch", response=answers(200, WatchOut))
 def put_watch(request: HttpRequest, experiment_id: int, body: WatchIn) -> WatchOut:
-    """Choose of which sweeps of an experiment you are told."""
+    """Choose which sweeps of an experiment notify you."""
     user = reader(request)
     experiment = access.found_or_404(access.experiments_for(user), pk=experiment_id)
     set_watch(writer(request), experiment, body.level)

@@ -89,17 +89,18 @@ def move_sweep(
 
 
 NOTIFIED = {
-    SweepState.COMPLETED: NotificationKind.FINISHED,
-    SweepState.CANCELLED: NotificationKind.FINISHED,
-    SweepState.FAILED: NotificationKind.FAILED,
-    SweepState.PAUSED: NotificationKind.STUCK,
+    SweepState.COMPLETED: (NotificationKind.FINISHED, "has completed"),
+    SweepState.CANCELLED: (NotificationKind.FINISHED, "was cancelled"),
+    SweepState.FAILED: (NotificationKind.FAILED, "has failed"),
+    SweepState.PAUSED: (NotificationKind.STUCK, "has paused itself"),
 }
 
 
 def _notify(sweep: Sweep, to: SweepState, message: str, *, number: int) -> None:
     """Note what no person did, for those who want to know."""
-    if kind := NOTIFIED.get(to):
-        title = f"Sweep {sweep.label} is {to}"
+    if to in NOTIFIED:
+        kind, what = NOTIFIED[to]
+        title = f"Sweep {sweep.label} {what}"
         Notification.note(kind, f"event {number}", title, message, sweep=sweep)
 
 

@@ -1,4 +1,4 @@
-"""What a person was told in the browser."""
+"""Notifications in the browser."""
 
 from __future__ import annotations
 

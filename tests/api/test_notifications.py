@@ -57,7 +57,7 @@ def test_a_webhook_is_made_tried_changed_and_deleted(
     assert len(root.get(f"{url}/deliveries").json()["items"]) == 1
     kinds = [row["kind"] for row in root.get("/notifications/channels").json()["items"]]
     assert sorted(kinds) == ["browser", "email", "webhook"]
-    assert root.delete(url).status_code == 204
+    assert root("DELETE", url).status_code == 204
     assert not NotificationDelivery.objects.exists()
 
 
@@ -87,6 +87,6 @@ def test_what_is_wrong_is_named_by_its_field(
 
 def test_the_browser_channel_cannot_be_deleted(root: Api) -> None:
     rows = root.get("/notifications/channels").json()["items"]
-    answer = root.delete(f"/notifications/channels/{rows[0]['id']}")
+    answer = root("DELETE", f"/notifications/channels/{rows[0]['id']}")
     assert answer.status_code == 409
     assert "cannot be deleted" in answer.json()["error"]["message"]

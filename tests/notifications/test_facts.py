@@ -45,7 +45,7 @@ def titles() -> list[str]:
     return list(Notification.objects.order_by("id").values_list("title", flat=True))
 
 
-def told(kind: str = "browser") -> set[str]:
+def notified(kind: str = "browser") -> set[str]:
     """Who gets something by this kind of channel."""
     address_new()
     rows = NotificationDelivery.objects.filter(channel__kind=kind)
@@ -65,12 +65,12 @@ class TestTransitions:
         assert titles() == []
         sweep.refresh_from_db()
         lifecycle.complete_sweep(sweep, reason="target", message="Reached.")
-        assert titles() == [f"Sweep {sweep.label} is completed"]
+        assert titles() == [f"Sweep {sweep.label} has completed"]
 
     def test_an_end_names_the_best_trial(self, sweep: Sweep) -> None:
         factories.trial(sweep, state="completed", value=0.25)
         lifecycle.complete_sweep(sweep, reason="target", message="Reached.")
-        told()
+        notified()
         found = Notification.objects.get()
         assert found.message == "Reached. The best is trial 0, with accuracy 0.2500."
         assert found.path == sweep.get_absolute_url()
@@ -91,15 +91,15 @@ class TestPeople:
     def end(self, sweep: Sweep) -> None:
         lifecycle.fail_sweep(sweep, reason="all_failed", message="All failed.")
 
-    def test_the_owner_is_told_in_the_browser(self, sweep: Sweep) -> None:
+    def test_the_owner_gets_one_in_the_browser(self, sweep: Sweep) -> None:
         self.end(sweep)
-        assert told() == {"ada"}
-        assert told("email") == set()
+        assert notified() == {"ada"}
+        assert notified("email") == set()
 
     def test_a_person_chooses_kinds(self, sweep: Sweep) -> None:
         want("ada", "finished")
         self.end(sweep)
-        assert told() == set()
+        assert notified() == set()
 
     @pytest.mark.parametrize(("level", "names"), [("all", {"vera"}), ("none", set())])
     def test_a_person_watches_an_experiment(
@@ -113,16 +113,14 @@ class TestPeople:
                 level=level if name == "vera" else "none",
             )
         self.end(sweep)
-        assert told() == names
+        assert notified() == names
 
-    def test_who_has_left_the_team_is_not_told(
-        self, sweep: Sweep, physics: Team
-    ) -> None:
+    def test_who_has_left_the_team_gets_none(self, sweep: Sweep, physics: Team) -> None:
         physics.memberships.filter(user__username="ada").delete()
         self.end(sweep)
-        assert told() == set()
+        assert notified() == set()
 
-    def test_a_team_s_channel_is_told_of_its_experiment_only(
+    def test_a_team_s_channel_gets_one_of_its_experiment_only(
         self, sweep: Sweep, physics: Team
     ) -> None:
         other = factories.experiment(physics, "letters")
@@ -148,9 +146,9 @@ class TestPeople:
 
     def test_nothing_is_made_twice(self, sweep: Sweep) -> None:
         self.end(sweep)
-        told()
+        notified()
         Notification.objects.update(addressed_at=None)
-        told()
+        notified()
         assert NotificationDelivery.objects.count() == 1
 
     def test_a_quota_is_for_admins_of_the_team(self, physics: Team) -> None:
@@ -158,7 +156,7 @@ class TestPeople:
         Team.objects.update(near_quota_since=None)
         quotas._judge(quotas.QuotaUse(Team.objects.get(), 900))
         assert titles() == ["Team Physics: quota nearly used up"]
-        assert told() == {"root"}
+        assert notified() == {"root"}
 
 
 class TestNewBest:
@@ -228,14 +226,14 @@ class TestTokens:
     @pytest.mark.parametrize(
         ("days", "age", "count"), [(8, 80, 0), (6, 80, 1), (6, 2, 0), (0.5, 80, 1)]
     )
-    def test_its_owner_is_told_before_it_ends(
+    def test_its_owner_gets_one_before_it_ends(
         self, days: float, age: float, count: int
     ) -> None:
         self.token(days=days, age=age)
         for _ in range(2):
             facts.note_ending_tokens()
         assert Notification.objects.count() == count
-        assert told() == ({"ada"} if count else set())
+        assert notified() == ({"ada"} if count else set())
 
     def test_again_on_the_last_day(self) -> None:
         self.token(days=6, age=80)
@@ -247,7 +245,7 @@ class TestTokens:
 
 
 class TestBackups:
-    def test_administrators_are_told_of_an_old_one(self, settings: Any) -> None:
+    def test_administrators_get_one_of_an_old_one(self, settings: Any) -> None:
         factories.user("sue", is_superuser=True)
         Event.log("backup made", "sweepsite-1")
         facts.note_old_backup()
@@ -258,11 +256,11 @@ class TestBackups:
         facts.note_old_backup()
         facts.note_old_backup()
         assert titles() == ["No backup for more than 2 d"]
-        assert told() == {"sue"}
+        assert notified() == {"sue"}
 
 
-def test_a_service_account_is_not_told(physics: Team) -> None:
+def test_a_service_account_gets_none(physics: Team) -> None:
     robot = User.objects.create(username="robot", service_team=physics)
     sweep = factories.sweep(physics, created_by=robot)
     lifecycle.fail_sweep(sweep, reason="all_failed", message="All failed.")
-    assert told() == set()
+    assert notified() == set()

@@ -174,7 +174,7 @@ def test_an_email_says_what_where_and_why(
     sending.send_waiting()
     message = server.last()
     assert message["To"] == "ada@physics.example"
-    assert message["Subject"] == f"sweepsite: Sweep {sweep.label} is failed"
+    assert message["Subject"] == f"sweepsite: Sweep {sweep.label} has failed"
     assert message["Message-ID"].startswith("<notification-")
     text = text_of(message)
     assert "All failed." in text

@@ -182,7 +182,7 @@ def test_a_program_gets_plain_facts(settings: Any) -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     about = Notification(
         kind="failed",
-        title="Sweep digits-1 is failed",
+        title="Sweep digits-1 has failed",
         message="All failed.",
         path="/sweeps/1/",
         sweep_id=1,
@@ -193,7 +193,7 @@ def test_a_program_gets_plain_facts(settings: Any) -> None:
         "type": "sweep.failed",
         "timestamp": "2026-01-02T03:04:05Z",
         "data": {
-            "title": "Sweep digits-1 is failed",
+            "title": "Sweep digits-1 has failed",
             "message": "All failed.",
             "url": "https://sweeps.example/sweeps/1/",
             "team": None,

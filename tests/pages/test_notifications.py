@@ -1,4 +1,4 @@
-"""What a person is told on pages, and how they choose it."""
+"""Notifications on pages, and how a person chooses them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TestList:
         client = client_of("ada")
         assert client.get("/notifications/feed.json").json()["unread"] == 1
         html = page(client, "/notifications/")
-        assert f"Sweep {sweep.label} is failed" in html
+        assert f"Sweep {sweep.label} has failed" in html
         assert "All &lt;b&gt;failed&lt;/b&gt;." in html
         link = re.search(r"/notifications/\d+/", html)
         assert link is not None
@@ -68,7 +68,7 @@ class TestList:
         pk = NotificationDelivery.objects.get().pk
         client = client_of("root")
         assert client.get(f"/notifications/{pk}/").status_code == 404
-        assert "is failed" not in page(client, "/notifications/")
+        assert "has failed" not in page(client, "/notifications/")
 
     def test_the_feed_names_those_that_a_browser_has_not_shown(
         self, physics: Team
@@ -82,7 +82,7 @@ class TestList:
         fail(second)
         newer = client.get(f"/notifications/feed.json?after={feed['newest']}").json()
         titles = [row["title"] for row in newer["new"]]
-        assert titles == [f"Sweep {second.label} is failed"]
+        assert titles == [f"Sweep {second.label} has failed"]
 
 
 class TestSettings:

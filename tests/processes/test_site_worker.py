@@ -156,6 +156,7 @@ print(*NotificationDelivery.objects.filter(channel__kind="webhook").values_list(
 """
 
 
+@pytest.mark.slow
 def test_a_notification_outlives_the_process_that_sends_it(
     redis: Redis, queue_url: str, tmp_path: Path, receiver: Receiver
 ) -> None:

@@ -101,7 +101,7 @@ class RemoteSite:
             yield RemoteSweep(self.requests, row)
 
     def notifications(self, *, unread: bool = False) -> Iterator[dict[str, Any]]:
-        """What you were told in the browser, the newest first."""
+        """Your notifications in the browser, the newest first."""
         yield from self.requests.pages("notifications", unread="true" if unread else "")
 
     def mark_read(self) -> int:

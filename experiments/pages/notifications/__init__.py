@@ -1,1 +1,1 @@
-"""What a person is told, and where: the list, the settings, webhooks and their log."""
+"""Notifications: the list, the settings, webhooks and their log."""

@@ -112,14 +112,14 @@ class WebhookChangeForm(WebhookForm):
 
 
 def own_settings(request: HttpRequest) -> HttpResponse:
-    """What the viewer is told in the browser and by e-mail, and own webhooks."""
+    """The viewer's notifications in the browser and by e-mail, and own webhooks."""
     user = access.viewer(request)
     own = own_channels(user)
 
     def choose() -> str:
         for kind, row in own.items():
             change_channel(row, actor=user, kinds=request.POST.getlist(kind))
-        return "Saved what you are told."
+        return "Saved your notifications."
 
     if request.method == "POST":
         return act(request, SETTINGS, choose)
@@ -261,15 +261,15 @@ def channel_delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def watch(request: HttpRequest, pk: int) -> HttpResponse:
-    """Of which sweeps of the experiment the viewer is told."""
+    """Choose which sweeps of the experiment notify the viewer."""
     user = access.viewer(request)
     experiment = access.found_or_404(access.experiments_for(user), pk=pk)
 
     def choose() -> str:
         level = request.POST.get("level", "")
         set_watch(user, experiment, level)
-        what = {"own": "your own sweeps", "all": "all sweeps", "none": "no sweep"}
-        return f"You are told of {what[level]} of {experiment.name}."
+        what = {"own": "Only your own sweeps", "all": "All sweeps", "none": "No sweep"}
+        return f"{what[level]} of {experiment.name} will notify you."
 
     return act(request, reverse("experiment_detail", args=(pk,)), choose)
 
