@@ -105,14 +105,25 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
 
 
 class DescribedAPI(NinjaAPI):
-    """Its description has the examples."""
+    """Its description has the examples. Making it takes a second or two, and everybody
+    may ask for it, so each process makes it once."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._made: dict[str, OpenAPISchema] = {}
 
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
-        schema = super().get_openapi_schema(**options)
-        for route, body in EXAMPLES.items():
-            method, path = route.split(" ")
-            known = (found for found in schema["paths"] if found.endswith(path))
-            full = min(known, key=len)
-            content = schema["paths"][full][method.lower()]["requestBody"]["content"]
-            content[JSON]["example"] = body
-        return schema
+        key = repr(options)
+        if key not in self._made:
+            self._made[key] = _with_examples(super().get_openapi_schema(**options))
+        return self._made[key]
+
+
+def _with_examples(schema: OpenAPISchema) -> OpenAPISchema:
+    for route, body in EXAMPLES.items():
+        method, path = route.split(" ")
+        known = (found for found in schema["paths"] if found.endswith(path))
+        full = min(known, key=len)
+        content = schema["paths"][full][method.lower()]["requestBody"]["content"]
+        content[JSON]["example"] = body
+    return schema

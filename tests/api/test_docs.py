@@ -25,6 +25,13 @@ def test_the_description_needs_no_token(description: dict[str, Any]) -> None:
     assert not any("worker" in path for path in description["paths"])
 
 
+def test_the_description_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Client().get("/api/v1/openapi.json")
+    monkeypatch.setattr("ninja.main.get_schema", lambda **_: pytest.fail("again"))
+    again = Client().get("/api/v1/openapi.json")
+    assert again.content == first.content and again.status_code == 200
+
+
 def test_every_route_tells_its_refusals(description: dict[str, Any]) -> None:
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
