@@ -24,7 +24,6 @@ from experiments.models import Sweep
 from experiments.models.trials import TRIAL_LIVE
 from experiments.search.filters.columns import numbers_of
 from experiments.sweeps.parameter_columns import (
-    DENSITY_BINS,
     Mask,
     ParameterColumn,
     rounded,
@@ -141,15 +140,29 @@ class SweepColumns:
     """The columns of one sweep now. ``metric``: the one that is drawn in place of the
     primary metric."""
 
-    def __init__(self, sweep: Sweep, data: TrialData, *, metric: str = "") -> None:
+    def __init__(
+        self,
+        sweep: Sweep,
+        data: TrialData,
+        *,
+        metric: str = "",
+        before: SweepColumns | None = None,
+    ) -> None:
+        """``before``: of earlier data of the same sweep."""
         self.sweep, self.data, self.metric = sweep, data, metric
         self._seen = sweep.updated_at, sweep.state
         self.score = scores(sweep, data)
         self.drawn = Drawn.of(data, self.score)
         self.epoch = math.floor(sweep.created_at.timestamp())
-        self.parameters = [
-            ParameterColumn.of(name, data, self.parents.get(name))
-            for name in data.labels
+        same = before is not None and before.data.has_parameters_of(data)
+        self._before = before.parameters if before and same else None
+
+    @cached_property
+    def parameters(self) -> Sequence[ParameterColumn]:
+        """Those of earlier data if nothing has changed in them."""
+        return self._before or [
+            ParameterColumn.of(name, self.data, self.parents.get(name))
+            for name in self.data.labels
         ]
 
     @cached_property
@@ -256,7 +269,6 @@ class SweepColumns:
         if self.drawn.sampled:
             weights = np.where(self.drawn.always[places], 1, self.drawn.weight)
             rows["weights"] = np.round(weights, 3).tolist()
-            rows["density"] = self._density()
         return rows
 
     def _columns(self, places: NDArray[np.intp]) -> dict[str, Sequence[Any]]:
@@ -284,15 +296,6 @@ class SweepColumns:
             "group": data.groups[places].tolist(),
             "tags": [self._tags.get(n, []) for n in data.numbers[places].tolist()],
         }
-
-    def _density(self) -> dict[str, Any]:
-        """Counts of all trials with a value along each axis."""
-        counted = np.isfinite(self.score)
-        values = self.data.value[counted]
-        low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
-        counts = np.histogram(values, DENSITY_BINS, (low, high))[0].tolist()
-        value = {"low": float(low), "high": float(high), "counts": counts}
-        return {"value": value} | {p.name: p.density(counted) for p in self.parameters}
 
 
 def _or_none(numbers: NDArray[np.int64]) -> list[int | None]:
@@ -337,6 +340,6 @@ def sweep_columns(sweep: Sweep) -> SweepColumns:
     data = trial_data(sweep)
     found = _cached.get(sweep.pk)
     if found is None or not found.is_of(sweep, data):
-        found = SweepColumns(sweep, data)
+        found = SweepColumns(sweep, data, before=found)
         _cached.put(sweep.pk, found)
     return found

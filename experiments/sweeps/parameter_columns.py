@@ -18,7 +18,6 @@ from experiments.tracking.axes import ChartAxis, ParameterAxis, chart_axis
 Mask: TypeAlias = NDArray[np.bool_]
 
 DIGITS = 7
-DENSITY_BINS = 64
 
 
 def rounded(values: Floats, digits: int = DIGITS) -> Floats:
@@ -56,8 +55,9 @@ class ParameterColumn:
             return cls(axis, False, parent, cells)
         cells = rounded(column.numbers)
         ends = [end for end in (axis["low"], axis["high"]) if end is not None]
-        if found := cells[np.isfinite(cells)].tolist():
-            ends += [min(found), max(found)]
+        found = cells[np.isfinite(cells)]
+        if len(found):
+            ends += [float(found.min()), float(found.max())]
         axis["low"], axis["high"] = min(ends, default=None), max(ends, default=None)
         return cls(axis, known.step == 1.0, parent, cells)
 
@@ -67,23 +67,6 @@ class ParameterColumn:
             cells = [None if math.isnan(cell) else int(cell) for cell in cells]
         more = {"integer": self.integer, "parent": self.parent, "cells": cells}
         return {**self.axis, **more}
-
-    def density(self, counted: Mask) -> dict[str, Any]:
-        cells = self.cells[counted]
-        present = cells[np.isfinite(cells)]
-        missing = {"not_set": len(cells) - len(present)}
-        if self.axis["kind"] == "choice":
-            count = len(self.axis["values"])
-            counts = np.bincount(present.astype(int), minlength=count)
-            return {"counts": counts.tolist(), **missing}
-        low, high = self.axis["low"] or 0.0, self.axis["high"] or 1.0
-        log = self.axis["log"] and low > 0
-        ends = (math.log(low), math.log(high)) if log else (low, high)
-        counts, _ = np.histogram(
-            np.log(present) if log else present, DENSITY_BINS, ends
-        )
-        bins = {"low": low, "high": high, "log": log, "counts": counts.tolist()}
-        return bins | missing
 
 
 def _placed(

@@ -123,6 +123,11 @@ class TrialData(TrialArrays):
             for k, name in enumerate(self.labels)
         }
 
+    def has_parameters_of(self, other: TrialData) -> bool:
+        """Whether the other's parameters are the same arrays; false if in doubt."""
+        same = self.cells is other.cells and self.codes is other.codes
+        return same and self.axes is other.axes and self.labels == other.labels
+
     @cached_property
     def counts(self) -> dict[str, int]:
         """The number of trials in each state, zeros included."""
@@ -254,16 +259,11 @@ class _CachedTrials:
         if not rows:
             return data
         news = self._arrays(rows)
-        places = _known_places(data, news)
-        if places is None:
+        if (places := _known_places(data, news)) is None:
             return self._snapshot(_merged(data, news))
-        same = all(
-            np.array_equal(
-                getattr(data, name)[places], getattr(news, name), equal_nan=True
-            )
-            for name in ARRAYS
-        )
-        return data if same else self._snapshot(_replaced(data, news, places))
+        now = _replaced(data, news, places)
+        same = all(getattr(data, name) is getattr(now, name) for name in ARRAYS)
+        return data if same else self._snapshot(now)
 
     def _snapshot(self, arrays: TrialArrays) -> TrialData:
         self._version += 1
@@ -328,8 +328,7 @@ def _origin_code(origin: str) -> int:
 
 
 def _known_places(old: TrialArrays, new: TrialArrays) -> NDArray[np.intp] | None:
-    """Where the trials of the new arrays are in the old ones; None if one is not, or
-    has a new parameter."""
+    """The new trials' places among the old; None if one is not there, or parameters."""
     places = np.searchsorted(old.numbers, new.numbers)
     if old.cells.shape[1] != new.cells.shape[1] or places.max() >= len(old.numbers):
         return None
@@ -339,11 +338,18 @@ def _known_places(old: TrialArrays, new: TrialArrays) -> NDArray[np.intp] | None
 def _replaced(
     old: TrialArrays, new: TrialArrays, places: NDArray[np.intp]
 ) -> TrialArrays:
-    """A copy of the old arrays with other rows at these places."""
-    arrays = {name: getattr(old, name).copy() for name in ARRAYS}
-    for name, array in arrays.items():
-        array[places] = getattr(new, name)
-    return TrialArrays(**arrays)
+    """With other rows at these places. An array without a change is the same object."""
+
+    def replaced(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
+        if np.array_equal(before[places], after, equal_nan=True):
+            return before
+        changed = before.copy()
+        changed[places] = after
+        return changed
+
+    return TrialArrays(
+        **{n: replaced(getattr(old, n), getattr(new, n)) for n in ARRAYS}
+    )
 
 
 def _merged(old: TrialArrays, new: TrialArrays) -> TrialArrays:

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from experiments.db.clock import database_now
 from experiments.models import Run, Sweep, Trial
@@ -143,10 +144,20 @@ def test_many_trials_are_a_fair_sample_with_the_best_and_those_that_run(
     assert {7, 197, 198, 199} <= set(numbers) and 40 <= len(numbers) <= 60
     assert sum(found["weights"]) == pytest.approx(200, abs=0.1)
     assert abs(np.mean(numbers) - 100) < 15
-    # The running one does not count yet.
-    assert sum(found["density"]["lr"]["counts"]) == 199
     assert found["drawn"].endswith("of 200 trials, with the best 3 and all that run.")
     assert answer(made, found["mark"])["whole"] is False
+
+
+def test_parameters_are_made_anew_only_if_they_change() -> None:
+    made = factories.conditional_sweep()
+    first = factories.trial(made, params={"lr": 0.1})
+    before = sweep_columns(made).parameters
+    now = {"updated_at": timezone.now()}
+    made.trials.filter(pk=first.pk).update(value=0.5, state="completed", **now)
+    after = sweep_columns(made)
+    assert after.parameters is before and after.best == first.number
+    factories.trial(made, params={"lr": 0.2})
+    assert len(sweep_columns(made).parameters[0].cells) == 2
 
 
 def test_the_number_of_queries_does_not_grow() -> None:

@@ -84,7 +84,6 @@ export function columnsOfFeed(feed) {
     counts: feed.columns.state.map((code) => ranked.has(code)),
     reason: feed.columns.reason ?? [],
     weight: feed.weights ? Float64Array.from(feed.weights) : null,
-    density: feed.density ?? null,
     axes: feed.parameters.map((parameter) => ({ ...parameter, cells: column(parameter.cells, size) })),
     feed,
   });
