@@ -61,8 +61,8 @@ def test_sweeps_and_runs_are_archived_and_shown_again(api: Api, team: Team) -> N
         found = api.patch(f"/sweeps/{sweep.pk}", {"archived": archived})
         assert found.json()["archived"] is archived
     assert Event.objects.filter(verb__contains="archived").count() == 1
-    factories.sweep(team, state="running")
-    running = api.patch("/sweeps/2", {"archived": True})
+    other = factories.sweep(team, state="running")
+    running = api.patch(f"/sweeps/{other.pk}", {"archived": True})
     assert error_of(running, 409)["code"] == "wrong_state"
 
 
