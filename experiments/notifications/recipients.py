@@ -68,7 +68,9 @@ def _with_best(notification: Notification) -> str:
     metric = sweep.primary_metric
     value = named_metric_text(best.value, metric)
     text = f"The best is trial {best.number}, with {metric} {value}."
-    return f"{notification.message} {text}".strip()
+    message = notification.message
+    stop = "" if message[-1:] in ("", ".") else "."
+    return f"{message}{stop} {text}".strip()
 
 
 def _channels(notification: Notification) -> list[NotificationChannel]:
