@@ -22,6 +22,8 @@ from ninja import NinjaAPI
 from experiments.api.errors import ApiError
 
 CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
+CONDITIONS = frozenset({"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_RANGE"})
+REFUSED = frozenset({401, 403, 404})
 Run = Callable[..., HttpResponseBase]
 
 
@@ -82,19 +84,30 @@ def _lock(path: str) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [path])
 
 
-def _check(request: HttpRequest) -> None:
-    """What a GET of the same address answers now decides. Raises ApiError."""
+def _reading(request: HttpRequest) -> HttpRequest:
+    """A GET of the same address, as JSON."""
     reading = copy(request)
     reading.method = "GET"
-    kept = request.META.items()
-    reading.META = {n: v for n, v in kept if n not in ("HTTP_IF_MATCH", "HTTP_RANGE")}
+    reading.META = {n: v for n, v in request.META.items() if n not in CONDITIONS}
+    # The format is that of a document that is sent, or of an export.
+    query = request.GET.copy()
+    query.pop("format", None)
+    reading.GET = query  # type: ignore[assignment]
+    return reading
+
+
+def _check(request: HttpRequest) -> None:
+    """What a GET of the same address answers now decides. Raises ApiError."""
     match: Any = request.resolver_match
-    now = match.func(reading, *match.args, **match.kwargs)
-    if now.status_code == 405:
+    now = match.func(_reading(request), *match.args, **match.kwargs)
+    if now.status_code in REFUSED:
+        # The operation says so itself.
+        return
+    if "ETag" not in now.headers:
         words = "If-Match needs an address that answers to GET. Leave it out."
         raise ApiError(422, "invalid", words)
     wanted = parse_etags(request.headers["If-Match"])
-    if now.status_code == 200 and wanted != ["*"] and now.headers["ETag"] not in wanted:
+    if wanted != ["*"] and now.headers["ETag"] not in wanted:
         raise ApiError(
             412,
             "changed",

@@ -84,7 +84,8 @@ def _once(
     content = _digest(request.META.get("QUERY_STRING", ""), request.body)
     with transaction.atomic():
         # The person's row is the lock: the same key twice at once makes one thing.
-        User.objects.select_for_update().get(pk=user.pk)
+        # Not against rows that refer to it, which other requests make.
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
         mine = IdempotencyKey.objects.filter(user=user)
         mine.filter(created_at__lt=Now() - Value(KEPT_FOR)).delete()
         known = mine.filter(digest=digest).first()

@@ -49,7 +49,12 @@ def send_waiting() -> None:
 
 
 def attempt(row: NotificationDelivery, *, tries_again: bool = True) -> bool:
-    """Try to send it once. True: it was sent, or another process does it."""
+    """Try to send it once. True: it was sent, another process does it, or too many
+    have ended while they did."""
+    if row.tries > len(DELAYS):
+        answer = "Each process that tried to send it has ended before the answer."
+        _settle(row, state=State.FAILED, answer=answer, due_at=None)
+        return True
     claimed = NotificationDelivery.objects.filter(
         pk=row.pk, state=State.WAITING, tries=row.tries
     ).update(tries=F("tries") + 1, due_at=_after(CLAIM_SECONDS))
@@ -116,7 +121,8 @@ def _note_failure(
 
 def _settle(row: NotificationDelivery, *, answer: str, **fields: object) -> None:
     rows = NotificationDelivery.objects.filter(pk=row.pk)
-    rows.update(answer=answer[:MAX_ANSWER], **fields)
+    # No database keeps NUL in a text.
+    rows.update(answer=answer.replace("\0", "")[:MAX_ANSWER], **fields)
 
 
 def _after(seconds: float) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -209,12 +210,18 @@ def _plain(value: Any) -> JSONValue | None:
 
 
 def _read_texts(params: Mapping[str, str]) -> dict[str, JSONValue]:
-    """Parameters of a run, which are texts, as numbers where they are."""
-    found: dict[str, JSONValue] = dict(params)
-    for name, text in params.items():
-        with suppress(ValueError):
-            found[name] = {"true": True, "false": False}.get(text.lower(), float(text))
-    return found
+    """Parameters of a run, which are texts, as what they say."""
+    return {name: _read_text(text) for name, text in params.items()}
+
+
+def _read_text(text: str) -> JSONValue:
+    """True or false, a finite number, or the text."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    with suppress(ValueError):
+        number = float(text)
+        return number if math.isfinite(number) else text
+    return text
 
 
 def kinds_of_values(columns: Iterable[EntryColumns]) -> Mapping[str, list[JSONValue]]:
@@ -254,7 +261,7 @@ def value_of_sweep(name: str, goal: str | None) -> Case:
         for attempt in attempts.values()
     )
     return Case(
-        When(primary_metric=name, then=_best(goal)),
+        *(When(primary_metric=name, goal=own, then=_best(own)) for own in GOALS),
         When(goal="minimize", then=Subquery(minimized)),
         default=Subquery(maximized),
     )

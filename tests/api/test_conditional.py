@@ -43,6 +43,22 @@ def test_a_change_of_what_was_read_is_stored(api: Api, experiment: Experiment) -
     assert change(api, path, "*", {"notes": "any"}).status_code == 200
 
 
+def test_a_condition_holds_whatever_else_the_request_says(api: Api, team: Team) -> None:
+    """Formats of a document that is sent are not those in which it is read."""
+    path = f"/sweeps/{factories.sweep(team, state='draft').pk}/document"
+    text, etag = api.get(path).json(), api.get(path)["ETag"]
+    for query, headers in (("?format=sweepsite", {}), ("", {"If-None-Match": etag})):
+        stale = {"If-Match": '"old"', **headers}
+        answer = api("PUT", path + query, text, headers=stale)
+        assert answer.status_code == 412, answer.content
+
+
+def test_an_export_is_no_condition(api: Api, team: Team) -> None:
+    path = f"/trash?team={team.slug}&format=csv"
+    answer = api("DELETE", path, None, headers={"If-Match": '"old"'})
+    assert answer.status_code in (412, 422)
+
+
 def test_a_condition_reveals_nothing(team: Team, experiment: Experiment) -> None:
     factories.team("Chemistry", otto="member")
     stranger = Api(factories.api_token(factories.user("otto")))

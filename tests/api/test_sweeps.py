@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.utils import timezone
 
-from experiments.models import Attempt, Run, Team
+from experiments.models import Attempt, Run, Team, Trial
 from tests import factories
 from tests.api.conftest import Api
 
@@ -56,6 +57,31 @@ def test_a_completed_sweep_has_come_to_its_end(api: Api, team: Team) -> None:
     assert api.get(f"/sweeps/{sweep.pk}").json()["progress"] == 1.0
 
 
+def listed(api: Api, path: str, text: str) -> list[str]:
+    """The names of what a filter finds, the newest first."""
+    items = api.get(f"{path}?{urlencode({'filter': text})}").json()["items"]
+    return [item.get("label") or item["name"] for item in items]
+
+
+def test_parameters_of_runs_are_read_as_what_they_say(api: Api, team: Team) -> None:
+    """Text that JSON has no number for stays text."""
+    for name, clip, norm in (("a", "inf", "true"), ("b", "2.5", "False")):
+        run = factories.run(team, name)
+        Trial.objects.filter(pk=run.pk).update(params={"clip": clip, "bn": norm})
+    assert listed(api, "/runs", "clip > 1") == ["b"]
+    assert listed(api, "/runs", 'clip = "inf"') == ["a"]
+    assert listed(api, "/runs", "not bn") == ["b"]
+
+
+def test_a_sweep_is_filtered_by_its_own_goal(api: Api, team: Team) -> None:
+    for goal in ("minimize", "maximize"):
+        sweep = factories.sweep(team, goal=goal)
+        for value in (0.1, 0.9):
+            factories.trial(sweep, state="completed", value=value)
+    assert listed(api, "/sweeps", "accuracy > 0.5") == ["digits-2"]
+    assert listed(api, "/sweeps", "accuracy < 0.5") == ["digits-1"]
+
+
 def test_lists_of_sweeps_and_runs_are_filtered_by_expressions(
     api: Api, team: Team
 ) -> None:
@@ -64,10 +90,7 @@ def test_lists_of_sweeps_and_runs_are_filtered_by_expressions(
         factories.trial(sweep, state="completed", value=value)
         factories.report(factories.run(team, f"run-{value}"), [value])
 
-    def found(path: str, text: str) -> list[str]:
-        items = api.get(f"{path}?{urlencode({'filter': text})}").json()["items"]
-        return [item.get("label") or item["name"] for item in items]
-
+    found = partial(listed, api)
     assert found("/sweeps", "value > 0.5") == ["digits-2"]
     assert found("/sweeps", 'tag = "base=0.25" or experiment = x') == ["digits-1"]
     assert found("/sweeps", "digits-2") == ["digits-2"]

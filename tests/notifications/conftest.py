@@ -29,6 +29,7 @@ class Receiver(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Request)
         self.got: list[tuple[Any, bytes]] = []
         self.status, self.location = 200, ""
+        self.says = b""
 
     @property
     def url(self) -> str:
@@ -48,7 +49,8 @@ class Request(http.server.BaseHTTPRequestHandler):
         if self.server.location:
             self.send_header("Location", self.server.location)
         self.end_headers()
-        self.wfile.write(b"no_service" if self.server.status >= 400 else b"ok")
+        usual = b"no_service" if self.server.status >= 400 else b"ok"
+        self.wfile.write(self.server.says or usual)
 
     def log_message(self, *args: Any) -> None:
         pass

@@ -138,6 +138,29 @@ def test_a_final_refusal_is_not_tried_again(
     assert (delivery().state, delivery().tries) == ("failed", 1)
 
 
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_answer_that_no_database_keeps_is_kept_without_nul(
+    sweep: Sweep, physics: Team, ada: User, receiver: Receiver, status: int
+) -> None:
+    webhook(physics, receiver.url, actor=ada)
+    receiver.status, receiver.says = status, b"a\0b"
+    end(sweep)
+    sending.send_waiting()
+    assert delivery().answer == f"127.0.0.1 answered {status}: ab"
+    assert delivery().state == ("sent" if status == 200 else "failed")
+
+
+def test_one_that_ends_each_process_is_given_up(
+    sweep: Sweep, physics: Team, ada: User, receiver: Receiver
+) -> None:
+    webhook(physics, receiver.url, actor=ada)
+    end(sweep)
+    sending.address_new()
+    NotificationDelivery.objects.update(tries=len(sending.DELAYS) + 1)
+    sending.send_waiting()
+    assert (delivery().state, receiver.got) == ("failed", [])
+
+
 def test_two_processes_send_it_once(
     sweep: Sweep, physics: Team, ada: User, receiver: Receiver
 ) -> None:
