@@ -59,7 +59,9 @@ def test_a_completed_sweep_has_come_to_its_end(api: Api, team: Team) -> None:
 
 def listed(api: Api, path: str, text: str) -> list[str]:
     """The names of what a filter finds, the newest first."""
-    items = api.get(f"{path}?{urlencode({'filter': text})}").json()["items"]
+    answer = api.get(f"{path}?{urlencode({'filter': text})}")
+    assert answer.status_code == 200, answer.content
+    items = answer.json()["items"]
     return [item.get("label") or item["name"] for item in items]
 
 
