@@ -11,7 +11,8 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
-from threading import Timer
+from contextlib import suppress
+from threading import Event, Thread
 from urllib.parse import SplitResult, urlsplit
 
 from experiments.runner.outbound import HostRefused, checked_addresses
@@ -20,6 +21,7 @@ from experiments.search.wording import counted
 # Hosts and networks that are not public and may get webhooks.
 NETWORKS = "SWEEPSITE_WEBHOOK_NETWORKS"
 MAX_SECONDS = 10
+CUT_EVERY = 0.2
 MAX_ANSWER_BYTES = 500
 MAX_URL = 1_000
 
@@ -100,12 +102,22 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.create_connection((self._address, self.port), self.timeout)
         if self._tls:
             trusted = ssl.create_default_context()
-            self.sock = trusted.wrap_socket(self.sock, server_hostname=self.host)
+            # `cut` must find the new socket while both sides agree on the encryption.
+            self.sock = trusted.wrap_socket(
+                self.sock, server_hostname=self.host, do_handshake_on_connect=False
+            )
+            self.sock.do_handshake()
 
-    def cut(self) -> None:
+    def cut_when_late(self, ended: Event) -> None:
+        """A socket's timeout is for each step; together they must not take longer
+        either. Again and again: it may just connect."""
+        if ended.wait(MAX_SECONDS):
+            return
         self.is_late = True
-        if self.sock is not None:
-            self.sock.shutdown(socket.SHUT_RDWR)
+        while not ended.wait(CUT_EVERY):
+            with suppress(OSError):
+                if self.sock is not None:
+                    self.sock.shutdown(socket.SHUT_RDWR)
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> str:
@@ -116,10 +128,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> str:
     if not address:
         raise WebhookError(f"{host} was not found: its name has no address.")
     connection = _Connection(parts, address)
-    # A timeout is for each step; together they must not take longer either.
-    watch = Timer(MAX_SECONDS, connection.cut)
-    watch.daemon = True
-    watch.start()
+    ended = Event()
+    Thread(target=connection.cut_when_late, args=(ended,), daemon=True).start()
     try:
         path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
         connection.request("POST", path, body, dict(headers))
@@ -128,7 +138,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> str:
     except (OSError, http.client.HTTPException) as error:
         raise WebhookError(_why(host, error, late=connection.is_late)) from error
     finally:
-        watch.cancel()
+        ended.set()
         connection.close()
     return _answered(host, status, " ".join(text.decode("utf-8", "replace").split()))
 

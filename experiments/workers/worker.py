@@ -163,6 +163,8 @@ class WorkerHost:
         delay = 0.1
         while not self.supervisor.stopping:
             yield
+            if self.departure.is_due(time.monotonic(), draining=False):
+                raise WorkerError("Its time limit was over before it could start.")
             time.sleep(delay)
             delay = min(2 * delay, 5.0)
 

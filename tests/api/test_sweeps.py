@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from django.utils import timezone
 
-from experiments.models import Attempt, Run, Team, Trial
+from experiments.models import Attempt, Run, Team
 from tests import factories
 from tests.api.conftest import Api
 
@@ -69,7 +69,8 @@ def test_parameters_of_runs_are_read_as_what_they_say(api: Api, team: Team) -> N
     """Text that JSON has no number for stays text."""
     for name, clip, norm in (("a", "inf", "true"), ("b", "2.5", "False")):
         run = factories.run(team, name)
-        Trial.objects.filter(pk=run.pk).update(params={"clip": clip, "bn": norm})
+        params = {"clip": clip, "bn": norm}
+        Run.objects.filter(trial=run).update(params=params)
     assert listed(api, "/runs", "clip > 1") == ["b"]
     assert listed(api, "/runs", 'clip = "inf"') == ["a"]
     assert listed(api, "/runs", "not bn") == ["b"]

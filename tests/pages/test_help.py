@@ -66,9 +66,24 @@ def test_nothing_else_is_served(ada: Client, url: str) -> None:
 def test_files_are_text_or_pictures(ada: Client) -> None:
     kinds = {
         file: ada.get(f"/help/files/{file}")["Content-Type"]
-        for file in ("installation/nginx.conf", "images/home-light.png")
+        for file in (
+            "installation/nginx.conf",
+            "images/home-light.png",
+            "images/parts.svg",
+        )
     }
-    assert list(kinds.values()) == ["text/plain; charset=utf-8", "image/png"]
+    text = "text/plain; charset=utf-8"
+    assert list(kinds.values()) == [text, "image/png", "image/svg+xml"]
+
+
+def test_every_picture_has_an_address_and_a_size() -> None:
+    html = "".join(manual.help_page(name).html for name in manual.page_names())
+    pictures = re.findall(r"<img [^>]*>", html)
+    assert len(pictures) > 5
+    for picture in pictures:
+        assert 'src="/help/files/images/' in picture
+        width, height = re.findall(r'(?:width|height)="(\d+)"', picture)
+        assert 300 < int(width) < 5_000 and 200 < int(height) < 5_000
 
 
 def addresses() -> set[str]:

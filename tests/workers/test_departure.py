@@ -20,9 +20,18 @@ def test_a_worker_stays_unless_it_is_asked_to_leave() -> None:
 def test_in_a_burst_it_leaves_after_a_while_without_a_trial() -> None:
     departure = started(idle=30)
     departure.note(2, 1_010.0)
-    departure.note(0, 1_020.0)
-    assert departure.drain_reason(1_039.0) == ""
+    for now in (1_020.0, 1_030.0):
+        departure.note(0, now)
+    assert departure.drain_reason(1_030.0) == ""
+    departure.note(0, 1_040.0)
     assert departure.drain_reason(1_040.0) == "This worker had no trial for 30 seconds."
+
+
+def test_the_time_without_a_site_is_not_idle() -> None:
+    departure = started(idle=30)
+    departure.note(1, 1_010.0)
+    departure.note(0, 2_000.0)
+    assert departure.drain_reason(2_000.0) == ""
 
 
 def test_it_leaves_only_when_the_site_promises_no_more() -> None:

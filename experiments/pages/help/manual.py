@@ -22,7 +22,7 @@ from experiments.pages.help.markdown import HelpPage, HelpSection, parse, read_p
 DOCS: Path = settings.BASE_DIR / "docs"
 INDEX = "README"
 # What pages link to and show; the rest of the folder makes them.
-SERVED = {".png", ".service", ".timer", ".conf", ".env", ".yaml", ".sh"}
+SERVED = {".png", ".svg", ".service", ".timer", ".conf", ".env", ".yaml", ".sh"}
 SERVED_WITHOUT_SUFFIX = {"Caddyfile", "Containerfile"}
 MAX_RESULTS = 30
 AROUND = 90  # characters of a result before and after its first word

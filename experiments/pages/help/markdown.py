@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 PNG_SIZE = slice(16, 24)
+SVG_SIZE = re.compile(r'viewBox="0 0 (\d+) (\d+)"')
 ABSOLUTE = re.compile(r"[a-z]+:", re.IGNORECASE)
 # Returns the address of a file of docs/, or "" for what is not there.
 Address = Callable[[str], str]
@@ -118,10 +119,15 @@ def _lead(token: Token, inside: str, docs: Path, address: Address) -> None:
 
 def _size(picture: Token, path: Path) -> None:
     """So that text does not move when the picture comes."""
-    with path.open("rb") as file:
-        size = file.read(PNG_SIZE.stop)[PNG_SIZE]
-    picture.attrSet("width", str(int.from_bytes(size[:4])))
-    picture.attrSet("height", str(int.from_bytes(size[4:])))
+    data = path.read_bytes()
+    if path.suffix == ".svg":
+        found = SVG_SIZE.search(data.decode())
+        width, height = found.groups() if found else ("", "")
+    else:
+        size = data[PNG_SIZE]
+        width, height = (str(int.from_bytes(part)) for part in (size[:4], size[4:]))
+    picture.attrSet("width", width)
+    picture.attrSet("height", height)
     picture.attrSet("loading", "lazy")
 
 

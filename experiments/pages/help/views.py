@@ -47,12 +47,15 @@ def _page(request: HttpRequest, name: str, **more: Any) -> HttpResponseBase:
     return render(request, "experiments/help/page.html", context)
 
 
+PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}
+
+
 @readers
 def help_file(request: HttpRequest, file: str) -> HttpResponseBase:
     path = manual.files().get(file)
     if path is None:
         raise Http404("The documentation has no such file.")
-    kind = "image/png" if path.suffix == ".png" else "text/plain; charset=utf-8"
+    kind = PICTURES.get(path.suffix, "text/plain; charset=utf-8")
     headers = {"Cache-Control": "private, max-age=3600"}
     return FileResponse(path.open("rb"), content_type=kind, headers=headers)
 
