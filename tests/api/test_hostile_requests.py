@@ -27,6 +27,7 @@ CONFIG = """
 MAKE_TOKENS = """
 import json
 from experiments import lifecycle
+from experiments.api.native import api as native
 from experiments.api.worker import api
 from experiments.models import *
 from experiments.tokens import new_token
@@ -52,7 +53,8 @@ runs = [lifecycle.start_run(experiment, name=name) for name in "abcdefghi"]
 secrets["run"] = runs[-1].token.secret
 print(json.dumps({"secrets": secrets, "attempt": attempt.pk,
     "runs": [each.attempt.trial_id for each in runs],
-    "schema": api.get_openapi_schema(path_prefix="/api/worker/v1/")}))
+    "people": native.get_openapi_schema(path_prefix="/api/v1/"),
+    "workers": api.get_openapi_schema(path_prefix="/api/worker/v1/")}))
 """
 # The API's description that each role's requests follow.
 ROLES = {
@@ -72,7 +74,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
 
 @pytest.fixture(scope="module")
 def made(site: RunningSite) -> dict[str, Any]:
-    """Everyone's token, and the description of the workers' API."""
+    """Everyone's token, and the descriptions of both APIs."""
     wait_for(lambda: len(site.trials(1)) > 1, "a second trial", site.said)
     found: dict[str, Any] = json.loads(
         site.manage("shell", "--no-imports", "-c", MAKE_TOKENS)
@@ -85,16 +87,14 @@ def made(site: RunningSite) -> dict[str, Any]:
 def test_no_request_of_the_role_ends_in_an_error_of_the_server(
     site: RunningSite, made: dict[str, Any], role: str, tmp_path: Path
 ) -> None:
-    description = f"{site.url}/api/v1/openapi.json"
-    if ROLES[role] == "workers":
-        description = str(tmp_path / "workers.json")
-        Path(description).write_text(json.dumps(made["schema"]))
+    description = tmp_path / "openapi.json"
+    description.write_text(json.dumps(made[ROLES[role]]))
     config = tmp_path / "schemathesis.toml"
     run = made["runs"][[*ROLES].index(role)]
     config.write_text(CONFIG.format(attempt=made["attempt"], run=run))
     done = subprocess.run(
         [
-            *(program(), "--config-file", str(config), "run", description),
+            *(program(), "--config-file", str(config), "run", str(description)),
             *("--url", site.url),
             *("-H", f"Authorization: Bearer {made['secrets'][role]}"),
             *("-c", "not_a_server_error", "--phases", "coverage,fuzzing"),
