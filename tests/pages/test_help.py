@@ -157,3 +157,20 @@ def test_a_sentence_of_the_site_leads_to_what_helps() -> None:
     found = manual.search("No worker of pool")
     assert (found[0].page, found[0].title) == ("Troubleshooting", "My trials wait")
     assert "<mark>No worker of pool</mark>" in found[0].snippet
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Paused after 5 failed trials (max_failed_trials is 5).",
+        "needed more than 512 MB of memory",
+        "RuntimeError: CUDA out of memory",
+    ],
+)
+def test_a_pasted_message_is_found_without_its_numbers(message: str) -> None:
+    pages = {found.page for found in manual.search(message)}
+    assert pages & {"Troubleshooting", "When trials fail"}
+
+
+def test_words_that_no_page_has_find_nothing() -> None:
+    assert manual.search("quixotic zebra xylophones") == []

@@ -25,6 +25,8 @@ INDEX = "README"
 SERVED = {".png", ".svg", ".service", ".timer", ".conf", ".env", ".yaml", ".sh"}
 SERVED_WITHOUT_SUFFIX = {"Caddyfile", "Containerfile"}
 MAX_RESULTS = 30
+# The share of a message's words that a section must have.
+MOST = 0.6
 AROUND = 90  # characters of a result before and after its first word
 
 
@@ -96,18 +98,29 @@ def _first_link(text: str) -> tuple[str, str]:
 
 def search(query: str) -> list[HelpResult]:
     """Sections with all words: those with the very phrase and in headings first, then
-    as the index has them."""
+    as the index has them. If there is none: with most words, as a message has names
+    and numbers that no page has."""
     phrase = " ".join(query.lower().split())
-    if not phrase:
-        return []
-    words = [_at_start(word) for word in phrase.split()]
+    words = phrase.split()
+    best = _best(phrase, words, least=1.0) if words else []
+    plain = re.findall(r"[^\W\d_]{3,}", phrase)
+    if not best and plain:
+        best = _best(phrase, plain, least=MOST)
+    return [_result(page, section, phrase) for page, section in best[:MAX_RESULTS]]
+
+
+def _best(
+    phrase: str, words: Sequence[str], *, least: float
+) -> list[tuple[HelpPage, HelpSection]]:
+    """Sections with at least this share of the words, the best first."""
+    patterns = [_at_start(word) for word in words]
     scored = [
-        (_score(_at_start(phrase), words, page, section), page, section)
+        (_score(_at_start(phrase), patterns, page, section, least=least), page, section)
         for page in map(help_page, dict.fromkeys(n for g in groups() for n in g.pages))
         for section in page.sections
     ]
-    best = sorted((s for s in scored if s[0]), key=lambda each: -each[0])
-    return [_result(page, section, phrase) for _, page, section in best[:MAX_RESULTS]]
+    found = sorted((s for s in scored if s[0]), key=lambda each: -each[0])
+    return [(page, section) for _, page, section in found]
 
 
 def _at_start(text: str) -> re.Pattern[str]:
@@ -119,15 +132,22 @@ Words = Sequence[re.Pattern[str]]
 
 
 def _score(
-    phrase: re.Pattern[str], words: Words, page: HelpPage, section: HelpSection
-) -> int:
-    """0: a word is missing."""
+    phrase: re.Pattern[str],
+    words: Words,
+    page: HelpPage,
+    section: HelpSection,
+    *,
+    least: float,
+) -> float:
+    """0: too many words are missing."""
     head, text = f"{page.title} {section.title}", section.text
-    if not all(word.search(head) or word.search(text) for word in words):
+    found = sum(bool(word.search(head) or word.search(text)) for word in words)
+    share = found / len(words)
+    if share < least:
         return 0
     in_title = all(word.search(section.title) for word in words)
     in_head = all(word.search(head) for word in words)
-    return 1 + 8 * in_title + 4 * in_head + 6 * bool(phrase.search(text))
+    return 20 * share + 8 * in_title + 4 * in_head + 6 * bool(phrase.search(text))
 
 
 def _result(page: HelpPage, section: HelpSection, phrase: str) -> HelpResult:
