@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage
 
-from experiments.models import Notification, NotificationKind
+from experiments.models import Notification, NotificationDelivery, NotificationKind
 
 # Of a secret, as the standard says.
 PREFIX = "whsec_"
@@ -80,10 +80,16 @@ def webhook_body(notification: Notification) -> bytes:
     return json.dumps(document).encode()
 
 
-def signed_headers(body: bytes, *, number: int, secret: str) -> dict[str, str]:
-    """As https://www.standardwebhooks.com says. The id is that of the delivery, so that
-    a receiver can drop one that comes twice."""
-    name, moment = f"msg_{number}", str(int(time.time()))
+def webhook_id(delivery: NotificationDelivery) -> str:
+    """The same for each try, so that a receiver can drop one that comes twice, and
+    another one on each site, also after a restore."""
+    made = f"{delivery.pk} {delivery.notification.created_at.isoformat()}"
+    return f"msg_{hashlib.sha256(made.encode()).hexdigest()[:24]}"
+
+
+def signed_headers(body: bytes, *, name: str, secret: str) -> dict[str, str]:
+    """As https://www.standardwebhooks.com says; `name` is the message's id."""
+    moment = str(int(time.time()))
     key = base64.b64decode(secret.removeprefix(PREFIX))
     text = f"{name}.{moment}.".encode() + body
     signature = base64.b64encode(hmac.digest(key, text, hashlib.sha256)).decode()

@@ -81,7 +81,8 @@ def _send(row: NotificationDelivery) -> str:
         return post(url, messages.slack_body(notification), headers)
     body = messages.webhook_body(notification)
     secret = _readable(channel.secret)
-    headers |= messages.signed_headers(body, number=row.pk, secret=secret)
+    name = messages.webhook_id(row)
+    headers |= messages.signed_headers(body, name=name, secret=secret)
     return post(url, body, headers)
 
 

@@ -459,6 +459,8 @@ NO_ACTS = {
     *("POST /runs/{run_id}/finish", "PUT /runs/{run_id}/artifacts"),
     *("POST /runs/{run_id}/restore", "POST /cleanup/plan"),
     "POST /pools/{name}/hosts/{host_id}/undrain",
+    # What a person has seen, or follows.
+    *("POST /notifications/read", "PUT /experiments/{experiment_id}/watch"),
     # They only say what would change.
     *("POST /experiments/{experiment_id}/transfer", "POST /sweeps/{sweep_id}/transfer"),
 }

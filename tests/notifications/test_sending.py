@@ -75,7 +75,7 @@ def test_a_webhook_gets_it_once(
     assert delivery().answer == "127.0.0.1 answered 200: ok"
     ((headers, body),) = receiver.got
     expected = sending.messages.signed_headers(
-        body, number=delivery().pk, secret=secret
+        body, name=sending.messages.webhook_id(delivery()), secret=secret
     )
     if headers["webhook-timestamp"] == expected["webhook-timestamp"]:
         assert headers["webhook-signature"] == expected["webhook-signature"]

@@ -157,7 +157,7 @@ def test_a_certificate_must_be_valid(
 def test_a_signature_is_that_of_the_standard() -> None:
     key, body = b"k" * 32, b'{"a": 1}'
     secret = "whsec_" + base64.b64encode(key).decode()
-    headers = signed_headers(body, number=7, secret=secret)
+    headers = signed_headers(body, name="msg_7", secret=secret)
     moment = headers["webhook-timestamp"]
     assert abs(int(moment) - time.time()) < 60
     expected = hmac.new(key, f"msg_7.{moment}.".encode() + body, hashlib.sha256)

@@ -23,6 +23,8 @@ from experiments.workers.worker import WorkerError, WorkerHost
 
 logger = logging.getLogger(__name__)
 
+# Without a trial for so long, a worker with --burst leaves.
+IDLE = "30 s"
 NEEDED = ("SWEEPSITE_URL", "SWEEPSITE_WORKER_TOKEN", "REDIS_URL")
 
 
@@ -58,7 +60,6 @@ class Command(BaseCommand):
         parser.add_argument(
             "--idle",
             metavar="TIME",
-            default="30 s",
             help="with --burst: leave after so long without a trial (30 s)",
         )
         parser.add_argument(
@@ -117,7 +118,12 @@ class Command(BaseCommand):
 
 def departure_of(options: Mapping[str, Any]) -> Departure:
     """Raises CommandError for what is no duration, or one that is too short."""
-    idle = _seconds(options["idle"], of="--idle") if options["burst"] else None
+    if options["idle"] is not None and not options["burst"]:
+        raise CommandError(
+            "--idle says when a worker with --burst leaves. Add --burst."
+        )
+    text = options["idle"] or IDLE
+    idle = _seconds(text, of="--idle") if options["burst"] else None
     limit = seconds_of_job(os.environ, time.time())
     if options["time_limit"] is not None:
         limit = _seconds(options["time_limit"], of="--time-limit")
