@@ -21,6 +21,8 @@ from pydantic_core import PydanticCustomError
 
 from experiments.api import rate_limits
 from experiments.lifecycle import NoRoom
+from experiments.notifications.channels import StillSending
+from experiments.notifications.webhooks import MAX_SECONDS
 from experiments.queues.site_jobs import QueueBusy
 from experiments.scheduling.ask import NothingToRun
 from experiments.search.fields import DefinitionError
@@ -106,6 +108,10 @@ def _stale(error: AttemptNotRunning) -> ApiError:
     return ApiError(409, "stale_attempt", str(error))
 
 
+def _still_sending(error: StillSending) -> ApiError:
+    return ApiError(429, "too_many_requests", str(error), retry_after=MAX_SECONDS)
+
+
 def _unloggable(error: RunLogError) -> ApiError:
     fields = {error.key: [str(error)]}
     return ApiError(409 if error.is_conflict else 422, error.code, str(error), fields)
@@ -164,6 +170,7 @@ REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
     Conflict: lambda error: ApiError(409, "conflict", str(error)),
     NothingToRun: lambda error: ApiError(409, error.code, str(error)),
     TeamNotChosen: lambda error: ApiError(422, "team_not_chosen", str(error)),
+    StillSending: _still_sending,
     NoRoom: lambda error: ApiError(409, "no_room", str(error)),
     DefinitionError: _invalid_definition,
     RequestDataTooBig: _too_large,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Now
 
@@ -29,7 +30,7 @@ from experiments.models import (
 from experiments.models.notifications import CHOICES, DEFAULT_KINDS, OF_SWEEPS, joined
 from experiments.notifications.messages import PREFIX
 from experiments.notifications.recipients import ensure_channels
-from experiments.notifications.sending import PURPOSE, attempt
+from experiments.notifications.sending import CLAIM_SECONDS, PURPOSE, attempt
 from experiments.notifications.webhooks import WebhookError, checked_host
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.wording import unseen_problem
@@ -50,6 +51,11 @@ class ChannelRequest:
     address: str
     kinds: Collection[str]
     experiment: Experiment | None = None
+
+
+class StillSending(Exception):
+    """A test holds a thread of the web server until the host answers, so each person
+    sends one at a time."""
 
 
 def channels_for(user: User) -> QuerySet[NotificationChannel]:
@@ -115,11 +121,15 @@ def change_channel(
 ) -> None:
     """Raises DefinitionError. Name and address are those of a webhook."""
     before = _described(row)
+    for field_name, given in (("name", name), ("address", address)):
+        if given is not None and not row.is_webhook:
+            text = f"Only webhooks can get another {field_name}."
+            raise _problem(field_name, text)
     if kinds is not None:
         row.kinds = _checked_kinds(kinds, row)
-    if name is not None and row.is_webhook:
+    if name is not None:
         row.name = _checked_name(name)
-    if address and row.is_webhook:
+    if address:
         _set_address(row, address)
     NotificationChannel.objects.filter(pk=row.pk).update(
         kinds=row.kinds, name=row.name, address=row.address, host=row.host
@@ -136,21 +146,8 @@ def delete_webhook(row: NotificationChannel, *, actor: User) -> None:
 
 
 def send_test(row: NotificationChannel, *, actor: User) -> NotificationDelivery:
-    """Send a test now, once; the delivery says what came of it."""
-    notification = Notification.objects.create(
-        kind=NotificationKind.TEST,
-        key=f"test {secrets.token_hex(8)}",
-        title="A test from sweepsite",
-        message=f"{actor.display_name} has sent it to try {row.name}.",
-        user=row.user,
-        team=row.team,
-        addressed_at=Now(),
-    )
-    # The job leaves it alone for so long.
-    later = Now() + Value(timedelta(minutes=10))
-    made = NotificationDelivery.objects.create(
-        notification=notification, channel=row, due_at=later
-    )
+    """Send a test now, once; the delivery says what came of it. Raises StillSending."""
+    made = _new_test(row, actor)
     # Its times are those of the database.
     rows = NotificationDelivery.objects.select_related("notification__team")
     delivery = rows.select_related("channel__user").get(pk=made.pk)
@@ -163,6 +160,32 @@ def send_test(row: NotificationChannel, *, actor: User) -> NotificationDelivery:
     _log("notification tested", row, actor)
     delivery.refresh_from_db()
     return delivery
+
+
+@transaction.atomic
+def _new_test(row: NotificationChannel, actor: User) -> NotificationDelivery:
+    # Two requests at once take their turns.
+    User.objects.select_for_update(no_key=True).get(pk=actor.pk)
+    key, span = f"test {actor.pk} ", Value(timedelta(seconds=CLAIM_SECONDS))
+    if NotificationDelivery.objects.filter(
+        notification__key__startswith=key,
+        notification__created_at__gt=Now() - span,
+        state=NotificationDelivery.State.WAITING,
+    ).exists():
+        raise StillSending("Your last test is still being sent. Wait for its result.")
+    notification = Notification.objects.create(
+        kind=NotificationKind.TEST,
+        key=f"{key}{secrets.token_hex(8)}",
+        title="A test from sweepsite",
+        message=f"{actor.display_name} has sent it to try {row.name}.",
+        user=row.user,
+        team=row.team,
+        addressed_at=Now(),
+    )
+    # The job leaves it alone until then.
+    return NotificationDelivery.objects.create(
+        notification=notification, channel=row, due_at=Now() + span
+    )
 
 
 def set_watch(user: User, experiment: Experiment, level: str) -> None:

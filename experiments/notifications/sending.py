@@ -114,10 +114,9 @@ def _note_failure(
     if error.is_final or not tries_again or row.tries >= len(DELAYS):
         _settle(row, state=State.FAILED, answer=str(error), due_at=None)
         return
-    later = _after(DELAYS[row.tries])
-    _settle(row, answer=str(error), due_at=later)
+    _settle(row, answer=str(error), due_at=_after(DELAYS[row.tries]))
     # The next one would wait for the same host.
-    due().filter(channel=row.channel_id).update(due_at=later)
+    due().filter(channel=row.channel_id).update(due_at=_after(DELAYS[0]))
 
 
 def _settle(row: NotificationDelivery, *, answer: str, **fields: object) -> None:

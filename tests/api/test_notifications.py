@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from experiments import lifecycle
@@ -9,7 +11,8 @@ from experiments.models import NotificationDelivery, Team
 from experiments.notifications import sending
 from tests import factories
 from tests.api.conftest import Api
-from tests.notifications.conftest import Receiver, receiver
+from tests.notifications.conftest import Receiver, receiver, webhook
+from tests.pages.clients import client_of
 
 __all__ = ["receiver"]
 
@@ -61,6 +64,28 @@ def test_a_webhook_is_made_tried_changed_and_deleted(
     assert not NotificationDelivery.objects.exists()
 
 
+def test_each_person_sends_one_test_at_a_time(
+    root: Api, physics: Team, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, _ = webhook(physics, receiver.url, actor=factories.user("root"))
+    path, pages = f"/notifications/channels/{row.pk}/test", client_of("root")
+    refused: list[Any] = []
+
+    def press_again(*args: Any) -> str:
+        refused.extend((root.post(path, {}), pages.post(f"{path}/")))
+        return "ok"
+
+    monkeypatch.setattr(sending, "post", press_again)
+    for _ in range(2):
+        assert root.post(path, {}).json()["state"] == "sent"
+    assert {answer.status_code for answer in refused} == {429}
+    assert refused[0]["Retry-After"] == "10"
+    words = "Your last test is still being sent. Wait for its result."
+    assert refused[0].json()["error"]["message"] == words
+    assert words in refused[1].content.decode()
+    assert NotificationDelivery.objects.count() == 2
+
+
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [
@@ -83,6 +108,18 @@ def test_what_is_wrong_is_named_by_its_field(
     answer = root.post("/notifications/channels", body)
     assert answer.status_code == 422
     assert words in answer.json()["error"]["fields"][field][0]
+
+
+@pytest.mark.parametrize("change", [{"name": "x"}, {"address": "https://8.8.8.8/"}])
+def test_only_webhooks_get_another_name_or_address(
+    root: Api, change: dict[str, str]
+) -> None:
+    rows = root.get("/notifications/channels").json()["items"]
+    answer = root.patch(f"/notifications/channels/{rows[0]['id']}", change)
+    assert answer.status_code == 422
+    (name,) = change
+    words = [f"Only webhooks can get another {name}."]
+    assert answer.json()["error"]["fields"] == {name: words}
 
 
 def test_the_browser_channel_cannot_be_deleted(root: Api) -> None:

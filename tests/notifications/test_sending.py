@@ -128,6 +128,22 @@ def test_others_of_that_channel_wait_as_well(
     assert len(receiver.got) == 3
 
 
+def test_others_of_that_channel_wait_for_the_first_delay_only(
+    sweep: Sweep, physics: Team, ada: User, receiver: Receiver
+) -> None:
+    webhook(physics, receiver.url, actor=ada)
+    receiver.status = 503
+    end(sweep)
+    end(factories.sweep(physics))
+    sending.address_new()
+    rows = NotificationDelivery.objects.filter(channel__kind="webhook").order_by("pk")
+    rows.filter(pk=rows[0].pk).update(tries=4)
+    sending.send_waiting()
+    now = timezone.now()
+    delays = [(row.due_at - now).total_seconds() for row in rows if row.due_at]
+    assert delays == [pytest.approx(delay, abs=5) for delay in (21_600, 30)]
+
+
 def test_a_final_refusal_is_not_tried_again(
     sweep: Sweep, physics: Team, ada: User, receiver: Receiver
 ) -> None:

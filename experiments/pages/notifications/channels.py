@@ -25,6 +25,7 @@ from experiments.notifications.channels import (
     MAX_NAME,
     TEAM_KINDS,
     ChannelRequest,
+    StillSending,
     change_channel,
     channels_for,
     create_webhook,
@@ -68,24 +69,22 @@ class WebhookForm(VisibleTextForm, forms.Form):
         help_text="It is a secret: it is stored encrypted and never shown again.",
         widget=forms.TextInput({"autocomplete": "off"}),
     )
-    experiment = forms.ModelChoiceField(
-        Experiment.objects.none(), required=False, empty_label="all experiments"
-    )
-    kinds = forms.MultipleChoiceField(
-        label="About", required=False, widget=forms.CheckboxSelectMultiple
-    )
 
-    def __init__(self, *args: Any, owner: User | Team, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, team: Team | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        is_team = isinstance(owner, Team)
-        allowed = TEAM_KINDS if is_team else CHOICES
-        kinds = [(kind.value, kind.label) for kind in allowed]
-        self.fields["kinds"].choices = kinds  # type: ignore[attr-defined]
-        if isinstance(owner, Team):
-            rows = Experiment.objects.filter(team=owner).order_by("name")
-            self.fields["experiment"].queryset = rows  # type: ignore[attr-defined]
-        else:
-            del self.fields["experiment"]
+        if team is not None:
+            self.fields["experiment"] = forms.ModelChoiceField(
+                Experiment.objects.filter(team=team).order_by("name"),
+                required=False,
+                empty_label="all experiments",
+            )
+        allowed = CHOICES if team is None else TEAM_KINDS
+        self.fields["kinds"] = forms.MultipleChoiceField(
+            choices=[(kind.value, kind.label) for kind in allowed],
+            label="About",
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+        )
 
     @property
     def wanted(self) -> ChannelRequest:
@@ -109,6 +108,11 @@ class WebhookChangeForm(WebhookForm):
         self.fields["address"].required = False
         self.fields["address"].label = "New address"
         self.fields["address"].help_text = "Empty: it stays as it is."
+
+    @classmethod
+    def of(cls, row: NotificationChannel, data: Any = None) -> WebhookChangeForm:
+        first = {"name": row.name, "kinds": row.chosen}
+        return cls(data, initial=first, team=row.team)
 
 
 def own_settings(request: HttpRequest) -> HttpResponse:
@@ -154,7 +158,8 @@ def webhook_create(request: HttpRequest, slug: str = "") -> HttpResponse:
     owner = user = access.viewer(request)
     if slug:
         owner, user = managed_team(request, slug)
-    form = WebhookForm(request.POST or None, owner=owner)
+    team = owner if isinstance(owner, Team) else None
+    form = WebhookForm(request.POST or None, team=team)
     template = "experiments/notifications/webhook_form.html"
     context = {"back": _home(owner), "owner": owner}
     if request.method == "POST" and form.is_valid():
@@ -198,19 +203,20 @@ def _channel(request: HttpRequest, pk: int) -> tuple[NotificationChannel, User, 
 
 def channel_page(request: HttpRequest, pk: int) -> HttpResponse:
     row, user, back = _channel(request, pk)
-    first = {"name": row.name, "kinds": row.chosen}
-    form = WebhookChangeForm(
-        request.POST or None, initial=first, owner=row.team or user
-    )
-    if not row.is_webhook:
-        form.fields.clear()
-    elif request.method == "POST" and form.is_valid():
+    form = WebhookChangeForm.of(row, request.POST or None)
+    if row.is_webhook and form.is_valid():
         try:
             change_channel(row, actor=user, **form.cleaned_data)
             messages.success(request, f"Saved {row.name}.")
             return redirect("notification_channel", row.pk)
         except DefinitionError as error:
             note(form, error)
+    return _channel_page(request, row, back, form)
+
+
+def _channel_page(
+    request: HttpRequest, row: NotificationChannel, back: str, form: forms.Form
+) -> HttpResponse:
     log = NotificationDelivery.objects.filter(channel=row)
     return form_page(
         request,
@@ -224,8 +230,14 @@ def channel_page(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def channel_test(request: HttpRequest, pk: int) -> HttpResponse:
-    row, user, _ = _channel(request, pk)
-    found = send_test(row, actor=user)
+    row, user, back = _channel(request, pk)
+    try:
+        found = send_test(row, actor=user)
+    except StillSending as error:
+        messages.error(request, str(error))
+        page = _channel_page(request, row, back, WebhookChangeForm.of(row))
+        page.status_code = 429
+        return page
     if found.state == NotificationDelivery.State.SENT:
         messages.success(request, f"Sent the test. {found.answer}".strip())
     else:
