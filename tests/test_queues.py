@@ -115,19 +115,35 @@ class TestAJobThatASlotHas:
         assert left == set()
 
 
+@pytest.mark.django_db
 def test_waking_ends_the_schedulers_wait_and_calls_do_not_pile_up(
-    redis: Redis,
+    redis: Redis, django_capture_on_commit_callbacks: Any
 ) -> None:
-    for _ in range(50):
-        queues.wake_scheduler()
+    with django_capture_on_commit_callbacks(execute=True):
+        for _ in range(50):
+            queues.wake_scheduler()
     assert queues.wait_for_wake(redis, seconds=1)
     assert not queues.wait_for_wake(redis, seconds=0.1)
 
 
+@pytest.mark.django_db
+def test_the_scheduler_wakes_when_the_change_can_be_seen(
+    redis: Redis, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        queues.wake_scheduler()
+        assert not queues.wait_for_wake(redis, seconds=0.1)
+    assert queues.wait_for_wake(redis, seconds=1)
+
+
+@pytest.mark.django_db
 @pytest.mark.usefixtures("no_queue")
-def test_a_queue_that_is_down_is_no_error() -> None:
+def test_a_queue_that_is_down_is_no_error(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
     assert not queues.notify(7, "default")
-    queues.wake_scheduler()
+    with django_capture_on_commit_callbacks(execute=True):
+        queues.wake_scheduler()
     assert not queues.answers()
 
 

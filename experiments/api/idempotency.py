@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial, wraps
 from hashlib import sha256
 from typing import Any, get_type_hints
@@ -17,8 +16,6 @@ from typing import Any, get_type_hints
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Value
-from django.db.models.functions import Now
 from django.http import HttpRequest
 from ninja import Header, Status
 from ninja.operation import Operation, ResponseObject
@@ -29,7 +26,6 @@ from experiments.api.auth import Caller
 from experiments.api.errors import WITHOUT_NUL, ApiError
 from experiments.models import IdempotencyKey, User
 
-KEPT_FOR = timedelta(days=1)
 MAX_KEY = 200
 View = Callable[..., Any]
 
@@ -86,9 +82,8 @@ def _once(
         # The person's row is the lock: the same key twice at once makes one thing.
         # Not against rows that refer to it, which other requests make.
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        mine = IdempotencyKey.objects.filter(user=user)
-        mine.filter(created_at__lt=Now() - Value(KEPT_FOR)).delete()
-        known = mine.filter(digest=digest).first()
+        IdempotencyKey.old().filter(user=user).delete()
+        known = IdempotencyKey.objects.filter(user=user, digest=digest).first()
         if known is not None:
             return _stored(known, content, _cipher(key))
         made = make()

@@ -105,8 +105,7 @@ def create(
         add_finished_trials(sweep, definition.search_space, imported.trials)
         if start:
             lifecycle.start_sweep(sweep, actor=user)
-    if start:
-        transaction.on_commit(queues.wake_scheduler)
+            queues.wake_scheduler()
     notes = {"format": imported.format, "import_notes": imported.notes}
     return Status(201, {**_out(sweep).dict(), **notes})
 

@@ -17,6 +17,7 @@ from experiments.tokens import token_digest
 NOTED_AGAIN_AFTER = timedelta(minutes=1)
 # A page warns this long before a token ends.
 ENDS_SOON = timedelta(days=7)
+KEY_KEPT_FOR = timedelta(days=1)
 MAX_PROGRAM_LENGTH = 100
 
 
@@ -184,6 +185,10 @@ class IdempotencyKey(models.Model):
                 fields=("user", "digest"), name="idempotency_key_once"
             ),
         )
+
+    @classmethod
+    def old(cls) -> models.QuerySet[IdempotencyKey]:
+        return cls.objects.filter(created_at__lt=Now() - models.Value(KEY_KEPT_FOR))
 
     def __str__(self) -> str:
         return f"{self.digest[:12]} of {self.user_id}"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.client import Pipeline
@@ -151,7 +152,13 @@ def _runs(job_id: str, host: str, restarted: str) -> bool:
 
 
 def wake_scheduler() -> None:
-    """Ask for a scheduling round now. Without the queue the next one comes anyway."""
+    """Ask for a scheduling round now, or when the transaction is committed: before that
+    the round would see nothing of it."""
+    transaction.on_commit(_wake)
+
+
+def _wake() -> None:
+    """Without the queue the next round comes anyway."""
     try:
         with shared_connection().pipeline() as pipeline:
             pipeline.lpush(WAKE_KEY, "1")

@@ -28,7 +28,7 @@ def start_demo(team: Team, user: User | None) -> Sweep:
     with transaction.atomic():
         sweep = create_sweep(team, parse_document(document), user=user)
         lifecycle.start_sweep(sweep, actor=user)
-        transaction.on_commit(queues.wake_scheduler)
+        queues.wake_scheduler()
     return sweep
 
 

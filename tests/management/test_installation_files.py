@@ -178,15 +178,17 @@ def guarded_queue(tmp_path: Path) -> Iterator[int]:
     server.wait()
 
 
+@pytest.mark.django_db
 def test_the_queues_users_may_do_what_they_must_and_no_more(
-    guarded_queue: int, settings: Any
+    guarded_queue: int, settings: Any, django_capture_on_commit_callbacks: Any
 ) -> None:
     address = f"127.0.0.1:{guarded_queue}/0"
     settings.REDIS_URL = f"redis://sweepsite:PASSWORD@{address}"
     queues.shared_connection.cache_clear()
     try:
         assert queues.notify(7, "default")
-        queues.wake_scheduler()
+        with django_capture_on_commit_callbacks(execute=True):
+            queues.wake_scheduler()
         assert queues.wait_for_wake(queues.connect(retries=0), seconds=1)
         settings.REDIS_URL = f"redis://worker:PASSWORD@{address}"
         worker = slot_worker("default", name=f"slot-{time.time()}", worker=1)

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from experiments.management.commands import scheduler
 from experiments.management.commands.scheduler import SchedulerHeartbeat
-from experiments.models import SchedulerProcess
+from experiments.models import IdempotencyKey, SchedulerProcess
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -26,16 +27,31 @@ class Hand:
         return self.seconds
 
 
-def test_a_round_of_the_scheduler_leaves_its_heartbeat(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # The test's transaction lives in the connection.
+@pytest.fixture
+def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's transaction lives in the connection."""
     monkeypatch.setattr(scheduler, "close_old_connections", lambda: None)
+
+
+@pytest.mark.usefixtures("one_connection")
+def test_a_round_of_the_scheduler_leaves_its_heartbeat() -> None:
     scheduler.Rounds().round()
     row = SchedulerProcess.objects.get()
     assert row.pid > 0
     assert row.round_seconds > 0
     assert timezone.now() - row.heartbeat_at < timedelta(seconds=30)
+
+
+@pytest.mark.usefixtures("one_connection")
+def test_answers_for_idempotency_keys_are_deleted_after_a_day() -> None:
+    user = factories.user("ada")
+    now = timezone.now()
+    for hours in (23, 25):
+        IdempotencyKey.objects.create(
+            user=user, digest=hours, status=201, created_at=now - timedelta(hours=hours)
+        )
+    scheduler.Rounds().round()
+    assert IdempotencyKey.objects.get().digest == "23"
 
 
 def test_heartbeats_are_written_every_few_seconds_with_the_longest_round() -> None:

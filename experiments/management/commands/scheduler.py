@@ -25,7 +25,7 @@ from experiments.cleanup import measure, purge, rules, tasks, trash
 from experiments.db.clock import Steps, database_now
 from experiments.db.problems import explain
 from experiments.db.wal import MAX_WAL, start_checkpoints
-from experiments.models import Event, SchedulerProcess
+from experiments.models import Event, IdempotencyKey, SchedulerProcess
 from experiments.notifications import facts, outbox
 from experiments.scheduling.recovery import (
     Silence,
@@ -113,6 +113,7 @@ class Rounds:
                 if old := Event.delete_old():
                     logger.info("deleted %s old events", old)
                 outbox.delete_old()
+                IdempotencyKey.old().delete()
                 facts.note_facts()
                 syslog.start_sending()
             advance_all()

@@ -192,7 +192,7 @@ class Command(BaseCommand):
                     else lifecycle.start_sweep
                 )
                 start(sweep, actor=user)
-                transaction.on_commit(queues.wake_scheduler)
+                queues.wake_scheduler()
         gpu_notes = gpu_warnings(sweep.pool, sweep.gpus)
         warnings = (*definition.warnings, *gpu_notes)
         for warning in (*note_lines(imported), *map(str, warnings)):

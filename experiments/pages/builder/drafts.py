@@ -52,7 +52,7 @@ def submit_once(
             sweep = replace_draft(draft, definition, actor=user, seen=seen, token=token)
         if start:
             _start(sweep, user, try_first=try_first)
-            transaction.on_commit(queues.wake_scheduler)
+            queues.wake_scheduler()
     return sweep
 
 
