@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest
@@ -80,7 +82,24 @@ def read_body(request: HttpRequest, *, format: str, part: str) -> Imported:
         raise DefinitionError([Problem("", "The document is not UTF-8.")]) from error
     if kind == JSON and not text.lstrip().startswith("{"):
         raise DefinitionError([Problem("", "The body is not a JSON object.")])
-    return read_sweep(text, part=part, format=format)
+    try:
+        return read_sweep(text, part=part, format=format)
+    except DefinitionError as error:
+        fault = _json_fault(text) if kind == JSON else ""
+        if not fault:
+            raise
+        raise DefinitionError([Problem("", fault)]) from error
+
+
+def _json_fault(text: str) -> str:
+    """Where the text stops being JSON; a sweep's document may also be YAML."""
+    with suppress(ValueError, RecursionError):
+        try:
+            json.loads(text)
+        except json.JSONDecodeError as error:
+            place = f"line {error.lineno}, column {error.colno}"
+            return f"The body is not valid JSON: {place}: {error.msg}."
+    return ""
 
 
 class ProblemOut(Schema):

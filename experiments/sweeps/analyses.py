@@ -43,7 +43,8 @@ def cached(columns: SweepColumns, name: Hashable, compute: Callable[[], T]) -> T
     score, sweep = columns.score, columns.sweep
     of_sweep = (sweep.pk, sweep.created_at, sweep.space_version, sweep.primary_metric)
     # Masks are over all trials, so a new one without a value counts, too.
-    key = (of_sweep, len(score), valued(columns), float(np.nansum(score)), name)
+    trials = len(score), int(columns.data.numbers.sum())
+    key = (of_sweep, trials, valued(columns), float(np.nansum(score)), name)
     found = _cached.get(key)
     if found is None:
         found = compute()

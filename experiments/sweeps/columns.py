@@ -30,6 +30,7 @@ from experiments.sweeps.parameter_columns import (
 )
 from experiments.sweeps.trial_columns import METRIC, TrialColumns, tags_by_number
 from experiments.sweeps.trial_data import (
+    ARRAYS,
     ORIGINS,
     STATES,
     Floats,
@@ -174,6 +175,13 @@ class SweepColumns:
         """The parameter on which a conditional one depends."""
         axes = search_space(self.sweep).axes
         return {name: axis.gates[0].axis for name, axis in axes.items() if axis.gates}
+
+    def only(self, numbers: Sequence[int]) -> SweepColumns:
+        """The columns of these trials alone."""
+        kept = np.isin(self.data.numbers, numbers)
+        arrays = {name: getattr(self.data, name)[kept] for name in ARRAYS}
+        data = replace(self.data, **arrays)
+        return SweepColumns(self.sweep, data, metric=self.metric)
 
     def is_of(self, sweep: Sweep, data: TrialData) -> bool:
         return self.data is data and self._seen == (sweep.updated_at, sweep.state)

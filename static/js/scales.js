@@ -86,11 +86,14 @@ export function logTicks(low, high, target = 5) {
   return ticks;
 }
 
-// As many plain numbers as keep `gap` (in stretched units) from one another.
+// As many plain numbers as keep `gap` (in stretched units) from one another. An axis
+// that reaches the ideal end says so there.
 export function stretchedTicks(low, high, goal, gap) {
   const from = Math.min(stretch(low, goal), stretch(high, goal)) - 1e-9;
   const to = Math.max(stretch(low, goal), stretch(high, goal)) + 1e-9;
-  const kept = [];
+  const reachesIdeal = goal === "minimize" ? low <= 0 : high >= 1;
+  const ideal = goal === "minimize" ? 0 : 1;
+  const kept = reachesIdeal ? [{ at: -Math.log10(CLOSEST), value: ideal }] : [];
   const consider = (away) => {
     const at = -Math.log10(away);
     if (at < from || at > to) return;

@@ -37,6 +37,14 @@ def test_a_document_may_be_yaml(api: Api, kind: str) -> None:
     assert answer.json()["definition"]["search_space"]["x"]["type"] == "uniform"
 
 
+def test_json_that_cannot_be_read_is_refused_where_it_breaks(api: Api) -> None:
+    text = '{"experiment_name": "digits", "trial" 3}'
+    answer = api.post("/sweeps", text, content_type="application/json")
+    assert answer.status_code == 422
+    message = answer.json()["error"]["message"]
+    assert "The body is not valid JSON: line 1, column 39: Expecting" in message
+
+
 def test_the_character_set_may_be_named(api: Api) -> None:
     answer = api.post(
         "/sweeps",

@@ -86,6 +86,20 @@ def test_a_brush_selects_in_all_charts_and_is_in_the_url(
     drag_along(page, "dropout", 60, 150)
     expect(bar).to_contain_text(re.compile(r"\d+ of 40 selected"))
     expect(page).to_have_url(re.compile(r"q=dropout\+%3E%3D"))
+    # A wrong filter leaves the selection, and says so above the cards.
+    selected, url = bar.get_by_role("button", name="Remove").all_inner_texts(), page.url
+    page.get_by_label("Filter trials").fill("dropout < 0.1 and nope")
+    page.keyboard.press("Enter")
+    wrong = bar.get_by_role("alert")
+    expect(wrong).to_contain_text("nope")
+    assert bar.get_by_role("button", name="Remove").all_inner_texts() == selected
+    assert page.url == url
+    boxes = wrong.bounding_box(), page.locator("#parallel").bounding_box()
+    assert boxes[0] and boxes[1] and boxes[0]["y"] + boxes[0]["height"] < boxes[1]["y"]
+    page.get_by_label("Filter trials").fill("")
+    page.get_by_label("Filter trials").blur()
+    page.reload()
+    page.wait_for_selector(DRAWN)
     # The slice of the same parameter and the strip of importance show the same range.
     words = axis(page, "dropout").get_attribute("aria-valuetext") or ""
     assert " to " in words

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from experiments import lifecycle
 from experiments.models import CodeSnapshot, Sweep
@@ -312,6 +313,8 @@ def test_a_login_is_kept_for_this_person_alone(
         monkeypatch.delenv(f"SWEEPSITE_{name}")
     monkeypatch.setattr("sys.stdin", io.StringIO("swp_wrong\n"))
     assert run_command("login", url) == 1
+    refused = f"{url} does not know this token. Make one on {url}"
+    assert refused + reverse("token_create") in capsys.readouterr().err
     assert run_command("list") == 1
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{token}\n"))
     assert run_command("login", url) == 0

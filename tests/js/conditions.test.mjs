@@ -170,6 +170,24 @@ test("what the columns cannot answer is asked of the server, and an error keeps 
   assert.deepEqual([...linked.mask], [1, 0, 0, 1, 0]);
 });
 
+test("a filter that does not hold leaves the conditions and the address", async () => {
+  const kept = [];
+  const wrong = { message: "There is nothing named nope.", start: 10, end: 14 };
+  const { linked } = linkedFor({ keep: (q) => kept.push(q), matching: async () => ({ error: wrong }) });
+  linked.setQuery("lr >= 0.05");
+  await linked.setQuery("lr < 9 and nope");
+  assert.equal(linked.q, "lr >= 0.05");
+  assert.deepEqual(linked.conditions, readConditions("lr >= 0.05"));
+  assert.deepEqual(kept, ["lr >= 0.05"]);
+  linked.update(columns());
+  assert.equal(linked.error, wrong);
+  linked.setConditions([]);
+  assert.equal(linked.error, null);
+  const { linked: opened } = linkedFor({ q: "nope", matching: async () => ({ error: wrong }) });
+  await new Promise(setImmediate);
+  assert.deepEqual([opened.q, opened.conditions, opened.error], ["", [], wrong]);
+});
+
 test("a slower answer to an older question is not shown", async () => {
   let release;
   const slow = new Promise((resolve) => { release = resolve; });

@@ -50,6 +50,13 @@ test("stretched ticks keep their distance", () => {
   ticks.slice(1).forEach((at, k) => assert.ok(at - ticks[k] >= 0.25 - 1e-9));
 });
 
+test("a stretched axis that reaches the ideal end writes it there", () => {
+  const ticks = stretchedTicks(0, 0.5, "minimize", 0.25);
+  assert.equal(ticks[0], 0);
+  assert.ok(!ticks.includes(0.002));
+  assert.equal(stretchedTicks(0.2, 1, "maximize", 0.25).at(-1), 1);
+});
+
 test("a narrow stretched axis falls back on round numbers", () => {
   const ticks = makeScale("stretched", [0.912, 0.918], "maximize").ticks(200);
   assert.ok(ticks.length >= 3);

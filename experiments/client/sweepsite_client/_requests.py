@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from ._login import login, login_file
 
 SECONDS, TRIES, PAUSE, MAX_PAUSE = 60.0, 4, 0.5, 30.0
-NOT_MODIFIED = 304
+NOT_MODIFIED, UNAUTHORIZED = 304, 401
 AWAY = (408, 425, 429, 500, 502, 503, 504)
 JSON_TYPE, BYTES_TYPE = "application/json", "application/octet-stream"
 CHUNK = 1 << 20
@@ -197,6 +197,12 @@ class Requests:
 
 def _refusal(answer: urllib.error.HTTPError, url: str) -> RequestError:
     """The site's own error; a proxy's page says only its status."""
+    if answer.code == UNAUTHORIZED:
+        return RequestError(
+            f"{url} does not know this token. Make one on {url}/settings/tokens/new/.",
+            status=answer.code,
+            code="unauthorized",
+        )
     with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
         error = json.loads(answer.read())["error"]
         fields = error.get("fields") or {}

@@ -37,7 +37,8 @@ class ChartTable:
 
 
 def chart_tables(columns: SweepColumns) -> Mapping[str, ChartTable | str]:
-    """By chart, its table, or the sentence that says why there is none."""
+    """By chart, its table of these trials, or the sentence that says why there is
+    none."""
     trials = _trials(columns)
     return {
         "parallel": trials,
@@ -183,10 +184,11 @@ def _timeline(columns: SweepColumns) -> ChartTable | str:
             _moment(epoch + start),
             duration_text(end - start),
         ]
-        for slot, number, state, start, end in list(each)[:MAX_ROWS]
+        for slot, number, state, start, end in each
+        if columns.data.place(number) is not None
     ]
     heads = ["slot", "trial", "state", "from", "duration"]
-    return ChartTable(found["sentence"], heads, rows)
+    return ChartTable(found["sentence"], heads, rows[:MAX_ROWS])
 
 
 def _moment(seconds: float) -> str:

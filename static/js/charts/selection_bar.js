@@ -92,7 +92,7 @@ export function wireSelectionBar(bar, linked, page) {
     chips();
     links();
     part("error").hidden = error === null;
-    part("error").textContent = error ? `${error.message} The last selection stays.` : "";
+    part("error").textContent = error ? `${error.message}${isEmpty ? "" : " The last selection stays."}` : "";
     if (isEmpty || mask === null) {
       part("states").replaceChildren();
       part("median").textContent = "";

@@ -10,7 +10,8 @@ const scale = root?.querySelector('[data-page-select="y"]');
 // The state chips and the filter's field follow the selection.
 function showFilter(linked) {
   const field = root.querySelector("#filter-q");
-  if (document.activeElement !== field) field.value = linked.q;
+  // What is wrong stays in the field.
+  if (!linked.error && document.activeElement !== field) field.value = linked.q;
   field.setAttribute("aria-invalid", String(linked.error !== null));
   for (const chip of root.querySelectorAll("[data-state-chips] a")) {
     const isPicked = linked.q === chip.dataset.expression;

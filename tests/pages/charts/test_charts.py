@@ -60,6 +60,20 @@ def test_each_chart_is_a_table_without_scripts(ada: Client) -> None:
     assert "Needs 10 trials with a value; none have one." in html
 
 
+def test_tables_are_of_the_trials_that_match(ada: Client) -> None:
+    made = made_sweep(40)
+    url = f"{made.get_absolute_url()}charts/?tables=1"
+    ranked = made.trials.ranked(made.goal)
+    first, *_, last = (trial.number for trial in ranked)
+    html = page(ada, f"{url}&q=number+%3D+{last}")
+    assert f"<td>{last}</td>" in html and f"<td>{first}</td>" not in html
+    assert "Needs 10 trials with a value" in html
+    assert 'href="?tables=1&amp;q=completed"' in html
+    assert page(ada, f"{url}&q=not+completed+and+completed").count("<td>") == 0
+    wrong = page(ada, f"{url}&q=nope+%3C+1")
+    assert "nope" in wrong and 'role="alert"' in wrong and "<table" not in wrong
+
+
 def test_a_sweep_without_trials_says_what_the_page_will_show(ada: Client) -> None:
     sweep = factories.sweep(factories.team(ada="member"), state="draft")
     html = ada.get(reverse("sweep_charts", args=(sweep.pk,))).content.decode()

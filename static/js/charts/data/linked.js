@@ -33,6 +33,8 @@ export function createLinked({ columns, q = "", matching, soon = requestAnimatio
     waiting: false,
   };
   let asked = 0;
+  // The last selection that holds: a wrong filter leaves it.
+  let held = { q: "", conditions: [] };
 
   function tell(kind) {
     if (news.size === 0) {
@@ -47,42 +49,44 @@ export function createLinked({ columns, q = "", matching, soon = requestAnimatio
 
   function shown(mask, count) {
     Object.assign(state, { mask, count, waiting: false });
+    held = { q: state.q, conditions: state.conditions };
     tell("selection");
   }
 
-  async function ask() {
+  async function ask(step) {
     const turn = ++asked;
     state.waiting = true;
     tell("selection");
     const answer = await matching(state.q).catch(() => ({ error: { message: "The server did not answer." } }));
     if (turn !== asked) return;
-    state.error = answer.error ?? null;
-    state.waiting = false;
-    if (answer.error) tell("selection");
-    else shown(maskOfNumbers(state.columns, answer.numbers), answer.count);
-  }
-
-  function apply() {
-    asked += 1;
-    state.error = null;
-    if (state.conditions.length === 0) return shown(null, state.columns.total);
-    const mask = maskOf(state.columns, state.conditions);
-    if (!mask) return ask();
-    shown(mask, countsOf(state.columns, mask).rows);
-    // Of a sample the server knows how many there are in all.
-    if (state.columns.sample) return ask();
-    return undefined;
-  }
-
-  function setConditions(conditions, { step = true } = {}) {
-    state.conditions = conditions;
-    state.q = writeConditions(conditions);
-    // null: the expression came from the URL.
+    if (answer.error) {
+      Object.assign(state, held, { error: answer.error, waiting: false });
+      tell("selection");
+      return;
+    }
     if (step !== null) keep(state.q, step);
-    return apply();
+    shown(maskOfNumbers(state.columns, answer.numbers), answer.count);
   }
 
-  apply();
+  // step: as setConditions has it.
+  function apply(step) {
+    asked += 1;
+    const isAll = state.conditions.length === 0;
+    const mask = isAll ? null : maskOf(state.columns, state.conditions);
+    if (!isAll && !mask) return ask(step);
+    if (step !== null) keep(state.q, step);
+    shown(mask, isAll ? state.columns.total : countsOf(state.columns, mask).rows);
+    // Of a sample the server knows how many there are in all.
+    return !isAll && state.columns.sample ? ask(null) : undefined;
+  }
+
+  // step: null if the expression came from the URL, which else keeps it once it holds.
+  function setConditions(conditions, { step = true } = {}) {
+    Object.assign(state, { conditions, q: writeConditions(conditions), error: null });
+    return apply(step);
+  }
+
+  apply(null);
   return {
     get columns() { return state.columns; },
     get q() { return state.q; },
@@ -116,7 +120,9 @@ export function createLinked({ columns, q = "", matching, soon = requestAnimatio
     update(next) {
       state.columns = next;
       tell("columns");
-      if (state.conditions.length > 0) return apply();
+      // What is wrong with a filter stays so; an answer may come now.
+      if (state.error?.start === undefined) state.error = null;
+      if (state.conditions.length > 0) return apply(null);
       state.count = next.total;
       return undefined;
     },
