@@ -34,7 +34,7 @@ from experiments.search.formats import definition_of
 from experiments.sweeps.editing import replace_draft
 from experiments.sweeps.export import document_text
 from experiments.sweeps.progress import progress_of
-from experiments.tracking.downloads import note_download
+from experiments.tracking.downloads import code_answer
 
 router = Router(tags=["sweeps"])
 
@@ -91,14 +91,7 @@ def get_code(request: HttpRequest, sweep_id: int) -> FileResponse:
     code = access.code_for(user).filter(sweeps=sweep).first()
     if code is None or not storage.code_path(code.digest).exists():
         raise Http404("This sweep has no uploaded code that you may see.")
-    note_download(request, "code downloaded", actor=user, about=sweep)
-    return FileResponse(
-        storage.code_path(code.digest).open("rb"),
-        as_attachment=True,
-        filename=f"{sweep.label}-code.zip",
-        content_type="application/zip",
-        headers=storage.DOWNLOAD_HEADERS,
-    )
+    return code_answer(request, sweep, code, actor=user)
 
 
 class HistoryOut(Schema):

@@ -13,13 +13,26 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import PurePosixPath
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    StreamingHttpResponse,
+)
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from zipstream import ZipStream
 
 from experiments import storage
-from experiments.models import Artifact, Attempt, Event, Sweep, Trial, User
+from experiments.models import (
+    Artifact,
+    Attempt,
+    CodeSnapshot,
+    Event,
+    Sweep,
+    Trial,
+    User,
+)
 from experiments.tracking.outputs import OutputRefused
 
 CHUNK = 1 << 18
@@ -46,6 +59,20 @@ def note_download(
     if request.headers.get("Range", "bytes=0-").startswith("bytes=0-"):
         trial, sweep = (about, None) if isinstance(about, Trial) else (None, about)
         Event.log(verb, actor=actor, trial=trial, sweep=sweep)
+
+
+def code_answer(
+    request: HttpRequest, sweep: Sweep, code: CodeSnapshot, *, actor: User
+) -> FileResponse:
+    """The sweep's uploaded code as a zip."""
+    note_download(request, "code downloaded", actor=actor, about=sweep)
+    return FileResponse(
+        storage.code_path(code.digest).open("rb"),
+        as_attachment=True,
+        filename=f"{sweep.label}-code.zip",
+        content_type="application/zip",
+        headers=storage.DOWNLOAD_HEADERS,
+    )
 
 
 def file_answer(

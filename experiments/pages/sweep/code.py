@@ -12,7 +12,7 @@ from experiments import access, storage
 from experiments.code.reading import differences, source_file
 from experiments.models import CodeSnapshot, Sweep
 from experiments.pages.frame import get, set_team, sweep_to_read, whole_number
-from experiments.tracking.downloads import note_download
+from experiments.tracking.downloads import code_answer
 
 MAX_FILES, MAX_OTHERS = 1_000, 100
 
@@ -70,16 +70,8 @@ def sweep_code(request: HttpRequest, pk: int) -> HttpResponse:
 def code_archive(request: HttpRequest, pk: int) -> FileResponse:
     """All files as one zip archive."""
     sweep = sweep_to_read(request, pk)
-    code = _code(request, sweep)
     actor = access.viewer(request)
-    note_download(request, "code downloaded", actor=actor, about=sweep)
-    return FileResponse(
-        storage.code_path(code.digest).open("rb"),
-        as_attachment=True,
-        filename=f"{sweep.label}-code.zip",
-        content_type="application/zip",
-        headers=storage.DOWNLOAD_HEADERS,
-    )
+    return code_answer(request, sweep, _code(request, sweep), actor=actor)
 
 
 urlpatterns = [
