@@ -16,7 +16,6 @@ from django.db.models import (
     F,
     OuterRef,
     Q,
-    QuerySet,
     Subquery,
     Value,
     When,
@@ -97,30 +96,25 @@ def _note_best(sweep: Sweep, value: float) -> None:
 
 def note_waiting_sweeps() -> None:
     """Running sweeps without a running trial for STUCK_AFTER, once for each wait."""
-    for sweep in _waiting().select_related("experiment__team", "pool"):
-        since: datetime = sweep.since  # type: ignore[attr-defined]
+    attempts = Attempt.objects.filter(trial__sweep=OuterRef("pk"))
+    last = attempts.filter(ended_at__isnull=False).order_by("-ended_at")
+    started = Coalesce("resumed_at", "started_at")
+    ended = Coalesce(Subquery(last.values("ended_at")[:1]), started)
+    sweeps = Sweep.objects.filter(state=SweepState.RUNNING, launches=True)
+    waiting = sweeps.annotate(since=Greatest(started, ended)).filter(
+        ~Exists(attempts.filter(state=AttemptState.RUNNING)),
+        since__lt=Now() - Value(STUCK_AFTER),
+        experiment__team__over_quota_since=None,
+    )
+    for sweep in waiting.select_related("experiment__team", "pool"):
         Notification.note(
             Kind.STUCK,
-            f"waits {sweep.pk} {since:%Y%m%d%H%M%S}",
+            f"waits {sweep.pk} {sweep.since:%Y%m%d%H%M%S}",
             f"Sweep {sweep.label} waits for a worker",
             f"None of its trials has run for {duration_text(STUCK_AFTER)}. Pool"
             f" {sweep.pool.name} may have no worker, or no free slot.",
             sweep=sweep,
         )
-
-
-def _waiting() -> QuerySet[Sweep]:
-    """With ``since``: when it began to wait."""
-    attempts = Attempt.objects.filter(trial__sweep=OuterRef("pk"))
-    running = attempts.filter(state=AttemptState.RUNNING)
-    last = attempts.filter(ended_at__isnull=False).order_by("-ended_at")
-    started = Coalesce("resumed_at", "started_at")
-    ended = Coalesce(Subquery(last.values("ended_at")[:1]), started)
-    sweeps = Sweep.objects.filter(state=SweepState.RUNNING, launches=True)
-    rows = sweeps.annotate(since=Greatest(started, ended)).filter(
-        ~Exists(running), since__lt=Now() - Value(STUCK_AFTER)
-    )
-    return rows.filter(experiment__team__over_quota_since=None)
 
 
 def note_ending_tokens() -> None:
