@@ -40,6 +40,7 @@ def create_team(team: Team, pools: Iterable[Pool], *, actor: User) -> Team:
     return team
 
 
+@transaction.atomic
 def rename_team(team: Team, name: str, *, actor: User) -> None:
     """Its address stays."""
     before = Team.objects.get(pk=team.pk).name
@@ -57,6 +58,7 @@ def rename_team(team: Team, name: str, *, actor: User) -> None:
     )
 
 
+@transaction.atomic
 def require_second_factor(team: Team, wanted: bool, *, actor: User) -> None:
     """Of everybody in the team, or no longer."""
     rows = Team.objects.filter(pk=team.pk, requires_second_factor=not wanted)

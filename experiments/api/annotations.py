@@ -12,7 +12,7 @@ from pydantic import Field
 
 from experiments import access
 from experiments.api.auth import must_steer, reader, steerable_trial, writer
-from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema, RowId
+from experiments.api.errors import WITHOUT_NUL, ClosedSchema, RowId, check_seen, invalid
 from experiments.api.run_rows import NoteText, Tags
 from experiments.api.schemas import answers
 from experiments.api.teams import ExperimentRowOut, Word
@@ -20,7 +20,6 @@ from experiments.api.teams import router as experiments
 from experiments.api.trial_rows import TrialOut, is_archived, trial_out
 from experiments.api.trials import router as trials
 from experiments.models import Team, Trial, User
-from experiments.search.wording import unseen_problem
 from experiments.sweeps.annotations import (
     archive_experiment,
     change_experiment,
@@ -60,8 +59,7 @@ def edit_experiment(
     must_steer(request, experiment)
     fields = body.dict(exclude_none=True)
     for name in ("name", "question"):
-        if problem := unseen_problem(fields.get(name, ""), in_line=True):
-            raise ApiError(422, "invalid", problem, {name: [problem]})
+        check_seen(name, fields.get(name, ""))
     away, opened = (fields.pop(name, None) for name in ("archived", "open_to_all"))
     if opened is not None and opened != experiment.open_to_all:
         access.check_can_manage(writer(request), experiment.team)
@@ -121,7 +119,7 @@ def edit_trials(request: HttpRequest, body: TrialsChangeIn) -> TrialsChangedOut:
     found = dict(rows.values_list("pk", "experiment__team"))
     if missing := sorted(ids - found.keys()):
         words = f"Trial {missing[0]} does not exist, or you cannot see it."
-        raise ApiError(422, "invalid", words, {"trials": [words]})
+        raise invalid("trials", words)
     user = writer(request)
     # Some may be open to all, and of teams that the user is not in.
     for team in Team.objects.filter(pk__in=set(found.values())):

@@ -26,6 +26,7 @@ from experiments.notifications.webhooks import MAX_SECONDS
 from experiments.queues.site_jobs import QueueBusy
 from experiments.scheduling.ask import NothingToRun
 from experiments.search.fields import DefinitionError
+from experiments.search.wording import unseen_problem
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.creation import TeamNotChosen
 from experiments.sweeps.editing import AlreadyStarted, Conflict
@@ -62,6 +63,16 @@ def refuse_by_token(refused: bool, what: str, page: str = "the page People") -> 
     if refused:
         words = f"A token cannot {what}. Do it on {page}."
         raise ApiError(403, "password_needed", words)
+
+
+def invalid(field: str, text: str) -> ApiError:
+    return ApiError(422, "invalid", text, {field: [text]})
+
+
+def check_seen(field: str, text: str, *, in_line: bool = True) -> None:
+    """Raises ApiError for invisible characters."""
+    if problem := unseen_problem(text, in_line=in_line):
+        raise invalid(field, problem)
 
 
 def refused_field(error: FieldError, field: str) -> ApiError:

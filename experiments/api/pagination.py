@@ -31,7 +31,7 @@ from ninja.pagination import (
 from ninja.utils import contribute_operation_args, contribute_operation_callback
 from pydantic import Field, create_model
 
-from experiments.api.errors import ApiError
+from experiments.api.errors import invalid
 from experiments.api.exports import export
 
 # Databases keep whole numbers in 64 bits.
@@ -250,7 +250,7 @@ def _valid_cursor() -> Iterator[None]:
         ValidationError,
     ) as error:
         sentence = "Not a cursor of this listing in this order; leave it out to start."
-        raise ApiError(422, "invalid", sentence, {"cursor": [sentence]}) from error
+        raise invalid("cursor", sentence) from error
 
 
 def _decoded(cursor: str, order: str) -> list[Any]:

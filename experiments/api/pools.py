@@ -21,7 +21,14 @@ from experiments.accounts.pools import (
     save_pool,
 )
 from experiments.api.auth import administrator, reader
-from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema, refused_field
+from experiments.api.errors import (
+    WITHOUT_NUL,
+    ApiError,
+    ClosedSchema,
+    check_seen,
+    invalid,
+    refused_field,
+)
 from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
@@ -30,7 +37,6 @@ from experiments.db.clock import database_now
 from experiments.models import Pool, Team, User, Worker, WorkerToken
 from experiments.models.trials import AttemptState
 from experiments.models.workers import SILENT_AFTER
-from experiments.search.wording import unseen_problem
 from experiments.sweeps.control import NotPossible
 
 router = Router(tags=["pools"])
@@ -138,7 +144,7 @@ def add_pool(request: HttpRequest, body: PoolIn) -> Status[PoolOut]:
     except FieldError as error:
         raise refused_field(error, "name") from error
     if Pool.objects.filter(name=body.name).exists():
-        raise ApiError(409, "name_taken", f"There is a pool {body.name}.")
+        raise ApiError(409, "name_taken", f"A pool named {body.name} already exists.")
     return Status(201, _saved(pool, body, actor))
 
 
@@ -154,8 +160,7 @@ def _saved(pool: Pool, body: PoolChangeIn, actor: User) -> PoolOut:
     links = {name: _named(name, given.pop(name)) for name in LINKS if name in given}
     if given.get("folders") is not None:
         given["folders"] = _folders(given["folders"])
-    if problem := unseen_problem(given.get("python") or "", in_line=True):
-        raise ApiError(422, "invalid", problem, {"python": [problem]})
+    check_seen("python", given.get("python") or "")
     # Null clears what may be empty.
     empty = {"python": "", "folders": []}
     columns = {n: empty.get(n) if v is None else v for n, v in given.items()}
@@ -169,7 +174,7 @@ def _named(field: str, names: list[str] | None) -> list[Any]:
     rows = list(model.objects.filter(**{f"{key}__in": wanted}))
     if missing := sorted(wanted - {getattr(row, key) for row in rows}):
         words = f"There is no {model._meta.verbose_name} {missing[0]!r}."
-        raise ApiError(422, "invalid", words, {field: [words]})
+        raise invalid(field, words)
     return rows
 
 
@@ -251,7 +256,9 @@ class HostOut(Schema):
     running: Annotated[int, Field(description="trials")]
     silent: Annotated[bool, Field(description="no heartbeat for a while")]
     draining_since: datetime | None
-    drain_cause: Annotated[str, Field(description="person, host, failures, disk_full")]
+    drain_cause: Annotated[
+        str, Field(description="person, host, failures, disk_full or leaving")
+    ]
     drain_reason: str
     version: str
     python: str
@@ -310,8 +317,7 @@ def drain(
     """Give the host no new trials; running ones continue to their end. Idempotent."""
     worker, actor = _host(request, name, host_id)
     reason = (body or HostDrainIn()).reason.strip()
-    if problem := unseen_problem(reason):
-        raise ApiError(422, "invalid", problem, {"reason": [problem]})
+    check_seen("reason", reason, in_line=False)
     lifecycle.drain_worker(
         worker, reason=lifecycle.drain_words(reason, actor), actor=actor
     )

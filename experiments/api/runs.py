@@ -29,12 +29,7 @@ from experiments.api.auth import (
     running_attempt,
     writer,
 )
-from experiments.api.errors import (
-    MAX_ID,
-    WITHOUT_NUL,
-    ApiError,
-    ClosedSchema,
-)
+from experiments.api.errors import MAX_ID, WITHOUT_NUL, ClosedSchema, invalid
 from experiments.api.idempotency import idempotent
 from experiments.api.outputs import ArtifactOut
 from experiments.api.pagination import paginate
@@ -176,7 +171,7 @@ def _experiment(request: HttpRequest, body: RunIn, team: str | None) -> Experime
     name = body.experiment.strip()
     if not 1 <= len(name) <= MAX_EXPERIMENT_NAME or "\0" in name:
         words = f"Give an id or a name of 1 to {MAX_EXPERIMENT_NAME} characters."
-        raise ApiError(422, "invalid", words, {"experiment": [words]})
+        raise invalid("experiment", words)
     if team is not None:
         owner = chosen_team(request, team)
         return find_or_create_experiment(owner, name, user=user)
@@ -313,7 +308,7 @@ def put_artifact(
     run = _writable(request, run_id)
     if not is_plain_path(path):
         words = "The path must stay below a folder: names with / between them."
-        raise ApiError(422, "invalid", words, {"path": [words]})
+        raise invalid("path", words)
     attempt = run.attempts.select_related("trial__experiment").get()
     with answering_disk_full():
         artifact = store_output(

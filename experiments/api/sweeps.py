@@ -36,6 +36,7 @@ from experiments.api.errors import (
     Duration,
     RowId,
     Whole,
+    invalid,
 )
 from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
@@ -299,7 +300,7 @@ def warm_start(request: HttpRequest, sweep_id: int, body: WarmStartIn) -> WarmSt
     trials = list(own.filter(pk__in=body.trials).order_by("pk"))
     if missing := sorted(set(body.trials) - {trial.pk for trial in trials}):
         sentence = f"There is no run or trial {missing[0]} in the sweep's team."
-        raise ApiError(422, "invalid", sentence, {"trials": [sentence]})
+        raise invalid("trials", sentence)
     found = add_runs(sweep, trials, actor=reader(request))
     names = [
         LeftOutOut(id=each.trial.pk, name=each.trial.label, reason=each.reason)

@@ -28,6 +28,8 @@ from experiments.api.errors import (
     WITHOUT_NUL,
     ApiError,
     ClosedSchema,
+    check_seen,
+    invalid,
     refuse_by_token,
     refused_field,
 )
@@ -45,7 +47,6 @@ from experiments.api.teams import (
 )
 from experiments.cleanup.teams import delete_team
 from experiments.models import Invitation, Pool, Team
-from experiments.search.wording import unseen_problem
 
 TeamName = Annotated[str, Field(min_length=1, max_length=100, pattern=WITHOUT_NUL)]
 
@@ -66,12 +67,12 @@ class TeamChangeIn(ClosedSchema):
 
 def _checked(name: str, *, but: Team | None = None) -> str:
     name = name.strip()
-    problem = unseen_problem(name, in_line=True) or ("" if name else "Enter a name.")
-    if problem:
-        raise ApiError(422, "invalid", problem, {"name": [problem]})
+    if not name:
+        raise invalid("name", "Enter a name.")
+    check_seen("name", name)
     others = Team.objects.exclude(pk=but.pk) if but else Team.objects.all()
     if others.filter(name=name).exists():
-        raise ApiError(409, "name_taken", f"There is a team {name!r}.")
+        raise ApiError(409, "name_taken", f"A team named {name!r} already exists.")
     return name
 
 
@@ -83,7 +84,7 @@ def add_team(request: HttpRequest, body: TeamIn) -> Status[TeamOut]:
     pools = list(Pool.objects.filter(name__in=body.pools))
     if missing := sorted(set(body.pools) - {pool.name for pool in pools}):
         words = f"There is no pool {missing[0]!r}."
-        raise ApiError(422, "invalid", words, {"pools": [words]})
+        raise invalid("pools", words)
     try:
         team = Team(name=name, slug=free_slug(name))
     except FieldError as error:
@@ -163,8 +164,7 @@ def add_invitation(
 ) -> Status[NewInvitationOut]:
     """A link by which one person joins the team."""
     team, actor = managed_team(request, slug)
-    if problem := unseen_problem(body.meant_for, in_line=True):
-        raise ApiError(422, "invalid", problem, {"meant_for": [problem]})
+    check_seen("meant_for", body.meant_for)
     made, link = invite(team, actor=actor, **body.dict())
     return Status(201, NewInvitationOut(**InvitationOut.of(made).dict(), link=link))
 

@@ -21,13 +21,18 @@ from experiments.api.auth import (
     reader,
     writer,
 )
-from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema, refused_field
+from experiments.api.errors import (
+    WITHOUT_NUL,
+    ClosedSchema,
+    check_seen,
+    invalid,
+    refused_field,
+)
 from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.api.uploads import TeamSlug
 from experiments.models import Experiment, Membership, Sweep, Team, User
-from experiments.search.wording import unseen_problem
 from experiments.sweeps.annotations import create_experiment
 from experiments.sweeps.transfer import (
     TransferPlan,
@@ -142,7 +147,7 @@ def add(request: HttpRequest, slug: str, body: MemberIn) -> Status[MemberOut]:
     if person is None:
         text = f"There is no account {body.username!r}. Check the spelling, or invite"
         text += " the person by a link, on the team's page."
-        raise ApiError(422, "invalid", text, {"username": [text]})
+        raise invalid("username", text)
     add_member(team, person, body.role, actor=actor)
     return Status(201, member_out(team, person))
 
@@ -249,11 +254,10 @@ class ExperimentIn(ClosedSchema):
 def add_experiment(
     request: HttpRequest, body: ExperimentIn, team: TeamSlug = None
 ) -> Status[ExperimentRowOut]:
-    """Create an experiment in a team of yours."""
+    """Create an experiment in one of your teams."""
     owner, user = chosen_team(request, team), writer(request)
     for name in ("name", "question"):
-        if problem := unseen_problem(getattr(body, name), in_line=True):
-            raise ApiError(422, "invalid", problem, {name: [problem]})
+        check_seen(name, getattr(body, name))
     try:
         made = create_experiment(owner, body.name.strip(), user=user, words=body.dict())
     except FieldError as error:

@@ -10,7 +10,7 @@ from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from experiments.api.auth import chosen_team, reader
-from experiments.api.errors import WITHOUT_NUL, ApiError
+from experiments.api.errors import WITHOUT_NUL, ApiError, invalid
 from experiments.api.schemas import answers
 from experiments.code import snapshots
 from experiments.models import Event
@@ -70,7 +70,7 @@ def upload(request: HttpRequest, team: TeamSlug = None) -> Status[UploadOut]:
             user=reader(request),
         )
     except snapshots.SnapshotError as error:
-        raise ApiError(422, "invalid", str(error), {"body": [str(error)]}) from error
+        raise invalid("body", str(error)) from error
     Event.log("code uploaded", actor=reader(request), team=owner, about=snapshot)
     return Status(
         201,
@@ -87,7 +87,7 @@ def _archive(request: HttpRequest) -> bytes:
     files = [file for _, found in request.FILES.lists() for file in found]
     if len(files) != 1:
         sentence = f"The form has {len(files)} files; it must have one, the archive."
-        raise ApiError(422, "invalid", sentence, {"file": [sentence]})
+        raise invalid("file", sentence)
     content: bytes = files[0].read()
     return content
 
