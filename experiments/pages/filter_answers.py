@@ -14,7 +14,7 @@ from experiments.search.filters.conditions import FilterCondition
 from experiments.search.filters.fields import Vocabulary
 from experiments.search.filters.lexer import FilterError
 
-# Pictures of values beside offers: so many bars, for this many offers.
+# Bars of a picture of values, and offers that get one.
 BINS, MAX_PICTURES = 12, 6
 # From this ratio of the ends on, values that are all positive are on a log scale.
 LOG_FROM = 100

@@ -235,13 +235,17 @@ def test_the_first_sweep_from_python_is_watched(
     assert names["sweep"].best()["params"]["lr"] < 1
 
 
-def test_a_notebook_of_azure_submits_its_sweep(
-    at_site: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Up to what waits for workers, which this site has not."""
+@pytest.fixture
+def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder with the script that it submits."""
     monkeypatch.chdir(tmp_path)
     Path("src").mkdir()
     Path("src/train.py").write_text("print(1)")
+
+
+@pytest.mark.usefixtures("notebook")
+def test_a_notebook_of_azure_submits_its_sweep(at_site: ModuleType) -> None:
+    """Up to what waits for workers, which this site has not."""
     submitted, _, waits = code_of("docs/python.md", 3).partition("run.wait_for_c")
     names: dict[str, Any] = {}
     exec(compile(submitted, "the third block of python.md", "exec"), names)
@@ -269,12 +273,8 @@ def test_an_objective_of_optuna_runs_here(at_site: ModuleType) -> None:
     assert len(trials) == 3 and trials[0]["reports"] == 6
 
 
-def test_a_notebook_of_azures_first_sdk_makes_its_sweep(
-    at_site: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("src").mkdir()
-    Path("src/train.py").write_text("print(1)")
+@pytest.mark.usefixtures("notebook")
+def test_a_notebook_of_azures_first_sdk_makes_its_sweep(at_site: ModuleType) -> None:
     execute("docs/tutorials/from-azure-ml.md", 1, {})
     row = Sweep.objects.get()
     assert (row.state, row.max_total_trials) == ("running", 20)

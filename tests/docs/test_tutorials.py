@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ ENVIRONMENT = {
 }
 
 
-def sweep_of(page: str) -> Mapping[str, object]:
+def sweep_of(page: str) -> Mapping[str, Any]:
     (block,) = (b for b in TUTORIALS if b.page == page and b.language == "yaml")
     return definition_of(import_sweep(block.code)).dump()
 
@@ -65,7 +66,7 @@ def test_a_script_runs_and_reports_the_metric_of_its_sweep(
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    primary = sweep_of(block.page)["objective"]["primary_metric"]  # type: ignore[index]
+    primary = sweep_of(block.page)["objective"]["primary_metric"]
     assert f"{primary}=" in done.stdout
 
 
@@ -76,10 +77,10 @@ def test_a_sweep_searches_what_its_script_takes(block: Block) -> None:
     taken = {argument.name for argument in reading.arguments}
     definition = sweep_of(block.page)
     space, inputs = definition["search_space"], definition.get("inputs", {})
-    assert {*space, *inputs} - taken == set()  # type: ignore[misc]
+    assert {*space, *inputs} - taken == set()
     choices = {a.name: a.choices for a in reading.arguments if a.choices}
     for name, allowed in choices.items():
-        values = space[name]["values"]  # type: ignore[index]
+        values = space[name]["values"]
         assert set(values) <= set(allowed)
 
 

@@ -73,7 +73,7 @@ class Requests:
         try:
             with self._open("GET", path, etag=etag) as answer:
                 found = self._parsed(self._read(answer))
-                etag = answer.headers.get("ETag", "")  # type: ignore[attr-defined]
+                etag = answer.headers.get("ETag", "")
         except RequestError as problem:
             if problem.status != NOT_MODIFIED:
                 raise
@@ -143,7 +143,7 @@ class Requests:
         once: str = "",
         etag: str = "",
         query: Mapping[str, Any] = NO_QUERY,
-    ) -> Iterator[IO[bytes]]:
+    ) -> Iterator[http.client.HTTPResponse]:
         words = urlencode([(k, v) for k, v in query.items() if v not in (None, "")])
         address = f"{self.url}/api/v1/{path}" + (f"?{words}" if words else "")
         if isinstance(body, bytes):

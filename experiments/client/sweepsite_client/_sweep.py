@@ -113,7 +113,7 @@ class RemoteSweep:
         return self.state in ENDED
 
     def _has_paused_itself(self) -> bool:
-        """And waits for a person; one that a person paused may go on."""
+        """And waits for a person. A person who paused it may resume it soon."""
         own = self.state == "paused" and self.facts["reason"] not in ("", "user")
         counts = self.facts["counts"]
         return own and not any(counts.get(state) for state in LIVE)
@@ -191,10 +191,8 @@ class RemoteSweep:
         """Which parameters matter, the most important first: name, share and whether it
         is told apart from chance. Empty while there are too few trials."""
         path = f"sweeps/{self.id}/importance"
-        rows: list[dict[str, Any]] = self._requests.get(path, over_range=over_range)[
-            "parameters"
-        ]
-        return rows
+        found = self._requests.get(path, over_range=over_range)
+        return list(found["parameters"])
 
     def metrics(self, trial: int | Mapping[str, Any], name: str = "") -> Any:
         """The points of a trial: step, time, name and value."""
@@ -258,7 +256,7 @@ class RemoteSweep:
         """
         if self.state == "draft":
             self.start()
-        # With a name of its own this loop may ask again for an answer that was lost.
+        # With its own name this loop may ask again for an answer that was lost.
         ask_next = functools.partial(self.ask, client=f"optimize {os.urandom(8).hex()}")
         optimize(ask_next, objective, n_trials=n_trials, catch=catch)
         return self.refresh()

@@ -13,7 +13,7 @@ import { KINDS } from "./linked_kinds.js";
 const LOCAL = new Set(["best", "parallel", "slices", "duration"]);
 const TABLE_MS = 300;
 const HIDDEN_MS = 5000;
-// Of a live page: as a rule nobody reads it.
+// Of a live page: few people read it.
 const HIDDEN_AGAIN_MS = 60_000;
 
 // Selects of the card keep their value in the URL as ?card.name=.

@@ -4,7 +4,7 @@
 import { BLOCK, blocksOf, lineOf, linesInSight, makeLayout, rowOf } from "./layout.js";
 
 const WAIT = 80;
-// Rows that fade in at once: of more nobody sees which they are, and each frame costs.
+// Rows that fade in at once: with more, each frame costs and none stands out.
 const MAX_FADING = 5;
 
 export function createRows({ scroller, body, pinned, ask, decorate, onDrawn }) {
