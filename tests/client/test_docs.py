@@ -8,7 +8,6 @@ import pickle
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -217,11 +216,11 @@ def test_the_first_sweep_from_python_is_watched(
     monkeypatch.chdir(tmp_path)
     Path("sweep.yaml").write_text(json.dumps(document()))
     site = at_site.connect()
+    names: dict[str, Any] = {}
 
     def is_started() -> bool:
-        with suppress(at_site.RequestError):
-            return site.find("digits-1").state == "running"
-        return False
+        """Its answer has arrived: a second start after the end would be refused."""
+        return "sweep" in names and names["sweep"].state == "running"
 
     def train() -> None:
         wait_for(is_started, "the start", timeout=30)
@@ -229,7 +228,6 @@ def test_the_first_sweep_from_python_is_watched(
 
     with ThreadPoolExecutor(1) as pool:
         training = pool.submit(train)
-        names: dict[str, Any] = {}
         execute("docs/python.md", 1, names)
         training.result()
     assert names["sweep"].best()["params"]["lr"] < 1
