@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import (
     Case,
     Exists,
+    Expression,
     F,
     OuterRef,
     Q,
@@ -37,12 +38,15 @@ from experiments.models import (
 )
 from experiments.models.credentials import ENDS_SOON
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import AttemptState, TrialState
+from experiments.models.trials import TrialState
 
 Kind = NotificationKind
 EVERY = 60
 # A running sweep without any running trial for so long waits for a worker.
 STUCK_AFTER = timedelta(minutes=15)
+# How the keys of such notifications begin.
+WAITS = "waits "
+STARTED = Coalesce("resumed_at", "started_at")
 LAST_DAY = timedelta(days=1)
 
 
@@ -96,25 +100,42 @@ def _note_best(sweep: Sweep, value: float) -> None:
 
 def note_waiting_sweeps() -> None:
     """Running sweeps without a running trial for STUCK_AFTER, once for each wait."""
-    attempts = Attempt.objects.filter(trial__sweep=OuterRef("pk"))
-    last = attempts.filter(ended_at__isnull=False).order_by("-ended_at")
-    started = Coalesce("resumed_at", "started_at")
-    ended = Coalesce(Subquery(last.values("ended_at")[:1]), started)
-    sweeps = Sweep.objects.filter(state=SweepState.RUNNING, launches=True)
-    waiting = sweeps.annotate(since=Greatest(started, ended)).filter(
-        ~Exists(attempts.filter(state=AttemptState.RUNNING)),
-        since__lt=Now() - Value(STUCK_AFTER),
-        experiment__team__over_quota_since=None,
-    )
-    for sweep in waiting.select_related("experiment__team", "pool"):
+    # First, so that the others are not asked about earlier waits.
+    found = list(_without_running_trials().values_list("pk", flat=True))
+    notes = Notification.objects.filter(sweep=OuterRef("pk"), key__startswith=WAITS)
+    noted = Subquery(notes.order_by("-created_at").values("created_at")[:1])
+    # When it started, or when an earlier wait was noted.
+    before = Greatest(STARTED, Coalesce(noted, STARTED))
+    waiting = Sweep.objects.filter(pk__in=found).annotate(before=before)
+    new = waiting.filter(Q(before=STARTED) | _ended_since(OuterRef("before")))
+    for sweep in new.select_related("experiment__team", "pool"):
         Notification.note(
             Kind.STUCK,
-            f"waits {sweep.pk} {sweep.since:%Y%m%d%H%M%S}",
+            f"{WAITS}{sweep.pk} {sweep.before:%Y%m%d%H%M%S}",
             f"Sweep {sweep.label} waits for a worker",
             f"None of its trials has run for {duration_text(STUCK_AFTER)}. Pool"
             f" {sweep.pool.name} may have no worker, or no free slot.",
             sweep=sweep,
         )
+
+
+def _without_running_trials() -> QuerySet[Sweep]:
+    """For STUCK_AFTER, though they are running."""
+    limit = Now() - Value(STUCK_AFTER)
+    running = Trial.objects.filter(sweep=OuterRef("pk"), state=TrialState.RUNNING)
+    sweeps = Sweep.objects.filter(
+        state=SweepState.RUNNING, launches=True, experiment__team__over_quota_since=None
+    )
+    return sweeps.alias(started=STARTED).filter(
+        ~Exists(running), ~_ended_since(limit), started__lt=limit
+    )
+
+
+def _ended_since(moment: Expression | F) -> Exists:
+    """Whether an attempt of the sweep has ended since. Its trial changed then, by which
+    an index finds it among thousands."""
+    own = Attempt.objects.filter(trial__sweep=OuterRef("pk"), ended_at__gte=moment)
+    return Exists(own.filter(trial__updated_at__gte=moment))
 
 
 def note_ending_tokens() -> None:

@@ -14,6 +14,7 @@ from experiments import lifecycle
 from experiments.cleanup import quotas
 from experiments.models import (
     ApiToken,
+    Attempt,
     Event,
     ExperimentWatch,
     Notification,
@@ -213,6 +214,23 @@ class TestWaiting:
         self.started(sweep, 20)
         facts.note_waiting_sweeps()
         assert titles() == []
+
+    def test_the_next_wait_is_noted_too(self, sweep: Sweep) -> None:
+        self.started(sweep, 60)
+        facts.note_waiting_sweeps()
+        attempt = factories.claim(factories.trial(sweep)).attempt
+        lifecycle.finish_attempt(attempt, lifecycle.Outcome(cause="stopped"))
+        facts.note_waiting_sweeps()
+        assert len(titles()) == 1
+        ago = timezone.now() - timedelta(minutes=20)
+        Notification.objects.update(created_at=ago - timedelta(minutes=5))
+        Attempt.objects.update(ended_at=ago)
+        for _ in range(2):
+            facts.note_waiting_sweeps()
+        assert len(titles()) == 2
+
+    def test_no_attempt_of_long_ago_is_read(self) -> None:
+        assert "updated_at" in facts._without_running_trials().explain()
 
 
 class TestTokens:
