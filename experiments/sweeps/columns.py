@@ -28,13 +28,12 @@ from experiments.sweeps.parameter_columns import (
     ParameterColumn,
     rounded,
 )
+from experiments.sweeps.trial_arrays import Floats, Integers
 from experiments.sweeps.trial_columns import METRIC, TrialColumns, tags_by_number
 from experiments.sweeps.trial_data import (
     ARRAYS,
     ORIGINS,
     STATES,
-    Floats,
-    Integers,
     TrialData,
     ranked_states,
     scores,
@@ -315,7 +314,7 @@ MAX_KEPT = 8
 _cached: LruCache[int, SweepColumns] = LruCache(MAX_KEPT)
 
 
-# What a chosen metric's least or greatest value means: it stands for its best.
+# The goal of a metric whose least or greatest value is drawn.
 GOALS = {"min": "minimize", "max": "maximize"}
 
 
@@ -334,7 +333,8 @@ def chosen_columns(sweep: Sweep, chosen: str) -> SweepColumns:
     values = numbers_of(TrialColumns(sweep, data).column(f"{METRIC}{chosen}"))
     known = data.extra.get(("chosen", chosen))
     if known is not None and known[0] is values:
-        return known[1]  # type: ignore[no-any-return]
+        kept: SweepColumns = known[1]
+        return kept
     name, _, part = chosen.rpartition(".")
     seen = copy(sweep)
     seen.primary_metric, seen.goal = chosen, GOALS[part]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from experiments.search.records import JSONValue
 from experiments.search.space.distribution import identity
-from experiments.sweeps.trial_data import Floats, TrialData
+from experiments.sweeps.trial_arrays import Floats
+from experiments.sweeps.trial_data import TrialData
 from experiments.tracking.axes import ChartAxis, ParameterAxis, chart_axis
 
 Mask: TypeAlias = NDArray[np.bool_]

@@ -16,7 +16,8 @@ from experiments.models.trials import AttemptState, TrialState
 from experiments.search.wording import counted
 from experiments.sweeps.analyses import Answer
 from experiments.sweeps.columns import SweepColumns
-from experiments.sweeps.trial_data import STATES, Codes
+from experiments.sweeps.trial_arrays import Codes
+from experiments.sweeps.trial_data import STATES
 
 # More bars than this are too thin to see.
 MAX_ATTEMPTS = 20_000

@@ -11,10 +11,10 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -30,13 +30,19 @@ from experiments.models.trials import TRIAL_RANKED, Origin, TrialQuerySet, Trial
 from experiments.search.fields import is_number
 from experiments.search.records import JSONValue
 from experiments.search.space.distribution import identity
+from experiments.sweeps.trial_arrays import (
+    ARRAYS,
+    Codes,
+    Floats,
+    Integers,
+    TrialArrays,
+    known_places,
+    merged,
+    replaced,
+)
 from experiments.tracking.axes import UNSET, ParameterAxis, axes_of
 from experiments.tracking.spaces import flat_configurations, search_space
 from experiments.tracking.training_time import trained
-
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
-Codes: TypeAlias = NDArray[np.int32]
 
 STATES = tuple(TrialState.values)
 ORIGINS = ("", *Origin.values)
@@ -70,38 +76,6 @@ class Column:
     numbers: Floats
     codes: Codes
     labels: tuple[JSONValue, ...]
-
-
-@dataclass(frozen=True)
-class TrialArrays:
-    """One entry for each trial, in order of number; NaN or -1 where there is none.
-
-    ``states``, ``origins`` and ``reasons`` are codes; times are seconds since 1970.
-    ``took`` is training time. ``keys`` are equal for equal configurations.
-    ``cells`` and ``codes`` have a column for each parameter.
-    """
-
-    numbers: Integers
-    ids: Integers
-    reports: Integers
-    sources: Integers
-    states: Codes
-    origins: Codes
-    reasons: Codes
-    value: Floats
-    last: Floats
-    took: Floats
-    created: Floats
-    started: Floats
-    ended: Floats
-    changed: Floats
-    archived: Floats
-    keys: Integers
-    cells: Floats
-    codes: Codes
-
-
-ARRAYS = tuple(field.name for field in fields(TrialArrays))
 
 
 @dataclass(frozen=True)
@@ -259,9 +233,9 @@ class _CachedTrials:
         if not rows:
             return data
         news = self._arrays(rows)
-        if (places := _known_places(data, news)) is None:
-            return self._snapshot(_merged(data, news))
-        now = _replaced(data, news, places)
+        if (places := known_places(data, news)) is None:
+            return self._snapshot(merged(data, news))
+        now = replaced(data, news, places)
         same = all(getattr(data, name) is getattr(now, name) for name in ARRAYS)
         return data if same else self._snapshot(now)
 
@@ -325,46 +299,6 @@ class _CachedTrials:
 
 def _origin_code(origin: str) -> int:
     return ORIGINS.index(origin) if origin in ORIGINS else 0
-
-
-def _known_places(old: TrialArrays, new: TrialArrays) -> NDArray[np.intp] | None:
-    """The new trials' places among the old; None if one is not there, or parameters."""
-    places = np.searchsorted(old.numbers, new.numbers)
-    if old.cells.shape[1] != new.cells.shape[1] or places.max() >= len(old.numbers):
-        return None
-    return places if np.array_equal(old.numbers[places], new.numbers) else None
-
-
-def _replaced(
-    old: TrialArrays, new: TrialArrays, places: NDArray[np.intp]
-) -> TrialArrays:
-    """With other rows at these places. An array without a change is the same object."""
-
-    def replaced(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
-        if np.array_equal(before[places], after, equal_nan=True):
-            return before
-        changed = before.copy()
-        changed[places] = after
-        return changed
-
-    return TrialArrays(
-        **{n: replaced(getattr(old, n), getattr(new, n)) for n in ARRAYS}
-    )
-
-
-def _merged(old: TrialArrays, new: TrialArrays) -> TrialArrays:
-    """The old arrays with the rows of the new ones, in order of number."""
-    kept = ~np.isin(old.numbers, new.numbers)
-    order = np.argsort(np.concatenate([old.numbers[kept], new.numbers]))
-
-    def merged(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
-        if before.ndim == 2 and before.shape[1] < after.shape[1]:
-            missing = ((0, 0), (0, after.shape[1] - before.shape[1]))
-            nothing = np.nan if before.dtype == np.float64 else -1
-            before = np.pad(before, missing, constant_values=nothing)
-        return np.concatenate([before[kept], after])[order]
-
-    return TrialArrays(**{n: merged(getattr(old, n), getattr(new, n)) for n in ARRAYS})
 
 
 def _rows(trials: TrialQuerySet) -> list[tuple[Any, ...]]:

@@ -15,7 +15,7 @@ from experiments.pages.sweep.charts import MAX_TRIALS, points_each
 from experiments.sweeps.analyses import cached
 from experiments.sweeps.columns import SweepColumns, evenly_spread
 from experiments.sweeps.parameter_columns import rounded
-from experiments.sweeps.trial_data import Floats, Integers
+from experiments.sweeps.trial_arrays import Floats, Integers
 from experiments.tracking import excerpts
 
 BEST, LIVE = 20, 100

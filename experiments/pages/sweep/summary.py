@@ -24,7 +24,8 @@ from experiments.models.trials import (
     TrialState,
 )
 from experiments.sweeps.progress import Progress, compute_of_trials, share_of
-from experiments.sweeps.trial_data import Floats, TrialData, scores, trial_data
+from experiments.sweeps.trial_arrays import Floats
+from experiments.sweeps.trial_data import TrialData, scores, trial_data
 from experiments.tracking.spaces import search_space
 from experiments.tracking.training_time import TIMES, attempt_seconds, trained
 

@@ -31,6 +31,20 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 MAX_NAMED = 3
 
 
+def first_rung(default: int) -> Any:
+    """The setting `min_resource`."""
+    return declared(
+        IntegerSetting(
+            label="First rung at report",
+            default=default,
+            help=f"Counted as {NTH_REPORT}, whatever step it names.",
+            phrase="first rung {}",
+            trial_share=0.5,
+            says_when=True,
+        )
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class HalvingPolicy(ComparingPolicy):
     """What both forms of asynchronous successive halving share.
@@ -43,16 +57,7 @@ class HalvingPolicy(ComparingPolicy):
 
     has_rungs: ClassVar[bool] = True
 
-    min_resource: int = declared(
-        IntegerSetting(
-            label="First rung at report",
-            default=1,
-            help=f"Counted as {NTH_REPORT}, whatever step it names.",
-            phrase="first rung {}",
-            trial_share=0.5,
-            says_when=True,
-        )
-    )
+    min_resource: int = first_rung(1)
     reduction_factor: int = declared(
         IntegerSetting(
             label="One in … continues",

@@ -14,7 +14,7 @@ from experiments.search.termination.evidence import (
     Rivals,
     trial_mark,
 )
-from experiments.search.termination.halving import HalvingPolicy
+from experiments.search.termination.halving import HalvingPolicy, first_rung
 from experiments.search.termination.policy import Policy, Ruling, min_rivals
 from experiments.search.termination.predictive import (
     CHANCE,
@@ -23,12 +23,7 @@ from experiments.search.termination.predictive import (
     percent,
     spread_of,
 )
-from experiments.search.termination.settings import (
-    NTH_REPORT,
-    IntegerSetting,
-    ShareSetting,
-    declared,
-)
+from experiments.search.termination.settings import ShareSetting, declared
 from experiments.search.wording import counted, significant
 
 # A forecast needs as many completed trials.
@@ -63,16 +58,7 @@ class PredictiveHalvingPolicy(HalvingPolicy):
 
     # Between the rungs a trial may be the only one that came so far.
     min_rivals: int = min_rivals(0)
-    min_resource: int = declared(
-        IntegerSetting(
-            label="First rung at report",
-            default=3,
-            help=f"Counted as {NTH_REPORT}, whatever step it names.",
-            phrase="first rung {}",
-            trial_share=0.5,
-            says_when=True,
-        )
-    )
+    min_resource: int = first_rung(3)
     chance: float = declared(
         ShareSetting(
             label="Minimum chance to become the best",
