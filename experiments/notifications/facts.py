@@ -17,6 +17,7 @@ from django.db.models import (
     F,
     OuterRef,
     Q,
+    QuerySet,
     Subquery,
     Value,
     When,
@@ -42,7 +43,7 @@ from experiments.models.trials import TrialState
 
 Kind = NotificationKind
 EVERY = 60
-# A running sweep without any running trial for so long waits for a worker.
+# A running sweep without any running trial for this long waits for a worker.
 STUCK_AFTER = timedelta(minutes=15)
 # How the keys of such notifications begin.
 WAITS = "waits "

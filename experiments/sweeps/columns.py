@@ -28,10 +28,9 @@ from experiments.sweeps.parameter_columns import (
     ParameterColumn,
     rounded,
 )
-from experiments.sweeps.trial_arrays import Floats, Integers
+from experiments.sweeps.trial_arrays import ARRAYS, Floats, Integers
 from experiments.sweeps.trial_columns import METRIC, TrialColumns, tags_by_number
 from experiments.sweeps.trial_data import (
-    ARRAYS,
     ORIGINS,
     STATES,
     TrialData,
