@@ -80,7 +80,7 @@ export function createLinked({ columns, q = "", matching, soon = requestAnimatio
     return !isAll && state.columns.sample ? ask(null) : undefined;
   }
 
-  // step: null if the expression came from the URL, which else keeps it once it holds.
+  // step: null if the expression came from the URL; others are kept there once they hold.
   function setConditions(conditions, { step = true } = {}) {
     Object.assign(state, { conditions, q: writeConditions(conditions), error: null });
     return apply(step);
@@ -120,7 +120,7 @@ export function createLinked({ columns, q = "", matching, soon = requestAnimatio
     update(next) {
       state.columns = next;
       tell("columns");
-      // What is wrong with a filter stays so; an answer may come now.
+      // A wrong filter stays wrong; a site that did not answer may do so now.
       if (state.error?.start === undefined) state.error = null;
       if (state.conditions.length > 0) return apply(null);
       state.count = next.total;
