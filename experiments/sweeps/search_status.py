@@ -25,7 +25,7 @@ MIN_COMPLETED = 10
 # limit: each trial that ends makes it necessary again.
 MAX_TRIALS, MAX_WHILE_RUNNING = 5_000, 2_000
 COUNT = 5
-# Of so many of the newest trials the usual origin is shown.
+# The usual origin of this many of the newest trials is shown.
 NEWEST = 8
 
 T = TypeVar("T")

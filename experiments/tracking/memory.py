@@ -31,7 +31,7 @@ from experiments.tracking import series
 MAX_NUMBERS = 12_000_000
 MAX_SWEEPS = 100
 # Trials in the sorted orders of one sweep; 16 bytes or 32 for each. The orders at a
-# report take as much as so many trials in them.
+# report take as much as RUNG_SIZE trials in them.
 MAX_RANKED, RUNG_SIZE = 1_000_000, 40
 # Curves that are read at once.
 BLOCK = 500

@@ -205,8 +205,8 @@ def reported(site: Site, *, viewers: int) -> Reported:
     """The viewers are in a process of their own."""
     context = multiprocessing.get_context("spawn")
     ready, over = context.Event(), context.Event()
-    told = (site.url, site.cookie, f"{site.page}feed.json", viewers, ready, over)
-    people = context.Process(target=watch_all, args=told)
+    given = (site.url, site.cookie, f"{site.page}feed.json", viewers, ready, over)
+    people = context.Process(target=watch_all, args=given)
     people.start()
     ready.wait(60)
     began, cpu, count = time.monotonic(), site.cpu(), 0
