@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
@@ -151,9 +152,12 @@ def test_watching_lasts_until_the_end_and_exits_by_it(
     run: Run, file: Path, monkeypatch: pytest.MonkeyPatch, end: str, code: int
 ) -> None:
     naps: list[float] = []
+    real_sleep = time.sleep
 
     def nap(seconds: float) -> None:
-        """Meanwhile the sweep continues."""
+        """Meanwhile the sweep continues. Other threads sleep as well."""
+        if current_thread() is not main_thread():
+            return real_sleep(seconds)
         naps.append(seconds)
         sweep = Sweep.objects.get()
         factories.trial(sweep, state="completed", value=len(naps) / 10)

@@ -69,7 +69,13 @@ def scripts_with(pattern: str) -> set[str]:
 
 def test_scripts_store_the_theme_ticks_and_a_form_during_a_login_only() -> None:
     storage = r"localStorage|sessionStorage|indexedDB|document\.cookie"
-    assert scripts_with(storage) == {"theme.js", "login.js", "ticks.js"}
+    assert scripts_with(storage) == {"theme.js", "login.js", "ticks.js", "bell.js"}
+    # Yes or no, and the number of the newest notification.
+    bell = (ROOT / "static/js/bell.js").read_text()
+    assert re.findall(r"setItem\((\w+), (.*?)\);", bell) == [
+        ("SEEN", "String(feed.newest)"),
+        ("WANTED", 'wanted ? "yes" : "no"'),
+    ]
     login = (ROOT / "static/js/pages/login.js").read_text()
     # The tab forgets it when it closes, and it is taken out before it is used.
     assert "localStorage" not in login and "sessionStorage.removeItem(KEY)" in login
