@@ -138,7 +138,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "experiments.pages.frame.teams",
-                "experiments.pages.health.checks.installation_issues",
+                "experiments.health.checks.installation_issues",
             ],
             "builtins": ["experiments.templatetags.words"],
         },

@@ -27,6 +27,7 @@ PACKAGES = (
         "scheduling",
         "backup",
         "notifications",
+        "health",
     ),
     "workers",
     *("templatetags", "api", "mlflow", "pages", "admin", "management", "apps"),

@@ -266,6 +266,21 @@ def empty_trash(
     return Status(202, EmptiedOut(items=trash.delete_now(items, actor=reader(request))))
 
 
+class StoppedOut(Schema):
+    items: Annotated[int, Field(description="whose deletion was stopped")]
+
+
+@router.post("/cleanup/stop", response=answers(200, StoppedOut))
+def stop_deleting(
+    request: HttpRequest,
+    team: Annotated[str, Query(pattern=WITHOUT_NUL, description="Slug of the team.")],
+) -> StoppedOut:
+    """Stop deleting what a team has in the trash. What is left stays there."""
+    owner = _managed(request, _team(request, team))
+    items = TrashItem.objects.filter(team=owner)
+    return StoppedOut(items=trash.stop_purge(items, actor=reader(request)))
+
+
 @sweeps.router.delete("/sweeps/{sweep_id}", response=answers(200, TrashOut))
 def trash_sweep(request: HttpRequest, sweep_id: int) -> TrashOut:
     """Move an ended sweep or a draft to the trash, with its trials and files."""

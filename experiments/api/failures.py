@@ -1,4 +1,4 @@
-"""A sweep's failures by signature, and its pre-flight."""
+"""A sweep's failures by signature, its pre-flight, and what to do about both."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from experiments import lifecycle, queues
 from experiments.api.auth import readable_sweep, reader, steerable_sweep
-from experiments.api.errors import ApiError
+from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
+from experiments.api.idempotency import idempotent
 from experiments.api.schemas import answers
 from experiments.failures.common_values import compare_failed, shared_json
 from experiments.failures.groups import FailureGroup, failure_groups
 from experiments.failures.known_errors import known_error
 from experiments.failures.preflight import Preflight
 from experiments.models import Sweep
-from experiments.sweeps.control import check_may_run
+from experiments.sweeps.preflight_remedies import (
+    do_preflight_remedy,
+    preflight_remedies,
+    start_preflight,
+    waits_for_choice,
+)
+from experiments.sweeps.remedies import do_remedy, remedies, situation_of
 
 router = Router(tags=["sweeps"])
 
@@ -95,6 +101,76 @@ def _failure_out(
     )
 
 
+# --- what to do ---------------------------------------------------------------------
+
+
+class RemedyOut(Schema):
+    """One choice."""
+
+    value: Annotated[str, Field(description="to be sent as `remedy`")]
+    name: str
+    text: Annotated[str, Field(description="what happens")]
+    note: Annotated[str, Field(description="proposed, after a fix, or empty")]
+
+
+class RemediesOut(Schema):
+    remedies: Annotated[list[RemedyOut], Field(description="the proposed one first")]
+
+
+class RemedyIn(ClosedSchema):
+    remedy: Annotated[str, Field(max_length=400, pattern=WITHOUT_NUL)]
+    signature: Annotated[
+        str,
+        Field(
+            max_length=100,
+            pattern=WITHOUT_NUL,
+            description="of the failures; empty: the most frequent one",
+        ),
+    ] = ""
+
+
+class RemedyDoneOut(Schema):
+    message: str
+    draft: Annotated[int | None, Field(description="id of a new sweep, not started")]
+
+
+@router.get("/sweeps/{sweep_id}/failures/remedies", response=answers(200, RemediesOut))
+def list_remedies(
+    request: HttpRequest,
+    sweep_id: int,
+    signature: Annotated[
+        str, Query(pattern=WITHOUT_NUL, description="Empty: the most frequent one.")
+    ] = "",
+) -> RemediesOut:
+    """What can be done about the failed trials with this signature."""
+    situation = situation_of(readable_sweep(request, sweep_id), signature)
+    found = [RemedyOut.from_orm(each) for each in remedies(situation)]
+    return RemediesOut(remedies=found)
+
+
+@router.post("/sweeps/{sweep_id}/failures/remedy", response=answers(200, RemedyDoneOut))
+@idempotent
+def remedy(request: HttpRequest, sweep_id: int, body: RemedyIn) -> RemedyDoneOut:
+    """Do one of the remedies of failures."""
+    sweep = steerable_sweep(request, sweep_id)
+    situation = situation_of(sweep, body.signature)
+    done = do_remedy(situation, body.remedy, actor=reader(request))
+    return RemedyDoneOut(
+        message=done.message, draft=done.draft.pk if done.draft else None
+    )
+
+
+class PreflightRemedyIn(ClosedSchema):
+    remedy: Annotated[
+        str,
+        Field(
+            max_length=400,
+            pattern=WITHOUT_NUL,
+            description="`repeat`, `resume`, or `use:NAME` for another primary metric",
+        ),
+    ]
+
+
 class PreflightCheckOut(Schema):
     mark: Annotated[str, Field(description="good, wrong or open")]
     text: str
@@ -115,6 +191,10 @@ class PreflightOut(Schema):
     checks: list[PreflightCheckOut]
     estimate: Annotated[str, Field(description="what the whole takes, in words")]
     sweep_state: str
+    remedies: Annotated[
+        list[RemedyOut],
+        Field(description="while the sweep waits for your choice; the best one first"),
+    ]
 
 
 @router.get("/sweeps/{sweep_id}/preflight", response=answers(200, PreflightOut))
@@ -136,17 +216,21 @@ def preflight(
     Without ``hold`` the others follow by themselves once it has reported.
     """
     sweep = steerable_sweep(request, sweep_id)
-    actor = reader(request)
-    check_may_run(actor, sweep)
-    if lifecycle.start_preflight(sweep, hold=hold, actor=actor):
-        queues.wake_scheduler()
-    sweep.refresh_from_db()
     if sweep.preflight is None:
-        raise ApiError(
-            409,
-            "wrong_state",
-            f"The sweep {sweep} is {sweep.state}; only a draft can be tried first.",
-        )
+        start_preflight(sweep, hold=hold, actor=reader(request))
+    return _preflight_out(sweep)
+
+
+@router.post("/sweeps/{sweep_id}/preflight/remedy", response=answers(200, PreflightOut))
+@idempotent
+def preflight_remedy(
+    request: HttpRequest, sweep_id: int, body: PreflightRemedyIn
+) -> dict[str, Any]:
+    """Do one of the choices at the end of a pre-flight. For `copy`, make a sweep of
+    the document."""
+    sweep = steerable_sweep(request, sweep_id)
+    do_preflight_remedy(sweep, body.remedy, actor=reader(request))
+    sweep.refresh_from_db()
     return _preflight_out(sweep)
 
 
@@ -165,4 +249,7 @@ def _preflight_out(sweep: Sweep) -> dict[str, Any]:
         "checks": flight.checks(),
         "estimate": flight.estimate(),
         "sweep_state": sweep.state,
+        "remedies": preflight_remedies(sweep, flight)
+        if waits_for_choice(sweep)
+        else [],
     }

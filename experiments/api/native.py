@@ -16,6 +16,7 @@ from experiments.api import (
     documents,
     events,
     failures,
+    health,
     metrics,
     notifications,
     outputs,
@@ -84,7 +85,7 @@ for module in (
         reports,
     ),
     *(templates, tokens, people, teams, space, events, cleanup),
-    *(saved_views, words, pools, sweep_files, search),
+    *(saved_views, words, pools, sweep_files, search, health),
 ):
     api.add_router("", module.router)
 others = Router()

@@ -17,6 +17,7 @@ from experiments.accounts.people import (
     free_name,
     password_link,
     people,
+    remove_factors,
     set_active,
 )
 from experiments.api.auth import administrator, caller, reader
@@ -179,3 +180,16 @@ def make_password_link(request: HttpRequest, person_id: int) -> PasswordLinkOut:
     used = person.is_superuser or person.last_login is not None
     refuse_by_token(used, "make a password link for an account that is in use")
     return PasswordLinkOut(link=password_link(person, actor=actor))
+
+
+@router.delete("/people/{person_id}/factors", response=answers(204, None))
+def remove_second_factors(request: HttpRequest, person_id: int) -> Status[None]:
+    """Remove the second factors of a person who has lost them. Idempotent. A token
+    cannot remove those of an administrator."""
+    actor = administrator(request)
+    person = access.found_or_404(people(), pk=person_id)
+    refuse_by_token(
+        person.is_superuser, "remove the second factors of an administrator"
+    )
+    remove_factors(person, actor=actor)
+    return Status(204, None)

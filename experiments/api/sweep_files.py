@@ -29,12 +29,12 @@ from experiments.api.outputs import binary
 from experiments.api.pagination import paginate
 from experiments.api.schemas import SweepOut, answers, sweep_out
 from experiments.models import Event
-from experiments.models.environments import whole_environments
 from experiments.search.formats import definition_of
 from experiments.sweeps.editing import replace_draft
 from experiments.sweeps.export import document_text
 from experiments.sweeps.progress import progress_of
 from experiments.tracking.downloads import code_answer
+from experiments.tracking.reproduction import reproduction_of
 
 router = Router(tags=["sweeps"])
 
@@ -138,12 +138,25 @@ class EnvironmentOut(Schema):
         ),
     ]
     requirements: Annotated[str, Field(description="its packages, for pip")]
+    command: Annotated[
+        str,
+        Field(
+            description='for a POSIX shell, with its variables; `NAME="$NAME"` is a'
+            " secret of yours; empty: not known"
+        ),
+    ]
+    exports: Annotated[str, Field(description="the variables alone, a line each")]
 
 
 @router.get("/trials/{trial_id}/environment", response=answers(200, EnvironmentOut))
 def get_environment(request: HttpRequest, trial_id: int) -> EnvironmentOut:
     """What is needed to run a trial or run again."""
     trial = readable_trial(request, trial_id)
-    (found,) = whole_environments(getattr(trial, "run", None))
-    lines = "".join(f"{line}\n" for line in found.get("packages") or ())
-    return EnvironmentOut(environment=found, requirements=lines)
+    found = reproduction_of(trial)
+    texts = found.texts()
+    return EnvironmentOut(
+        environment=dict(found.document),
+        requirements="".join(f"{line}\n" for line in found.packages),
+        command=texts["Shell"],
+        exports=texts["Environment"],
+    )

@@ -19,9 +19,10 @@ from experiments.failures.groups import FailureGroup
 from experiments.formatting import number_text
 from experiments.models import Sweep
 from experiments.models.trials import TrialQuerySet, TrialState
-from experiments.search.fields import is_number
+from experiments.search.fields import DefinitionError, is_number
 from experiments.search.space.distribution import identity
-from experiments.tracking.spaces import flat_params, search_space
+from experiments.search.space.space import SearchSpace
+from experiments.tracking.spaces import axis_values, flat_params, search_space
 
 # Fewer trials of either kind show nothing.
 MIN_TRIALS = 3
@@ -189,6 +190,22 @@ def compare_failed(sweep: Sweep, group: FailureGroup) -> FailedValues | None:
         for row in (*failed, *ran):
             row.pop(HOST, None)
     return FailedValues(failed, ran, ran_in, shared_values(failed, ran)[:MAX_ROWS])
+
+
+def usable_constraint(sweep: Sweep, shared: SharedValues) -> str:
+    """The constraint, if it is about a parameter and the space keeps some values."""
+    axis = search_space(sweep).axes.get(shared.name)
+    if axis is None or not shared.constraint:
+        return ""
+    values = axis_values(axis)
+    if values and all(value in shared.failed.listed for value in values):
+        return ""
+    rules = [*(sweep.definition.get("constraints") or ()), shared.constraint]
+    try:
+        SearchSpace.parse(sweep.definition.get("search_space"), constraints=rules)
+    except DefinitionError:
+        return ""
+    return shared.constraint
 
 
 def shared_json(found: FailedValues | None) -> list[Mapping[str, Any]]:

@@ -20,6 +20,7 @@ from experiments.models.sweeps import SweepState
 from experiments.models.trials import IS_RANKED, TRIAL_ENDS, TRIAL_LIVE, TrialState
 from experiments.sweeps import savings
 from experiments.sweeps.trial_data import TrialData
+from experiments.tracking.spaces import search_space
 from experiments.tracking.training_time import trained
 
 NOTHING = savings.Saving()
@@ -110,6 +111,31 @@ def counts_by_sweep(ids: Sequence[int]) -> dict[int, dict[str, int]]:
     for row in rows.annotate(count=Count("pk")):
         counts[row["sweep_id"]][row["state"]] = row["count"]
     return counts
+
+
+def planned_trials(sweep: Sweep, tried: int, combinations: int | None) -> int:
+    """How many trials there will be: the budget, or the space where it is less."""
+    if sweep.exhausted:
+        return tried
+    most = sweep.max_total_trials
+    if combinations is not None:
+        most = min(most, combinations)
+    return max(most, tried)
+
+
+def combinations(sweep: Sweep) -> int | None:
+    """How many configurations the space has. None for infinitely many, where it is not
+    known, and after a change of the space: some trials are from another one."""
+    if sweep.space_version > 1:
+        return None
+    space = search_space(sweep)
+    return space.count() if len(space) else None
+
+
+def not_started(sweep: Sweep) -> int:
+    """How many of its planned trials were not started."""
+    tried = sum(counts_by_sweep([sweep.pk])[sweep.pk].values())
+    return planned_trials(sweep, tried, combinations(sweep)) - tried
 
 
 def _best_trials(ids: Sequence[int]) -> dict[int, Trial]:

@@ -67,3 +67,11 @@ def edf_sentence(curves: Sequence[Answer]) -> str:
     first, *others = counts.split(" against ")
     unit = "trial" if first == "1" else "trials"
     return f"{' against '.join([f'{first} {unit}', *others])}. Median {medians}."
+
+
+def edf_answer(columns: SweepColumns) -> Answer:
+    """The values of one sweep alone."""
+    curve = edf_curve(columns.sweep, columns)
+    if not curve["trials"]:
+        return needs(1, 0)
+    return {"ready": True, "sentence": edf_sentence([curve]), **curve}

@@ -88,9 +88,16 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "POST /sweeps/{sweep_id}/ask": WRITE,
     "POST /sweeps/{sweep_id}/extend": WRITE,
     "GET /sweeps/{sweep_id}/failures": READ,
+    "GET /sweeps/{sweep_id}/failures/remedies": READ,
+    "POST /sweeps/{sweep_id}/failures/remedy": WRITE,
+    "GET /sweeps/{sweep_id}/advice": READ,
+    # Of one's own view of the sweep.
+    "POST /sweeps/{sweep_id}/advice/dismiss": {**WRITE, "viewer": ALLOWED},
+    "GET /sweeps/{sweep_id}/charts/{chart}": READ,
     "POST /sweeps/{sweep_id}/backfill": WRITE,
     "GET /sweeps/{sweep_id}/preflight": READ,
     "POST /sweeps/{sweep_id}/preflight": WRITE,
+    "POST /sweeps/{sweep_id}/preflight/remedy": WRITE,
     "POST /sweeps/{sweep_id}/simulations": READ,
     "POST /sweeps/{sweep_id}/trials": WRITE,
     "GET /sweeps/{sweep_id}/requests": READ,
@@ -193,6 +200,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "DELETE /teams/{slug}/service-accounts/{service_account_id}": TEAM,
     "PATCH /templates/{template_id}": WRITE,
     "DELETE /trash": ADMIN,
+    "POST /cleanup/stop": ADMIN,
     "GET /sweeps/{sweep_id}/document": READ,
     "PUT /sweeps/{sweep_id}/document": WRITE,
     "GET /search": ANYBODY,
@@ -215,6 +223,8 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "POST /people": SITE,
     "PATCH /people/{person_id}": SITE,
     "POST /people/{person_id}/password-link": SITE,
+    "DELETE /people/{person_id}/factors": SITE,
+    "GET /health": SITE,
 }
 
 
@@ -260,13 +270,15 @@ def world(team: Team) -> World:
 
 IN_TEAM = {
     *("POST /sweeps", "POST /uploads", "POST /runs", "POST /templates"),
-    *("POST /experiments", "DELETE /trash"),
+    *("POST /experiments", "DELETE /trash", "POST /cleanup/stop"),
 }
 
 
 def call(world: World, caller: str, route: str) -> Any:
     method, path = route.split(" ", 1)
-    path = path.format(**world.ids, slug="physics", team="physics", name="default")
+    path = path.format(
+        **world.ids, slug="physics", team="physics", name="default", chart="ends"
+    )
     body, kind = _body(route, world.ids)
     if route in IN_TEAM:
         path += "?team=physics"
@@ -291,6 +303,9 @@ def _body(route: str, ids: dict[str, int]) -> tuple[Any, str]:
         ),
         "PATCH /sweeps/{sweep_id}": {"notes": "seen"},
         "POST /sweeps/{sweep_id}/again": {"trials": [0]},
+        "POST /sweeps/{sweep_id}/failures/remedy": {"remedy": "copy"},
+        "POST /sweeps/{sweep_id}/preflight/remedy": {"remedy": "resume"},
+        "POST /sweeps/{sweep_id}/advice/dismiss": {"keys": ["stop"]},
         "POST /sweeps/{sweep_id}/report-links": {"days": 1},
         "POST /sweeps/{sweep_id}/extend": {"trials": 3},
         "POST /sweeps/{sweep_id}/warm-start": {"trials": [ids["trial_id"]]},
@@ -459,7 +474,10 @@ NO_ACTS = {
     *("POST /runs/{run_id}/finish", "PUT /runs/{run_id}/artifacts"),
     *("POST /runs/{run_id}/restore", "POST /cleanup/plan"),
     "POST /pools/{name}/hosts/{host_id}/undrain",
+    # Nothing is being deleted, and the person has no second factor.
+    *("POST /cleanup/stop", "DELETE /people/{person_id}/factors"),
     # What a person has seen, or follows.
+    "POST /sweeps/{sweep_id}/advice/dismiss",
     *("POST /notifications/read", "PUT /experiments/{experiment_id}/watch"),
     # They only say what would change.
     *("POST /experiments/{experiment_id}/transfer", "POST /sweeps/{sweep_id}/transfer"),
@@ -482,6 +500,7 @@ STATES = {
     "PUT /sweeps/{sweep_id}/document": "draft",
     "POST /sweeps/{sweep_id}/start": "draft",
     "POST /sweeps/{sweep_id}/resume": "paused",
+    "POST /sweeps/{sweep_id}/preflight/remedy": "paused",
 }
 # It ends the run, or makes a link, as well.
 TWO_EVENTS = {"DELETE /runs/{run_id}", "POST /people"}

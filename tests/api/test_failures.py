@@ -7,16 +7,22 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from experiments.models import Sweep
 from experiments.scheduling import rounds
 from tests import factories
 from tests.pages.sweep.test_failures import oom, sweep
+from tests.pages.sweep.test_preflight_card import tried
 
 pytestmark = pytest.mark.django_db
 
 
-def call(method: str, path: str, name: str = "ada", **more: Any) -> Any:
+def call(
+    method: str, path: str, name: str = "ada", body: Any = None, **more: Any
+) -> Any:
     token = factories.api_token(factories.user(name))
     client = Client(headers={"Authorization": f"Bearer {token}"})
+    if body is not None:
+        more |= {"data": body, "content_type": "application/json"}
     return getattr(client, method)(f"/api/v1{path}", **more)
 
 
@@ -66,4 +72,52 @@ def test_what_has_begun_without_one_is_refused() -> None:
     made = sweep()
     answer = call("post", f"/sweeps/{made.pk}/preflight")
     assert answer.status_code == 409
-    assert "only a draft" in answer.json()["error"]["message"]
+    assert "Only a draft" in answer.json()["error"]["message"]
+
+
+# --- what to do ---------------------------------------------------------------------
+
+
+def test_a_failure_s_remedies_are_those_of_its_page_and_one_is_done() -> None:
+    made = oom(sweep())
+    path = f"/sweeps/{made.pk}/failures"
+    found = call("get", f"{path}/remedies", "eve").json()["remedies"]
+    assert [each["value"] for each in found] == ["exclude", "copy", "retry", "resume"]
+    assert found[0]["note"] == "proposed" and "batch" in found[0]["name"]
+    assert call("post", f"{path}/remedy", "eve", {"remedy": "exclude"}).status_code == (
+        403
+    )
+    wrong = call("post", f"{path}/remedy", body={"remedy": "more_time"})
+    assert wrong.status_code == 409
+    done = call("post", f"{path}/remedy", body={"remedy": "exclude"}).json()
+    made.refresh_from_db()
+    assert (made.state, done["draft"]) == ("running", None)
+    assert len(made.definition["constraints"]) == 1
+
+
+def test_a_copy_of_a_failed_sweep_is_a_draft() -> None:
+    made = oom(sweep())
+    path = f"/sweeps/{made.pk}/failures/remedy"
+    done = call("post", path, body={"remedy": "copy"}).json()
+    draft = Sweep.objects.get(pk=done["draft"])
+    assert (draft.state, draft.definition["search_space"]) == (
+        "draft",
+        made.definition["search_space"],
+    )
+
+
+def test_a_preflight_is_repeated_with_a_metric_that_was_reported() -> None:
+    made = sweep(state="draft")
+    path = f"/sweeps/{made.pk}/preflight"
+    assert call("post", path).json()["remedies"] == []
+    tried(made, "acc")
+    waiting = call("get", path).json()
+    assert [each["value"] for each in waiting["remedies"]] == [
+        *("use:acc", "copy", "repeat", "resume")
+    ]
+    for wrong in ("use:loss", "copy"):
+        answer = call("post", f"{path}/remedy", body={"remedy": wrong})
+        assert answer.status_code == 409
+    done = call("post", f"{path}/remedy", body={"remedy": "use:acc"}).json()
+    made.refresh_from_db()
+    assert (done["sweep_state"], made.primary_metric) == ("running", "acc")

@@ -24,7 +24,8 @@ SAFE = {
     *("POST /people/{person_id}/password-link", "POST /tokens/{token_id}/renew"),
     *("POST /experiments/{experiment_id}/transfer", "POST /sweeps/{sweep_id}/transfer"),
     *("POST /notifications/read", "POST /notifications/channels/{channel_id}/test"),
-    "POST /teams/{slug}/leave",
+    *("POST /teams/{slug}/leave", "POST /cleanup/stop"),
+    "POST /sweeps/{sweep_id}/advice/dismiss",
 }
 STEPS = tuple(
     f"/{name}"

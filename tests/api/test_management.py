@@ -236,3 +236,23 @@ def test_the_search_finds_what_the_caller_may_see(api: Api, team: Team) -> None:
     assert found["sweeps"]["items"][0]["name"] == sweep.label
     assert found["experiments"]["count"] == "1"
     assert api.get("/search?q=nothing-like-it").json() == []
+
+
+def test_deleting_what_a_team_has_in_the_trash_is_stopped(team: Team) -> None:
+    factories.team("Physics", root="admin")
+    admin = Api(factories.api_token(factories.user("root")))
+    sweep = factories.sweep(team, state="completed")
+    assert admin("DELETE", f"/sweeps/{sweep.pk}").status_code == 200
+    assert admin("DELETE", "/trash?team=physics").json()["items"] == 1
+    assert admin.post("/cleanup/stop?team=physics").json() == {"items": 1}
+    assert admin.get("/trash").json()["items"][0]["state"] == "stopped"
+    assert admin.post("/cleanup/stop?team=physics").json() == {"items": 0}
+
+
+def test_a_trial_s_command_can_be_run_as_it_is_answered(api: Api, team: Team) -> None:
+    command = {"command": "python train.py --x ${{search_space.x}}"}
+    document = factories.definition_document(trial=command)
+    trial = factories.trial(factories.sweep(team, document=document), params={"x": 0.5})
+    found = api.get(f"/trials/{trial.pk}/environment").json()
+    assert found["command"].endswith("python train.py --x 0.5")
+    assert "export AZUREML_SWEEP_x=0.5" in found["exports"]

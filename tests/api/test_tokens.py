@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
-from experiments.models import ApiToken, Team, User
+from experiments.models import ApiToken, Event, Team, User
 from tests import factories
 from tests.api.conftest import Api
 
@@ -108,8 +109,19 @@ def test_a_stolen_token_is_not_enough_to_take_over_the_site(team: Team) -> None:
         api.patch(f"/people/{other.pk}", {"active": False}),
         api.post(f"/people/{other.pk}/password-link"),
         api.post(f"/people/{ada.pk}/password-link"),
+        api("DELETE", f"/people/{other.pk}/factors"),
     ):
         assert answer.status_code == 403
         assert answer.json()["error"]["message"].endswith("Do it on the page People.")
     assert not User.objects.filter(username="evil").exists()
     assert set(User.objects.filter(is_superuser=True, is_active=True)) >= {boss, other}
+
+
+def test_the_second_factors_of_a_person_who_lost_them_are_removed(team: Team) -> None:
+    boss, ada = factories.user("boss", is_superuser=True), factories.user("ada")
+    Authenticator.objects.create(user=ada, type="totp", data={})
+    api = Api(factories.api_token(boss, "admin"))
+    for _ in range(2):
+        assert api("DELETE", f"/people/{ada.pk}/factors").status_code == 204
+    assert not Authenticator.objects.exists()
+    assert Event.objects.filter(verb="second factors removed").count() == 1

@@ -37,7 +37,7 @@ def site(shared: RunningSite) -> RunningSite:
 # Prints what the page of a trial has to copy.
 COMMAND = (
     "from experiments.models import Trial;"
-    " from experiments.pages.trial.reproduce import reproduction_of;"
+    " from experiments.tracking.reproduction import reproduction_of;"
     " print(reproduction_of(Trial.objects.get(pk=%d)).command())"
 )
 

@@ -17,8 +17,13 @@ from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import IS_RANKED, TrialState
 from experiments.pages.curves import Sparkline, step_line
-from experiments.pages.sweep.summary import combinations, planned_trials
-from experiments.sweeps.progress import Compute, compute_of, counts_by_sweep
+from experiments.sweeps.progress import (
+    Compute,
+    combinations,
+    compute_of,
+    counts_by_sweep,
+    planned_trials,
+)
 
 SPELLED = {
     "bayesian": "Bayesian",

@@ -18,8 +18,8 @@ from django.urls import path
 from django.views.decorators.http import require_safe
 
 from experiments import access
+from experiments.health.status import InstallationStatus, installation_status
 from experiments.models import ApiToken
-from experiments.pages.health.status import InstallationStatus, installation_status
 from experiments.tokens import same_digest, token_digest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

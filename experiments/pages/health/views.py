@@ -14,19 +14,19 @@ from django.urls import path
 
 from experiments import queues
 from experiments.cleanup import usage
+from experiments.health.checks import health_issues
+from experiments.health.status import (
+    installation_status,
+    queue_address,
+    queue_is_embedded,
+    versions,
+)
 from experiments.pages.frame import (
     administrator,
     get,
     live_parts,
     parts_feed,
     render_parts,
-)
-from experiments.pages.health.checks import health_issues
-from experiments.pages.health.status import (
-    installation_status,
-    queue_address,
-    queue_is_embedded,
-    versions,
 )
 
 PARTS = ("issues", "tiles", "work", "queue", "schedulers", "losses", "disk")

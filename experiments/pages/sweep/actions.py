@@ -4,19 +4,15 @@ pre-flight, by the form of its Settings tab, and by its buttons.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any, cast
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from experiments import access, lifecycle, queues
+from experiments import access
 from experiments.db.clock import database_now
-from experiments.failures.groups import failure_groups
-from experiments.failures.known_errors import known_error
-from experiments.failures.preflight import Preflight
-from experiments.models import Sweep, User
+from experiments.models import Sweep
 from experiments.pages.frame import (
     act,
     get,
@@ -26,21 +22,16 @@ from experiments.pages.frame import (
     sweep_to_steer,
 )
 from experiments.pages.sweep.best_configuration import document_text
-from experiments.pages.sweep.cards import USE, preflight_remedies
-from experiments.pages.sweep.failure_card import failure_card, picked_group
+from experiments.pages.sweep.failure_card import failure_card
 from experiments.pages.sweep.forms import LimitsForm
 from experiments.pages.sweep.head import frame
-from experiments.pages.sweep.remedies import (
-    NO_CHOICE,
-    Situation,
-    constraint_of,
-    do_remedy,
-)
 from experiments.pages.sweep.summary import sweep_summary
 from experiments.search.fields import DefinitionError
 from experiments.search.wording import counted
-from experiments.sweeps import control, editing, primary_metric
+from experiments.sweeps import control, editing
+from experiments.sweeps.preflight_remedies import do_preflight_remedy, start_preflight
 from experiments.sweeps.progress import counts_by_sweep
+from experiments.sweeps.remedies import do_remedy, situation_of
 
 
 def failures(request: HttpRequest, pk: int) -> HttpResponse:
@@ -58,15 +49,7 @@ def failures(request: HttpRequest, pk: int) -> HttpResponse:
 def remedy(request: HttpRequest, pk: int) -> HttpResponse:
     """Do what was picked on the failure card."""
     sweep = sweep_to_steer(request, pk)
-    summary = sweep_summary(sweep, now=database_now())
-    group = picked_group(failure_groups(sweep), request.POST.get("signature", ""))
-    situation = Situation(
-        sweep,
-        group,
-        known_error(group.words if group else ""),
-        constraint_of(sweep, group),
-        summary.not_started,
-    )
+    situation = situation_of(sweep, request.POST.get("signature", ""))
     picked, actor = request.POST.get("remedy", ""), access.viewer(request)
     try:
         done = do_remedy(situation, picked, actor=actor)
@@ -82,39 +65,10 @@ def preflight(request: HttpRequest, pk: int) -> HttpResponse:
     sweep, user = sweep_to_steer(request, pk), access.viewer(request)
     picked = request.POST.get("remedy")
     if picked is None:
-        return act(request, sweep, lambda: _test_one(sweep, user))
-    flight = Preflight.of(sweep)
-    known = {r.value for r in preflight_remedies(sweep, flight)} if flight else set()
-    if picked == "copy" and picked in known:
+        return act(request, sweep, lambda: start_preflight(sweep, actor=user))
+    if picked == "copy":
         return redirect(f"/sweeps/new/?clone={sweep.pk}")
-    return act(request, sweep, lambda: _continue(sweep, picked, known, user))
-
-
-def _test_one(sweep: Sweep, user: User) -> str:
-    control.check_may_run(user, sweep)
-    if not lifecycle.start_preflight(sweep, hold=True, actor=user):
-        sweep.refresh_from_db()
-        text = f"{sweep} is {sweep.state}. Only a draft can be tested first."
-        raise control.NotPossible(text)
-    queues.wake_scheduler()
-    return f"{sweep} tests one configuration, then waits for you."
-
-
-def _continue(sweep: Sweep, picked: str, known: Collection[str], user: User) -> str:
-    if picked not in known:
-        raise control.NotPossible(NO_CHOICE)
-    if picked == "resume":
-        control.steer(sweep, "resume", actor=user)
-        return f"{sweep} resumed with all its trials."
-    message = f"{sweep} tests one more configuration first."
-    if picked.startswith(USE):
-        name = picked.removeprefix(USE)
-        primary_metric.use_metric(sweep, name, actor=user)
-        message = f"{sweep} now {sweep.goal}s {name}. {message}"
-    if not lifecycle.repeat_preflight(sweep, actor=user):
-        raise control.NotPossible(f"The sweep {sweep} is {sweep.state}, not paused.")
-    queues.wake_scheduler()
-    return message
+    return act(request, sweep, lambda: do_preflight_remedy(sweep, picked, actor=user))
 
 
 def settings(request: HttpRequest, pk: int) -> HttpResponse:

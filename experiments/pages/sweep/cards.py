@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments import lifecycle
-from experiments.failures.known_errors import known_error
 from experiments.failures.preflight import Preflight, PreflightCheck
 from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
-from experiments.pages.sweep.remedies import OUTSIDE, Remedy, proposed_first
 from experiments.pages.sweep.trial_cells import summaries
 from experiments.pages.trial_rows import origin_words
-from experiments.sweeps import primary_metric
+from experiments.sweeps.preflight_remedies import preflight_remedies, waits_for_choice
+from experiments.sweeps.remedies import Remedy
 from experiments.sweeps.requests import waiting_requests
 from experiments.tracking.spaces import flat_configurations, search_space
 
@@ -22,7 +20,6 @@ TITLES = {
     "passed": "The tested configuration works",
     "failed": "The tested configuration does not work",
 }
-USE = "use:"
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ def preflight_card(sweep: Sweep) -> PreflightCard | None:
         number=flight.number,
         checks=flight.checks(),
         estimate=flight.estimate(),
-        remedies=preflight_remedies(sweep, flight) if _waits(sweep) else (),
+        remedies=preflight_remedies(sweep, flight) if waits_for_choice(sweep) else (),
     )
 
 
@@ -72,21 +69,18 @@ def _title(sweep: Sweep, flight: Preflight) -> str:
     return TITLES.get(flight.state, "")
 
 
-def _waits(sweep: Sweep) -> bool:
-    reasons = (lifecycle.PREFLIGHT_FAILED, lifecycle.PREFLIGHT_HELD)
-    return sweep.state == SweepState.PAUSED and sweep.reason in reasons
-
-
 def _shows(sweep: Sweep, flight: Preflight) -> bool:
     is_open = sweep.state in (SweepState.RUNNING, SweepState.PAUSED)
     if not is_open or flight.state == "running":
         return is_open
     unseen = flight.problem == "unseen"
-    return _waits(sweep) or (unseen and not sweep.trials.filter(reports__gt=0).exists())
+    return waits_for_choice(sweep) or (
+        unseen and not sweep.trials.filter(reports__gt=0).exists()
+    )
 
 
 def _text(sweep: Sweep, flight: Preflight) -> str:
-    if flight.problem == "unseen" and not _waits(sweep):
+    if flight.problem == "unseen" and not waits_for_choice(sweep):
         return "The sweep continues: a script may report it late."
     if flight.state != "running":
         return sweep.message
@@ -98,52 +92,6 @@ def _text(sweep: Sweep, flight: Preflight) -> str:
     return (
         f"It runs alone until it has reported {sweep.primary_metric} twice. {after} It"
         " counts as the first trial."
-    )
-
-
-def preflight_remedies(sweep: Sweep, flight: Preflight) -> list[Remedy]:
-    """The choices, the proposed one first."""
-    if flight.state == "passed":
-        start = "Start all trials"
-        text = "The tested trial counts as the first one."
-        return [Remedy("resume", start, text, "proposed"), _copy()]
-    found = [_use(name, sweep) for name in flight.similar_names if _may_use(sweep)]
-    again = "Fix the cause first; then one more configuration runs alone."
-    found += [
-        _copy(),
-        Remedy("repeat", "Test one configuration again", again, "after a fix"),
-        Remedy("resume", "Continue anyway", "All trials start."),
-    ]
-    return proposed_first(found, "repeat" if _is_outside(sweep) else found[0].value)
-
-
-def _is_outside(sweep: Sweep) -> bool:
-    """Whether the tested trial's error is fixed outside the sweep."""
-    failed = sweep.trials.filter(current_attempt__error__gt="").order_by("-number")
-    error = failed.values_list("current_attempt__error", flat=True).first()
-    cause = known_error(error or "")
-    return cause is not None and cause.kind in OUTSIDE
-
-
-def _may_use(sweep: Sweep) -> bool:
-    return not primary_metric.refusal_of(sweep)
-
-
-def _use(name: str, sweep: Sweep) -> Remedy:
-    return Remedy(
-        f"{USE}{name}",
-        f"Use {name} as the primary metric",
-        f"The sweep {primary_metric.goal_with(sweep, name)}s {name} instead of"
-        f" {sweep.primary_metric}, after one more test.",
-    )
-
-
-def _copy() -> Remedy:
-    return Remedy(
-        "copy",
-        "Fix it and start a copy",
-        "Opens the form with the same settings. Nothing runs until you start it.",
-        "your change",
     )
 
 

@@ -15,13 +15,13 @@ from experiments.db.clock import database_now
 from experiments.models import Sweep
 from experiments.pages.frame import get, sweep_to_read, whole_number
 from experiments.pages.sweep.curve_data import curves_answer
-from experiments.pages.sweep.summary import combinations, planned_trials
 from experiments.sweeps.analyses import importance_answer, needs, surface_answer
 from experiments.sweeps.columns import (
     SweepColumns,
     chosen_columns,
     sweep_columns,
 )
+from experiments.sweeps.progress import combinations, planned_trials
 from experiments.sweeps.timeline import ends_answer, timeline_answer
 from experiments.sweeps.value_charts import edf_curve, edf_sentence, pareto_answer
 

@@ -22,9 +22,9 @@ from experiments.pages.sweep.failure_comparison import (
     FailureComparison,
     failure_comparison,
 )
-from experiments.pages.sweep.remedies import Remedy, Situation, remedies
 from experiments.pages.sweep.summary import SweepSummary
 from experiments.search.wording import counted
+from experiments.sweeps.remedies import Remedy, Situation, picked_group, remedies
 
 # Pauses because of failures; after the others a sweep waits for a decision.
 FAILURES = frozenset(
@@ -142,12 +142,6 @@ def _all_timed_out(summary: SweepSummary) -> bool:
         return False
     cut = summary.sweep.trials.filter(reason=TIMEOUT, value__isnull=True)
     return summary.counts[TrialState.CANCELLED] == summary.tried == cut.count()
-
-
-def picked_group(groups: Sequence[FailureGroup], signature: str) -> FailureGroup | None:
-    """The group with that signature, else the most frequent one."""
-    picked = [group for group in groups if signature and group.signature == signature]
-    return next(iter([*picked, *groups]), None)
 
 
 def _numbers(sweep: Sweep, group: FailureGroup | None, picked: int) -> list[int]:

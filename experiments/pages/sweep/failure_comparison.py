@@ -19,6 +19,7 @@ from experiments.failures.common_values import (
     Rows,
     SharedValues,
     compare_failed,
+    usable_constraint,
     value_text,
     values_text,
 )
@@ -26,9 +27,8 @@ from experiments.failures.groups import FailureGroup
 from experiments.formatting import number_text, share_text
 from experiments.models import Sweep
 from experiments.pages.sweep.charts import select
-from experiments.search.fields import DefinitionError, is_number, listed
+from experiments.search.fields import is_number, listed
 from experiments.search.space.distribution import identity
-from experiments.search.space.space import SearchSpace
 from experiments.search.wording import counted
 from experiments.tracking.axes import ChartAxis, space_axes
 from experiments.tracking.spaces import axis_values, search_space
@@ -114,24 +114,8 @@ def failure_comparison(sweep: Sweep, group: FailureGroup) -> FailureComparison |
         telling=telling,
         foot=_foot(sweep, telling, compared=len(found.ran) >= MIN_TRIALS),
         drawn=_drawn(sweep, telling[:MAX_DRAWN], found),
-        constraint=next((c for s in telling if (c := _usable(sweep, s))), ""),
+        constraint=next((c for s in telling if (c := usable_constraint(sweep, s))), ""),
     )
-
-
-def _usable(sweep: Sweep, shared: SharedValues) -> str:
-    """The constraint, if it is about a parameter and the space keeps some values."""
-    axis = search_space(sweep).axes.get(shared.name)
-    if axis is None or not shared.constraint:
-        return ""
-    values = axis_values(axis)
-    if values and all(value in shared.failed.listed for value in values):
-        return ""
-    rules = [*(sweep.definition.get("constraints") or ()), shared.constraint]
-    try:
-        SearchSpace.parse(sweep.definition.get("search_space"), constraints=rules)
-    except DefinitionError:
-        return ""
-    return shared.constraint
 
 
 def _foot(sweep: Sweep, telling: Sequence[SharedValues], *, compared: bool) -> str:

@@ -16,11 +16,11 @@ from experiments.models.trials import TrialState
 from experiments.pages.frame import may_steer
 from experiments.pages.sweep.failure_card import PAUSES
 from experiments.pages.sweep.search_tile import sampler_of
-from experiments.pages.sweep.summary import combinations, planned_trials
 from experiments.pages.sweep.tiles import day_and_clock
 from experiments.search.fields import DefinitionError
 from experiments.search.termination import make_policy
 from experiments.search.wording import counted
+from experiments.sweeps.progress import combinations, planned_trials
 
 SAMPLERS: Mapping[str, str] = {
     "grid": "grid sampler",

@@ -23,10 +23,15 @@ from experiments.models.trials import (
     AttemptState,
     TrialState,
 )
-from experiments.sweeps.progress import Progress, compute_of_trials, share_of
+from experiments.sweeps.progress import (
+    Progress,
+    combinations,
+    compute_of_trials,
+    planned_trials,
+    share_of,
+)
 from experiments.sweeps.trial_arrays import Floats
 from experiments.sweeps.trial_data import TrialData, scores, trial_data
-from experiments.tracking.spaces import search_space
 from experiments.tracking.training_time import TIMES, attempt_seconds, trained
 
 # Fewer ended trials than this say too little about how long the rest will take.
@@ -108,16 +113,6 @@ class SweepSummary:
         return seconds_left(self.to_come, self.mean_time, self.running_for)
 
 
-def planned_trials(sweep: Sweep, tried: int, combinations: int | None) -> int:
-    """How many trials there will be: the budget, or the space where it is less."""
-    if sweep.exhausted:
-        return tried
-    most = sweep.max_total_trials
-    if combinations is not None:
-        most = min(most, combinations)
-    return max(most, tried)
-
-
 def seconds_left(
     to_come: int, mean_time: float | None, running_for: Sequence[float]
 ) -> float | None:
@@ -195,15 +190,6 @@ def _trials_at(
 def _mean(function: Callable[[Floats], Any], values: Floats) -> float | None:
     """The mean or median of those that are known; None if none is."""
     return float(function(values)) if np.isfinite(values).any() else None
-
-
-def combinations(sweep: Sweep) -> int | None:
-    """How many configurations the space has. None for infinitely many, where it is not
-    known, and after a change of the space: some trials are from another one."""
-    if sweep.space_version > 1:
-        return None
-    space = search_space(sweep)
-    return space.count() if len(space) else None
 
 
 def _requested(sweep: Sweep) -> int:

@@ -19,12 +19,12 @@ from redis import Redis
 from experiments import queues
 from experiments.cleanup import disk, trash
 from experiments.db.clock import database_now
+from experiments.health import checks
+from experiments.health.checks import health_issues
+from experiments.health.status import InstallationStatus, work
 from experiments.management.embedded_valkey import EmbeddedQueue
 from experiments.models import Attempt, SchedulerProcess, Sweep, TrashItem, Worker
-from experiments.pages.health import checks
-from experiments.pages.health.checks import health_issues
 from experiments.pages.health.metrics import Family, text_of
-from experiments.pages.health.status import InstallationStatus, work
 from experiments.queues import QueueFacts
 from experiments.runner.walls import NO_LANDLOCK
 from tests import factories

@@ -16,12 +16,12 @@ from experiments import lifecycle
 from experiments.models import Trial
 from experiments.models.environments import note_environment
 from experiments.models.trials import TrialState
-from experiments.pages.trial.reproduce import reproduction_of
 from experiments.pages.trial.system import placed
 from experiments.runner.environment import CLIENT_FOLDER
 from experiments.runner.reproduce import training_facts
 from experiments.tracking import ingest
 from experiments.tracking.ingest import Point
+from experiments.tracking.reproduction import reproduction_of
 from tests import factories
 from tests.pages.clients import client_of, count_queries, page
 

@@ -23,8 +23,8 @@ from experiments import queues
 from experiments.cleanup.disk import MIN_FREE, Database, Disk, fullest_disk
 from experiments.db.clock import database_now
 from experiments.formatting import bytes_text, duration_text, share_text
+from experiments.health.status import InstallationStatus, PoolWork, Work
 from experiments.models import SchedulerProcess, User
-from experiments.pages.health.status import InstallationStatus, PoolWork, Work
 from experiments.queues import QueueFacts
 from experiments.search.wording import counted
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments import lifecycle, queues
-from experiments.failures.groups import FailureGroup
-from experiments.failures.known_errors import KnownError
+from experiments.failures.common_values import compare_failed, usable_constraint
+from experiments.failures.groups import FailureGroup, failure_groups
+from experiments.failures.known_errors import KnownError, known_error
 from experiments.formatting import bytes_text, duration_text
 from experiments.models import Sweep, User
 from experiments.models.sweeps import SweepState
-from experiments.pages.sweep.failure_comparison import failure_comparison
 from experiments.search.document.definition import parse_document
 from experiments.search.wording import counted
 from experiments.sweeps import control, editing, requests
 from experiments.sweeps.creation import create_sweep, sweep_document
+from experiments.sweeps.progress import not_started
 
 # Errors that are fixed outside the sweep, which then resumes unchanged.
 NO_CHOICE = "Choose what to do. The choices may have changed since you loaded the page."
@@ -238,7 +239,23 @@ CHOICES: Mapping[
 }
 
 
-def constraint_of(sweep: Sweep, group: FailureGroup | None) -> str:
+def _constraint_of(sweep: Sweep, group: FailureGroup | None) -> str:
     """A constraint that excludes the values that failed; "" where none is clear."""
-    found = failure_comparison(sweep, group) if group else None
-    return found.constraint if found else ""
+    found = compare_failed(sweep, group) if group else None
+    telling = [each for each in found.values if each.is_significant] if found else ()
+    return next(filter(None, (usable_constraint(sweep, each) for each in telling)), "")
+
+
+def picked_group(groups: Sequence[FailureGroup], signature: str) -> FailureGroup | None:
+    """The group with that signature, else the most frequent one."""
+    picked = [group for group in groups if signature and group.signature == signature]
+    return next(iter([*picked, *groups]), None)
+
+
+def situation_of(sweep: Sweep, signature: str) -> Situation:
+    """Of the trials that failed with that signature, else with the most frequent
+    one."""
+    group = picked_group(failure_groups(sweep), signature)
+    cause = known_error(group.words if group else "")
+    constraint = _constraint_of(sweep, group)
+    return Situation(sweep, group, cause, constraint, not_started(sweep))
