@@ -51,7 +51,10 @@ class DecisionOut(Schema):
     attempt: int
     policy: str
     settings: dict[str, Any]
-    value: Annotated[float | None, Field(description="the trial's own best so far")]
+    value: Annotated[
+        float | None,
+        Field(description="what was compared, most often the trial's own best so far"),
+    ]
     threshold: float | None
     margin: Annotated[
         float | None,

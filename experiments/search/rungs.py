@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from experiments.search.termination.evidence import Ranked, Rivals, Standing
 
-Measure: TypeAlias = Literal["best", "mean"]
+Measure: TypeAlias = Literal["best", "mean", "value"]
 
 
 class SortedLosses:
@@ -108,16 +108,23 @@ def _by_loss(ranked: Ranked) -> tuple[float, int]:
 class Rung:
     """All trials with at least n reports, as they were at report n, in any order.
 
-    An order is made when it is first needed, and then kept up to date. `running` are
-    the trials that have not ended.
+    An order is made when it is first needed, and then kept up to date. `curves` are
+    those of all trials by number, and `running` the trials that have not ended.
     """
 
     __slots__ = (
-        *("_bests", "_by_number", "_leaders", "_means", "_numbers", "_orders"),
-        "_running",
+        *("_bests", "_by_number", "_curves", "_leaders", "_means", "_numbers"),
+        *("_orders", "_report", "_running"),
     )
 
-    def __init__(self, running: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        report: int,
+        curves: Mapping[int, LearningCurve],
+        running: Collection[int] = (),
+    ) -> None:
+        self._report = report
+        self._curves = curves
         self._running = running
         # Side by side, so that an order costs no look into each trial's own reports.
         self._numbers = array("i")
@@ -176,7 +183,7 @@ class Rung:
         """Those of these trials that are here."""
         wanted = np.fromiter(numbers, np.int32, len(numbers))
         here = np.isin(np.array(self._numbers), wanted)
-        part = Rung()
+        part = Rung(self._report, self._curves)
         columns = (self._numbers, self._bests, self._means)
         part.extend(*(np.array(column)[here] for column in columns))
         return part
@@ -189,6 +196,9 @@ class Rung:
         return int(np.argmax(np.frombuffer(self._numbers, np.int32) == number))
 
     def _column(self, measure: Measure) -> array[float]:
+        if measure == "value":
+            curves, report = self._curves, self._report
+            return array("d", [curves[n].value_at(report) for n in self._numbers])
         return self._bests if measure == "best" else self._means
 
     def before(self, number: int, count: int) -> list[Ranked]:
@@ -249,6 +259,11 @@ class RungRivals(Rivals):
         order, own = self._found("mean")
         places = (at + (at >= own) for at in range(place, place + count))
         return [Ranked(order.numbers[at], order.losses[at]) for at in places]
+
+    def ranked_by_value(self, place: int) -> Ranked:
+        order, own = self._found("value")
+        place += place >= own
+        return Ranked(order.numbers[place], order.losses[place])
 
     def better_than(self, loss: float) -> int:
         order, own = self._by_best()
@@ -311,70 +326,24 @@ class LearningCurve:
         self.losses.append(loss)
 
     def up_to(self, report: int) -> LearningCurve:
-        """What is known of its lowest loss after an earlier report."""
-        best = min(self.losses[:report], default=math.inf)
-        return LearningCurve(self.number, best=best)
+        """Its losses and the lowest of them after an earlier report; not their mean."""
+        losses = self.losses[:report]
+        return LearningCurve(self.number, losses, min(losses, default=math.inf))
+
+    def value_at(self, report: int) -> float:
+        """The last finite loss up to a report; infinity if there is none."""
+        losses = self.losses
+        for place in range(min(report, len(losses)) - 1, -1, -1):
+            if losses[place] < math.inf:
+                return losses[place]
+        return math.inf
 
     def measured(self, measure: Measure) -> float:
         """After the latest report."""
+        if measure == "value":
+            return self.value_at(len(self.losses))
         return self.best if measure == "best" else self.mean
 
     def standing(self) -> Standing:
         """After the latest report."""
         return Standing(len(self.losses), self.best, self.losses[-1])
-
-
-def add_curves(
-    losses: Mapping[int, NDArray[np.float64]], rungs: list[Rung]
-) -> list[LearningCurve]:
-    """The curves of many trials by number, added to their rungs, of which more are made
-    if needed: as if each loss came on its own. Losses are infinity where not finite."""
-    # The longest first: the trials that made a report are the first of them all.
-    numbers = sorted(losses, key=lambda number: -len(losses[number]))
-    beside = _SideBySide([losses[number] for number in numbers])
-    ids = np.array(numbers, np.int32)
-    for report in range(beside.reports):
-        if report == len(rungs):
-            rungs.append(Rung())
-        bests, means = beside.report(report)
-        rungs[report].extend(ids[: len(bests)], bests, means)
-    return list(map(beside.curve, range(len(numbers)), numbers))
-
-
-class _SideBySide:
-    """Many trials' losses and what `LearningCurve` works out of them, bit by bit, at
-    once for all trials. The longest come first."""
-
-    def __init__(self, losses: Sequence[NDArray[np.float64]]) -> None:
-        self._losses = losses
-        self._lengths = np.array([len(each) for each in losses], np.int64)
-        self.reports = int(self._lengths.max(initial=0))
-        self._table = np.full((self.reports, len(losses)), math.inf)
-        for column, each in enumerate(losses):
-            self._table[: len(each), column] = each
-        self._finite = np.zeros(len(losses), np.int64)
-        self._bests = np.full(len(losses), math.inf)
-        self._means = np.full(len(losses), math.inf)
-
-    def report(self, place: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The next report's lowest losses and means, of those that made it."""
-        here = slice(int(np.searchsorted(-self._lengths, -place)))
-        row, bests, means = (
-            self._table[place, here],
-            self._bests[here],
-            self._means[here],
-        )
-        known = row < math.inf
-        before = np.where(self._finite[here] > 0, means, 0.0)
-        self._finite[here] += known
-        count = np.maximum(self._finite[here], 1)
-        with np.errstate(invalid="ignore"):
-            means[:] = np.where(known, before + (row / count - before / count), means)
-        np.minimum(bests, row, out=bests)
-        return bests, means
-
-    def curve(self, column: int, number: int) -> LearningCurve:
-        """A trial's curve after all of its reports."""
-        losses = self._losses[column]
-        best, mean = float(self._bests[column]), float(self._means[column])
-        return LearningCurve(number, losses, best, mean, int(self._finite[column]))

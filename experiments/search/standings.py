@@ -143,7 +143,8 @@ class Standings:
         report = len(curve.losses)
         if report > len(self._rungs):
             due = self._due(report)
-            self._rungs.append(Rung(self._running) if due else None)
+            rung = Rung(report, self._curves, self._running) if due else None
+            self._rungs.append(rung)
         rung = self._rungs[report - 1]
         if rung is None:
             return None
@@ -154,7 +155,7 @@ class Standings:
         rung = self._rungs[report - 1]
         if rung is None:
             # No trial is judged at this report, so it is made for the one that asks.
-            rung = Rung(self._running)
+            rung = Rung(report, self._curves, self._running)
             for curve in self._curves.values():
                 if len(curve.losses) >= report:
                     rung.add(curve.up_to(report))

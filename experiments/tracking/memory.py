@@ -18,13 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.models import ReportVersion, Trial
+from experiments.search.added_curves import add_curves
 from experiments.search.records import Goal, Objective
-from experiments.search.rungs import (
-    LeadingTrials,
-    LearningCurve,
-    Rung,
-    add_curves,
-)
+from experiments.search.rungs import LeadingTrials, LearningCurve, Rung
 from experiments.tracking import series
 
 # Numbers of 8 bytes, of all sweeps. A larger sweep is there alone.
@@ -133,9 +129,8 @@ class SweepMemory:
                 self._report(self.curves[number], loss)
         if losses:
             self._leaders = None
-        for curve in add_curves(losses, self._rungs):
-            self.curves[curve.number] = curve
-            self._reports += len(curve.losses)
+        self._reports += sum(map(len, losses.values()))
+        add_curves(losses, self._rungs, self.curves)
 
     def _forget_earlier(self, row: KnownTrial) -> None:
         """Forget what an earlier attempt has reported."""
@@ -172,7 +167,7 @@ class SweepMemory:
         self._reports += 1
         report = len(curve.losses)
         if report > len(self._rungs):
-            self._rungs.append(Rung())
+            self._rungs.append(Rung(report, self.curves))
         self._rungs[report - 1].add(curve)
         self._ranked += report in self._asked
         if self._leaders is not None and curve.best < self._leaders.limit:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.search.rungs import LearningCurve, Rung, add_curves
+from experiments.search.added_curves import add_curves
+from experiments.search.rungs import LearningCurve, Rung
 from experiments.search.standings import Standings
 from experiments.search.termination.evidence import MAX_FINISHED, Evidence, Rivals
 from tests.search.termination.scanned import ScannedEvidence
@@ -82,17 +83,18 @@ def test_many_curves_at_once_are_as_if_each_loss_came_on_its_own(
     losses: list[list[float]],
 ) -> None:
     at_once, alone = list[Rung](), list[Rung]()
-    made = add_curves({k: np.array(each) for k, each in enumerate(losses)}, at_once)
-    curves = list(map(LearningCurve, range(len(losses))))
-    for curve, each in zip(curves, losses, strict=True):
+    made: dict[int, LearningCurve] = {}
+    add_curves({k: np.array(each) for k, each in enumerate(losses)}, at_once, made)
+    curves = {number: LearningCurve(number) for number in range(len(losses))}
+    for curve, each in zip(curves.values(), losses, strict=True):
         for report, loss in enumerate(each):
             curve.add(loss)
             if report == len(alone):
-                alone.append(Rung())
+                alone.append(Rung(report + 1, curves))
             alone[report].add(curve)
-    assert sorted(map(state, made)) == sorted(map(state, curves))
+    assert sorted(map(state, made.values())) == sorted(map(state, curves.values()))
     for report in range(max(map(len, losses), default=0)):
-        for measure in ("best", "mean"):
+        for measure in ("best", "mean", "value"):
             order, again = (r[report].order(measure, False) for r in (at_once, alone))
             assert order.losses == again.losses
             assert order.numbers == again.numbers
@@ -104,9 +106,10 @@ def state(curve: LearningCurve) -> tuple[int, list[float], float, float, int]:
 
 
 def test_a_rung_forgets_one_trial() -> None:
-    rung = Rung({0, 2})
+    curves: dict[int, LearningCurve] = {}
+    rung = Rung(1, curves, {0, 2})
     for number, loss in enumerate([3.0, 1.0, 2.0]):
-        curve = LearningCurve(number)
+        curve = curves[number] = LearningCurve(number)
         curve.add(loss)
         rung.add(curve)
     assert rung.order("best", True).numbers.tolist() == [2, 0]

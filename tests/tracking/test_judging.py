@@ -39,6 +39,7 @@ POLICIES: tuple[dict[str, Any], ...] = (
         "exclude_finished_jobs": True,
     },
     {"type": "predictive_halving", "min_resource": 2, "reduction_factor": 2},
+    {"type": "wandb_hyperband", "min_iter": 2, "eta": 1.5, "strict": True},
 )
 Finish = Callable[[Trial], None]
 

@@ -35,6 +35,7 @@ POLICIES: list[dict[str, Any]] = [
         "exclude_finished_jobs": True,
     },
     {"type": "asha", "reduction_factor": 2},
+    {"type": "wandb_hyperband", "min_iter": 2, "eta": 1.5, "strict": True},
     {"type": "median_stopping", "on_missing": "stop"},
     {"type": "predictive", "chance": 0.4},
     {

@@ -31,6 +31,7 @@ SPELLED = {
     "cmaes": "CMA-ES",
     "sobol": "Sobol",
     "asha": "ASHA",
+    "wandb_hyperband": "W&B Hyperband",
 }
 
 

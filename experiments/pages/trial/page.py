@@ -32,6 +32,7 @@ from experiments.pages.trial.detail import TrialDetail
 from experiments.pages.trial.threshold import (
     chart_question,
     line_name,
+    own_name,
     threshold_label,
     threshold_model,
 )
@@ -261,6 +262,7 @@ def decisions_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
         "more_on_phones_only": fitting(count, SOME) == count,
         "decisions_url": f"?{changed.urlencode()}",
         "line_name": line_name(detail.policy_kind),
+        "own_name": own_name(detail.policy_kind),
         "fact_names": [FACT_COLUMNS[name] for name in fact_columns(detail.decisions)],
     }
 

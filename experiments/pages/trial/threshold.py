@@ -35,6 +35,8 @@ QUESTIONS: Mapping[str, str] = {
     "predictive": f"{BESTS} The line is the best of all, which it has to beat.",
     "predictive_halving": f"{BESTS} The line is what the last rung requires, or the"
     " best of all, which it has to be likely to beat.",
+    "wandb_hyperband": f"Gray: the values of the others, {KNOWN} The line is what the"
+    " last band requires.",
     "threshold": f"{ALONE} The line is the bound that it must meet.",
     "patience": f"{ALONE} The line is its own best some reports ago, which it must"
     " beat.",
@@ -63,6 +65,11 @@ def line_name(policy: str) -> str:
     return NAMES.get(policy, "threshold")
 
 
+def own_name(policy: str) -> str:
+    """What the compared value of the trial is called."""
+    return "own value" if policy == "wandb_hyperband" else "own best"
+
+
 def threshold_model(
     trial: Trial, decisions: Sequence[Decision], *, policy: str, unjudged: int
 ) -> dict[str, Any]:
@@ -75,8 +82,7 @@ def threshold_model(
     if sweep is None:
         return {}
     reports, best = _own_curves(trial)
-    # Median stopping compares with the others' means, all else with their bests.
-    column = _means if policy == "median_stopping" else np.minimum.accumulate
+    column = COLUMNS.get(policy, np.minimum.accumulate)
     # By setter the last report that a verdict used; verdicts are in order of reports.
     setters = {n: decision.n for decision in decisions for n in decision.setters}
     ended = next((decision.n for decision in decisions if decision.stop), None)
@@ -211,3 +217,10 @@ def _means(losses: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(over="ignore"):
         sums = np.cumsum(np.where(is_finite, losses, 0.0))
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+
+
+# What a policy compares a trial with, where that is not the best of each other trial.
+COLUMNS: Mapping[str, Column] = {
+    "median_stopping": _means,
+    "wandb_hyperband": lambda losses: losses,
+}

@@ -158,24 +158,21 @@ def _policy(document: Node) -> JSONObject:
         return {}
     policy = document.inner("early_termination")
     kind = policy.text("type")
-    if kind not in ("asha", "hyperband"):
+    if kind == "wandb_hyperband":
+        rule: JSONObject = {"type": "hyperband"}
+        policy.carry(rule, "min_iter", "max_iter", "s", "eta", "strict")
+        rule = {
+            key: value for key, value in rule.items() if value != 0 or key == "strict"
+        }
+    elif kind in ("asha", "hyperband"):
+        rule = _halving(policy)
+    else:
         document.leave(
             "early_termination",
             f"W&B has no {kind}; no run ends early there.",
-            "W&B only has Hyperband; choose asha for it.",
+            "W&B only has Hyperband; choose wandb_hyperband for it.",
         )
         return {}
-    if kind == "hyperband":
-        message = "W&B checks every run from the first bracket on, as asha does."
-        policy.changed("type", message)
-    for key in ("max_resource", "last_rung"):
-        if policy.take(key) not in (None, 0):
-            policy.leave(key, "W&B checks runs for as long as they report.")
-    rule: JSONObject = {
-        "type": "hyperband",
-        "min_iter": math.ceil(policy.number("min_resource") or 1),
-        "eta": policy.number("reduction_factor") or 3,
-    }
     for key, why in (
         ("evaluation_interval", SCHEDULE),
         ("delay_evaluation", SCHEDULE),
@@ -186,6 +183,21 @@ def _policy(document: Node) -> JSONObject:
     leave_missing(policy, "W&B")
     policy.close("Hyperband")
     return rule
+
+
+def _halving(policy: Node) -> JSONObject:
+    """The rule that is closest to successive halving."""
+    message = "W&B checks each report, by the others' values at the last band."
+    policy.changed("type", message, "Choose wandb_hyperband for W&B's own rule.")
+    for key in ("max_resource", "last_rung"):
+        if policy.take(key) not in (None, 0):
+            policy.leave(key, "W&B checks runs for as long as they report.")
+    return {
+        "type": "hyperband",
+        "min_iter": math.ceil(policy.number("min_resource") or 1),
+        "eta": policy.number("reduction_factor") or 3,
+        "strict": False,
+    }
 
 
 def _cap(limits: Node) -> JSONValue:

@@ -24,7 +24,7 @@ from experiments.search.records import JSONObject, JSONValue
 
 REFERENCE = re.compile(r"\$\{trialParameters\.([^}]{1,200})\}")
 META = re.compile(r"\$\{trialSpec\.(\w+)(?:\[[^\]]{0,200}\])?\}")
-DEPENDENT = re.compile(r"\$\([A-Za-z_]\w*\)")
+DEPENDENT = re.compile(r"\$\([A-Za-z_][\w.-]{0,200}\)|\{\{[^{}]{1,200}\}\}")
 MAX_DEPTH = 12
 # Replaces names that only the cluster knows.
 CLUSTER_NAME = "trial"
@@ -90,8 +90,8 @@ def read_template(source: Node, names: Names) -> JSONObject:
     container = _chosen(trial_spec, wanted)
     template.close("a trial here", also=TEMPLATE)
     if container is None:
-        why = "The template has no container with a command."
-        template.leave("trialSpec", "It has no containers.")
+        why = "No container in the template has a command with a parameter."
+        template.leave("trialSpec", "None of its containers uses a parameter.")
         return {"command": mapping.default_command(source.log, template.path, why)}
     return _trial(container, trial_spec, references)
 
@@ -119,9 +119,14 @@ def _references(template: Node, names: Names) -> dict[str, str | None]:
 
 
 def _chosen(trial_spec: Node, wanted: str) -> Node | None:
-    containers = list(_containers(trial_spec, trial_spec.path, 0))
-    named = [item for item in containers if item.text("name") == wanted]
-    chosen = next(iter(named or containers), None)
+    """The container whose command becomes that of a trial: one that uses parameters and
+    has the wanted name, as far as there is one."""
+    containers = list(_containers(trial_spec, 0))
+    chosen = max(
+        containers,
+        key=lambda item: (_uses_parameters(item), item.text("name") == wanted),
+        default=None,
+    )
     for item in containers:
         if item is not chosen:
             trial_spec.log.left_out(
@@ -132,15 +137,29 @@ def _chosen(trial_spec: Node, wanted: str) -> Node | None:
     return chosen
 
 
-def _containers(source: Node, path: str, depth: int) -> Iterator[Node]:
-    """Every container inside a trial's resource, whatever its kind."""
+def _containers(source: Node, depth: int) -> Iterator[Node]:
+    """Every container inside a trial's resource, whatever its kind.
+
+    In lists of containers that is each item. Elsewhere, such as in the templates of a
+    workflow, it is what has an image and uses a parameter.
+    """
     for key, value in source.entries() if depth < MAX_DEPTH else ():
-        if key in ("containers", "initContainers") and isinstance(value, list):
-            for index, item in enumerate(value):
-                if isinstance(item, Mapping):
-                    yield source.mapping(f"{key}.{index}", item)
-        elif isinstance(value, Mapping):
-            yield from _containers(source.mapping(key, value), path, depth + 1)
+        items = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
+        for index, item in items:
+            if not isinstance(item, Mapping):
+                continue
+            place = key if index is None else f"{key}.{index}"
+            inner = source.mapping(place, item)
+            listed_there = key in ("containers", "initContainers")
+            if listed_there or (inner.has("image") and _uses_parameters(inner)):
+                yield inner
+            else:
+                yield from _containers(inner, depth + 1)
+
+
+def _uses_parameters(container: Node) -> bool:
+    words = (*container.items("command"), *container.items("args"))
+    return any(REFERENCE.search(str(word)) for word in words)
 
 
 def _trial(
@@ -161,8 +180,16 @@ def _trial(
     key = "command" if container.has("command") else "args"
     container.log.source_map.put("trial.command", container.at(key))
     container.log.source_map.put("trial.environment_variables", container.at("env"))
-    if words:
+    if container.has("command"):
         trial["command"] = joined(words)
+    elif words:
+        container.changed(
+            "args",
+            "The program is inside the container's image; "
+            f"`{mapping.DEFAULT_COMMAND}` is used in front of its arguments.",
+            "Enter your own program instead.",
+        )
+        trial["command"] = f"{mapping.DEFAULT_COMMAND} {joined(words)}"
     else:
         why = "The command is inside the container's image."
         trial["command"] = mapping.default_command(

@@ -124,7 +124,7 @@ def _old_names(source: Node, v1: Node) -> None:
 
 
 def _trial(source: Node, v1: Node) -> JSONObject:
-    command = source.text("trialCommand") or v1.text("command")
+    command = source.text("trialCommand") or v1.text("command") or _workers(v1)
     place = "trial.command" if v1.given() else "trialCommand"
     if command:
         source.log.changed(
@@ -144,6 +144,19 @@ def _trial(source: Node, v1: Node) -> JSONObject:
         if amount not in (None, 0):
             leave_gpus(source.log, part.at(key), "A trial", amount)
     return trial
+
+
+def _workers(v1: Node) -> str:
+    """The command of a distributed trial's workers, "" if there are none."""
+    for role in ("worker", "master"):
+        worker = v1.inner(role)
+        if command := worker.text("command"):
+            v1.changed(
+                role, f"Here a trial is one process, with the command of its {role}."
+            )
+            worker.close("a trial here")
+            return command
+    return ""
 
 
 def _space(source: Node) -> JSONValue:

@@ -22,6 +22,7 @@ TUNERS: Mapping[str, str] = {
     "anneal": "tpe",
     "evolution": "tpe",
     "gridsearch": "grid",
+    "grid": "grid",
     "batchtuner": "grid",
     "batch": "grid",
     "tpe": "tpe",
@@ -36,7 +37,7 @@ TUNERS: Mapping[str, str] = {
     "bohb": "tpe",
 }
 # The same algorithm in both systems; a batch is the grid of one choice.
-SAME = ("random", "gridsearch", "batch", "batchtuner", "tpe", "gp", "gptuner")
+SAME = ("random", "gridsearch", "grid", "batch", "batchtuner", "tpe", "gp", "gptuner")
 # These also end trials by successive halving.
 HALVING = ("hyperband", "bohb")
 # NNI's algorithms that no sampler here resembles.
@@ -267,6 +268,7 @@ def _choice(
             values.append(label)
             branches.append((label, branch))
         else:
+            _refuse_old_branch(item, index, value)
             values.append(json_value(value))
     dist: JSONObject = {"type": "choice", "values": values}
     yield name, {**dist, "when": when} if when else dist
@@ -285,6 +287,17 @@ def _is_branch(value: object) -> bool:
     if not isinstance(value, Mapping):
         return False
     return "_name" in value or any(isinstance(x, Mapping) for x in value.values())
+
+
+def _refuse_old_branch(item: Node, index: int, value: object) -> None:
+    """Note a problem for `["Conv", {"_type": …}]`, a branch of NNI's first versions."""
+    parts = value if isinstance(value, list) else []
+    if any(isinstance(part, Mapping) and "_type" in part for part in parts):
+        item.problem(
+            f"_value.{index}",
+            "Parameters inside a value need names: write it as "
+            '{"_name": "Conv", "size": {"_type": ...}}.',
+        )
 
 
 def _note_branch(branch: Node, prefix: str, name: str, label: str) -> None:

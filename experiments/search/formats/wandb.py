@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.search.fields import listed, shown, unknown_name
+from experiments.search.fields import shown, unknown_name
 from experiments.search.formats import mapping
-from experiments.search.formats.mapping import Names, asha_policy, whole_factor
+from experiments.search.formats.mapping import Names
 from experiments.search.formats.nodes import Node, compact
 from experiments.search.formats.wandb_command import read_command
 from experiments.search.formats.wandb_space import Parameter, read_parameters
@@ -131,38 +131,21 @@ def _hyperband(source: Node) -> JSONObject:
         rule.skip(RULE)
         rule.close("a policy here", also=RULE)
         return {}
-    fields = {"min_resource": "min_iter", "reduction_factor": "eta"}
-    rule.record_origin("early_termination", fields)
-    eta = whole_factor(rule.number("eta") or 3)
-    first, last = rule.number("min_iter"), rule.number("max_iter")
-    brackets = rule.number("s")
-    if last is not None and brackets is not None:
-        policy = _bracketed(rule, last, brackets, eta)
-        rule.leave("min_iter", "max_iter and s decide the brackets.")
-    elif first is not None:
-        policy = asha_policy(rule, first, eta)
-        rule.leave("s", "min_iter and eta decide the number of brackets.")
-        rule.leave("max_iter", "Trials are checked for as long as they report.")
+    rule.record_origin("early_termination", {})
+    # Without strict, W&B is strict.
+    policy: JSONObject = {"type": "wandb_hyperband", "strict": True}
+    rule.carry(policy, "eta", "strict")
+    if rule.has("max_iter") and rule.has("s"):
+        rule.carry(policy, "max_iter", "s")
+        rule.leave("min_iter", "max_iter and s decide the bands.")
+    elif rule.has("min_iter"):
+        rule.carry(policy, "min_iter")
+        rule.leave("s", "Without max_iter, s has no effect.")
+        rule.leave("max_iter", "Without s, max_iter has no effect.")
     else:
         rule.problem("min_iter", "min_iter is required, or max_iter together with s.")
-        rule.close("a policy here", also=RULE)
-        return {}
-    rule.leave("strict", "There is only one rule for ending trials here.")
-    rule.close("a policy here")
-    return policy
-
-
-def _bracketed(rule: Node, last: float, brackets: float, eta: int) -> JSONObject:
-    """The rule for the brackets that W&B computes: max_iter / eta, / eta^2 and so on,
-    `brackets` of them, each cut to a whole number."""
-    cuts = [last / eta**stage for stage in range(1, min(int(brackets), 50) + 1)]
-    reports = sorted(int(cut) for cut in cuts if cut >= 1)
-    if not reports:
-        rule.problem("s", "max_iter / eta must be at least 1, and s at least 1.")
-        return {}
-    policy = asha_policy(rule, reports[0], eta, len(reports))
-    if any(report != reports[0] * eta**stage for stage, report in enumerate(reports)):
-        rule.changed("max_iter", f"W&B checks at {listed(map(str, reports))}.")
+        policy = {}
+    rule.close("a policy here", also=RULE)
     return policy
 
 

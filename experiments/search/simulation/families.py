@@ -167,6 +167,7 @@ def _needs(kind: str, recording: Recording, objective: Objective) -> Settings:
             "evaluation_interval": first,
         },
         "hyperband": {"max_resource": longest},
+        "wandb_hyperband": {"min_iter": first},
         "patience": {"patience": 2 * first},
     }
     if kind == "threshold":

@@ -22,6 +22,7 @@ from experiments.search.termination.policy import Policy, read_kind
 from experiments.search.termination.predictive import PredictivePolicy
 from experiments.search.termination.predictive_halving import PredictiveHalvingPolicy
 from experiments.search.termination.truncation import TruncationSelectionPolicy
+from experiments.search.termination.wandb_hyperband import WandbHyperbandPolicy
 
 POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
     {
@@ -34,6 +35,7 @@ POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
             TruncationSelectionPolicy,
             AshaPolicy,
             HyperbandPolicy,
+            WandbHyperbandPolicy,
             ThresholdPolicy,
             PatiencePolicy,
             AnyOf,
@@ -97,6 +99,7 @@ __all__ = [
     "PredictivePolicy",
     "ThresholdPolicy",
     "TruncationSelectionPolicy",
+    "WandbHyperbandPolicy",
     "make_policy",
     "read_policy",
     "slack_warning",

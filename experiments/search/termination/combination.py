@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -112,12 +113,13 @@ class Combination(Policy):
             return Ruling(stop=False)
         first = deciding[0]
         limit = (
-            float("inf")
+            math.inf
             if first.threshold is None
             else self.objective.loss(first.threshold)
         )
+        own = math.inf if first.value is None else self.objective.loss(first.value)
         stop = self.would_end(evidence, rivals)
-        return Ruling(stop, limit, first.setters, first.facts)
+        return Ruling(stop, limit, first.setters, first.facts, own)
 
     def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:
         clauses = [verdict.grounds.clause for verdict in self._deciding(evidence)]

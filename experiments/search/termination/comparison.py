@@ -44,6 +44,14 @@ class LossLimit(NamedTuple):
 class ComparingPolicy(Policy):
     """Ends a trial whose best is worse than a limit. An equal one continues."""
 
+    def compared(self, evidence: Evidence) -> float:
+        """The trial's LOSS that must not exceed the limit: its best."""
+        return evidence.own.best
+
+    def compared_in_words(self, evidence: Evidence, text: str) -> str:
+        """What is compared, with its value as a text."""
+        return f"its best {best_mark(text)}"
+
     @abstractmethod
     def limit(self, evidence: Evidence, rivals: Rivals) -> LossLimit | None:
         """The limit for the trial; None if nothing can end it."""
@@ -56,28 +64,27 @@ class ComparingPolicy(Policy):
         limit = self.limit(evidence, rivals)
         if limit is None:
             return UNOPPOSED
-        stop = not limit.passed_by(evidence.own.best)
-        return Ruling(stop, limit.loss, limit.setters)
+        own = self.compared(evidence)
+        return Ruling(not limit.passed_by(own), limit.loss, limit.setters, own=own)
 
     def would_end(self, evidence: Evidence, rivals: Rivals) -> bool:
         limit = self.limit(evidence, rivals)
-        return limit is not None and not limit.passed_by(evidence.own.best)
+        return limit is not None and not limit.passed_by(self.compared(evidence))
 
     def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:
-        own = evidence.own
         if ruling is UNOPPOSED:
-            best = significant(self.objective.value(own.best))
+            best = significant(self.objective.value(evidence.own.best))
             return Grounds("no trial ends at this point", best)
         if math.isinf(ruling.limit):
             return Grounds("too few others have a finite value")
-        best, limit = distinct_texts(
-            self.objective.value(own.best), self.objective.value(ruling.limit)
+        loss = self.compared(evidence)
+        own, limit = distinct_texts(
+            self.objective.value(loss), self.objective.value(ruling.limit)
         )
         side = "below" if self.objective.maximizes else "above"
-        compared = f"its best {best_mark(best)} was {side}"
-        if not ruling.stop:
-            compared = f"its best {best_mark(best)} against"
-        elif own.silent:
+        compared = self.compared_in_words(evidence, own)
+        compared += f" was {side}" if ruling.stop else " against"
+        if math.isinf(loss):
             compared = "no finite value against"
         words = self.limit_in_words(evidence, rivals, ruling)
         return Grounds(f"{compared} {limit}, {words}", limit=words)

@@ -100,6 +100,13 @@ class Rivals(ABC):
         return lower.loss / 2 + upper.loss / 2, (first, second)
 
     @abstractmethod
+    def ranked_by_value(self, place: int) -> Ranked:
+        """The rival with the place-th lowest loss at report n, with that loss.
+
+        Where that report was not finite, the last finite one before it counts.
+        """
+
+    @abstractmethod
     def better_than(self, loss: float) -> int:
         """How many rivals have a best(n) strictly lower than a loss."""
 
@@ -213,9 +220,10 @@ class Grounds:
 class Verdict:
     """A policy's answer after one report, with its inputs.
 
-    `value` (the trial's own best) and `threshold` are in the METRIC'S OWN SIGN, None if
-    not finite. `rivals` counts the trials compared with, and `setters` are the numbers
-    of those that set the threshold: the leader, or one or two median trials. `reason`
+    `value` (what was compared: the trial's own best, if the policy does not say
+    otherwise) and `threshold` are in the METRIC'S OWN SIGN, None if not finite.
+    `rivals` counts the trials compared with, and `setters` are the numbers of those
+    that set the threshold: the leader, or one or two median trials. `reason`
     is one plain sentence, never empty. `facts` has further finite numbers by name, such
     as a chance. `grounds` has the parts of the sentence.
     """

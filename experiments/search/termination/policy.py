@@ -31,13 +31,15 @@ class Ruling(NamedTuple):
     """What a policy decided.
 
     `limit` is the LOSS that the trial is compared with, infinity for none; `facts` are
-    further numbers of the policy.
+    further numbers of the policy. `own` is the trial's LOSS that was compared, None for
+    its best.
     """
 
     stop: bool
     limit: float = math.inf
     setters: tuple[int, ...] = ()
     facts: Mapping[str, float] = {}
+    own: float | None = None
 
 
 def min_rivals(least: int) -> Any:
@@ -208,7 +210,9 @@ class Policy(ABC):
         return Verdict(
             stop=ruling.stop,
             report=evidence.report,
-            value=self.own_sign(evidence.own.best),
+            value=self.own_sign(
+                evidence.own.best if ruling.own is None else ruling.own
+            ),
             threshold=self.own_sign(ruling.limit),
             rivals=len(rivals),
             setters=ruling.setters,

@@ -46,6 +46,7 @@ POLICY_DOCUMENTS: tuple[dict[str, Any], ...] = (
     {"type": "asha", "min_resource": 2, "reduction_factor": 4},
     {"type": "asha", "delay_evaluation": 9},
     {"type": "hyperband", "max_resource": 27, "on_missing": "ignore"},
+    {"type": "wandb_hyperband", "max_iter": 27, "s": 2, "eta": 2.5, "strict": True},
     {"type": "threshold", "value": 0.5, "by_report": 10, "lower": -1, "upper": 2.5},
     {"type": "patience", "patience": 7, "min_delta": 0.01, "min_rivals": 2},
     {
@@ -131,7 +132,7 @@ def test_a_new_form_begins_with_the_proposed_policy_and_says_why(
     html = page(ada.get("/sweeps/new/"))
     assert f'value="{CAUTIOUS}" id="field-policy" checked' in html
     assert "The number of trials is fixed, so good ones must not be stopped." in html
-    assert html.count("the n-th report of the primary metric") == 4
+    assert html.count("the n-th report of the primary metric") == 5
     assert "reports the primary metric" in html
 
 

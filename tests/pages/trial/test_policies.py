@@ -123,6 +123,11 @@ def test_the_page_leads_to_the_simulator_of_its_sweep(ada: Client) -> None:
         ({"type": "patience", "patience": 1}, "to beat", "which do not count here"),
         ({"type": "predictive"}, "best of all", "has to beat"),
         ({"type": "predictive_halving"}, "to beat", "what the last rung requires"),
+        (
+            {"type": "wandb_hyperband", "min_iter": 1},
+            "threshold",
+            "what the last band requires",
+        ),
         (None, "threshold", "best values of the others"),
     ],
 )
@@ -135,6 +140,8 @@ def test_the_lines_are_those_that_the_policy_goes_by(
     trial = factories.reported_trial(sweep, [0.3, 0.6])
     html = page(ada, trial.get_absolute_url())
     assert words in html
+    own = "own value" if policy and policy["type"] == "wandb_hyperband" else "own best"
+    assert (f'<th class="num">{own}</th>' in html) is (policy is not None)
     curve = model(html, "curve-model")
     assert curve["lineName"] == line
     assert curve["rivals"] == [[[1, 0.2], [2, 0.9]]]

@@ -177,22 +177,26 @@ def test_a_study_without_a_sampler_gets_optunas_default() -> None:
     assert policy(optuna()) == {}
 
 
-def test_hyperband_of_weights_and_biases_is_asha() -> None:
+def test_hyperband_of_weights_and_biases_is_its_own_rule() -> None:
     def imported(**rule: Any) -> dict[str, Any]:
         rule = {"type": "hyperband", **rule}
-        return policy(json.dumps({**WANDB, "early_terminate": rule}))
+        text = json.dumps({**WANDB, "early_terminate": rule})
+        definition_of(import_sweep(text))
+        noted_keys.append(
+            {n.path for n in import_sweep(text).notes if "early_terminate" in n.path}
+        )
+        return policy(text)
 
-    same = {"type": "asha", "min_resource": 3, "reduction_factor": 3}
-    assert imported(min_iter=3) == same
-    # W&B's brackets are 27 / 3 and 27 / 9.
-    assert imported(max_iter=27, s=2) == {**same, "last_rung": 9}
-    assert imported(max_iter=27, s=2, min_iter=1) == {**same, "last_rung": 9}
-    # A cut below 1 is left out: 5 / 2 and 5 / 4, cut to whole numbers.
-    few = imported(max_iter=5, s=9, eta=2)
-    assert few == {
-        **{"type": "asha", "min_resource": 1},
-        **{"reduction_factor": 2, "last_rung": 2},
-    }
+    noted_keys: list[set[str]] = []
+    same = {"type": "wandb_hyperband", "strict": True}
+    assert imported(min_iter=3) == {**same, "min_iter": 3}
+    brackets = {"max_iter": 27, "s": 2, "eta": 2.5, "strict": False}
+    assert imported(**brackets) == {**same, **brackets}
+    assert noted_keys == [set(), set()]
+    assert imported(max_iter=27, s=2, min_iter=1) == {**same, "max_iter": 27, "s": 2}
+    assert imported(min_iter=1, max_iter=27) == {**same, "min_iter": 1}
+    unused = ("min_iter", "max_iter")
+    assert noted_keys[2:] == [{f"early_terminate.{key}"} for key in unused]
 
 
 def test_hyperband_of_katib_has_its_longest_trial() -> None:
@@ -374,12 +378,13 @@ POLICY_CASES = {
     "truncation_selection": {"truncation_percentage": 20},
     "asha": {"min_resource": 2},
     "hyperband": {"min_resource": 2, "max_resource": 50},
+    "wandb_hyperband": {"max_iter": 27, "s": 2, "eta": 2.5, "strict": True},
     "threshold": {"upper": 3},
     "patience": {"patience": 3},
 }
 KEPT_POLICIES = {
     "azure": {"bandit", "median_stopping", "truncation_selection"},
-    "wandb": {"asha"},
+    "wandb": {"wandb_hyperband"},
     "katib": {"median_stopping"},
 }
 
@@ -394,7 +399,7 @@ def test_a_policy_comes_back_or_is_noted(format: str, kind: str) -> None:
     paths = [note.path for note in notes]
     if kind in KEPT_POLICIES[format]:
         back = definition_of(import_sweep(text)).early_termination
-        assert back is not None and back["type"] == kind
+        assert back == given.early_termination
         assert not [path for path in paths if path.startswith("early_termination")]
     else:
         assert [path for path in paths if path.startswith("early_termination")]
@@ -413,6 +418,6 @@ def test_hyperband_has_one_bracket_at_weights_and_biases() -> None:
     given = parse_document({**OURS, "early_termination": rule})
     text, notes = export_sweep(given.dump(), "wandb")
     written = yaml.safe_load(text)["early_terminate"]
-    assert written == {"type": "hyperband", "min_iter": 2, "eta": 3}
+    assert written == {"type": "hyperband", "min_iter": 2, "eta": 3, "strict": False}
     paths = {note.path for note in notes}
     assert {"early_termination.type", "early_termination.max_resource"} <= paths

@@ -34,12 +34,13 @@ def finite(losses: Sequence[float]) -> list[float]:
 class ScannedTrial(NamedTuple):
     best: float
     mean: float
+    value: float
 
     @classmethod
     def of(cls, losses: Sequence[float]) -> ScannedTrial:
         known = finite(losses)
         mean = math.fsum(known) / len(known) if known else math.inf
-        return cls(min(known, default=math.inf), mean)
+        return cls(min(known, default=math.inf), mean, (known or [math.inf])[-1])
 
 
 class ScannedRivals(Rivals):
@@ -75,6 +76,10 @@ class ScannedRivals(Rivals):
 
     def ranked(self, place: int) -> Ranked:
         return self._by_best()[place]
+
+    def ranked_by_value(self, place: int) -> Ranked:
+        values = [Ranked(number, stand.value) for number, stand in self.stands.items()]
+        return sorted(values, key=lambda one: (one.loss, one.number))[place]
 
     def before(self, count: int) -> list[Ranked]:
         lower = sorted(n for n in self.stands if n < self.own)
