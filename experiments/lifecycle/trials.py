@@ -32,6 +32,8 @@ RAN_TO_THE_END, INCOMPLETE = "Ran to the end.", "It ended normally, but"
 # A person stopped a trial, or its whole sweep: the event says which.
 USER, CANCELLED_ALONE = "user", "trial cancelled"
 CANCELLED_SOME = "trials cancelled"
+CHANGED_BY_STOP = ("state", "reason", "message", "ended_at", "updated_at")
+CHANGED_BY_STOP += ("stop_reason", "stop_message")
 
 
 class Taken(Exception):
@@ -123,7 +125,7 @@ def request_stop(trial: Trial, *, reason: str, message: str) -> bool:
     """
     only = Trial.objects.filter(pk=trial.pk)
     won = _stop_trials(only, reason=reason, message=message)
-    trial.refresh_from_db()
+    trial.refresh_from_db(fields=CHANGED_BY_STOP)
     return bool(won)
 
 
@@ -162,14 +164,15 @@ def stop_live_trials(sweep: Sweep, *, reason: str, message: str) -> int:
 
 def _stop_trials(trials: TrialQuerySet, *, reason: str, message: str) -> int:
     """Attempts before trials: PostgreSQL locks rows in this order everywhere."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         attempts = Attempt.objects.filter(trial__in=trials.live().values("pk"))
         queued = list(
             attempts.filter(state=AttemptState.QUEUED).values_list("pk", flat=True)
         )
-        Attempt.objects.filter(pk__in=queued, state=AttemptState.QUEUED).update(
-            state=AttemptState.FINISHED, reason=reason, ended_at=Now()
-        )
+        if queued:
+            Attempt.objects.filter(pk__in=queued, state=AttemptState.QUEUED).update(
+                state=AttemptState.FINISHED, reason=reason, ended_at=Now()
+            )
         attempts.filter(state=AttemptState.RUNNING, stop_requested_at=None).update(
             stop_requested_at=Now()
         )
@@ -177,7 +180,8 @@ def _stop_trials(trials: TrialQuerySet, *, reason: str, message: str) -> int:
         asked = trials.filter(state__in=TRIAL_LIVE, stop_reason="").update(
             stop_reason=reason, stop_message=message, updated_at=Now()
         )
-        _end_unclaimed(queued, reason=reason, message=message)
+        if queued:
+            _end_unclaimed(queued, reason=reason, message=message)
     failpoint("stop.committed")
     if asked:
         logger.info("%s trials asked to stop: %s", asked, reason)

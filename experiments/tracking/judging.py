@@ -169,7 +169,7 @@ class Judging:
 
 
 def _stop(trial: HeldTrial, reason: str) -> None:
-    row = Trial.objects.only("pk").get(pk=trial.pk)
+    row = Trial(pk=trial.pk)
     lifecycle.request_stop(row, reason=lifecycle.POLICY, message=reason)
     trial.stop_reason, trial.stop_message = row.stop_reason, row.stop_message
 
