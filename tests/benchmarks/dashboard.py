@@ -1,9 +1,9 @@
 """How quickly pages of a large sweep open and follow it:
 ``python -m tests.benchmarks.dashboard [--trials 10000] [--optuna PYTHON]``.
 
-A web server alone, without a scheduler, and headless Chromium. CPU times depend less on
-what else the machine does than wall times do, so both are printed. PYTHON belongs to an
-environment with optuna-dashboard, which then shows the same trials.
+A web server and its queue, without a scheduler, and headless Chromium. CPU times depend
+less on what else the machine does than wall times do, so both are printed. PYTHON
+belongs to an environment with optuna-dashboard, which then shows the same trials.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def main() -> None:
         # A generated password would have to be changed first.
         os.environ.setdefault("SWEEPSITE_ADMIN_PASSWORD", secrets.token_urlsafe())
         prepare(wanted)
+        stack.enter_context(queue_of(home))
         site = Site.prepared()
         stack.enter_context(site.served())
         from tests.browser_launch import chromium, required_chromium
@@ -84,6 +85,24 @@ def prepare(wanted: argparse.Namespace) -> None:
     running = ["--running", str(CHANGED)]
     subprocess.run([*manage, "fill", *numbers, *running], check=True)
     print(f"filled in {time.perf_counter() - began:.0f} s")
+
+
+@contextlib.contextmanager
+def queue_of(home: Path) -> Iterator[None]:
+    """The queue that ``up`` starts: without one, each request looks for it in vain."""
+    from experiments.management.embedded_valkey import EmbeddedQueue
+
+    queue = EmbeddedQueue(home)
+    queue.prepare()
+    with subprocess.Popen(queue.command(), stdout=subprocess.DEVNULL) as server:
+        try:
+            wait_until(queue.answers)
+            os.environ["REDIS_URL"] = queue.url
+            yield
+        finally:
+            server.terminate()
+            server.wait()
+            queue.remove_socket()
 
 
 @dataclass(frozen=True)

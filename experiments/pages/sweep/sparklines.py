@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.lru_cache import LruCache
+from experiments.models.trials import TRIAL_LIVE
 from experiments.pages.curves import Points
 from experiments.pages.trial_rows import report_curves, thinned
 from experiments.sweeps.trial_columns import TrialColumns
+from experiments.sweeps.trial_data import TrialData
 
 WIDTH, HEIGHT, EDGE = 96, 24, 3
 MAX_SPARK_POINTS = 40
@@ -102,13 +104,28 @@ def _outward(value: float, rounding: Callable[[float], int]) -> float:
 _scales: LruCache[object, SparkScale] = LruCache(200)
 
 
+def _fifths(count: int) -> float:
+    """How often it has grown by a fifth since it was 1."""
+    return math.log(max(1, count)) / math.log(1.2)
+
+
+def _longest(data: TrialData) -> int:
+    """The reports of the longest trial. One that runs and is longer than all ended ones
+    leaves room for its next reports: the scale, and with it each row, would otherwise
+    change with each of them."""
+    live = data.are_in(TRIAL_LIVE)
+    ended = int(data.reports[~live].max(initial=1))
+    running = int(data.reports[live].max(initial=1))
+    return ended if running <= ended else math.ceil(1.2 ** math.ceil(_fifths(running)))
+
+
 def sweep_scale(columns: TrialColumns) -> SparkScale:
     """Read again when the number of trials with reports has grown by a fifth, so that
     it seldom changes; with few trials, at each report."""
     data = columns.data
     reported = np.flatnonzero(data.reports > 0)
-    longest = int(data.reports.max(initial=1))
-    size = int(np.log(max(1, len(reported))) / np.log(1.2))
+    longest = _longest(data)
+    size = int(_fifths(len(reported)))
     few = int(data.reports.sum()) if len(reported) <= MAX_SAMPLED else 0
     key = (columns.sweep.pk, columns.sweep.created_at, size, longest, few)
     scale = _scales.get(key)

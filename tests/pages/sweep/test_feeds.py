@@ -15,6 +15,7 @@ from experiments import lifecycle
 from experiments.models import Sweep, Trial
 from experiments.pages.sweep import feed as feeds
 from experiments.pages.sweep.feed import FeedToken
+from experiments.pages.sweep.sparklines import MAX_SAMPLED
 from tests import factories
 from tests.pages.clients import client_of
 
@@ -97,7 +98,8 @@ def test_people_who_ask_at_the_same_time_share_an_answer(
     since = feed(client, sweep)["since"]
     factories.report(busy, [0.55], first_step=2)
     first = feed(client, sweep, since)
-    with django_assert_max_num_queries(8):
+    # Session, user, whether they may see and change it, and the clock.
+    with django_assert_max_num_queries(5):
         second = feed(client, sweep, since)
     assert second == first and str(busy.pk) in first["rows"]
     # Who has seen it gets what came since.
@@ -105,6 +107,74 @@ def test_people_who_ask_at_the_same_time_share_an_answer(
     third = feed(client, sweep, first["since"])
     assert third["since"] > first["since"]
     assert third["trials"][0]["reports"] == 4
+
+
+def test_a_shared_answer_is_of_what_each_may_see_and_do(
+    client: Client, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "SHARED_FOR", timedelta(minutes=10))
+    factories.team("Others", bob="member")
+    factories.team(vera="viewer")
+    since = feed(client, sweep)["since"]
+    factories.reported_trial(sweep, [0.5])
+    made = counted(monkeypatch)
+    feed(client, sweep, since)
+    url = f"/sweeps/{sweep.pk}/feed.json"
+    assert client_of("bob").get(url, {"since": since}).status_code == 404
+    assert len(made) == 1
+    feed(client_of("vera"), sweep, since)
+    assert len(made) == 2
+    # Their frames differ in what they may do.
+    assert "Pause" not in feed(client_of("vera"), sweep, since)["parts"]["head"]
+
+
+def test_an_answer_of_before_a_pause_is_not_shared(
+    client: Client, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "SHARED_FOR", timedelta(minutes=10))
+    since = feed(client, sweep)["since"]
+    factories.reported_trial(sweep, [0.5])
+    feed(client, sweep, since)
+    lifecycle.pause_sweep(sweep)
+    assert feed(client, sweep, since)["state"] == "paused"
+
+
+def test_all_rows_suit_every_look(
+    client: Client, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "SHARED_FOR", timedelta(minutes=10))
+    since = FeedToken.read(feed(client, sweep)["since"], timezone.now())
+    busy = factories.reported_trial(sweep, [0.5])
+    made = counted(monkeypatch)
+    for look in ("one", "another"):
+        token = FeedToken(since.time, since.frame, look)
+        assert set(feed(client, sweep, str(token))["rows"]) == {str(busy.pk)}
+    assert len(made) == 1
+
+
+def test_reports_of_the_longest_trial_seldom_change_the_look(
+    client: Client, sweep: Sweep
+) -> None:
+    for _ in range(MAX_SAMPLED + 1):
+        busy = factories.reported_trial(sweep, [0.5] * 20)
+    looks = []
+    for step in range(5):
+        looks.append(feed(client, sweep)["since"].split("~")[2])
+        factories.report(busy, [0.5], first_step=20 + step)
+    assert len(set(looks)) <= 2
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Grows with each answer that is made and not shared."""
+    made: list[object] = []
+    real = feeds._overview_news
+
+    def counts(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        made.append(args)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(feeds, "_overview_news", counts)
+    return made
 
 
 def test_a_new_trial_changes_the_look_and_so_brings_all_rows(
