@@ -105,7 +105,7 @@ def read_azure(source: Node, name: str = "") -> JSONObject:
     document["early_termination"] = _lowered(
         json_value(source.take("early_termination"))
     )
-    document["limits"] = _limits(source)
+    document["limits"] = _limits(source, document["sampling_algorithm"])
     document["compute"] = _compute(source)
     _leave(source, document)
     return compact(document)
@@ -126,7 +126,7 @@ def _sampling(source: Node) -> JSONValue:
     return _lowered(json_value(given))
 
 
-def _limits(source: Node) -> JSONValue:
+def _limits(source: Node, sampling: JSONValue) -> JSONValue:
     given = json_value(source.take("limits"))
     limits = dict(given) if isinstance(given, dict) else {}
     for key in OLD_LIMITS:
@@ -137,7 +137,14 @@ def _limits(source: Node) -> JSONValue:
     if minutes is not None:
         limits["timeout"] = minutes * 60
         source.record_origin("", {"limits.timeout": "timeout_minutes"})
-    return limits if limits or given is None else given
+    if given is not None and not isinstance(given, dict):
+        return given
+    if "max_total_trials" not in limits and sampling not in ("grid", {"type": "grid"}):
+        why = "The sweep has no max_total_trials."
+        limits["max_total_trials"] = mapping.default_total(
+            source.log, source.at("limits"), why
+        )
+    return limits or None
 
 
 def _compute(source: Node) -> JSONValue:
@@ -223,7 +230,10 @@ def _defaults(trial: Node, inputs: JSONObject, space: set[str]) -> JSONObject:
 
 def _code(trial: Node, document: JSONObject) -> None:
     code = trial.take("code")
-    if isinstance(code, str) and is_address(code) and not code.startswith(AZURE):
+    if isinstance(code, Mapping) and set(code) == {"local_path"}:
+        # A folder, as the preview of the schema had it.
+        document["code"] = json_value(code["local_path"])
+    elif isinstance(code, str) and is_address(code) and not code.startswith(AZURE):
         problem = address_problem(split_address(code).url)
         if problem:
             trial.leave("code", problem, "Enter the repository as {git: {url: …}}.")
@@ -275,7 +285,7 @@ def _inputs(source: Node) -> Iterator[tuple[str, JSONValue]]:
 
 def _data(data: Node, inputs: Node, name: str) -> JSONValue:
     """A data input as its path, a declared one as its value."""
-    _, value = data.first("path", "value", "default", "file", "folder")
+    _, value = data.first("path", "value", "default", "file", "folder", "data")
     kind = data.text("type")
     if value is None:
         data.problem("path", f"The input {name} has neither a path nor a value.")

@@ -135,6 +135,16 @@ class SweptNames:
             yield parameter_placeholder(name)
 
 
+def leave_policy(given: Arguments, name: str, log: Log) -> None:
+    """Note an argument that should be a policy and is not one; None is no policy."""
+    node = given.resolved(name)
+    if node is not None and given.literal(name) is not None:
+        text = shown(ast.unparse(node), most=60)
+        log.left_out(
+            given.at(name, log), f"{name} is {text}, which is not a known policy."
+        )
+
+
 def read_policy(script: PythonText, call: ast.Call, kind: str, log: Log) -> JSONObject:
     """An early termination policy; empty for the one that ends no trial."""
     given = Arguments.of(script, call, FIRST.get(kind, ()))

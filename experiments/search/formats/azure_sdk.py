@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from experiments.search.formats import mapping
 from experiments.search.formats.azure import read_azure
-from experiments.search.formats.azure_calls import Arguments, read_policy
+from experiments.search.formats.azure_calls import Arguments, leave_policy, read_policy
 from experiments.search.formats.azure_v1 import POLICIES
 from experiments.search.formats.nodes import Log, Node, compact, json_value
 from experiments.search.formats.python_text import (
@@ -75,9 +75,7 @@ class SdkSweep:
             "search_space": job.space,
             "objective": _objective(given, log),
             "sampling_algorithm": self._sampling(given),
-            "early_termination": self._policy(
-                given.resolved("early_termination_policy"), log
-            ),
+            "early_termination": self._policy(given, "early_termination_policy", log),
             "limits": self._limits(given, log),
             **given.plain_values(log, *ATTRIBUTES),
             **self._attributes(log),
@@ -165,9 +163,11 @@ class SdkSweep:
             return {"type": SAMPLINGS[called(node)], **known}
         return given.text("sampling_algorithm") or None
 
-    def _policy(self, node: ast.expr | None, log: Log) -> JSONObject:
+    def _policy(self, given: Arguments, name: str, log: Log) -> JSONObject:
+        node = given.resolved(name)
         if isinstance(node, ast.Call) and called(node) in POLICIES:
             return read_policy(self.script, node, POLICIES[called(node)], log)
+        leave_policy(given, name, log)
         return {}
 
     def _limits(self, given: Arguments, log: Log) -> JSONObject:
@@ -183,14 +183,17 @@ class SdkSweep:
         found: JSONObject = {}
         for name, node in self.script.set_on(self.variable, after=self.call.lineno):
             value = self.script.resolved(node)
+            given = Arguments(self.script, {name: node})
             if name == "early_termination":
-                found[name] = self._policy(value, log)
+                found[name] = self._policy(given, name, log)
             elif name == "limits" and isinstance(value, ast.Call):
                 inner = Arguments.of(self.script, value, ())
                 found[name] = inner.plain_values(log, *inner.values)
             elif name in ATTRIBUTES:
-                literal = self.script.literal(node)
-                found[name] = None if literal is UNKNOWN else json_value(literal)
+                found[name] = given.plain(name, log)
+            else:
+                why = f"{name} has no equivalent in a sweep here."
+                log.left_out(given.at(name, log), why)
         return compact(found)
 
 

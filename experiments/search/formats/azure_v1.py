@@ -12,6 +12,7 @@ from experiments.search.formats.azure_calls import (
     Arguments,
     SweptNames,
     at_node,
+    leave_policy,
     read_policy,
 )
 from experiments.search.formats.nodes import Log, compact
@@ -108,7 +109,7 @@ def _is_space(node: ast.expr | None) -> bool:
 
 def read_hyperdrive(given: Arguments, log: Log) -> JSONObject:
     """The sweep document of one configuration."""
-    document: JSONObject = {}
+    document: JSONObject = {"experiment_name": _experiment(given.script)}
     names = SweptNames(log)
     _sampling(given, names, document)
     document["trial"] = _Starter(given, names, log).trial()
@@ -116,10 +117,21 @@ def read_hyperdrive(given: Arguments, log: Log) -> JSONObject:
     if isinstance(policy, ast.Call) and called(policy) in POLICIES:
         kind = POLICIES[called(policy)]
         document["early_termination"] = read_policy(given.script, policy, kind, log)
+    else:
+        leave_policy(given, "policy", log)
     _fill(given, document, log)
     for name in given.unread():
         log.left_out(given.at(name, log), f"{name} has no equivalent in a sweep here.")
     return compact(document)
+
+
+def _experiment(script: PythonText) -> str:
+    """The name of the script's only experiment, "" if it has none or several."""
+    names = {
+        Arguments.of(script, call, ("workspace", "name")).text("name")
+        for _, call in script.calls("Experiment")
+    }
+    return names.pop() if len(names) == 1 else ""
 
 
 def _sampling(given: Arguments, names: SweptNames, document: JSONObject) -> None:
@@ -155,7 +167,7 @@ class _Starter:
             return self._default("The script does not have the training command.")
         start = Arguments.of(self.given.script, node, order)
         self._words(start)
-        code = start.text("source_directory")
+        code = start.plain("source_directory", self.log)
         for name in start.unread():
             why = UNSUPPORTED.get(name, f"{name} has no equivalent in a sweep here.")
             self.log.left_out(start.at(name, self.log), why)
@@ -163,7 +175,7 @@ class _Starter:
             why = "The script's name is known only when it runs."
             return self._default(why)
         command = mapping.joined([*self.words, *self.names.options()])
-        if code and not code.startswith(("/", "~")):
+        if isinstance(code, str) and code and not code.startswith(("/", "~")):
             return {"command": command, "code": code}
         return {"command": command, **mapping.code_beside(self.log, command)}
 

@@ -126,6 +126,8 @@ class _Inliner:
         self.count += 1
         if found is None or depth > MAX_DEPTH or self.count > MAX_NAMES:
             return node
+        if called(found) == "list" and called(_only_argument(found)) == "range":
+            return self.replaced(_only_argument(found), depth + 1)
         if isinstance(found, ast.Call) and isinstance(found.func, ast.Attribute):
             found = self._plain_call(found, found.func)
         else:
@@ -152,6 +154,12 @@ class _Inliner:
         if isinstance(value, ast.keyword):
             return ast.keyword(value.arg, self.replaced(value.value, depth))
         return value
+
+
+def _only_argument(node: ast.expr) -> ast.expr:
+    """The argument of a call that has one, else the node itself."""
+    args = node.args if isinstance(node, ast.Call) else []
+    return args[0] if len(args) == 1 else node
 
 
 def _unpacked(item: object) -> list[object]:

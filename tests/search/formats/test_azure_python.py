@@ -130,6 +130,27 @@ def test_several_configurations_are_never_mixed() -> None:
         assert limits == {"max_total_trials": total}
 
 
+def test_what_only_a_run_knows_is_noted_and_the_experiment_is_named() -> None:
+    text = V1.replace("directory=folder", "directory=find()").replace(
+        "policy=early", "policy=self.policy()"
+    )
+    found = import_sweep(
+        text + 'Experiment(workspace=ws, name="digits").submit(config)\n'
+    )
+    assert found.document["experiment_name"] == "digits"
+    assert "code" not in found.document["trial"]  # type: ignore[operator]
+    assert "early_termination" not in found.document
+    messages = {note.path: note.message for note in found.notes}
+    assert messages["source_directory"] == (
+        'source_directory is "find()", which is known only when the script runs.'
+    )
+    assert messages["policy"] == (
+        'policy is "self.policy()", which is not a known policy.'
+    )
+    two = import_sweep(text + 'Experiment(ws, "a")\nExperiment(ws, "b")\n')
+    assert "experiment_name" not in two.document
+
+
 @pytest.mark.parametrize("kind", ["Estimator", "TensorFlow", "SKLearn"])
 def test_an_estimator_gives_the_command(kind: str) -> None:
     text = f"""
@@ -177,6 +198,25 @@ def test_a_sweep_of_the_second_sdk() -> None:
     said = notes(found)
     assert "known only when the script runs" in said["timeout"][1]
     assert {"trial.environment", "inputs.csv"} <= said.keys()
+
+
+def test_what_is_set_on_a_job_is_read_or_noted() -> None:
+    text = V2 + (
+        "sweep_job.early_termination = rule\n"
+        "sweep_job.description = about()\n"
+        "sweep_job.resources = Resources()\n"
+    )
+    notes = {note.path: note.message for note in import_sweep(text).notes}
+    assert "not a known policy" in notes["early_termination"]
+    assert "known only when the script runs" in notes["description"]
+    assert "no equivalent" in notes["resources"]
+
+
+def test_a_list_of_a_range_is_the_range() -> None:
+    text = V2.replace('Choice(["gbdt", "dart"])', "Choice(values=list(range(2, 9)))")
+    space = import_sweep(text).document["search_space"]
+    assert space["boost"] == "Choice(values=range(2, 9))"  # type: ignore[index, call-overload]
+    definition_of(import_sweep(text))
 
 
 def test_its_space_in_the_command_or_beside_the_sweep() -> None:

@@ -48,7 +48,7 @@ def test_settings_are_counted_a_list_of_plain_values_as_one():
 def test_a_step_of_a_pipeline_is_chosen_by_its_name():
     imported = import_sweep(TWO_STEPS, name="two")
     assert imported.document["search_space"]["x"]["upper"] == 2
-    assert [note.path for note in imported.notes] == ["jobs.one"]
+    assert [note.path for note in imported.notes] == ["jobs.one", "jobs.two.limits"]
 
 
 def test_a_text_can_be_read_as_a_given_format():
