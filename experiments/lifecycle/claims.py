@@ -147,6 +147,8 @@ def claim_attempt(attempt_id: int, *, worker: Worker, slot: int) -> Claim | None
     return Claim(attempt, runner, trial)
 
 
+CHANGED_BY_CLAIM = ("state", "client", "claimed_at", "heartbeat_at")
+CHANGED_BY_CLAIM += ("trial_token_digest",)
 # How many seconds an asked trial may be silent.
 _ALLOWED = Coalesce(
     Subquery(Trial.objects.filter(pk=OuterRef("trial")).values("sweep__trial_timeout")),
@@ -302,11 +304,12 @@ def _begin(attempt: Attempt, client: str) -> AskClaim:
         started_at=Coalesce(F("started_at"), Now()),
         updated_at=Now(),
     )
-    found = Attempt.objects.select_related("trial__sweep__experiment")
+    attempt.refresh_from_db(fields=CHANGED_BY_CLAIM)
+    attempt.trial.refresh_from_db(fields=["current_attempt", "state", "started_at"])
     logger.info(
         "trial %s attempt %s claimed by ask-and-tell", attempt.trial_id, attempt.n
     )
-    return AskClaim(found.get(pk=attempt.pk), token)
+    return AskClaim(attempt, token)
 
 
 def attempt_token(attempt: Attempt) -> Token:

@@ -44,10 +44,12 @@ def ask(sweep: Sweep, *, client: str = "") -> AskClaim:
     A client that asks again under its name gets its unfinished trial. Otherwise it gets
     a queued or a new one. Raises NothingToRun.
     """
-    for _ in range(MAX_TRIES):
+    for turn in range(MAX_TRIES):
         claim = lifecycle.unfinished(sweep, client)
         if claim is None:
-            sweep.refresh_from_db()
+            if turn:
+                # Another process was first, or the sweep has changed.
+                sweep.refresh_from_db()
             _refuse_state(sweep)
             claim = _waiting(sweep, client) or _new(sweep, client)
         if claim is not None:
