@@ -62,6 +62,7 @@ class SdkSweep:
         space = given.resolved("search_space")
         if isinstance(space, ast.Dict):
             self._sort(_entries(self.script, space), job, log)
+        later = self._set_later(job, log)
         if not job.space:
             log.problem(
                 "search_space",
@@ -76,9 +77,9 @@ class SdkSweep:
             "objective": _objective(given, log),
             "sampling_algorithm": self._sampling(given),
             "early_termination": self._policy(given, "early_termination_policy", log),
-            "limits": self._limits(given, log),
             **given.plain_values(log, *ATTRIBUTES),
-            **self._attributes(log),
+            **later,
+            "limits": {**self._limits(given, log), **_limits_of(later)},
         }
         for name in given.unread():
             why = f"{name} has no equivalent in a sweep here."
@@ -178,8 +179,8 @@ class SdkSweep:
                 limits |= inner.plain_values(log, *inner.values)
         return limits
 
-    def _attributes(self, log: Log) -> JSONObject:
-        """What the script sets on the job later."""
+    def _set_later(self, job: _Job, log: Log) -> JSONObject:
+        """What the script sets on the job later; a search space goes to `job`."""
         found: JSONObject = {}
         for name, node in self.script.set_on(self.variable, after=self.call.lineno):
             value = self.script.resolved(node)
@@ -189,6 +190,12 @@ class SdkSweep:
             elif name == "limits" and isinstance(value, ast.Call):
                 inner = Arguments.of(self.script, value, ())
                 found[name] = inner.plain_values(log, *inner.values)
+            elif name.startswith("limits."):
+                value_of = given.plain(name, log)
+                limit = name.removeprefix("limits.")
+                found["limits"] = {**_limits_of(found), limit: value_of}
+            elif name == "search_space" and isinstance(value, ast.Dict):
+                self._sort(_entries(self.script, value), job, log)
             elif name in ATTRIBUTES:
                 found[name] = given.plain(name, log)
             else:
@@ -208,6 +215,11 @@ def sdk_sweeps(script: PythonText) -> Mapping[str, SdkSweep]:
             label = f"{label} ({script.place(call)})"
         found[label] = SdkSweep(script, call, variable)
     return found
+
+
+def _limits_of(document: JSONObject) -> JSONObject:
+    limits = document.get("limits")
+    return limits if isinstance(limits, dict) else {}
 
 
 def _pairs(call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
@@ -233,7 +245,7 @@ def _objective(given: Arguments, log: Log) -> JSONObject:
 
 
 def _complete(limits: JSONValue, log: Log) -> JSONObject:
-    known = dict(limits) if isinstance(limits, dict) else {}
+    known = compact(dict(limits) if isinstance(limits, dict) else {})
     if "max_total_trials" not in known:
         why = "The script has no max_total_trials."
         known["max_total_trials"] = mapping.default_total(log, "", why)

@@ -61,17 +61,18 @@ class PythonText:
     def set_on(self, variable: str, *, after: int) -> Iterator[tuple[str, ast.expr]]:
         """Attributes that are set on a variable after a line: `job.compute = "cpu"`.
 
-        Ends where the variable is assigned again.
+        `limits.timeout` is the name of one of an attribute. Ends where the variable is
+        assigned again.
         """
         lines = [node.lineno for node in self._assigned.get(variable, ())]
         end = min((line for line in lines if line > after), default=10**9)
         for node in self.statements:
             if not isinstance(node, ast.Assign) or not after <= node.lineno < end:
                 continue
-            target = node.targets[0]
-            if isinstance(target, ast.Attribute) and is_named(target.value, variable):
+            owner, _, name = _dotted(node.targets[0]).partition(".")
+            if owner == variable and name:
                 self.use(node)
-                yield target.attr, node.value
+                yield name, node.value
 
     def use(self, node: ast.AST) -> None:
         """Count a node's statement as read."""
@@ -277,6 +278,14 @@ def _expressions(statement: ast.stmt) -> Iterator[ast.AST]:
         yield node
         inner = ast.iter_child_nodes(node)
         waiting += [child for child in inner if not isinstance(child, ast.stmt)]
+
+
+def _dotted(node: ast.expr) -> str:
+    """`job.limits.timeout` of such an attribute; "" for other nodes."""
+    if isinstance(node, ast.Attribute):
+        owner = _dotted(node.value)
+        return f"{owner}.{node.attr}" if owner else ""
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _target(statement: ast.stmt) -> str:

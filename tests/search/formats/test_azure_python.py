@@ -212,6 +212,20 @@ def test_what_is_set_on_a_job_is_read_or_noted() -> None:
     assert "no equivalent" in notes["resources"]
 
 
+def test_limits_and_the_space_may_be_set_on_the_job() -> None:
+    text = V2.replace("lr=rate, boost=", "boost=").replace(
+        "sweep_job.set_limits(max_total_trials=20, max_concurrent_trials=5,"
+        " timeout=minutes * 60)",
+        "sweep_job.limits.max_total_trials = 7\nsweep_job.limits.timeout = late()\n"
+        'sweep_job.search_space = {"lr": rate}\nsweep_job.resources.nodes = 2',
+    )
+    found = import_sweep(text)
+    assert found.document["limits"] == {"max_total_trials": 7}
+    assert set(found.document["search_space"]) == {"lr", "boost"}  # type: ignore[arg-type]
+    paths = {note.path for note in found.notes}
+    assert {"limits.timeout", "resources.nodes"} <= paths
+
+
 def test_a_list_of_a_range_is_the_range() -> None:
     text = V2.replace('Choice(["gbdt", "dart"])', "Choice(values=list(range(2, 9)))")
     space = import_sweep(text).document["search_space"]
