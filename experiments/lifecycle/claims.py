@@ -147,8 +147,10 @@ def claim_attempt(attempt_id: int, *, worker: Worker, slot: int) -> Claim | None
     return Claim(attempt, runner, trial)
 
 
-CHANGED_BY_CLAIM = ("state", "client", "claimed_at", "heartbeat_at")
-CHANGED_BY_CLAIM += ("trial_token_digest",)
+CHANGED_BY_CLAIM = (
+    *("state", "client", "trial_token_digest"),
+    *("claimed_at", "heartbeat_at"),
+)
 # How many seconds an asked trial may be silent.
 _ALLOWED = Coalesce(
     Subquery(Trial.objects.filter(pk=OuterRef("trial")).values("sweep__trial_timeout")),

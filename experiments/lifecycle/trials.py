@@ -32,8 +32,10 @@ RAN_TO_THE_END, INCOMPLETE = "Ran to the end.", "It ended normally, but"
 # A person stopped a trial, or its whole sweep: the event says which.
 USER, CANCELLED_ALONE = "user", "trial cancelled"
 CANCELLED_SOME = "trials cancelled"
-CHANGED_BY_STOP = ("state", "reason", "message", "ended_at", "updated_at")
-CHANGED_BY_STOP += ("stop_reason", "stop_message")
+CHANGED_BY_STOP = (
+    *("state", "reason", "message", "stop_reason", "stop_message"),
+    *("ended_at", "updated_at"),
+)
 
 
 class Taken(Exception):
