@@ -162,7 +162,7 @@ def _file_rows(selection: Selection, team: Team) -> list[PlanRow]:
     trials = ended_trials(selection, team)
     matched = _sizes(selection, trials)
     ids = [sweep for _, sweep in matched if sweep]
-    protected = protected_sweeps(Sweep.objects.filter(pk__in=ids), team)
+    protected = protected_sweeps(Sweep.objects.filter(pk__in=ids), [team])
     free = unprotected(selection, trials, protected)
     taken = _sizes(selection, free)
     tagged = trials.filter(is_tagged()).order_by()
@@ -222,7 +222,7 @@ def _sweep_rows(selection: Selection, team: Team) -> list[PlanRow]:
         sweeps = sweeps.filter(ended_at__lt=Now() - Value(selection.age))
     if selection.ended_before:
         sweeps = sweeps.exclude(ended_at__gte=selection.ended_before)
-    protected = protected_sweeps(sweeps, team)
+    protected = protected_sweeps(sweeps, [team])
     sizes = sizes_of_sweeps(sweeps)
     return [
         PlanRow(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -15,30 +15,33 @@ from experiments.sweeps.warm_start import WARM_STARTED
 
 # The tag that protects sweeps, experiments, trials and runs.
 KEEP = "keep"
+TAGGED_KEEP = f"tagged {KEEP}"
 
 
-def protected_sweeps(sweeps: QuerySet[Sweep], team: Team) -> dict[int, str]:
-    """Why these must stay, by sweep."""
+def protected_sweeps(
+    sweeps: QuerySet[Sweep], teams: Collection[Team]
+) -> dict[int, str]:
+    """Why these sweeps of the teams must stay, by sweep."""
     rows = sweeps.order_by()
-    found = dict.fromkeys(_sources(team), "another sweep began with its trials")
+    found = dict.fromkeys(_sources(teams), "another sweep began with its trials")
     tagged = [
         experiment.pk
-        for experiment in Experiment.objects.filter(team=team)
+        for experiment in Experiment.objects.filter(team__in=teams)
         if KEEP in experiment.tags
     ]
     marked = rows.filter(Q(tags__has_key=KEEP) | Q(experiment__in=tagged))
-    found |= dict.fromkeys(marked.values_list("pk", flat=True), f"tagged {KEEP}")
-    shared = ReportLink.open().filter(sweep__experiment__team=team)
+    found |= dict.fromkeys(marked.values_list("pk", flat=True), TAGGED_KEEP)
+    shared = ReportLink.open().filter(sweep__experiment__team__in=teams)
     linked = shared.order_by("expires_at").values_list("sweep", "expires_at")
     found |= {pk: f"a report link shows it until {end:%Y-%m-%d}" for pk, end in linked}
     running = running_sweeps(rows).values_list("pk", flat=True)
     return found | dict.fromkeys(running, "running")
 
 
-def _sources(team: Team) -> set[int]:
+def _sources(teams: Collection[Team]) -> set[int]:
     """Sweeps whose trials are the first ones of another sweep that is still there."""
     kept = Sweep.objects.filter(pk=OuterRef("sweep_id"))
-    events = Event.objects.filter(Exists(kept), team=team, verb=WARM_STARTED)
+    events = Event.objects.filter(Exists(kept), team__in=teams, verb=WARM_STARTED)
     trials = {
         trial
         for data in events.values_list("data", flat=True)

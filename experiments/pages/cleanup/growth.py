@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from django.utils import timezone
+
+from experiments.cleanup.forecast import Freeing
 from experiments.cleanup.usage import WEEKS, SpaceGrowth
 from experiments.formatting import bytes_text
 
 WEEKS_AHEAD = 10
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 414.0, 12.0, 164.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 414.0, 18.0, 164.0
 MAX_TICKS = 4
 
 
@@ -23,11 +26,14 @@ class ChartTick:
 
 @dataclass(frozen=True)
 class GrowthChart:
-    """SVG paths and labels; ``forecast`` may be empty."""
+    """SVG paths and labels; ``forecast`` and ``ruled`` may be empty. ``ends``: where
+    those two end."""
 
     line: str
     area: str
     forecast: str
+    ruled: str
+    ends: Sequence[tuple[float, float]]
     now: tuple[float, float]
     now_text: str
     left: Sequence[ChartTick]
@@ -35,30 +41,51 @@ class GrowthChart:
     words: str
 
 
-def growth_chart(growth: SpaceGrowth) -> GrowthChart | None:
-    """None before there is a line to draw."""
+def growth_chart(
+    growth: SpaceGrowth, freeings: Sequence[Freeing] = ()
+) -> GrowthChart | None:
+    """None before there is a line to draw. ``freeings``: of the trash and the rules."""
     if len(growth.days) < 2:
         return None
     now, last = growth.days[-1], growth.bytes[-1]
-    rate = growth.per_week
-    ahead = None if rate is None else max(0.0, last + rate * WEEKS_AHEAD)
-    scale = _Scale(now, max(*growth.bytes, ahead or 0.0, 1.0))
+    ahead = _ahead(growth, ())
+    ruled = _ahead(growth, freeings) if freeings else []
+    scale = _Scale(now, max(*growth.bytes, *ahead, 1.0))
     points = [
         (scale.x(day), scale.y(size))
         for day, size in zip(growth.days, growth.bytes, strict=True)
     ]
     line = _path(points)
-    end = (scale.x(now + timedelta(weeks=WEEKS_AHEAD)), scale.y(ahead or 0.0))
+    coming = [scale.x(now + timedelta(weeks=week)) for week in range(WEEKS_AHEAD + 1)]
+    forecast, with_rules = (
+        [(x, scale.y(size)) for x, size in zip(coming, sizes, strict=False)]
+        for sizes in (ahead, ruled)
+    )
     return GrowthChart(
         line=line,
         area=f"{line}L{points[-1][0]:.1f} {BOTTOM}L{points[0][0]:.1f} {BOTTOM}Z",
-        forecast="" if ahead is None else _path([points[-1], end]),
+        forecast=_path([forecast[0], forecast[-1]]) if forecast else "",
+        ruled=_path(with_rules) if with_rules else "",
+        ends=[path[-1] for path in (forecast, with_rules) if path],
         now=points[-1],
         now_text=f"{bytes_text(last)} now",
         left=scale.ticks(),
         below=_weeks(scale, now),
-        words=_words(growth, ahead),
+        words=_words(growth, ahead[-1:], ruled[-1:]),
     )
+
+
+def _ahead(growth: SpaceGrowth, freeings: Sequence[Freeing]) -> list[float]:
+    """The bytes now and in each of the coming weeks; empty if nobody can tell."""
+    rate = growth.per_week
+    if rate is None:
+        return []
+    start, last = timezone.now(), growth.bytes[-1]
+    weeks = ((week, start + timedelta(weeks=week)) for week in range(WEEKS_AHEAD + 1))
+    return [
+        max(0.0, last + rate * week - sum(each.until(when) for each in freeings))
+        for week, when in weeks
+    ]
 
 
 class _Scale:
@@ -98,8 +125,12 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
 
-def _words(growth: SpaceGrowth, ahead: float | None) -> str:
-    """The same for who does not see it."""
+def _words(growth: SpaceGrowth, ahead: Sequence[float], ruled: Sequence[float]) -> str:
+    """The same for who does not see it. The last two are empty or one size each."""
     first, last = growth.bytes[0], growth.bytes[-1]
     words = f"{bytes_text(first)} on {growth.days[0]}, {bytes_text(last)} now"
-    return words if ahead is None else f"{words}, {bytes_text(ahead)} in 10 weeks"
+    for size in ahead:
+        words += f", {bytes_text(size)} in {WEEKS_AHEAD} weeks"
+    for size in ruled:
+        words += f", {bytes_text(size)} with the rules"
+    return words

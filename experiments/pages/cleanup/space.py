@@ -5,7 +5,7 @@ kinds or people, with bars by kind and growth.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 from django.db.models import Count, Max
 from django.urls import reverse
 
+from experiments.cleanup.protection import KEEP, TAGGED_KEEP, protected_sweeps
 from experiments.cleanup.usage import Measured, SpaceAmount, SpaceGrowth, summed
 from experiments.models import Experiment, Sweep, Team, Trial, User
-from experiments.models.sweeps import SweepState
 from experiments.models.usage import SpaceKind
 
 # Of more experiments or sweeps than this, the others are one row.
@@ -54,6 +54,12 @@ class SpaceRow:
     trials: int | None = None
     changed: datetime | None = None
     note: str = ""
+    # Why it must stay; empty if it need not.
+    protected: str = ""
+
+    @property
+    def protected_glyph(self) -> str:
+        return "tag" if self.protected == TAGGED_KEEP else "lock"
 
     @property
     def spark(self) -> str:
@@ -187,6 +193,7 @@ class SpaceTree:
                     url=experiment.get_absolute_url(),
                     trials=trials.get(experiment.pk, 0),
                     changed=experiment.changed,
+                    protected=TAGGED_KEEP if KEEP in experiment.tags else "",
                 )
             )
             rows += below.get(experiment.pk, [])
@@ -203,9 +210,11 @@ class SpaceTree:
         runs = self._measured.amounts("experiment", sweep=None, **only)
         sweeps = Sweep.all_objects.filter(pk__in=[pk for pk in amounts if pk])
         counted = sweeps.select_related("experiment").annotate(count=Count("trials"))
+        protected = protected_sweeps(sweeps, self._teams) if amounts else {}
         found: dict[int, list[SpaceRow]] = {pk: [] for pk in self._open_experiments}
         for sweep in sorted(counted, key=lambda each: -amounts[each.pk].bytes):
             row = self._sweep_row(sweep, amounts[sweep.pk], growth.get(sweep.pk))
+            row = replace(row, protected=protected.get(sweep.pk, ""))
             found[sweep.experiment_id].append(row)
         for experiment in self._open_experiments & set(runs):
             found[experiment].append(
@@ -217,7 +226,6 @@ class SpaceTree:
         self, sweep: Any, amount: SpaceAmount, growth: SpaceGrowth | None
     ) -> SpaceRow:
         in_trash = sweep.deletion_requested_at is not None
-        running = sweep.state in (SweepState.RUNNING, SweepState.PAUSED)
         return self._row(
             sweep.label,
             amount,
@@ -226,7 +234,7 @@ class SpaceTree:
             url="" if in_trash else sweep.get_absolute_url(),
             trials=sweep.count,
             changed=sweep.updated_at,
-            note="in the trash" if in_trash else sweep.state if running else "",
+            note="in the trash" if in_trash else "",
         )
 
     def _shortened(self, rows: list[SpaceRow], level: int) -> list[SpaceRow]:

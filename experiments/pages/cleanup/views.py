@@ -11,6 +11,7 @@ from django.shortcuts import render
 
 from experiments import access
 from experiments.cleanup import disk, measure
+from experiments.cleanup.forecast import freeings
 from experiments.cleanup.jobs import running_jobs
 from experiments.cleanup.usage import Measured, SpaceAmount, SpaceGrowth, SpaceLine
 from experiments.models import CleanupTask, Event, User
@@ -80,7 +81,7 @@ class CleanupPage:
             "shares": shares_of(self.total, whole=self.total.bytes),
             "view": self.query.view,
             "views": VIEWS,
-            "chart": growth_chart(self.growth),
+            "chart": growth_chart(self.growth, freeings(self.teams)),
         }
 
     def context(self) -> dict[str, Any]:

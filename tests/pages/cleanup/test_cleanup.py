@@ -9,11 +9,22 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from redis import Redis
 
 from experiments.cleanup import quotas
+from experiments.cleanup.forecast import Freeing, freeings
 from experiments.cleanup.usage import Measured, SpaceGrowth
-from experiments.models import Event, Orphan, SpaceUsage, Sweep, Team
+from experiments.models import (
+    CleanupRule,
+    Event,
+    Orphan,
+    Removable,
+    SpaceUsage,
+    Sweep,
+    Team,
+    TrashItem,
+)
 from experiments.pages.cleanup.growth import growth_chart
 from experiments.pages.cleanup.space import SpaceQuery, SpaceTree
 from experiments.queues import site_jobs
@@ -145,6 +156,52 @@ def test_a_forecast_ends_the_chart() -> None:
     assert chart.words == "10 MB on 2026-01-05, 20 MB now, 120 MB in 10 weeks"
     assert [tick.text for tick in chart.left] == ["0 B", "50 MB", "100 MB", "150 MB"]
     assert growth_chart(SpaceGrowth(days[:1], [1])) is None
+    assert not chart.ruled
+    gone = Freeing(timezone.now() + timedelta(weeks=2), 15 * MB, per_week=MB)
+    ruled = growth_chart(SpaceGrowth(days, [10 * MB, 20 * MB]), [gone])
+    assert ruled is not None and len(ruled.ends) == 2 and ruled.ruled.count("L") == 10
+    assert ruled.words.endswith("120 MB in 10 weeks, 97 MB with the rules")
+
+
+def test_the_forecast_knows_the_trash_and_the_rules_of_the_viewers_teams(
+    physics: Team, sweep: Sweep
+) -> None:
+    assert freeings([physics]) == []
+    item = TrashItem.add(Removable.SWEEP, "digits-9", physics.pk, bytes=9 * MB)
+    TrashItem.objects.filter(pk=item.pk).update(freed=MB)
+    rule = CleanupRule.objects.create(
+        team=physics, selection={"kind": "logs", "older_than": 7}, bytes=6 * MB
+    )
+    CleanupRule.objects.create(team=physics, enabled=False, bytes=5 * MB)
+    age = timedelta(weeks=4)
+    Team.objects.filter(pk=physics.pk).update(created_at=timezone.now() - age)
+    trashed, ruled = freeings([physics])
+    assert (trashed.at, trashed.bytes, trashed.per_week) == (item.until, 8 * MB, 0)
+    assert ruled.bytes == 6 * MB and ruled.per_week == pytest.approx(2 * MB, rel=0.01)
+    html = page(client_of("vera"), "/cleanup/")
+    assert ">with the rules</text>" in html
+    assert freeings([factories.team("Biology", bob="admin")]) == []
+    # What the rule does each week is in the measured growth once it has run.
+    CleanupRule.objects.filter(pk=rule.pk).update(last_run_at=timezone.now())
+    assert freeings([physics])[1].per_week == 0
+    CleanupRule.objects.create(
+        team=physics, selection={"kind": CleanupRule.TRASH}, enabled=False
+    )
+    assert [each.bytes for each in freeings([physics])] == [8 * MB]
+
+
+def test_the_tree_says_what_must_stay_and_why(physics: Team, sweep: Sweep) -> None:
+    kept = factories.sweep(physics, tags={"keep": ""}, state="completed")
+    free = factories.sweep(physics, state="completed")
+    Sweep.objects.filter(pk=sweep.pk).update(state="running")
+    for other in (kept, free):
+        measured(other)
+    opened = f"t{physics.pk},e{sweep.experiment_id}"
+    found = {row.name: row.protected for row in tree(physics, opened)}
+    assert found[sweep.label] == "running"
+    assert found[kept.label] == "tagged keep"
+    assert found[free.label] == found["Physics"] == ""
+    assert "tagged keep</td>" in page(client_of("vera"), f"/cleanup/?open={opened}")
 
 
 # --- measuring, quotas, orphans -------------------------------------------------------

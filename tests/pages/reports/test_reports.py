@@ -205,11 +205,11 @@ def test_a_shared_sweep_is_protected_from_cleanup(ada: Client) -> None:
     sweep = shown_sweep()
     Sweep.objects.filter(pk=sweep.pk).update(state="completed")
     team = sweep.experiment.team
-    assert not protected_sweeps(Sweep.objects.all(), team)
+    assert not protected_sweeps(Sweep.objects.all(), [team])
     assert "Report links" not in page(ada, f"/sweeps/{sweep.pk}/trash/")
     made_link(ada, sweep)
     assert "Report links that stop working" in page(ada, f"/sweeps/{sweep.pk}/trash/")
     until = timezone.now() + timedelta(days=7)
-    assert protected_sweeps(Sweep.objects.all(), team) == {
+    assert protected_sweeps(Sweep.objects.all(), [team]) == {
         sweep.pk: f"a report link shows it until {until:%Y-%m-%d}"
     }
