@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum, Window
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
@@ -24,6 +24,8 @@ from experiments.lifecycle import PREFLIGHT_FAILED, PREFLIGHT_HELD
 from experiments.models import ApiToken, Attempt, Pool, Sweep, Team, Trial, User, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState, TrialState
+from experiments.pages.experiments.entries import EntryTable, entry_table
+from experiments.pages.experiments.entry_filter import EntryFilter, completion_answer
 from experiments.pages.experiments.run_table import (
     ListedRun,
     recent_runs,
@@ -222,8 +224,17 @@ def month_of(team: Team) -> Month:
     return Month(first, len(ids), trials, sum(compute_of(ids).values(), Compute()))
 
 
-def rendered_parts(team: Team) -> dict[str, str]:
-    return render_parts("home", PARTS, {"overview": overview_of(team)})
+def rendered_parts(team: Team, table: EntryTable | None) -> dict[str, str]:
+    return render_parts("home", PARTS, {"overview": overview_of(team), "table": table})
+
+
+def table_of(team: Team, query: QueryDict) -> EntryTable | None:
+    """What the address asks for, instead of the newest sweeps and runs."""
+    if EntryFilter.read(query).is_usual:
+        return None
+    sweeps = Sweep.objects.filter(experiment__team=team).order_by()
+    goals = sweeps.values_list("primary_metric", "goal").distinct()
+    return entry_table(team, query, goals=dict(goals))
 
 
 def version(team: Team) -> str:
@@ -254,7 +265,9 @@ def home(request: HttpRequest) -> HttpResponse:
     if not sweeps.exists() and not runs_of_team(team).exists():
         context |= {"queue_answers": queues.answers(), "slots": team_slots(team)}
         return render(request, "experiments/home/first_start.html", context)
-    context |= live_parts(version(team), rendered_parts(team))
+    table = table_of(team, request.GET)
+    context |= live_parts(version(team), rendered_parts(team, table))
+    context |= {"table": table, "asked": EntryFilter.read(request.GET)}
     context |= {"month": month_of(team), "new_sweep_is_primary": steers}
     context["ending"] = [
         token
@@ -269,7 +282,19 @@ def home_feed(request: HttpRequest) -> JsonResponse:
     team = current_team(request)
     if team is None:
         raise Http404("You are in no team.")
-    return parts_feed(request, version(team), lambda: rendered_parts(team))
+
+    def read() -> dict[str, str]:
+        return rendered_parts(team, table_of(team, request.GET))
+
+    return parts_feed(request, version(team), read)
+
+
+def home_completion(request: HttpRequest) -> JsonResponse:
+    """What may be typed next in the filter of the team's sweeps and runs."""
+    team = current_team(request)
+    if team is None:
+        raise Http404("You are in no team.")
+    return completion_answer(request, team)
 
 
 def demo_start(request: HttpRequest) -> HttpResponse:
@@ -285,5 +310,6 @@ def demo_start(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     get("", home, "home"),
     get("home/feed.json", home_feed, "home_feed"),
+    get("home/complete.json", home_completion, "home_complete"),
     post("demo/", demo_start, "demo_start"),
 ]

@@ -58,6 +58,7 @@ NOT_BY_LOGIN: Rule = dict.fromkeys((*PEOPLE, "nobody"), (401,))
 ROUTES: Mapping[str, tuple[Rule | None, Rule | None]] = {
     "": (EVERYONE, None),
     "home/feed.json": (EVERYONE, None),
+    "home/complete.json": (EVERYONE, None),
     "healthz": (HEALTH, HEALTH),
     "health/": (SITE, None),
     "health/feed.json": (SITE, None),

@@ -1,4 +1,4 @@
-"""An experiment's sweeps and runs in one table: filters, order and pages.
+"""Sweeps and runs of an experiment or a team in one table: filters, order and pages.
 
 A fixed number of queries, however many there are; only those of the page are read.
 """
@@ -17,7 +17,7 @@ from django.core.paginator import Page, Paginator
 from django.http import QueryDict
 
 from experiments.formatting import named_metric_text
-from experiments.models import Experiment, Metric, Sweep, Trial
+from experiments.models import Metric, Sweep, Trial
 from experiments.models.trials import TrialState
 from experiments.pages.experiments.entry_filter import (
     ARCHIVE,
@@ -25,6 +25,7 @@ from experiments.pages.experiments.entry_filter import (
     TRASH,
     EntryFilter,
     EntryMatches,
+    Owner,
     entry_counts,
     entry_keys,
     found_by,
@@ -232,20 +233,26 @@ class EntryTable:
 
 
 def entry_table(
-    experiment: Experiment, query: QueryDict, *, sweeps: Sequence[SweepRow]
+    owner: Owner,
+    query: QueryDict,
+    *,
+    sweeps: Sequence[SweepRow] = (),
+    goals: Mapping[str, str] | None = None,
 ) -> EntryTable:
     """``sweeps``: rows that are known already, the newest first. Their metrics get the
-    first columns and show the best value; others show the last one."""
+    first columns and show the best value, as do those of ``goals``; others show the
+    last one."""
     asked = EntryFilter.read(query)
-    goals = {row.sweep.primary_metric: row.sweep.goal for row in reversed(sweeps)}
-    found = found_by(experiment, asked)
-    keys = entry_keys(experiment, asked, goals, found)
+    own = {row.sweep.primary_metric: row.sweep.goal for row in reversed(sweeps)}
+    goals = {**(goals or {}), **own}
+    found = found_by(owner, asked)
+    keys = entry_keys(owner, asked, goals, found)
     page = Paginator(keys, PAGE_SIZE).get_page(query.get("page"))
     primary = list(dict.fromkeys(row.sweep.primary_metric for row in sweeps))
     first = [asked.sort.removeprefix("-")] if asked.sort else []
     wanted = [*primary[:1], *first, *primary[1:]]
     names, rows = _entries(list(page.object_list), sweeps, wanted, goals)
-    counts = entry_counts(experiment)
+    counts = entry_counts(owner)
     rows = _with_best(rows, names, asked, goals)
     return EntryTable(asked, page, rows=rows, metrics=names, counts=counts, found=found)
 

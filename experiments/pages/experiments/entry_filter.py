@@ -1,5 +1,5 @@
-"""Which sweeps and runs an experiment's table lists, and in which order: the database
-filters, sorts and counts both kinds together.
+"""Which sweeps and runs the table of an experiment or a team lists, and in which order:
+the database filters, sorts and counts both kinds together.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from django.db.models import (
     Value,
 )
 from django.db.models.functions import Cast, Coalesce, Concat
-from django.http import QueryDict
+from django.http import HttpRequest, JsonResponse, QueryDict
 
-from experiments.models import Experiment
-from experiments.pages.experiments.run_table import runs_of
+from experiments.models import Experiment, Sweep, Team
+from experiments.pages.experiments.run_table import runs_of, runs_of_team
+from experiments.pages.filter_answers import completion_json, error_json
+from experiments.pages.frame import whole_number
 from experiments.search.filters.conditions import FilterCondition
 from experiments.search.filters.lexer import MAX_CHARACTERS, FilterError
 from experiments.sweeps.entry_columns import (
@@ -34,7 +36,12 @@ from experiments.sweeps.entry_columns import (
     value_of_run,
     value_of_sweep,
 )
-from experiments.sweeps.entry_filters import ENTRY_STATES, EntryFilters, is_filter
+from experiments.sweeps.entry_filters import (
+    ENTRY_STATES,
+    EntryFilters,
+    as_filter,
+    is_filter,
+)
 from experiments.sweeps.trial_filters import ARCHIVED
 
 MAX_NUMBERS, MAX_DIGITS = 100, 15
@@ -107,6 +114,11 @@ class EntryFilter:
         return bool(self.kind or self.state or self.q)
 
     @property
+    def is_usual(self) -> bool:
+        """Whether the address asks for nothing."""
+        return not (self.is_narrow or self.sort or self.place or self.open)
+
+    @property
     def hidden(self) -> list[tuple[str, str]]:
         """Fields of the form that finds a text."""
         kept = {"kind": self.kind, "state": self.state, "sort": self.sort}
@@ -135,13 +147,20 @@ def _numbers(query: QueryDict, name: str) -> str:
     return ",".join(text for text in whole[:MAX_NUMBERS] if len(text) <= MAX_DIGITS)
 
 
-def _kinds(experiment: Experiment) -> dict[str, QuerySet[Any]]:
-    return {SWEEP: experiment.sweeps.order_by(), RUN: runs_of(experiment).order_by()}
+# Whose sweeps and runs are listed.
+Owner = Experiment | Team
 
 
-def entry_counts(experiment: Experiment) -> dict[tuple[str, str, str], int]:
+def _kinds(owner: Owner) -> dict[str, QuerySet[Any]]:
+    if isinstance(owner, Team):
+        sweeps = Sweep.objects.filter(experiment__team=owner)
+        return {SWEEP: sweeps.order_by(), RUN: runs_of_team(owner).order_by()}
+    return {SWEEP: owner.sweeps.order_by(), RUN: runs_of(owner).order_by()}
+
+
+def entry_counts(owner: Owner) -> dict[tuple[str, str, str], int]:
     found = {}
-    for kind, rows in _kinds(experiment).items():
+    for kind, rows in _kinds(owner).items():
         each = {
             place or "listed": Count("pk", filter=IN_PLACE[kind][place])
             for place in PLACES
@@ -152,14 +171,32 @@ def entry_counts(experiment: Experiment) -> dict[tuple[str, str, str], int]:
     return found
 
 
-def entry_filters(experiment: Experiment, place: str = LIST) -> EntryFilters:
+def entry_filters(owner: Owner, place: str = LIST) -> EntryFilters:
     """Filters of what is in a place; archived rows are there to be named."""
     places = (LIST, ARCHIVE) if place == LIST else (place,)
     rows = {
         kind: rows.filter(reduce(Q.__or__, (IN_PLACE[kind][each] for each in places)))
-        for kind, rows in _kinds(experiment).items()
+        for kind, rows in _kinds(owner).items()
     }
     return EntryFilters.of(**rows)
+
+
+def completion_answer(request: HttpRequest, owner: Owner) -> JsonResponse:
+    """What may be typed next in the filter, and how many sweeps and runs match."""
+    filters = entry_filters(owner)
+    text = request.GET.get("q", "")[: MAX_CHARACTERS + 1]
+    at = whole_number(request.GET.get("at", ""))
+    answer = completion_json(text, at, filters.offers(), *filters.tables)
+    return JsonResponse({**answer, **_match_count(filters, text)})
+
+
+def _match_count(filters: EntryFilters, text: str) -> dict[str, Any]:
+    try:
+        ids = filters.matching(filters.parse(as_filter(text)))
+    except FilterError as error:
+        return {"count": None, "error": error_json(error, text)}
+    count = sum(map(len, ids.values()))
+    return {"count": count, "error": None, "filter": as_filter(text)}
 
 
 @dataclass(frozen=True)
@@ -172,11 +209,11 @@ class EntryMatches:
     error: FilterError | None = None
 
 
-def found_by(experiment: Experiment, asked: EntryFilter) -> EntryMatches | None:
+def found_by(owner: Owner, asked: EntryFilter) -> EntryMatches | None:
     """None without a filter: a text is found by the database."""
     if not is_filter(asked.q):
         return None
-    filters = entry_filters(experiment, asked.place)
+    filters = entry_filters(owner, asked.place)
     try:
         parsed = filters.parse(asked.q)
         ids = filters.matching(parsed)
@@ -186,7 +223,7 @@ def found_by(experiment: Experiment, asked: EntryFilter) -> EntryMatches | None:
 
 
 def entry_keys(
-    experiment: Experiment,
+    owner: Owner,
     asked: EntryFilter,
     goals: Mapping[str, str],
     found: EntryMatches | None,
@@ -196,7 +233,7 @@ def entry_keys(
     name = asked.sort.removeprefix("-")
     values = {SWEEP: value_of_sweep, RUN: value_of_run}
     parts = []
-    for kind, rows in _kinds(experiment).items():
+    for kind, rows in _kinds(owner).items():
         order: dict[str, Any] = {"entry_at": Coalesce("started_at", "created_at")}
         if name:
             order["entry_key"] = values[kind](name, goals.get(name))

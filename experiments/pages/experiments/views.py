@@ -23,7 +23,7 @@ from experiments.models.sweeps import SweepState
 from experiments.notifications.channels import with_watch
 from experiments.pages.about import Subject
 from experiments.pages.experiments.entries import entry_table
-from experiments.pages.experiments.entry_filter import entry_filters, has_text
+from experiments.pages.experiments.entry_filter import completion_answer, has_text
 from experiments.pages.experiments.run_table import runs_of
 from experiments.pages.experiments.summary import (
     experiment_summary,
@@ -31,7 +31,6 @@ from experiments.pages.experiments.summary import (
     with_chart_of,
 )
 from experiments.pages.experiments.ticked import ticked_comparison
-from experiments.pages.filter_answers import completion_json, error_json
 from experiments.pages.frame import (
     csv_file,
     current_team,
@@ -43,10 +42,8 @@ from experiments.pages.frame import (
     post,
     render_parts,
     set_team,
-    whole_number,
 )
 from experiments.pages.saved_views import opened_view, view_menu
-from experiments.search.filters.lexer import MAX_CHARACTERS, FilterError
 from experiments.search.wording import unseen_problem
 from experiments.sweeps.annotations import (
     MAX_TAG,
@@ -55,7 +52,6 @@ from experiments.sweeps.annotations import (
     log_opening,
 )
 from experiments.sweeps.creation import free_slug
-from experiments.sweeps.entry_filters import EntryFilters, as_filter
 from experiments.sweeps.export import write_runs_csv
 
 
@@ -261,25 +257,7 @@ def experiment_feed(request: HttpRequest, pk: int) -> JsonResponse:
 
 def experiment_completion(request: HttpRequest, pk: int) -> JsonResponse:
     """What may be typed next in the filter of sweeps and runs, and how many match."""
-    experiment = readable(request, pk)
-    filters = entry_filters(experiment)
-    text = request.GET.get("q", "")[: MAX_CHARACTERS + 1]
-    at = whole_number(request.GET.get("at", ""))
-    return JsonResponse(
-        {
-            **completion_json(text, at, filters.offers(), *filters.tables),
-            **_match_count(filters, text),
-        }
-    )
-
-
-def _match_count(filters: EntryFilters, text: str) -> dict[str, Any]:
-    try:
-        ids = filters.matching(filters.parse(as_filter(text)))
-    except FilterError as error:
-        return {"count": None, "error": error_json(error, text)}
-    count = sum(map(len, ids.values()))
-    return {"count": count, "error": None, "filter": as_filter(text)}
+    return completion_answer(request, readable(request, pk))
 
 
 def experiment_create(request: HttpRequest) -> HttpResponse:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -209,3 +211,65 @@ def test_a_token_that_ends_soon_is_said(ada: Client) -> None:
         factories.api_token(owner, name=name, expires_at=end)
     text = page(ada, "/")
     assert text.count("Your API token") == 1 and "Your API token ci ends on" in text
+
+
+# --- a filter lists sweeps and runs of all experiments --------------------------------
+
+
+def filled_team() -> None:
+    """digits-1 with 0.5, texts-1 with 0.75, and the run svm, which is better."""
+    team = factories.team()
+    for name, best in (("digits", 0.5), ("texts", 0.75)):
+        document = factories.definition_document(experiment_name=name)
+        sweep = factories.sweep(team, state="completed", document=document)
+        factories.trial(sweep, state="completed", value=best, elapsed=60.0)
+    factories.report(factories.run(team, "svm"), [0.875])
+
+
+def listed(client: Client, **query: str) -> list[str]:
+    html = page(client, f"/?{urlencode(query)}")
+    _, _, table = html.partition('id="entries-title"')
+    return re.findall(r'class="value" href="/(?:runs|sweeps)/\d+/">([\w-]+)<', table)
+
+
+def test_a_filter_lists_sweeps_and_runs_of_all_experiments(ada: Client) -> None:
+    filled_team()
+    secret = factories.team("Chemistry", carl="member")
+    factories.sweep(secret, state="completed")
+    assert listed(ada) == []
+    assert listed(ada, q="kind = sweep") == ["texts-1", "digits-1"]
+    assert listed(ada, q="value > 0.6 or kind = run") == ["svm", "texts-1"]
+    assert listed(ada, q="experiment = texts") == ["texts-1"]
+    assert listed(ada, q="text") == ["texts-1"]
+    assert listed(ada, sort="-accuracy") == ["svm", "texts-1", "digits-1"]
+    html = page(ada, "/?q=kind+%3D+run")
+    assert "Recent sweeps" not in html and "Recent runs" not in html
+    assert 'name="q" id="filter-q" value=""' in page(ada, "/")
+    feed = ada.get("/home/feed.json", {"q": "kind = run"}).json()["parts"]
+    assert "svm" in feed["recent"] and "texts-1" not in feed["recent"]
+
+
+def test_a_filter_that_cannot_be_read_says_so_and_hides_nothing(ada: Client) -> None:
+    filled_team()
+    assert set(listed(ada, q="nothing > 1")) == {"svm", "texts-1", "digits-1"}
+    assert "filter-row is-wrong" in page(ada, "/?q=nothing+%3E+1")
+
+
+def test_the_filter_of_home_offers_what_the_team_has(ada: Client) -> None:
+    filled_team()
+    answer = ada.get("/home/complete.json", {"q": "accu", "at": 4}).json()
+    assert "accuracy" in str(answer)
+    found = ada.get("/home/complete.json", {"q": "kind = sweep"}).json()
+    assert found["count"] == 2
+
+
+def test_a_filtered_home_takes_the_same_queries_however_much_it_lists(
+    ada: Client,
+) -> None:
+    filled_team()
+    few = count_queries(ada, "/?q=not+running")
+    for _ in range(3):
+        sweep = factories.sweep(factories.team(), state="completed")
+        factories.trial(sweep, state="completed", value=0.5)
+        factories.report(factories.run(factories.team(), "knn"), [0.5])
+    assert count_queries(ada, "/?q=not+running") == few
