@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.db import connections
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ARGUMENTS = [
@@ -41,7 +43,12 @@ def required_chromium() -> str:
 
 @contextlib.contextmanager
 def chromium(path: str) -> Iterator[Browser]:
+    own = connections.all(initialized_only=True) if settings.configured else []
     with sync_playwright() as playwright:
+        # Inside the event loop Django would open others: in one process they lock out
+        # a live server's on SQLite, and on PostgreSQL they are never closed.
+        for connection in own:
+            connections[connection.alias] = connection
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:
             yield browser

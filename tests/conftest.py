@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, settings
 from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff
 
 from experiments import queues
 from experiments.management import embedded_valkey
@@ -77,6 +79,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     parallel.step_back(item)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_pauses_without_a_queue() -> Iterator[None]:
+    """Most tests have no queue, and ask it once more at once."""
+    with patch.object(ExponentialWithJitterBackoff, "compute", return_value=0):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from experiments.lru_cache import LruCache
 from experiments.models import Sweep
 from experiments.models.trials import TRIAL_LIVE
 from experiments.search.filters.columns import numbers_of
+from experiments.sweeps.news import start_of_news
 from experiments.sweeps.parameter_columns import (
     Mask,
     ParameterColumn,
@@ -42,8 +43,8 @@ from experiments.tracking.spaces import search_space
 
 MAX_ROWS = 20_000
 BEST_ROWS = 100
-# Seconds: a transaction may commit a little later than the time in its rows.
-OVERLAP = 2.0
+# Seconds by which clocks may be set back.
+TOLERANCE = 2.0
 
 
 def evenly_spread(numbers: Integers) -> Integers:
@@ -131,7 +132,7 @@ class ColumnsMark:
         """Whether rows that changed since ``seen`` are enough: no trial was deleted
         or archived, and codes mean the same."""
         came = int((data.numbers[~archived] > seen.last).sum())
-        same = seen.look == self.look and seen.time <= self.time + OVERLAP
+        same = seen.look == self.look and seen.time <= self.time + TOLERANCE
         return same and seen.count + came == self.count
 
 
@@ -222,7 +223,7 @@ class SweepColumns:
         if seen is None or not mark.continues(seen, self.data, self.drawn.archived):
             state = self._state(mark, whole=True, changed=True)
             return state | self._head(now, planned) | self._rows(self.drawn.shown)
-        start = seen.time - OVERLAP
+        start = start_of_news(seen.time, now, ended=self.sweep.has_ended)
         late = self.drawn.shown & (self.data.changed >= start)
         changed = bool(late.any()) or self.sweep.updated_at.timestamp() >= start
         state = self._state(mark, whole=False, changed=changed)

@@ -8,6 +8,8 @@
 export const QUICK = 1500;
 export const SLOW = 20000;
 export const MAX_DELAY = 30000;
+// A question without an answer would be the last one.
+const MAX_WAIT = 60000;
 
 const GONE = new Set([401, 403, 404, 410]);
 
@@ -71,17 +73,19 @@ export function createPoller({
     const answer = await fetch(withSince(address, state.since), {
       headers: { Accept: "application/json" },
       credentials: "same-origin",
+      signal: AbortSignal.timeout(MAX_WAIT),
     });
     if (GONE.has(answer.status) || answer.redirected) return null;
     if (!answer.ok) throw new Error(`The feed answered ${answer.status}.`);
     return answer.json();
   }
 
+  // What could not be shown is asked for again.
   function take(feed) {
+    onData(feed);
     state.failures = 0;
     state.updated = clock.now();
     state.since = feed.since ?? state.since;
-    onData(feed);
     tell(feed.final ? "final" : "live");
   }
 

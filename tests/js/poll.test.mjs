@@ -34,20 +34,24 @@ function answer(feed, status = 200) {
   return { ok: status < 400, status, redirected: false, json: async () => feed };
 }
 
-function setUp(answers, { hidden = () => false } = {}) {
+function setUp(answers, { hidden = () => false, show = () => {} } = {}) {
   const clock = makeClock();
   const seen = { urls: [], feeds: [], conditions: [] };
   const poller = createPoller({
     url: "/feed/",
     clock,
     hidden,
-    fetch: async (url) => {
+    fetch: async (url, { signal }) => {
+      assert.ok(signal instanceof AbortSignal);
       seen.urls.push(url);
       const next = answers.shift();
       if (next instanceof Error) throw next;
       return next;
     },
-    onData: (feed) => seen.feeds.push(feed),
+    onData(feed) {
+      show(feed);
+      seen.feeds.push(feed);
+    },
     onCondition: (condition) => seen.conditions.push(condition),
   });
   poller.start();
@@ -89,6 +93,20 @@ test("it says that it reconnects, and recovers", async () => {
   await clock.pass(3000);
   assert.deepEqual(seen.conditions, ["reconnecting", "live"]);
   assert.deepEqual(clock.pending(), [QUICK]);
+});
+
+test("what could not be shown is asked for again", async () => {
+  let broken = true;
+  const show = () => {
+    if (broken) throw new Error("no place for it");
+  };
+  const { clock, seen } = setUp([answer({ since: "1", final: true }), answer({ since: "1", final: true })], { show });
+  await clock.pass(QUICK);
+  broken = false;
+  await clock.pass(3000);
+  assert.deepEqual(seen.urls, ["/feed/", "/feed/"]);
+  assert.deepEqual(seen.conditions, ["reconnecting", "final"]);
+  assert.equal(seen.feeds.length, 1);
 });
 
 test("a broken server is a failure to wait out, a page that is gone is not", async () => {

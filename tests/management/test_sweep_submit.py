@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any
@@ -144,29 +145,44 @@ def test_warnings_do_not_stop_it(run: Run, tmp_path: Path) -> None:
 
 # Watching renews its database connection, which a test's transaction would not outlive.
 outside_transactions = pytest.mark.django_db(transaction=True)
+Naps = Callable[[Callable[[], None]], None]
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> Naps:
+    """Does something else when the command sleeps. Other threads sleep as they do."""
+    real_sleep = time.sleep
+
+    def replace(nap: Callable[[], None]) -> None:
+        def sleep(seconds: float) -> None:
+            if current_thread() is main_thread():
+                nap()
+            else:
+                real_sleep(seconds)
+
+        monkeypatch.setattr(time, "sleep", sleep)
+
+    return replace
 
 
 @outside_transactions
 @pytest.mark.parametrize(("end", "code"), [("completed", 0), ("failed", 1)])
 def test_watching_lasts_until_the_end_and_exits_by_it(
-    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch, end: str, code: int
+    run: Run, file: Path, naps: Naps, end: str, code: int
 ) -> None:
-    naps: list[float] = []
-    real_sleep = time.sleep
+    looks = 0
 
-    def nap(seconds: float) -> None:
-        """Meanwhile the sweep continues. Other threads sleep as well."""
-        if current_thread() is not main_thread():
-            return real_sleep(seconds)
-        naps.append(seconds)
+    def carry_on() -> None:
+        nonlocal looks
+        looks += 1
         sweep = Sweep.objects.get()
-        factories.trial(sweep, state="completed", value=len(naps) / 10)
-        if len(naps) == 3:
+        factories.trial(sweep, state="completed", value=looks / 10)
+        if looks == 3:
             Sweep.objects.update(state=end, message="That was it.")
 
-    monkeypatch.setattr(time, "sleep", nap)
+    naps(carry_on)
     ran = run("sweep", "submit", file, "--watch")
-    assert ran.code == code and len(naps) == 3
+    assert ran.code == code and looks == 3
     lines = ran.out.splitlines()
     assert "0/4" in lines[1]
     assert "2/4" in lines[3] and "best accuracy 0.2 (trial 1)" in lines[3]
@@ -174,13 +190,11 @@ def test_watching_lasts_until_the_end_and_exits_by_it(
 
 
 @outside_transactions
-def test_ctrl_c_ends_the_watching_only(
-    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(seconds: float) -> None:
+def test_ctrl_c_ends_the_watching_only(run: Run, file: Path, naps: Naps) -> None:
+    def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(time, "sleep", interrupted)
+    naps(interrupted)
     ran = run("sweep", "submit", file, "--watch")
     assert ran.code == 130 and "No longer watching" in ran.out
     assert Sweep.objects.get().state == "running"

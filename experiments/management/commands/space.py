@@ -19,6 +19,8 @@ from experiments.sweeps.control import NotPossible
 
 class Command(BaseCommand):
     help = "Show and measure the space that teams use; set quotas; remove orphans."
+    # The checks would load every page.
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)

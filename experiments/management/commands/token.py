@@ -17,6 +17,8 @@ from experiments.sweeps.control import NotPossible
 
 class Command(BaseCommand):
     help = "API tokens. The secret is printed once and cannot be shown again."
+    # The checks would load every page.
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)

@@ -13,6 +13,8 @@ from experiments.models import Event, WorkerToken
 
 class Command(BaseCommand):
     help = "Credentials of workers. A secret is printed once; a pool may have several."
+    # The checks would load every page.
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,11 +29,12 @@ from experiments.pages.sweep.charts_data import json_answer
 from experiments.pages.sweep.head import cancel_text, frame, running_text
 from experiments.pages.sweep.summary import SweepSummary, sweep_summary
 from experiments.pages.sweep.trial_table import TableQuery
+from experiments.sweeps.news import start_of_news
 from experiments.sweeps.progress import counts_by_sweep
 from experiments.sweeps.trial_order import Places
 
-# A transaction may commit a little later than the time on its rows.
-OVERLAP = timedelta(seconds=2)
+# How far clocks may be set back.
+TOLERANCE = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class FeedToken:
         moment, frame, look = [*text.split("~", 2), "", ""][:3]
         with suppress(ValueError):
             time = datetime.fromisoformat(moment)
-            if timezone.is_aware(time) and time <= now + OVERLAP:
+            if timezone.is_aware(time) and time <= now + TOLERANCE:
                 return cls(time, frame, look)
         return cls(None)
 
@@ -76,7 +77,7 @@ def sweep_feed(request: HttpRequest, pk: int) -> HttpResponse:
     if (known := _known_answer(request, pk, seen, now)) is not None:
         return json_answer(request, known)
     sweep = sweep_to_read(request, pk)
-    if seen.time is not None and not _changed(sweep, seen.time):
+    if seen.time is not None and not _changed(sweep, seen.time, now):
         token = FeedToken(now, seen.frame, seen.look)
         return json_answer(request, _answer(sweep, now, str(token)))
     steers = may_steer(request, sweep)
@@ -173,7 +174,7 @@ def _overview_news(
 ) -> dict[str, Any]:
     query = TableQuery(sweep, request.GET, few=True)
     summary = sweep_summary(sweep, now=now, trials=query.columns.data)
-    changed = _changed_places(query, seen.time)
+    changed = _changed_places(query, seen.time, now)
     ids = set(query.columns.data.ids[changed].tolist())
     table = trial_table(summary, query, look=seen.look, changed=ids)
     # Only the newest trials are updated in charts.
@@ -217,17 +218,22 @@ def _tab_news(sweep: Sweep, now: datetime, *, steers: bool) -> dict[str, Any]:
     }
 
 
-def _changed(sweep: Sweep, since: datetime) -> bool:
-    start = since - OVERLAP
+def _changed(sweep: Sweep, since: datetime, now: datetime) -> bool:
+    start = _start(sweep, since, now)
     return (
         sweep.updated_at >= start or sweep.trials.filter(updated_at__gte=start).exists()
     )
 
 
-def _changed_places(query: TableQuery, since: datetime | None) -> Places:
+def _start(sweep: Sweep, since: datetime, now: datetime) -> datetime:
+    start = start_of_news(since.timestamp(), now.timestamp(), ended=sweep.has_ended)
+    return datetime.fromtimestamp(start, UTC)
+
+
+def _changed_places(query: TableQuery, since: datetime | None, now: datetime) -> Places:
     """Of the trials that changed, the newest first."""
     changed = query.columns.data.changed
-    start = -np.inf if since is None else (since - OVERLAP).timestamp()
+    start = _start(query.sweep, since, now).timestamp() if since else -np.inf
     return np.flatnonzero(changed >= start)[::-1][: MAX_TRIALS * 2]
 
 

@@ -16,6 +16,7 @@ from experiments.models import Sweep, Trial
 from experiments.pages.sweep import feed as feeds
 from experiments.pages.sweep.feed import FeedToken
 from experiments.pages.sweep.sparklines import MAX_SAMPLED
+from experiments.sweeps import news
 from tests import factories
 from tests.pages.clients import client_of
 
@@ -25,7 +26,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def no_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Changes of a moment ago would otherwise still count as new."""
-    monkeypatch.setattr(feeds, "OVERLAP", timezone.timedelta(0))
+    monkeypatch.setattr(news, "OVERLAP", 0.0)
+    monkeypatch.setattr(news, "LONG_OVERLAP", 0.0)
 
 
 @pytest.fixture
@@ -208,6 +210,22 @@ def test_it_is_final_when_the_sweep_has_ended_and_nothing_lives(
     answer = feed(client, sweep)
     assert answer["final"]
     assert feed(client, sweep, answer["since"])["final"]
+
+
+def test_an_end_that_was_committed_late_is_seen(
+    client: Client, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page has asked between the time on the rows and their commit."""
+    monkeypatch.undo()
+    trial = factories.trial(sweep)
+    since = feed(client, sweep)["since"]
+    late = timezone.now() - timedelta(seconds=20)
+    sweep.trials.update(state="completed", value=0.5, updated_at=late)
+    Sweep.objects.filter(pk=sweep.pk).update(state="completed", updated_at=late)
+    answer = feed(client, sweep, since)
+    assert answer["final"]
+    assert "completed" in answer["parts"]["head"]
+    assert "Ran to the end" in answer["rows"][str(trial.pk)]
 
 
 def test_it_sends_the_rows_that_the_page_was_asked_for(
