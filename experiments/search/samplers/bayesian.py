@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.search.gp.encoding import Encoding
 from experiments.search.gp.model import Fitting, GaussianProcess
-from experiments.search.gp.outcomes import outcomes_of
+from experiments.search.gp.outcomes import Outcomes, outcomes_of
 from experiments.search.gp.proposal import FEW_DRAWS, AcquisitionSearch
 from experiments.search.gp.tried import Tried
 from experiments.search.history import History
@@ -26,6 +26,9 @@ MAX_EXPLOITING = -0.674
 # are the best of a few draws: these are in the model's good region, but do not
 # polish its best trial over and over.
 FIRST_SPREAD, DRAWN = 8, 0.75
+# If the LATEST proposals are worse than evenly spread trials, the model knows no better
+# than chance: then this share of the trials is spread evenly too.
+LATEST, MIN_EVEN, EVEN_SHARE = 16, 4, 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +67,11 @@ class BayesianSampler(Sampler):
                 f", {DRAWN:.0%} of the time among {FEW_DRAWS} draws, as early "
                 "termination makes trials short"
             )
+        if self._falls_behind(history, outcomes_of(history)):
+            words += (
+                f"; its last {LATEST} proposals were worse than evenly spread "
+                f"trials, so {EVEN_SHARE:.0%} of the trials are spread evenly again"
+            )
         return f"{words}."
 
     def _suggestion(
@@ -74,6 +82,12 @@ class BayesianSampler(Sampler):
         if outcomes.finite < MIN_FINITE or begins:
             params = self._design.suggestion(number, tried)
             return None if params is None else Suggestion(params, "initial design")
+        if self._falls_behind(history, outcomes) and self._happens(
+            number, 10, EVEN_SHARE
+        ):
+            params = self._design.suggestion(number, tried)
+            if params is not None:
+                return Suggestion(params, "exploration")
         rng = np.random.default_rng([self.seed, number])
         model = GaussianProcess.of(self._fitting, history, outcomes, rng)
         pending = history.points[history.pending], history.active[history.pending]
@@ -87,9 +101,31 @@ class BayesianSampler(Sampler):
 
     def _draws(self, number: int) -> bool:
         """Whether to take the best of a few draws, and not to climb."""
-        if not self.explores:
+        return self.explores and self._happens(number, 9, DRAWN)
+
+    def _falls_behind(self, history: History, outcomes: Outcomes) -> bool:
+        """Whether the latest proposals are worse than evenly spread trials.
+
+        They are if one of the former beats one of the latter less than half of the time
+        (the statistic of Mann and Whitney, 1947). Full results soon correct a model,
+        but forecasts of trials that ended early may not.
+        """
+        if not self.explores or len(outcomes) < LATEST + MIN_EVEN:
             return False
-        return bool(np.random.default_rng([self.seed, number, 9]).random() < DRAWN)
+        rows, values = outcomes.rows, outcomes.values
+        even = self._design.includes(
+            history.numbers[rows], history.points[rows], history.active[rows]
+        )
+        spread, proposed = np.sort(values[even]), values[~even][-LATEST:]
+        if len(spread) < MIN_EVEN or len(proposed) < LATEST:
+            return False
+        better = [np.searchsorted(spread, proposed, side) for side in ("left", "right")]
+        return bool(np.mean(better) > len(spread) / 2)
+
+    def _happens(self, number: int, purpose: int, share: float) -> bool:
+        """What is decided for this share of the trials, by the seed and the number."""
+        drawn = np.random.default_rng([self.seed, number, purpose]).random()
+        return bool(drawn < share)
 
     @cached_property
     def _encoding(self) -> Encoding:

@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from experiments.search.gp.cube import UnitCube
+from experiments.search.gp.cube import Mask, UnitCube
 from experiments.search.gp.tried import Tried
 from experiments.search.history import History
 from experiments.search.records import JSONValue
@@ -201,6 +201,8 @@ class SobolSampler(Sampler):
 
 # The number of points that are checked for one that may be tried.
 MAX_SKIPPED = 256
+# Coordinates of one configuration may differ by rounding.
+SAME_POINT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,15 @@ class InitialDesign:
             if params is not None:
                 return params
         return None
+
+    def includes(
+        self, numbers: NDArray[np.int64], points: Points, active: Mask
+    ) -> Mask:
+        """Which trials, by number, are the sequence's point of the same number."""
+        own = np.array([self._sequence.point(number) for number in numbers.tolist()])
+        own, own_active = self.cube.snapped(own.reshape(points.shape))
+        apart = np.abs(own - points) > SAME_POINT
+        return np.asarray(~(apart | (own_active != active)).any(axis=1))
 
     @cached_property
     def _sequence(self) -> SobolSequence:

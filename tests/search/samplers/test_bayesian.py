@@ -4,10 +4,13 @@ import json
 import math
 from collections.abc import Callable, Mapping
 
+from experiments.search.gp.cube import UnitCube
+from experiments.search.gp.tried import Tried
 from experiments.search.history import History
 from experiments.search.records import JSONValue, Objective, Params, TrialRecord
 from experiments.search.samplers import Suggestion, make_sampler
 from experiments.search.samplers.sampler import Sampler
+from experiments.search.samplers.sobol import InitialDesign
 from experiments.search.space.space import SearchSpace
 from tests.search.samplers.learning_contract import LearningContract
 from tests.search.samplers.sampler_contract import WIDE
@@ -87,6 +90,44 @@ def test_with_a_policy_that_explores_it_spreads_more_and_still_finds_the_bowl() 
     assert words.endswith(
         "75% of the time among 64 draws, as early termination makes trials short."
     )
+
+
+def misled(*, better: bool) -> tuple[Sampler, list[TrialRecord]]:
+    """After the design all proposals ended better, or worse, than those of it."""
+    space = SearchSpace.parse({**PLANE, "n": "randint(40)"})
+    sampler = make_sampler({"type": "bayesian", "seed": 3}, space, explores=True)
+    records: list[TrialRecord] = []
+    for number in range(24):
+        params = suggested(sampler, number, records).params
+        last = number if number < 8 else 8 + number % 16
+        loss = -last if better else last
+        records.append(TrialRecord(number, params, "terminated", float(loss)))
+    return sampler, records
+
+
+def test_a_model_that_is_worse_than_chance_leaves_half_of_the_trials_to_chance() -> (
+    None
+):
+    design = InitialDesign(UnitCube(misled(better=True)[0].space), 3)
+    for better in (True, False):
+        sampler, records = misled(better=better)
+        tried = Tried(design.cube, past(sampler, *records))
+        found = [suggested(sampler, number, records) for number in range(24, 64)]
+        even = [
+            suggestion.params == design.suggestion(number, tried)
+            for number, suggestion in enumerate(found, start=24)
+        ]
+        assert sum(even) == 0 if better else 12 <= sum(even) <= 28
+        words = sampler.in_words(past(sampler, *records))
+        assert ("so 50% of the trials are spread evenly again" in words) != better
+
+
+def test_a_model_that_was_worse_than_chance_may_recover() -> None:
+    sampler, records = misled(better=False)
+    for number in range(24, 60):
+        params = suggested(sampler, number, records).params
+        records.append(TrialRecord(number, params, "terminated", -1.0 * number))
+    assert "spread evenly again" not in sampler.in_words(past(sampler, *records))
 
 
 def test_the_minimum_of_a_bowl_is_found_within_25_trials() -> None:
