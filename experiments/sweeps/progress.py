@@ -15,7 +15,7 @@ from django.db.models import Case, Count, F, FloatField, Sum, When, Window
 from django.db.models.functions import RowNumber
 
 from experiments.lru_cache import LruCache
-from experiments.models import Attempt, Pool, Sweep, Trial
+from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import IS_RANKED, TRIAL_ENDS, TRIAL_LIVE, TrialState
 from experiments.sweeps import savings
@@ -173,8 +173,8 @@ def compute_of_trials(sweep: Sweep, trials: TrialData) -> Compute:
     has_ended = trials.are_in(TRIAL_ENDS)
     ends = float(trials.changed[has_ended].sum())
     reports, took = int(trials.reports[has_ended].sum()), float(np.nansum(trials.took))
-    price = Pool.objects.filter(pk=sweep.pool_id).values_list("price_per_hour")
-    mark = (sweep.created_at, int(has_ended.sum()), ends, reports, took, price.first())
+    price = sweep.pool.price_per_hour
+    mark = (sweep.created_at, int(has_ended.sum()), ends, reports, took, price)
     known, now = _computes.get(sweep.pk), time.monotonic()
     if known is None or known[0] != mark or now - known[1] > MAX_COMPUTE_AGE:
         known = (mark, now, compute_of([sweep.pk])[sweep.pk])

@@ -20,6 +20,7 @@ from experiments.pages.sweep.cards import (
     preflight_card,
     waiting_card,
 )
+from experiments.pages.sweep.charts import ChartRow
 from experiments.pages.sweep.failure_card import FailureCard, failure_card, failure_line
 from experiments.pages.sweep.search_tile import LikelyStrip, likely_strip
 from experiments.pages.sweep.sparklines import sweep_scale
@@ -52,18 +53,22 @@ def trial_table(
     *,
     look: str = "",
     changed: Container[int] = (),
+    charted: Sequence[ChartRow] = (),
 ) -> TrialTable:
     """With the HTML of all rows; where they look as ``look`` says, only of trials
-    ``changed``, by id, and of the best one."""
+    ``changed``, by id. The curves of trials in ``charted`` are not read again."""
     columns = query.columns
     places = TableRows(query).few(FEW)
     order = columns.data.ids[places].tolist()
     scale = sweep_scale(columns), longest_completed(query)
-    now = digest(repr((order, query.sort, scale)))
+    # The best one's row says of how many.
+    now = digest(repr((order, query.sort, scale, summary.ranked)))
     if now == look:
-        best = summary.best.pk if summary.best else None
-        places = places[[pk in changed or pk == best for pk in order]]
-    lines = TrialLines.of(query, places, now=summary.now, of=summary.ranked)
+        places = places[[pk in changed for pk in order]]
+    curves = {row["id"]: row["curve"] for row in charted}
+    lines = TrialLines.of(
+        query, places, now=summary.now, of=summary.ranked, curves=curves
+    )
     html = dict(zip((row["id"] for row in lines.rows), lines.html(), strict=True))
     return TrialTable(query, order, html, now)
 

@@ -176,11 +176,12 @@ def _overview_news(
     summary = sweep_summary(sweep, now=now, trials=query.columns.data)
     changed = _changed_places(query, seen.time, now)
     ids = set(query.columns.data.ids[changed].tolist())
-    table = trial_table(summary, query, look=seen.look, changed=ids)
     # Only the newest trials are updated in charts.
     recent = changed[changed >= query.columns.size - MAX_TRIALS - 1]
+    charted = chart_rows(query.columns, recent)
+    table = trial_table(summary, query, look=seen.look, changed=ids, charted=charted)
     answer = _answer(sweep, now, token_of(summary, table, steers=steers))
-    answer |= _news(summary, table, seen, chart_rows(query.columns, recent))
+    answer |= _news(summary, table, seen, charted)
     answer["parts"]["answers"] = _answers_html(request, summary, steers=steers)
     return answer
 

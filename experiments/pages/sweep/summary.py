@@ -59,8 +59,15 @@ class SweepSummary:
     median: float | None
     since_best: int
     mean_time: float | None
-    running_for: Sequence[float]
-    requested: int = 0
+
+    # Read only where tiles are drawn: the feed draws them less often than rows.
+    @cached_property
+    def running_for(self) -> Sequence[float]:
+        return _running_times([self.sweep.pk], self.now)[self.sweep.pk]
+
+    @cached_property
+    def requested(self) -> int:
+        return _requested(self.sweep)
 
     @cached_property
     def best(self) -> Trial | None:
@@ -154,7 +161,7 @@ def sweep_summary(
     # At a tie the lower number first.
     places = np.argsort(score, kind="stable")[:2]
     places = places[np.isfinite(score[places])]
-    first, second = _trials_at(trials, places.tolist())
+    first, second = _trials_at(sweep, trials, places.tolist())
     best_end = trials.ended[places[0]] if first else -np.inf
     counts = trials.counts
     return SweepSummary(
@@ -173,16 +180,16 @@ def sweep_summary(
         median=_mean(np.nanmedian, trials.value[np.isfinite(score)]),
         since_best=int((has_ended & ~(trials.ended <= best_end)).sum()),
         mean_time=_mean(np.nanmean, trials.took[has_ended]),
-        running_for=_running_times([sweep.pk], now)[sweep.pk],
-        requested=_requested(sweep),
     )
 
 
 def _trials_at(
-    trials: TrialData, places: Sequence[int]
+    sweep: Sweep, trials: TrialData, places: Sequence[int]
 ) -> tuple[Trial | None, Trial | None]:
     ids = [int(trials.ids[place]) for place in places]
-    rows = Trial.objects.select_related("sweep__experiment").in_bulk(ids)
+    rows = Trial.objects.in_bulk(ids)
+    for trial in rows.values():
+        trial.sweep = sweep
     found = [*(rows.get(pk) for pk in ids), None, None]
     return found[0], found[1]
 

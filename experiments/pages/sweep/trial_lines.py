@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from experiments.formatting import duration_text, number_text
+from experiments.pages.curves import Points
 from experiments.pages.sweep.sparklines import (
     MAX_SPARK_POINTS,
     Spark,
@@ -57,9 +59,16 @@ class TrialLines:
 
     @classmethod
     def of(
-        cls, query: TableQuery, places: Places, *, now: datetime, of: int | None = None
+        cls,
+        query: TableQuery,
+        places: Places,
+        *,
+        now: datetime,
+        of: int | None = None,
+        curves: Mapping[int, Points] = MappingProxyType({}),
     ) -> TrialLines:
-        """``of``: how many trials the best one is the best of."""
+        """``of``: how many trials the best one is the best of. ``curves`` by trial are
+        not read again."""
         columns = query.columns
         best = columns.best
         rows = trial_rows(
@@ -69,6 +78,7 @@ class TrialLines:
             best_id=None if best is None else int(columns.data.ids[best]),
             of=of,
             most_points=MAX_SPARK_POINTS,
+            curves=curves,
         )
         return cls.of_rows(query, places, {row["id"]: row for row in rows})
 

@@ -38,7 +38,7 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
     charted = chart_rows(query.columns, charted_places(query.columns))
     steers = may_steer(request, sweep)
     context = {
-        **_framed(request, summary, trial_table(summary, query)),
+        **_framed(request, summary, trial_table(summary, query, charted=charted)),
         "answers": answers_of(summary, request.GET, steers=steers),
         "advice": advice_strip(request, sweep, valued=summary.ranked, steers=steers),
         "chart_model": chart_model(summary, charted),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from experiments import lifecycle
@@ -188,6 +189,34 @@ def test_a_new_trial_changes_the_look_and_so_brings_all_rows(
     answer = feed(client, sweep, since)
     assert answer["order"] == [second.pk, first.pk]
     assert set(answer["rows"]) == {str(first.pk), str(second.pk)}
+
+
+def test_an_end_brings_the_row_of_the_best_which_says_of_how_many(
+    client: Client, sweep: Sweep
+) -> None:
+    best = factories.reported_trial(sweep, [0.9] * 3, state="completed")
+    busy = factories.reported_trial(sweep, [0.5])
+    since = feed(client, sweep)["since"]
+    Trial.objects.filter(pk=busy.pk).update(
+        state="completed", value=0.55, updated_at=timezone.now()
+    )
+    answer = feed(client, sweep, since)
+    assert "best of 2" in answer["rows"][str(best.pk)]
+
+
+def test_the_curves_of_the_charts_are_drawn_in_the_rows_too(
+    client: Client, sweep: Sweep
+) -> None:
+    busy = factories.reported_trial(sweep, [0.5, 0.6])
+    since = feed(client, sweep)["since"]
+    factories.report(busy, [0.55], first_step=2)
+    with CaptureQueriesContext(connection) as queries:
+        answer = feed(client, sweep, since)
+    assert 'class="spark-floor"' in answer["rows"][str(busy.pk)]
+    read = [each for each in queries if '"experiments_metric"."tail"' in each["sql"]]
+    assert len(answer["trials"][0]["curve"]) == 3
+    # And once for the scale of so few trials.
+    assert len(read) == 2
 
 
 def test_a_changed_state_brings_the_head(client: Client, sweep: Sweep) -> None:

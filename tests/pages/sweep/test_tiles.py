@@ -144,12 +144,14 @@ def test_saved_money_and_gpu_time_are_told_where_there_is_some() -> None:
     factories.trial(sweep, state="terminated", value=0.1, elapsed=4.0)
     assert compute_tile(summary_of(sweep)).also == ""
     Pool.objects.update(price_per_hour="360")
+    sweep.pool.refresh_from_db()
     sweep.definition["resources"] = {"gpus": 2}
     sweep.trials.update(reports=1)
     assert compute_tile(summary_of(sweep)).also == (
         ", 12 s of GPU time and a cost of 0.60"
     )
     Pool.objects.update(price_per_hour="0.01")
+    sweep.pool.refresh_from_db()
     assert compute_tile(summary_of(sweep)).also.endswith("a cost below 0.01")
 
 
