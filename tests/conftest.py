@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.template import Context, Template
 from hypothesis import HealthCheck, settings
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
@@ -79,6 +80,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     parallel.step_back(item)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def contexts_of_whole_pages(django_test_environment: None) -> Iterator[None]:
+    """``response.context`` is that of the page alone: a page has hundreds of parts, and
+    to keep a copy for each would be a tenth of its time."""
+    keeping = Template._render
+
+    def render(self: Template, context: Context) -> str:
+        if context.template is self:
+            return keeping(self, context)
+        return self.nodelist.render(context)
+
+    with patch.object(Template, "_render", render):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

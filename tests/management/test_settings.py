@@ -104,7 +104,7 @@ def test_sqlite_flushes_every_commit_before_it_is_answered(
 
 def test_the_secret_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
     for _ in range(2):
-        assert manage("check", SWEEPSITE_HOME=str(tmp_path)).returncode == 0
+        assert manage("diffsettings", SWEEPSITE_HOME=str(tmp_path)).returncode == 0
     key = tmp_path / "secret_key"
     assert len(key.read_text()) >= 50
     assert key.stat().st_mode & 0o077 == 0
@@ -257,7 +257,7 @@ def test_an_open_data_folder_is_closed_and_it_says_so(tmp_path: Path) -> None:
     assert f"other users could enter {home} (mode 755)" in done.stderr
     files = [home, *home.rglob("*")]
     assert not [path for path in files if path.stat().st_mode & 0o077]
-    assert manage("check", SWEEPSITE_HOME=str(home)).stderr == ""
+    assert manage("diffsettings", SWEEPSITE_HOME=str(home)).stderr == ""
 
 
 def test_a_data_folder_of_another_user_is_refused(
