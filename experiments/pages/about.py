@@ -1,6 +1,7 @@
 """What people say about experiments, sweeps, trials and runs: name, tags and a note.
 
-One form for all of them, and quick changes of tags beside the title.
+One form for all of them, whose entries are saved as a person types, and quick changes
+of tags beside the title.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -20,7 +21,10 @@ from experiments import access
 from experiments.markdown import MAX_NOTE, markdown_html
 from experiments.models import Event, Team, Trial, User
 from experiments.models.runs import MAX_RUN_NAME
+from experiments.pages.builder.saved.forms import FormKey, OpenedForm
+from experiments.pages.builder.saved.views import WORDS
 from experiments.pages.frame import act, get_or_post, post, set_team
+from experiments.pages.sent_forms import sent_again_after_login
 from experiments.search.fields import DefinitionError
 from experiments.search.wording import unseen_problem
 from experiments.sweeps import editing
@@ -168,10 +172,14 @@ class WordsForm(forms.Form):
         help_text="Markdown: **bold**, lists, tables, `code`, links.",
     )
 
-    def __init__(self, subject: Subject, data: Any = None) -> None:
+    def __init__(
+        self, subject: Subject, data: Any = None, entered: QueryDict | None = None
+    ) -> None:
+        """``entered``: what was typed before and not sent yet."""
         words = subject.words
+        initial = {"name": words.name, "tags": words.tags, "note": words.note}
         super().__init__(
-            data, initial={"name": words.name, "tags": words.tags, "note": words.note}
+            data, initial={**initial, **(entered.dict() if entered else {})}
         )
         name = self.fields["name"]
         if words.name is None:
@@ -214,20 +222,30 @@ def subject_of(request: HttpRequest, kind: str, pk: int) -> Subject:
     return subject
 
 
+@sent_again_after_login
 def about(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     """The form; ``preview`` shows it again with the note as it will look."""
     subject = subject_of(request, kind, pk)
-    form = WordsForm(subject, request.POST if request.method == "POST" else None)
+    key = FormKey(access.viewer(request), subject.team, f"{WORDS}{kind}:{pk}")
+    is_sent, row = request.method == "POST", key.current()
+    opened = OpenedForm(key, row, is_recovered=row is not None and not is_sent)
+    form = WordsForm(subject, request.POST if is_sent else None, opened.data)
     preview = None
-    if request.method == "POST" and form.is_valid():
+    if is_sent and form.is_valid():
         preview = markdown_html(form.words.note)
         if "preview" not in request.POST:
             try:
                 subject.save(form.words, actor=access.viewer(request))
+                key.rows.delete()
                 return redirect(subject.row)
             except (NotPossible, DefinitionError) as error:
                 form.add_error(None, str(error))
-    context = {"form": form, "subject": subject, "preview": preview}
+    route = (subject.team.slug, key.key)
+    context = {
+        **{"form": form, "subject": subject, "preview": preview, "saved": opened},
+        "saved_url": reverse("saved_form", args=route),
+        "discard_url": reverse("saved_form_discard", args=route),
+    }
     status = 422 if form.errors else 200
     return render(request, "experiments/about/form.html", context, status=status)
 
@@ -249,11 +267,13 @@ def about_tags(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     return act(request, subject.row, save)
 
 
-def run_edit(request: HttpRequest, pk: int) -> HttpResponse:
+@sent_again_after_login
+def run_edit(request: HttpRequest, pk: int) -> HttpResponseBase:
     return about(request, "run", pk)
 
 
-def experiment_notes(request: HttpRequest, pk: int) -> HttpResponse:
+@sent_again_after_login
+def experiment_notes(request: HttpRequest, pk: int) -> HttpResponseBase:
     return about(request, "experiment", pk)
 
 

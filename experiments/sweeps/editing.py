@@ -279,6 +279,10 @@ def _checked(sweep: Sweep, changes: Mapping[str, Any]) -> dict[str, Any]:
     document = sweep_document(sweep)
     given = {name: changes[name] for name in (*TEXTS, *fields) if name in changes}
     document.update(given, limits={**document["limits"], **limits})
+    # Without a name or tags a document does not have the field.
+    document = {
+        name: value for name, value in document.items() if name not in TEXTS or value
+    }
     columns = sweep_fields(parse_document(document), sweep.code)
     wanted = [name for name in LIMITS if name in limits]
     wanted += [TEXTS.get(name, name) for name in given if name not in SPACE]

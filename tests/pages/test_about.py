@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
+from urllib.parse import unquote_plus, urlencode
+
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 
 from experiments import lifecycle
-from experiments.models import Event, Run, Sweep, Trial
+from experiments.models import Event, Run, SavedForm, Sweep, Trial
 from tests import factories
 from tests.pages.clients import client_of, page, text_of
 
@@ -90,3 +95,48 @@ def test_what_cannot_be_stored_is_refused_and_kept_in_the_form(
     answer = ada.post(f"/about/experiment/{sweep.experiment_id}/", form)
     assert answer.status_code == 422 and words in text_of(answer)
     assert form["note"][:20] in text_of(answer)
+
+
+# --- entries are saved while somebody types -------------------------------------------
+
+
+def typed(client: Client, url: str, note: str, after: str = "") -> HttpResponse:
+    saved = re.search(r'data-saved-url="([^"]+)"', page(client, url))
+    assert saved is not None
+    body = urlencode({"name": "", "tags": "", "note": note, "saved_version": after})
+    return client.patch(saved[1], body)
+
+
+def test_what_was_typed_is_there_again_and_others_see_it_once_it_is_saved(
+    sweep: Sweep,
+) -> None:
+    ada, url = client_of("ada"), f"/about/sweep/{sweep.pk}/"
+    factories.team("Physics", bob="member")
+    assert typed(ada, url, "half a thought").status_code == 200
+    html = page(ada, url)
+    assert "half a thought</textarea>" in html and "Your entries are back" in html
+    assert "half a thought" not in page(client_of("bob"), url)
+    assert Sweep.objects.get().notes == ""
+    ada.post(url, {"name": "", "tags": "", "note": "a thought"})
+    assert Sweep.objects.get().notes == "a thought"
+    assert not SavedForm.objects.exists()
+    assert "Your entries are back" not in page(ada, url)
+
+
+def test_a_note_that_two_tabs_change_shows_both(sweep: Sweep) -> None:
+    ada, url = client_of("ada"), f"/about/sweep/{sweep.pk}/"
+    typed(ada, url, "here")
+    answer = typed(ada, url, "there")
+    assert answer.status_code == 409
+    html = json.loads(answer.content)["html"]
+    assert "<td>there</td><td>here</td>" in html and "saved_version" not in html
+
+
+def test_a_note_sent_after_the_session_ended_is_saved_after_the_login(
+    sweep: Sweep, client: Client
+) -> None:
+    ada = factories.user("ada")
+    form = {"name": "", "tags": "", "note": "not lost", "person": str(ada.pk)}
+    login = client.post(f"/about/sweep/{sweep.pk}/", form)
+    assert login.status_code == 401
+    assert "not lost" in unquote_plus(text_of(login))

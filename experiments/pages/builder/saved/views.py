@@ -24,6 +24,7 @@ from experiments.pages.builder.context import new_token
 from experiments.pages.builder.fields import DocumentField
 from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.saved.forms import (
+    NOT_SAVED,
     VERSION,
     ChangedElsewhere,
     Difference,
@@ -35,6 +36,8 @@ from experiments.pages.builder.saved.forms import (
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError
 
+# Begins the keys of forms of name, tags and note.
+WORDS = "about:"
 KEY = re.compile(r"[a-z0-9:]{1,60}")
 
 
@@ -54,7 +57,7 @@ def saved_form(request: HttpRequest, slug: str, key: str) -> JsonResponse:
     try:
         row = form.save(data, after=data.get(VERSION, ""))
     except ChangedElsewhere as error:
-        return JsonResponse(_conflict_answer(error, data), status=409)
+        return JsonResponse(_conflict_answer(error, form, data), status=409)
     except NotSaved as error:
         return JsonResponse({"error": str(error)}, status=422)
     return JsonResponse({"version": row.mark})
@@ -83,8 +86,19 @@ def _key(request: HttpRequest, user: User, slug: str, key: str) -> FormKey:
     return FormKey(user, team, key if KEY.fullmatch(key) else "new")
 
 
-def _conflict_answer(error: ChangedElsewhere, data: QueryDict) -> dict[str, Any]:
-    context = {"conflict": _conflict(error, document_of(data))}
+Read = Callable[[QueryDict], Mapping[str, Any]]
+
+
+def _entries(data: QueryDict) -> Mapping[str, Any]:
+    return {name: data[name] for name in data if name not in NOT_SAVED}
+
+
+def _conflict_answer(
+    error: ChangedElsewhere, key: FormKey, data: QueryDict
+) -> dict[str, Any]:
+    is_words = key.key.startswith(WORDS)
+    read: Read = _entries if is_words else document_of
+    context = {"conflict": _conflict(error, read(data), read=read)}
     html = render_to_string("experiments/builder/conflict.html", context)
     # A form that was sent has used its own token up.
     token = "" if error.other else new_token()
@@ -94,13 +108,13 @@ def _conflict_answer(error: ChangedElsewhere, data: QueryDict) -> dict[str, Any]
 def _conflict(
     error: ChangedElsewhere,
     document: Mapping[str, Any],
-    form: Callable[[QueryDict], SweepForm] = SweepForm,
+    read: Read,
 ) -> dict[str, Any]:
     """Both versions for the page; without another one, only that it is gone."""
     other = error.other
     if other is None:
         return {"title": "This form was sent or discarded in another tab."}
-    found = _differences(document, document_of(QueryDict(other.data), form))
+    found = _differences(document, read(QueryDict(other.data)))
     return {
         "title": "This form was changed in another tab.",
         "changed_at": other.updated_at,
@@ -129,7 +143,9 @@ def page_values(
     it has changed since the page was opened."""
     key, conflict = opened.key, None
     if opened.conflict is not None:
-        conflict = _conflict(opened.conflict, document, form)
+        conflict = _conflict(
+            opened.conflict, document, read=lambda data: document_of(data, form)
+        )
     elif stored is not None:
         conflict = {
             "title": "The sweep was changed meanwhile.",
