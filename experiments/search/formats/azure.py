@@ -139,7 +139,8 @@ def _limits(source: Node, sampling: JSONValue) -> JSONValue:
         source.record_origin("", {"limits.timeout": "timeout_minutes"})
     if given is not None and not isinstance(given, dict):
         return given
-    if "max_total_trials" not in limits and sampling not in ("grid", {"type": "grid"}):
+    kind = sampling.get("type") if isinstance(sampling, dict) else sampling
+    if "max_total_trials" not in limits and kind != "grid":
         why = "The sweep has no max_total_trials."
         limits["max_total_trials"] = mapping.default_total(
             source.log, source.at("limits"), why

@@ -79,12 +79,11 @@ class SdkSweep:
             "early_termination": self._policy(given, "early_termination_policy", log),
             **given.plain_values(log, *ATTRIBUTES),
             **later,
-            "limits": {**self._limits(given, log), **_limits_of(later)},
+            "limits": compact({**self._limits(given, log), **_limits_of(later)}),
         }
         for name in given.unread():
             why = f"{name} has no equivalent in a sweep here."
             log.left_out(given.at(name, log), why)
-        document["limits"] = _complete(document["limits"], log)
         return read_azure(Node(compact(document), "", log))
 
     def _job(self, log: Log) -> _Job:
@@ -242,11 +241,3 @@ def _objective(given: Arguments, log: Log) -> JSONObject:
         why = "The script does not name the goal as a text."
         goal = mapping.default_goal(log, "", why, "maximize")
     return {"primary_metric": metric, "goal": str(goal).lower()}
-
-
-def _complete(limits: JSONValue, log: Log) -> JSONObject:
-    known = compact(dict(limits) if isinstance(limits, dict) else {})
-    if "max_total_trials" not in known:
-        why = "The script has no max_total_trials."
-        known["max_total_trials"] = mapping.default_total(log, "", why)
-    return known

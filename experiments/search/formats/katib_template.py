@@ -119,12 +119,16 @@ def _references(template: Node, names: Names) -> dict[str, str | None]:
 
 
 def _chosen(trial_spec: Node, wanted: str) -> Node | None:
-    """The container whose command becomes that of a trial: one that uses parameters and
-    has the wanted name, as far as there is one."""
+    """The container whose command becomes that of a trial: one that is not run before
+    the others, uses parameters and has the wanted name, as far as there is one."""
     containers = list(_containers(trial_spec, 0))
     chosen = max(
         containers,
-        key=lambda item: (_uses_parameters(item), item.text("name") == wanted),
+        key=lambda item: (
+            "initContainers" not in item.path,
+            _uses_parameters(item),
+            item.text("name") == wanted,
+        ),
         default=None,
     )
     for item in containers:
@@ -158,7 +162,9 @@ def _containers(source: Node, depth: int) -> Iterator[Node]:
 
 
 def _uses_parameters(container: Node) -> bool:
-    words = (*container.items("command"), *container.items("args"))
+    words = [*container.items("command"), *container.items("args")]
+    for variable in container.items("env"):
+        words += variable.values() if isinstance(variable, Mapping) else []
     return any(REFERENCE.search(str(word)) for word in words)
 
 

@@ -303,3 +303,12 @@ def test_nonsense_is_refused_in_sentences(text: str) -> None:
     with pytest.raises(DefinitionError) as error:
         definition_of(import_sweep(text, format="azure"))
     assert all(problem.message.endswith(".") for problem in error.value.problems)
+
+
+def test_a_grid_of_the_second_sdk_keeps_all_its_combinations() -> None:
+    grid = V2[: V2.index("sweep_job.set_limits")].replace('"random"', '"grid"')
+    found = read(
+        grid.replace("Uniform(min_value=0.01, max_value=0.9)", "Choice([1, 2])")
+    )
+    assert found.document["sampling_algorithm"] == "grid"
+    assert "limits" not in found.document
