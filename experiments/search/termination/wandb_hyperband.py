@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from experiments.search.fields import Fields
+from experiments.search.fields import Fields, listed
 from experiments.search.termination.comparison import ComparingPolicy, LossLimit
 from experiments.search.termination.evidence import (
     Evidence,
@@ -59,7 +59,7 @@ class WandbHyperbandPolicy(ComparingPolicy):
     min_rivals: int = min_rivals(0)
     min_iter: int = declared(
         IntegerSetting(
-            label="First band at report",
+            label="First band at report (min_iter)",
             default=0,
             minimum=0,
             help=f"Counted as {NTH_REPORT}, whatever step it names.",
@@ -71,7 +71,7 @@ class WandbHyperbandPolicy(ComparingPolicy):
     )
     max_iter: int = declared(
         IntegerSetting(
-            label="or reports of a whole trial",
+            label="or reports of a whole trial (max_iter)",
             default=0,
             minimum=0,
             help="The bands are this divided by eta, and again, as often as s says.",
@@ -81,7 +81,7 @@ class WandbHyperbandPolicy(ComparingPolicy):
     )
     s: int = declared(
         IntegerSetting(
-            label="and number of bands",
+            label="and number of bands (s)",
             default=0,
             minimum=0,
             maximum=MAX_BANDS,
@@ -112,14 +112,18 @@ class WandbHyperbandPolicy(ComparingPolicy):
 
     @classmethod
     def read_settings(cls, document: Fields) -> dict[str, Any]:
+        mark = len(document.diagnostics.problems)
         values = super().read_settings(document)
+        if not document.diagnostics.clean_since(mark):
+            return values
         first, last, bands = values["min_iter"], values["max_iter"], values["s"]
         if values["eta"] <= 1:
             document.error("eta", f"eta must be above 1, not {values['eta']:g}.")
         elif bool(last) != bool(bands) or bool(first) == bool(last):
+            given = {"min_iter": first, "max_iter": last, "s": bands}
+            named = [f"{name} {value:,}" for name, value in given.items() if value]
             document.error(
-                "min_iter",
-                f"{BANDS}; they are {first:,}, {last:,} and {bands:,}.",
+                "min_iter", f"{BANDS}; here is {listed(named) or 'none of them'}."
             )
         elif last and last / values["eta"] < 1:
             document.error("max_iter", "max_iter divided by eta must be at least 1.")

@@ -58,8 +58,14 @@ def test_the_bands_are_those_of_weights_and_biases(
     ("settings", "path", "words"),
     [
         ({}, "min_iter", "Set min_iter, or max_iter together with s"),
-        ({"max_iter": 27}, "min_iter", "they are 0, 27 and 0."),
-        ({"min_iter": 3, "max_iter": 27, "s": 2}, "min_iter", "they are 3, 27 and 2."),
+        ({}, "min_iter", "here is none of them."),
+        ({"max_iter": 27}, "min_iter", "here is max_iter 27."),
+        (
+            {"min_iter": 3, "max_iter": 27, "s": 2},
+            "min_iter",
+            "min_iter 3, max_iter 27",
+        ),
+        ({"max_iter": 27, "s": 2.5}, "s", "s must be a whole number"),
         ({"min_iter": 3, "eta": 1}, "eta", "eta must be above 1, not 1."),
         ({"max_iter": 2, "s": 2}, "max_iter", "divided by eta must be at least 1"),
     ],
