@@ -84,15 +84,16 @@ def _lock(path: str) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [path])
 
 
-def _reading(request: HttpRequest) -> HttpRequest:
-    """A GET of the same address, as JSON."""
-    reading = copy(request)
+def _reading(request: HttpRequest) -> Any:
+    """A GET of the same address, as JSON; it may not know all parameters."""
+    reading: Any = copy(request)
+    reading.is_condition = True
     reading.method = "GET"
     reading.META = {n: v for n, v in request.META.items() if n not in CONDITIONS}
     # The format is that of a document that is sent, or of an export.
     query = request.GET.copy()
     query.pop("format", None)
-    reading.GET = query  # type: ignore[assignment]
+    reading.GET = query
     return reading
 
 

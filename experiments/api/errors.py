@@ -6,12 +6,15 @@ Also the types of request fields, and what of a body no database can store.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as FieldError
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -81,6 +84,19 @@ def refused_field(error: FieldError, field: str) -> ApiError:
     if getattr(error, "code", "") == "taken":
         return ApiError(409, "name_taken", text)
     return ApiError(422, "invalid", text, {field: error.messages})
+
+
+@contextmanager
+def refused_twice(rows: QuerySet[Any], refusal: ApiError) -> Iterator[None]:
+    """Makes a thing whose name was free. Raises the refusal if another request has made
+    one of the ``rows`` meanwhile."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if not rows.exists():
+            raise
+        raise refusal from error
 
 
 class ClosedSchema(Schema):

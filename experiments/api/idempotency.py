@@ -11,6 +11,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from functools import partial, wraps
 from hashlib import sha256
+from inspect import unwrap
 from typing import Any, get_type_hints
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -32,17 +33,29 @@ View = Callable[..., Any]
 
 def idempotent(view: View) -> View:
     """Decorates a view that makes something: it takes the header Idempotency-Key."""
+
+    @wraps(view)
+    def prepared(request: HttpRequest, **given: Any) -> Callable[[], Any]:
+        return partial(view, request, **given)
+
+    return idempotent_after_checks(prepared)
+
+
+def idempotent_after_checks(view: View) -> View:
+    """The same for a view that only checks its request, and returns a function that
+    makes the thing: on SQLite every other writer waits for the transaction."""
     # Ninja would look for the names of postponed annotations in this module.
-    view.__annotations__ = get_type_hints(view, include_extras=True)
+    hints = get_type_hints(view, include_extras=True)
+    unwrap(view).__annotations__ = hints
     operations: list[Operation] = []
 
     @wraps(view)
     def answered(request: HttpRequest, **given: Any) -> Any:
         key, caller = given.pop("idempotency_key"), getattr(request, "auth", None)
         if not key or not isinstance(caller, Caller):
-            return view(request, **given)
-        make = partial(_made, operations[0], request, lambda: view(request, **given))
-        return _once(request, caller.user, key, make)
+            return view(request, **given)()
+        prepare = partial(view, request, **given)
+        return _once(request, operations[0], caller.user, key, prepare)
 
     text: Any = str | None
     source: Any = Header(  # type: ignore[type-arg]
@@ -58,10 +71,10 @@ def idempotent(view: View) -> View:
 
 
 def _made(
-    operation: Operation, request: HttpRequest, view: Callable[[], Any]
+    operation: Operation, request: HttpRequest, make: Callable[[], Any]
 ) -> Status[Any]:
     """What the view answers, as JSON has it."""
-    found = view()
+    found = make()
     status, value = 200, found
     if isinstance(found, Status):
         status, value = found.status_code, found.value
@@ -72,21 +85,28 @@ def _made(
 
 
 def _once(
-    request: HttpRequest, user: User, key: str, make: Callable[[], Status[Any]]
+    request: HttpRequest,
+    operation: Operation,
+    user: User,
+    key: str,
+    prepare: Callable[[], Callable[[], Any]],
 ) -> Status[Any]:
     """Raises ApiError if the key was sent with another request."""
     sender = request.headers.get("Authorization", "")
     digest = _digest(sender, request.method, request.path, key)
     content = _digest(request.META.get("QUERY_STRING", ""), request.body)
+    same = IdempotencyKey.kept().filter(user=user, digest=digest)
+    if (known := same.first()) is not None:
+        return _stored(known, content, _cipher(key))
+    make = prepare()
     with transaction.atomic():
         # The person's row is the lock: the same key twice at once makes one thing.
         # Not against rows that refer to it, which other requests make.
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         IdempotencyKey.old().filter(user=user).delete()
-        known = IdempotencyKey.objects.filter(user=user, digest=digest).first()
-        if known is not None:
+        if (known := same.first()) is not None:
             return _stored(known, content, _cipher(key))
-        made = make()
+        made = _made(operation, request, make)
         answer = _cipher(key).encrypt(to_json(made.value)).decode()
         IdempotencyKey.objects.create(
             user=user,

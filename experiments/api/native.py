@@ -43,6 +43,7 @@ from experiments.api import (
     annotations as words,
 )
 from experiments.api.auth import UserAuth
+from experiments.api.closed_query import closed_query
 from experiments.api.conditional import conditional
 from experiments.api.errors import ApiError, BodyParser, add_error_handlers
 from experiments.api.examples import DescribedAPI
@@ -66,6 +67,7 @@ api = DescribedAPI(
     docs=Swagger(settings={"validatorUrl": None}),
 )
 add_error_handlers(api)
+api.add_decorator(closed_query(api), mode="view")
 api.add_decorator(conditional(api), mode="view")
 # These add routes to the trials' router: one path has one view.
 ON_TRIALS_ROUTER = (metrics, requests)

@@ -68,7 +68,8 @@ class Listing:
 class KeysetPagination(PaginationBase):
     """Pages of the queryset that a view returns, in its order, which must be unique.
 
-    ``rows`` makes a page's items at once, so that a page has a fixed number of queries.
+    ``rows`` makes a page's items at once, so that a page has a fixed number of queries;
+    ``rows_for`` also gets the request, of which items depend on who asks.
     """
 
     Output = PageOut  # type: ignore[assignment]  # ours counts nothing
@@ -77,11 +78,13 @@ class KeysetPagination(PaginationBase):
         self,
         *,
         rows: Callable[[Sequence[Any]], Sequence[Any]] = list,
+        rows_for: Callable[[HttpRequest, Sequence[Any]], Sequence[Any]] | None = None,
         limit: int = 50,
         max_limit: int = 500,
     ) -> None:
         super().__init__()
-        self._rows, self._max_limit = rows, max_limit
+        self._rows_for = rows_for or (lambda request, page: rows(page))
+        self._max_limit = max_limit
         self.item: type[Schema] = Schema
         field = Field(limit, ge=1, le=max_limit, description="Items a page.")
         self.Input = create_model("PageIn", __base__=PageIn, limit=(int, field))
@@ -95,7 +98,7 @@ class KeysetPagination(PaginationBase):
     ) -> dict[str, Any]:
         """Raises ApiError for a cursor of another order."""
         if isinstance(queryset, Listing):
-            return self._listed(queryset, pagination)
+            return self._listed(queryset, pagination, request)
         keys = [_key(name) for name in queryset.query.order_by]
         if pagination.cursor is not None:
             values = _values(queryset, keys, pagination.cursor)
@@ -104,7 +107,7 @@ class KeysetPagination(PaginationBase):
         found = list(ordered[: pagination.limit + 1])
         page = found[: pagination.limit]
         following = _cursor(keys, page[-1]) if len(found) > len(page) else None
-        return {"items": self._rows(page), "next": following}
+        return {"items": self._rows_for(request, page), "next": following}
 
     def export(
         self, queryset: QuerySet[Any] | Listing, asked: PageIn, request: HttpRequest
@@ -135,7 +138,9 @@ class KeysetPagination(PaginationBase):
         self.item = _find_collection_response(operation)[1]
         make_response_paginated(self, operation)
 
-    def _listed(self, listing: Listing, pagination: PageIn) -> dict[str, Any]:
+    def _listed(
+        self, listing: Listing, pagination: PageIn, request: HttpRequest
+    ) -> dict[str, Any]:
         after = None
         if pagination.cursor is not None:
             after = _numbers(pagination.cursor, listing.order)
@@ -143,7 +148,8 @@ class KeysetPagination(PaginationBase):
         page = found[: pagination.limit]
         more = len(found) > len(page)
         following = _encoded([listing.order, *page[-1][0]]) if more else None
-        return {"items": self._rows([row for _, row in page]), "next": following}
+        rows = self._rows_for(request, [row for _, row in page])
+        return {"items": rows, "next": following}
 
 
 def paginate(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -28,6 +28,7 @@ from experiments.api.errors import (
     check_seen,
     invalid,
     refused_field,
+    refused_twice,
 )
 from experiments.api.idempotency import idempotent
 from experiments.api.pagination import paginate
@@ -91,7 +92,8 @@ class PoolOut(Schema):
     hosts: Annotated[int, Field(description="that respond and are not draining")]
 
 
-def _rows(user: User, page: Iterable[Pool]) -> list[PoolOut]:
+def _rows(request: HttpRequest, page: Iterable[Pool]) -> list[PoolOut]:
+    user = reader(request)
     seen = set(access.teams_for(user).values_list("pk", flat=True))
     pks = [pool.pk for pool in page]
     allowed = access.runnable(Pool.objects.filter(pk__in=pks), user)
@@ -122,16 +124,16 @@ def _of_admin(request: HttpRequest, name: str) -> tuple[Pool, User]:
 
 
 @router.get("/pools", response=answers(200, list[PoolOut]))
-def list_pools(request: HttpRequest) -> list[PoolOut]:
+@paginate(rows_for=_rows)
+def list_pools(request: HttpRequest) -> QuerySet[Pool]:
     """The pools that your teams may use."""
-    user = reader(request)
-    pools = access.pools_for(user).prefetch_related("teams").order_by("name")
-    return _rows(user, pools)
+    pools = access.pools_for(reader(request))
+    return pools.prefetch_related("teams").order_by("name")
 
 
 @router.get("/pools/{name}", response=answers(200, PoolOut))
 def get_pool(request: HttpRequest, name: str) -> PoolOut:
-    return _rows(reader(request), [_readable(request, name)])[0]
+    return _rows(request, [_readable(request, name)])[0]
 
 
 @router.post("/pools", response=answers(201, PoolOut))
@@ -143,19 +145,21 @@ def add_pool(request: HttpRequest, body: PoolIn) -> Status[PoolOut]:
         pool = Pool(name=check_name(body.name))
     except FieldError as error:
         raise refused_field(error, "name") from error
-    if Pool.objects.filter(name=body.name).exists():
-        raise ApiError(409, "name_taken", f"A pool named {body.name} already exists.")
-    return Status(201, _saved(pool, body, actor))
+    taken = ApiError(409, "name_taken", f"A pool named {body.name} already exists.")
+    with refused_twice(Pool.objects.filter(name=body.name), taken):
+        return Status(201, _saved(request, pool, body, actor))
 
 
 @router.patch("/pools/{name}", response=answers(200, PoolOut))
 def change_pool(request: HttpRequest, name: str, body: PoolChangeIn) -> PoolOut:
     """Change its settings, as an administrator of the site. Other fields stay."""
     pool, actor = _of_admin(request, name)
-    return _saved(pool, body, actor)
+    return _saved(request, pool, body, actor)
 
 
-def _saved(pool: Pool, body: PoolChangeIn, actor: User) -> PoolOut:
+def _saved(
+    request: HttpRequest, pool: Pool, body: PoolChangeIn, actor: User
+) -> PoolOut:
     given = body.dict(exclude_unset=True, exclude={"name"})
     links = {name: _named(name, given.pop(name)) for name in LINKS if name in given}
     if given.get("folders") is not None:
@@ -165,7 +169,7 @@ def _saved(pool: Pool, body: PoolChangeIn, actor: User) -> PoolOut:
     empty = {"python": "", "folders": []}
     columns = {n: empty.get(n) if v is None else v for n, v in given.items()}
     save_pool(pool, columns, links, changed=[*links, *columns], actor=actor)
-    return _rows(actor, [pool])[0]
+    return _rows(request, [pool])[0]
 
 
 def _named(field: str, names: list[str] | None) -> list[Any]:

@@ -38,7 +38,7 @@ from experiments.api.errors import (
     Whole,
     invalid,
 )
-from experiments.api.idempotency import idempotent
+from experiments.api.idempotency import idempotent, idempotent_after_checks
 from experiments.api.pagination import paginate
 from experiments.api.schemas import (
     SweepOut,
@@ -85,14 +85,14 @@ class CreatedOut(SweepOut):
 
 
 @router.post("/sweeps", response=answers(201, CreatedOut), openapi_extra=DOCUMENT_BODY)
-@idempotent
+@idempotent_after_checks
 def create(
     request: HttpRequest,
     start: Annotated[bool, Query(description="Start it at once.")] = False,
     team: TeamSlug = None,
     format_name: FormatName = "",
     part: PartName = "",
-) -> Status[dict[str, Any]]:
+) -> Callable[[], Status[dict[str, Any]]]:
     """A sweep from a document, as JSON or YAML; a draft unless ``start`` is true.
 
     It may be of this site or of Azure ML, W&B, Katib, NNI or Optuna, whose finished
@@ -101,14 +101,18 @@ def create(
     owner, user = chosen_team(request, team), writer(request)
     imported = read_body(request, format=format_name, part=part)
     definition = definition_of(imported)
-    with transaction.atomic():
-        sweep = create_sweep(owner, definition, user=user)
-        add_finished_trials(sweep, definition.search_space, imported.trials)
-        if start:
-            lifecycle.start_sweep(sweep, actor=user)
-            queues.wake_scheduler()
-    notes = {"format": imported.format, "import_notes": imported.notes}
-    return Status(201, {**_out(sweep).dict(), **notes})
+
+    def make() -> Status[dict[str, Any]]:
+        with transaction.atomic():
+            sweep = create_sweep(owner, definition, user=user)
+            add_finished_trials(sweep, definition.search_space, imported.trials)
+            if start:
+                lifecycle.start_sweep(sweep, actor=user)
+                queues.wake_scheduler()
+        notes = {"format": imported.format, "import_notes": imported.notes}
+        return Status(201, {**_out(sweep).dict(), **notes})
+
+    return make
 
 
 def _rows(page: Sequence[Sweep]) -> list[SweepRowOut]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from django.core.exceptions import ValidationError as FieldError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Schema, Status
 from pydantic import Field
@@ -32,8 +33,10 @@ from experiments.api.errors import (
     invalid,
     refuse_by_token,
     refused_field,
+    refused_twice,
 )
 from experiments.api.idempotency import idempotent
+from experiments.api.pagination import paginate
 from experiments.api.people import new_name
 from experiments.api.schemas import answers
 from experiments.api.teams import (
@@ -89,7 +92,10 @@ def add_team(request: HttpRequest, body: TeamIn) -> Status[TeamOut]:
         team = Team(name=name, slug=free_slug(name))
     except FieldError as error:
         raise refused_field(error, "name") from error
-    return Status(201, team_out(create_team(team, pools, actor=actor), actor))
+    words = f"Another team has the address /teams/{team.slug}/. Choose another name."
+    taken = ApiError(409, "name_taken", words)
+    with refused_twice(Team.objects.filter(slug=team.slug), taken):
+        return Status(201, team_out(create_team(team, pools, actor=actor), actor))
 
 
 @router.patch("/teams/{slug}", response=answers(200, TeamOut))
@@ -150,11 +156,16 @@ class NewInvitationOut(InvitationOut):
     link: Annotated[str, Field(description="works once; only in this answer")]
 
 
+def _invitations_out(page: list[Invitation]) -> list[InvitationOut]:
+    return list(map(InvitationOut.of, page))
+
+
 @router.get("/teams/{slug}/invitations", response=answers(200, list[InvitationOut]))
-def list_invitations(request: HttpRequest, slug: str) -> list[InvitationOut]:
-    """Invitations whose links still work."""
+@paginate(rows=_invitations_out)
+def list_invitations(request: HttpRequest, slug: str) -> QuerySet[Invitation]:
+    """Invitations whose links still work, the newest first."""
     team, _ = managed_team(request, slug)
-    return list(map(InvitationOut.of, open_invitations(team)))
+    return open_invitations(team).order_by("-id")
 
 
 @router.post("/teams/{slug}/invitations", response=answers(201, NewInvitationOut))

@@ -99,11 +99,15 @@ def team_out(team: Team, user: User) -> TeamOut:
     )
 
 
+def _teams_out(request: HttpRequest, page: list[Team]) -> list[TeamOut]:
+    return [team_out(team, reader(request)) for team in page]
+
+
 @router.get("/teams", response=answers(200, list[TeamOut]))
-def list_teams(request: HttpRequest) -> list[TeamOut]:
+@paginate(rows_for=_teams_out)
+def list_teams(request: HttpRequest) -> QuerySet[Team]:
     """Your teams."""
-    user = reader(request)
-    return [team_out(team, user) for team in _team_rows(user).order_by("name")]
+    return _team_rows(reader(request)).order_by("name", "id")
 
 
 @router.get("/teams/{slug}", response=answers(200, TeamOut))
@@ -130,12 +134,16 @@ def member_out(team: Team, person: User) -> MemberOut:
     return MemberOut.of(team.memberships.select_related("user").get(user=person))
 
 
+def _members_out(page: list[Membership]) -> list[MemberOut]:
+    return list(map(MemberOut.of, page))
+
+
 @router.get("/teams/{slug}/members", response=answers(200, list[MemberOut]))
-def list_members(request: HttpRequest, slug: str) -> list[MemberOut]:
-    """People and service accounts of one of your teams."""
+@paginate(rows=_members_out)
+def list_members(request: HttpRequest, slug: str) -> QuerySet[Membership]:
+    """People and service accounts of one of your teams, in the order of joining."""
     team = access.found_or_404(access.teams_for(reader(request)), slug=slug)
-    rows = team.memberships.select_related("user").order_by("user__username")
-    return [MemberOut.of(row) for row in rows]
+    return team.memberships.select_related("user").order_by("id")
 
 
 @router.post("/teams/{slug}/members", response=answers(201, MemberOut))

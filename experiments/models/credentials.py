@@ -187,6 +187,10 @@ class IdempotencyKey(models.Model):
         )
 
     @classmethod
+    def kept(cls) -> models.QuerySet[IdempotencyKey]:
+        return cls.objects.filter(created_at__gte=Now() - models.Value(KEY_KEPT_FOR))
+
+    @classmethod
     def old(cls) -> models.QuerySet[IdempotencyKey]:
         return cls.objects.filter(created_at__lt=Now() - models.Value(KEY_KEPT_FOR))
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Mapping
 from email.utils import parseaddr
@@ -53,6 +54,10 @@ def email_of(notification: Notification, *, to: str, number: int) -> EmailMessag
     )
 
 
+# Not that of an e-mail address.
+MENTION = re.compile(r"(?<!\w)@")
+
+
 def slack_body(notification: Notification) -> bytes:
     """Slack, Mattermost, Rocket.Chat, Zulip, Google Chat and Discord read it."""
     lines = [f"*{_escaped(notification.title)}*", _escaped(notification.message)]
@@ -62,8 +67,10 @@ def slack_body(notification: Notification) -> bytes:
 
 
 def _escaped(text: str) -> str:
-    """Without a mention of everybody, whatever name a sweep has."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Without a mention of anybody, whatever name a sweep has: ``<!channel>`` of Slack,
+    and ``@all`` of the others, which an invisible character ends."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return MENTION.sub("@\u200b", text)
 
 
 def webhook_body(notification: Notification) -> bytes:

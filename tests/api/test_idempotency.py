@@ -6,10 +6,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
+from experiments.api.documents import read_body
 from experiments.api.native import api as native_api
-from experiments.models import ApiToken, Event, Experiment, IdempotencyKey, Team
+from experiments.models import (
+    ApiToken,
+    Event,
+    Experiment,
+    IdempotencyKey,
+    Sweep,
+    Team,
+)
 from tests import factories
 from tests.api.conftest import Api
 
@@ -110,3 +119,22 @@ def test_another_secret_key_cannot_read_the_answer(api: Api, settings: Any) -> N
 def test_a_key_that_cannot_be_kept_is_refused(api: Api, key: str) -> None:
     assert send(api, key, "/experiments", {"name": "a"}).status_code == 422
     assert not Experiment.objects.exists()
+
+
+def test_a_document_is_checked_before_other_writers_wait(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test is in one transaction already, so it counts those that are open."""
+    depths: list[int] = []
+    outside = len(connection.savepoint_ids)
+
+    def read(request: Any, **given: Any) -> Any:
+        depths.append(len(connection.savepoint_ids) - outside)
+        return read_body(request, **given)
+
+    monkeypatch.setattr("experiments.api.sweeps.read_body", read)
+    first, again = (
+        send(api, "k", "/sweeps", factories.definition_document()) for _ in range(2)
+    )
+    assert first.json() == again.json() and Sweep.objects.count() == 1
+    assert depths == [0]

@@ -103,9 +103,9 @@ def test_an_invitation_is_a_link_that_can_be_revoked(root: Api) -> None:
     path = "/teams/physics/invitations"
     made = root.post(path, {"role": "viewer", "meant_for": "nina", "days": 1}).json()
     assert "/join/" in made.pop("link")
-    assert root.get(path).json() == [made]
+    assert root.get(path).json()["items"] == [made]
     assert root("DELETE", f"{path}/{made['id']}").status_code == 204
-    assert root.get(path).json() == []
+    assert root.get(path).json()["items"] == []
     error_of(root.post(path, {"days": 365}), 422)
 
 
@@ -256,3 +256,26 @@ def test_a_trial_s_command_can_be_run_as_it_is_answered(api: Api, team: Team) ->
     found = api.get(f"/trials/{trial.pk}/environment").json()
     assert found["command"].endswith("python train.py --x 0.5")
     assert "export AZUREML_SWEEP_x=0.5" in found["exports"]
+
+
+def test_a_team_that_was_made_at_the_same_time_is_a_409(
+    root: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factories.team("Chemistry")
+    free = "experiments.api.team_accounts.free_slug"
+    monkeypatch.setattr(free, lambda name: "chemistry")
+    assert error_of(root.post("/teams", {"name": "Alchemy"}), 409)["code"] == (
+        "name_taken"
+    )
+    assert Team.objects.count() == 2
+
+
+def test_teams_and_pools_come_in_pages(root: Api, team: Team) -> None:
+    factories.pool(factories.team("Chemistry"), "gpu")
+    factories.pool(team, "cpu")
+    for path in ("/teams", "/pools"):
+        first = root.get(f"{path}?limit=1").json()
+        rest = root.get(f"{path}?cursor={first['next']}").json()
+        found = [*first["items"], *rest["items"]]
+        assert [row["name"] for row in found] == sorted({row["name"] for row in found})
+        assert len(first["items"]) == 1 and rest["items"] and rest["next"] is None

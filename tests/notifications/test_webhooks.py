@@ -169,10 +169,13 @@ def test_a_signature_is_that_of_the_standard() -> None:
 def test_texts_of_people_mention_nobody(settings: Any) -> None:
     settings.SITE_URL = "https://sweeps.example"
     about = Notification(
-        kind="failed", title="<!channel> & co", message="a<b", path="/sweeps/1/"
+        kind="failed",
+        title="<!channel> & @all",
+        message="a<b by ada@b.org",
+        path="/sweeps/1/",
     )
     assert json.loads(slack_body(about)) == {
-        "text": "*&lt;!channel&gt; &amp; co*\na&lt;b\n"
+        "text": "*&lt;!channel&gt; &amp; @\u200ball*\na&lt;b by ada@b.org\n"
         "<https://sweeps.example/sweeps/1/|Open>"
     }
 
