@@ -29,6 +29,8 @@ FIRST_SPREAD, DRAWN = 8, 0.75
 # If the LATEST proposals are worse than evenly spread trials, the model knows no better
 # than chance: then this share of the trials is spread evenly too.
 LATEST, MIN_EVEN, EVEN_SHARE = 16, 4, 0.5
+# Both are looked for among so many of the first and of the last trials.
+EARLY, LATE = 64, 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,10 @@ class BayesianSampler(Sampler):
         """
         if not self.explores or len(outcomes) < LATEST + MIN_EVEN:
             return False
-        rows, values = outcomes.rows, outcomes.values
+        rows, values = (
+            np.concatenate([each[:EARLY], each[EARLY:][-LATE:]])
+            for each in (outcomes.rows, outcomes.values)
+        )
         even = self._design.includes(
             history.numbers[rows], history.points[rows], history.active[rows]
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, NamedTuple
@@ -201,8 +203,8 @@ class SobolSampler(Sampler):
 
 # The number of points that are checked for one that may be tried.
 MAX_SKIPPED = 256
-# Coordinates of one configuration may differ by rounding.
-SAME_POINT = 1e-9
+# Coordinates of one configuration may differ after these decimal places.
+SAME_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -223,15 +225,36 @@ class InitialDesign:
     def includes(
         self, numbers: NDArray[np.int64], points: Points, active: Mask
     ) -> Mask:
-        """Which trials, by number, are the sequence's point of the same number."""
-        own = np.array([self._sequence.point(number) for number in numbers.tolist()])
-        own, own_active = self.cube.snapped(own.reshape(points.shape))
-        apart = np.abs(own - points) > SAME_POINT
-        return np.asarray(~(apart | (own_active != active)).any(axis=1))
+        """Which trials, by number, are what `suggestion` made of the sequence.
+
+        In a finite space only those that are the point of their own number: the later
+        ones that it may take are soon all configurations.
+        """
+        reach = 1 if self.cube.space.is_finite else MAX_SKIPPED
+        places = np.unique(numbers[:, None] + np.arange(reach))
+        own = np.array([self._sequence.point(place) for place in places.tolist()])
+        found: defaultdict[bytes, list[int]] = defaultdict(list)
+        own = own.reshape(-1, points.shape[1])
+        for key, place in zip(_keys(*self.cube.snapped(own)), places, strict=True):
+            found[key].append(place)
+        keys = _keys(points, active)
+        return np.array(
+            [
+                any(0 <= place - number < reach for place in found[key])
+                for number, key in zip(numbers, keys, strict=True)
+            ],
+            np.bool_,
+        )
 
     @cached_property
     def _sequence(self) -> SobolSequence:
         return SobolSequence(len(self.cube.axes), self.seed)
+
+
+def _keys(points: Points, active: Mask) -> Iterator[bytes]:
+    """The same bytes for points that differ by rounding only."""
+    rounded = np.round(points, SAME_DIGITS) + 0.0
+    return (row.tobytes() for row in np.column_stack([rounded, active]))
 
 
 @dataclass

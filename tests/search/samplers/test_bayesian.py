@@ -4,6 +4,9 @@ import json
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
+import pytest
+
 from experiments.search.gp.cube import UnitCube
 from experiments.search.gp.tried import Tried
 from experiments.search.history import History
@@ -120,6 +123,24 @@ def test_a_model_that_is_worse_than_chance_leaves_half_of_the_trials_to_chance()
         assert sum(even) == 0 if better else 12 <= sum(even) <= 28
         words = sampler.in_words(past(sampler, *records))
         assert ("so 50% of the trials are spread evenly again" in words) != better
+
+
+@pytest.mark.parametrize("constraints", [[], ["x + y < 0.5"]])
+def test_the_design_is_known_where_constraints_skip_points(
+    constraints: list[str],
+) -> None:
+    document = {**PLANE, "n": "randint(40)"}
+    space = SearchSpace.parse(document, constraints=constraints)
+    design = InitialDesign(UnitCube(space), 3)
+    history = History(space, Objective("loss", "minimize"))
+    rng = np.random.default_rng(1)
+    for number in range(16):
+        taken = design.suggestion(number, Tried(design.cube, history))
+        params = taken if number % 2 else space.sample(rng)
+        assert params is not None
+        history.start(number, params)
+    found = design.includes(history.numbers, history.points, history.active)
+    assert found.tolist() == [False, True] * 8
 
 
 def test_a_model_that_was_worse_than_chance_may_recover() -> None:
