@@ -194,8 +194,8 @@ def pairs_of(columns: SweepColumns) -> Sequence[Interaction]:
 def _pairs(columns: SweepColumns) -> Answer:
     count = valued(columns)
     if count < MIN_FOR_PAIRS:
-        have = f"{counted(count, 'trial')} with a value"
-        return {"pairs": [], "pairs_note": f"Interactions need {MIN_FOR_PAIRS}: {have}"}
+        note = f"Interactions need {MIN_FOR_PAIRS} trials with a value."
+        return {"pairs": [], "pairs_note": note}
     pairs = pairs_of(columns)
     rows = [
         {

@@ -15,7 +15,12 @@ from experiments.formatting import (
     share_text,
 )
 from experiments.models import Sweep
-from experiments.pages.simulator.policy_words import Settings, kind_name, settings_words
+from experiments.pages.simulator.policy_words import (
+    Settings,
+    kind_in_sentence,
+    kind_name,
+    settings_words,
+)
 from experiments.search.simulation import Evaluation, Figures
 from experiments.search.wording import counted, ordinal
 from experiments.sweeps.savings import TrialPrice
@@ -54,7 +59,7 @@ class OutcomeRow:
 
 def happened(sweep: Sweep, evaluation: Evaluation) -> PolicyOutcome:
     settings = sweep.early_termination
-    words = kind_name(str(settings.get("type"))).lower() if settings else "no policy"
+    words = kind_in_sentence(settings) if settings else "no policy"
     ends = evaluation.recording.stopped_after
     return PolicyOutcome("What happened", words, None, evaluation.happened, ends)
 
@@ -69,7 +74,8 @@ def outcome(
 ) -> PolicyOutcome:
     name, words = kind_name(str(settings.get("type"))), settings_words(settings)
     if own:
-        name, words = "Your setting", f"{name.lower()}, {words}".removesuffix(", ")
+        name = "Your setting"
+        words = f"{kind_in_sentence(settings)}, {words}".removesuffix(", ")
     figures = evaluation.figures(ends)
     return PolicyOutcome(name, words, settings, figures, ends, own, remove_query)
 

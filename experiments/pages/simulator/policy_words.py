@@ -19,6 +19,12 @@ def kind_name(kind: str) -> str:
     return policy.title if policy else kind.replace("_", " ").capitalize()
 
 
+def kind_in_sentence(settings: Settings) -> str:
+    """The kind's title inside a sentence: `median stopping`, `ASHA`."""
+    title = kind_name(str(settings.get("type")))
+    return title if title.isupper() else f"{title[0].lower()}{title[1:]}"
+
+
 def settings_words(settings: Settings) -> str:
     """The settings that differ from the defaults: `slack 0.1, from report 5`."""
     kind, common = str(settings.get("type")), Policy.declarations()
@@ -36,7 +42,7 @@ def settings_words(settings: Settings) -> str:
 def setting_phrase(name: str, value: Any, *, kind: str) -> str:
     """`from report 5`, `worst 20 %`, `min delta 0.01`."""
     if isinstance(value, list):
-        return " and ".join(kind_name(str(each.get("type"))).lower() for each in value)
+        return " and ".join(kind_in_sentence(each) for each in value)
     text = number_text(value, 3) if not isinstance(value, bool) else ""
     if isinstance(value, float) and "." in text and "e" not in text:
         text = text.rstrip("0").rstrip(".")

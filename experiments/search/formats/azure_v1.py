@@ -120,9 +120,15 @@ def read_hyperdrive(given: Arguments, log: Log) -> JSONObject:
     else:
         leave_policy(given, "policy", log)
     _fill(given, document, log)
+    _leave_unread(given, log)
+    for _, call in given.script.calls("submit"):
+        _leave_unread(Arguments.of(given.script, call, ()), log)
+    return compact(document)
+
+
+def _leave_unread(given: Arguments, log: Log) -> None:
     for name in given.unread():
         log.left_out(given.at(name, log), f"{name} has no equivalent in a sweep here.")
-    return compact(document)
 
 
 def _experiment(script: PythonText) -> str:
@@ -137,9 +143,12 @@ def _experiment(script: PythonText) -> str:
 def _sampling(given: Arguments, names: SweptNames, document: JSONObject) -> None:
     node = given.resolved("hyperparameter_sampling")
     if isinstance(node, ast.Call) and called(node) in SAMPLINGS:
-        document["sampling_algorithm"] = {"type": SAMPLINGS[called(node)]}
+        kind = SAMPLINGS[called(node)]
         inner = Arguments.of(given.script, node, ("parameter_space",))
         node = inner.resolved("parameter_space")
+        own = inner.plain_values(names.log, "seed") if kind == "random" else {}
+        document["sampling_algorithm"] = {"type": kind, **own}
+        _leave_unread(inner, names.log)
     if not isinstance(node, ast.Dict):
         names.log.problem(
             "search_space",
@@ -237,10 +246,12 @@ def _fill(given: Arguments, document: JSONObject, log: Log) -> None:
         value = given.literal(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             limits[ours] = value * factor
-        elif value is not None:
+        elif value is not None and name != "max_total_runs":
             log.left_out(given.at(name, log), f"{name} is not a number.")
     if "max_total_trials" not in limits:
         why = "The script has no max_total_runs."
+        if given.has("max_total_runs"):
+            why = "Its max_total_runs is not a number, or known only when it runs."
         limits["max_total_trials"] = mapping.default_total(log, "", why)
     document["limits"] = limits
 

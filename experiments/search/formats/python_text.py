@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import copy
 import json
+import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from experiments.search.records import JSONValue
 
@@ -17,6 +19,13 @@ MAX_NOTEBOOK = 8_000_000
 MAX_NAMES, MAX_DEPTH = 2_000, 10
 # Notebooks have these beside Python: `%pip install x`, `!ls`, `dataset?`.
 MAGIC = re.compile(r"^\s*(?:[%!].*|.*\?)$", re.MULTILINE)
+ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+}
 UNKNOWN = object()
 
 
@@ -170,7 +179,8 @@ def _unpacked(item: object) -> list[object]:
 
 
 def _folded(node: ast.expr) -> JSONValue:
-    """A literal, or texts that are joined or changed in the usual ways.
+    """A literal, arithmetic with numbers, or texts that are joined or changed in the
+    usual ways.
 
     Raises ValueError for anything else.
     """
@@ -179,6 +189,9 @@ def _folded(node: ast.expr) -> JSONValue:
             one, other = _folded(left), _folded(right)
             if isinstance(one, str) and isinstance(other, str):
                 return one + other
+            return _calculated(one, ast.Add(), other)
+        case ast.BinOp(left=left, op=sign, right=right):
+            return _calculated(_folded(left), sign, _folded(right))
         case ast.Call(func=ast.Name(id="strip"), args=[text]):
             return str(_folded(text)).strip()
         case ast.Call(func=ast.Name(id="replace"), args=[text, old, new]):
@@ -186,6 +199,18 @@ def _folded(node: ast.expr) -> JSONValue:
         case ast.Call(func=ast.Name(id="join"), args=[text, ast.List(elts=items)]):
             return str(_folded(text)).join(str(_folded(item)) for item in items)
     value: JSONValue = ast.literal_eval(node)
+    return value
+
+
+def _calculated(one: JSONValue, sign: ast.operator, other: JSONValue) -> JSONValue:
+    work = ARITHMETIC.get(type(sign))
+    numbers = isinstance(one, int | float) and isinstance(other, int | float)
+    if work is None or not numbers:
+        raise ValueError("This is no arithmetic with numbers.")
+    try:
+        value: JSONValue = work(one, other)
+    except ArithmeticError as error:
+        raise ValueError(str(error)) from error
     return value
 
 

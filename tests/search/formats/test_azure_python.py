@@ -102,7 +102,7 @@ def test_a_hyperdrive_script_with_its_run_configuration() -> None:
     assert said["environment"][0] == 9 and "compute_target" in said
     # One sentence for the rest, not one for each line.
     assert (
-        len(said) == 6 and said[""][1] == "3 other statements are not about the sweep."
+        len(said) == 6 and said[""][1] == "2 other statements are not about the sweep."
     )
 
 
@@ -312,3 +312,21 @@ def test_a_grid_of_the_second_sdk_keeps_all_its_combinations() -> None:
     )
     assert found.document["sampling_algorithm"] == "grid"
     assert "limits" not in found.document
+
+
+def test_a_seed_and_what_is_calculated_are_read_and_the_rest_is_noted() -> None:
+    text = V1.replace('    "lr": hyperdrive.choice(rates),\n})', "}, seed=7)")
+    text = text.replace("max_total_runs=8", "max_total_runs=N * 10")
+    found = read("N = 4\n" + text.replace("submit(config)", "submit(config, tags=t)"))
+    assert found.document["sampling_algorithm"] == {"type": "random", "seed": 7}
+    assert found.document["limits"] == {"max_total_trials": 40}
+    assert "tags" in notes(found)
+
+
+@pytest.mark.parametrize("total", ["late()", "1 // 0", "'8'", "[8] * 2"])
+def test_a_limit_that_is_no_number_has_one_note(total: str) -> None:
+    found = read(V1.replace("max_total_runs=8", f"max_total_runs={total}"))
+    assert found.document["limits"] == {"max_total_trials": 100}
+    said = [note.message for note in found.notes if "max_total_runs" in str(note)]
+    assert len(said) == 1
+    assert "not a number, or known only when it runs" in said[0]
