@@ -221,7 +221,8 @@ class Reported:
 
 
 def reported(site: Site, *, viewers: int) -> Reported:
-    """The viewers are in a process of their own."""
+    """The viewers are in a process of their own. Their pages are open by then: what
+    opening takes is measured elsewhere."""
     context = multiprocessing.get_context("spawn")
     ready, over = context.Event(), context.Event()
     given = (site.url, site.cookie, f"{site.page}feed.json", viewers, ready, over)
@@ -242,8 +243,9 @@ def watch_all(
     url: str, cookie: str, feed: str, viewers: int, ready: Any, over: Any
 ) -> None:
     site = Site(url, cookie, None, ())
+    since = json.loads(site.get(feed)[1])["since"]
     people = [
-        threading.Thread(target=watch, args=(site, feed, over, n / viewers))
+        threading.Thread(target=watch, args=(site, feed, since, over, n / viewers))
         for n in range(viewers)
     ]
     for person in people:
@@ -264,9 +266,8 @@ def report(site: Site, n: int) -> None:
         raise RuntimeError(f"{status}: {answer[:300]!r}")
 
 
-def watch(site: Site, feed: str, over: Any, phase: float) -> None:
+def watch(site: Site, feed: str, since: str, over: Any, phase: float) -> None:
     """A page that follows the sweep: it asks with what it got last."""
-    since = ""
     over.wait(POLL * phase)
     while not over.is_set():
         _, answer = site.get(f"{feed}?since={quote(since)}")
