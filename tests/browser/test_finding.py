@@ -49,7 +49,7 @@ def test_things_are_found_tagged_and_kept_as_views(
 
 def searching(page: Page, sweep: Sweep) -> None:
     page.keyboard.press("/")
-    box = page.get_by_role("combobox")
+    box = page.get_by_role("combobox", name="Search sweeps")
     expect(box).to_be_focused()
     page.keyboard.type("digits")
     first = page.get_by_role("option", name=sweep.label)
