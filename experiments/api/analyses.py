@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,12 +11,22 @@ from ninja import Query, Router, Schema, Status
 from pydantic import ConfigDict, Field
 
 from experiments.api.auth import readable_sweep, reader, writer
-from experiments.api.errors import WITHOUT_NUL, ClosedSchema
+from experiments.api.errors import WITHOUT_NUL, ClosedSchema, invalid
 from experiments.api.schemas import answers
 from experiments.db.clock import database_now
 from experiments.sweeps.advice import advice_of, dismiss, not_dismissed
-from experiments.sweeps.analyses import Answer, importance_answer, surface_answer
-from experiments.sweeps.columns import SweepColumns, chosen_columns, sweep_columns
+from experiments.sweeps.analyses import (
+    Answer,
+    factors_of,
+    importance_answer,
+    surface_answer,
+)
+from experiments.sweeps.columns import (
+    SweepColumns,
+    chosen_columns,
+    metric_choices,
+    sweep_columns,
+)
 from experiments.sweeps.timeline import ends_answer, timeline_answer
 from experiments.sweeps.value_charts import edf_answer, pareto_answer
 
@@ -84,6 +94,14 @@ CHARTS: Mapping[str, Callable[[SweepColumns], Answer]] = {
     "ends": ends_answer,
     "timeline": lambda columns: timeline_answer(columns.sweep, database_now()),
 }
+# The parameters of an address that a chart takes.
+USED: Mapping[str, frozenset[str]] = {
+    "pareto": frozenset({"metric"}),
+    "distribution": frozenset({"metric"}),
+    "ends": frozenset(),
+    "timeline": frozenset(),
+    "surface": frozenset({"metric", "x", "y"}),
+}
 Name = Annotated[str, Query(max_length=400, pattern=WITHOUT_NUL)]
 
 
@@ -102,12 +120,26 @@ def chart(
 
     `metric`, such as `loss.min`, is drawn in place of the primary metric.
     """
-    columns = chosen_columns(readable_sweep(request, sweep_id), metric)
+    sweep = readable_sweep(request, sweep_id)
+    given = {"metric": metric, "x": x, "y": y}
+    for name, value in given.items():
+        if value and name not in USED[chart]:
+            raise invalid(name, f"The chart {chart} does not use {name}.")
+    _check_known("metric", metric, metric_choices(sweep) if metric else ())
+    columns = chosen_columns(sweep, metric)
+    for name, value in (("x", x), ("y", y)):
+        _check_known(name, value, list(factors_of(columns)))
     draw = CHARTS.get(chart)
     found = draw(columns) if draw else surface_answer(columns, x, y)
     # NaN becomes null.
     body = msgspec.json.encode(found)
     return HttpResponse(body, content_type="application/json")
+
+
+def _check_known(field: str, value: str, known: Sequence[str]) -> None:
+    if value and value not in known:
+        allowed = f"Allowed are {', '.join(known[:20])}." if known else "It has none."
+        raise invalid(field, f"This sweep has no {field} {value!r}. {allowed}")
 
 
 # --- suggestions --------------------------------------------------------------------

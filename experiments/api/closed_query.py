@@ -30,9 +30,12 @@ def closed_query(api: NinjaAPI) -> Callable[[Run], Run]:
         @wraps(run)
         def answered(request: HttpRequest, **path: Any) -> HttpResponseBase:
             unknown = sorted(set(request.GET) - names)
-            if unknown and not getattr(request, "is_condition", False):
-                return api.on_exception(request, _refusal(unknown, sorted(names)))
-            return run(request, **path)
+            if not unknown or getattr(request, "is_condition", False):
+                return run(request, **path)
+            # Whoever has no valid token learns that first.
+            refused = operation._run_checks(request)
+            problem = _refusal(unknown, sorted(names))
+            return refused or api.on_exception(request, problem)
 
         return answered
 

@@ -9,7 +9,7 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from experiments.api.auth import readable_sweep, reader, steerable_sweep
-from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema
+from experiments.api.errors import WITHOUT_NUL, ApiError, ClosedSchema, invalid
 from experiments.api.idempotency import idempotent
 from experiments.api.schemas import answers
 from experiments.failures.common_values import compare_failed, shared_json
@@ -17,13 +17,20 @@ from experiments.failures.groups import FailureGroup, failure_groups
 from experiments.failures.known_errors import known_error
 from experiments.failures.preflight import Preflight
 from experiments.models import Sweep
+from experiments.sweeps.control import NotPossible
 from experiments.sweeps.preflight_remedies import (
     do_preflight_remedy,
     preflight_remedies,
     start_preflight,
     waits_for_choice,
 )
-from experiments.sweeps.remedies import do_remedy, remedies, situation_of
+from experiments.sweeps.remedies import (
+    Remedy,
+    do_remedy,
+    picked_group,
+    remedies,
+    situation_of,
+)
 
 router = Router(tags=["sweeps"])
 
@@ -112,6 +119,13 @@ class RemedyOut(Schema):
     text: Annotated[str, Field(description="what happens")]
     note: Annotated[str, Field(description="proposed, after a fix, or empty")]
 
+    @classmethod
+    def of(cls, remedy: Remedy) -> RemedyOut:
+        found = cls.from_orm(remedy)
+        if remedy.value == "copy":
+            found.text = "Makes a draft with the same settings; nothing runs yet."
+        return found
+
 
 class RemediesOut(Schema):
     remedies: Annotated[list[RemedyOut], Field(description="the proposed one first")]
@@ -143,9 +157,23 @@ def list_remedies(
     ] = "",
 ) -> RemediesOut:
     """What can be done about the failed trials with this signature."""
-    situation = situation_of(readable_sweep(request, sweep_id), signature)
-    found = [RemedyOut.from_orm(each) for each in remedies(situation)]
-    return RemediesOut(remedies=found)
+    sweep = readable_sweep(request, sweep_id)
+    group = _group(sweep, signature)
+    found = remedies(situation_of(sweep, group)) if group else []
+    return RemediesOut(remedies=[RemedyOut.of(each) for each in found])
+
+
+def _group(sweep: Sweep, signature: str) -> FailureGroup | None:
+    """None: nothing has failed. Raises ApiError for a signature that it does not
+    have."""
+    groups = failure_groups(sweep)
+    known = [group.signature for group in groups if group.signature]
+    if signature and signature not in known:
+        sentence = f"{sweep} has no failure with the signature {signature!r}."
+        if known:
+            sentence += f" Allowed are {', '.join(known[:10])}."
+        raise invalid("signature", sentence)
+    return picked_group(groups, signature)
 
 
 @router.post("/sweeps/{sweep_id}/failures/remedy", response=answers(200, RemedyDoneOut))
@@ -153,8 +181,10 @@ def list_remedies(
 def remedy(request: HttpRequest, sweep_id: int, body: RemedyIn) -> RemedyDoneOut:
     """Do one of the remedies of failures."""
     sweep = steerable_sweep(request, sweep_id)
-    situation = situation_of(sweep, body.signature)
-    done = do_remedy(situation, body.remedy, actor=reader(request))
+    group = _group(sweep, body.signature)
+    if group is None:
+        raise NotPossible(f"No trial of {sweep} has failed.")
+    done = do_remedy(situation_of(sweep, group), body.remedy, actor=reader(request))
     return RemedyDoneOut(
         message=done.message, draft=done.draft.pk if done.draft else None
     )
@@ -217,7 +247,13 @@ def preflight(
     """
     sweep = steerable_sweep(request, sweep_id)
     if sweep.preflight is None:
-        start_preflight(sweep, hold=hold, actor=reader(request))
+        try:
+            start_preflight(sweep, hold=hold, actor=reader(request))
+        except NotPossible:
+            # Another request may have started it meanwhile.
+            sweep.refresh_from_db()
+            if sweep.preflight is None:
+                raise
     return _preflight_out(sweep)
 
 
@@ -249,7 +285,10 @@ def _preflight_out(sweep: Sweep) -> dict[str, Any]:
         "checks": flight.checks(),
         "estimate": flight.estimate(),
         "sweep_state": sweep.state,
-        "remedies": preflight_remedies(sweep, flight)
-        if waits_for_choice(sweep)
-        else [],
+        "remedies": [
+            each
+            for each in preflight_remedies(sweep, flight)
+            # A copy is a form of the pages.
+            if waits_for_choice(sweep) and each.value != "copy"
+        ],
     }

@@ -192,7 +192,13 @@ def compare_failed(sweep: Sweep, group: FailureGroup) -> FailedValues | None:
     return FailedValues(failed, ran, ran_in, shared_values(failed, ran)[:MAX_ROWS])
 
 
-def usable_constraint(sweep: Sweep, shared: SharedValues) -> str:
+def constraint_of(sweep: Sweep, found: FailedValues) -> str:
+    """A constraint that excludes the values that failed; "" where none is clear."""
+    telling = (each for each in found.values if each.is_significant)
+    return next(filter(None, (_usable(sweep, each) for each in telling)), "")
+
+
+def _usable(sweep: Sweep, shared: SharedValues) -> str:
     """The constraint, if it is about a parameter and the space keeps some values."""
     axis = search_space(sweep).axes.get(shared.name)
     if axis is None or not shared.constraint:

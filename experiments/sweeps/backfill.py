@@ -29,7 +29,7 @@ from experiments.search.samplers import Sampler, make_sampler
 from experiments.search.space.distribution import identity
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.requests import (
-    locked,
+    lock_to_request,
     refusal_of,
     repetition,
     room_refusal,
@@ -223,7 +223,7 @@ def run_backfill(
     if dry_run:
         return find_backfill(sweep)
     with transaction.atomic():
-        locked(sweep)
+        lock_to_request(sweep, actor)
         found = find_backfill(sweep)
         if not found.trials:
             return found

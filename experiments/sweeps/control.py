@@ -50,9 +50,9 @@ STEPS: Mapping[Action, Step] = {
 }
 
 
-def check_may_run(actor: User, sweep: Sweep) -> None:
+def check_may_run(actor: User | None, sweep: Sweep) -> None:
     """Raises NotPossible for a person who may not run commands on the sweep's pool."""
-    if not access.can_run_on(actor, sweep.pool):
+    if actor is not None and not access.can_run_on(actor, sweep.pool):
         raise NotPossible(
             f"You may not run commands on pool {sweep.pool.name}. Ask an administrator"
             " of the site, or somebody who may."
@@ -61,7 +61,7 @@ def check_may_run(actor: User, sweep: Sweep) -> None:
 
 def steer(sweep: Sweep, action: Action, *, actor: User | None) -> Sweep:
     """Carry out the action. Idempotent. Raises NotPossible if the state forbids it."""
-    if actor is not None and action in ("start", "resume"):
+    if action in ("start", "resume"):
         check_may_run(actor, sweep)
     step = STEPS[action]
     if step.move(sweep, actor=actor):
@@ -110,6 +110,7 @@ def extend(sweep: Sweep, more: int, *, actor: User | None) -> Sweep:
     """
     if not 1 <= more <= MAX_TRIALS:
         raise DefinitionError([Problem("trials", _no_number(str(more)))])
+    check_may_run(actor, sweep)
     with transaction.atomic():
         sweep.refresh_from_db(
             from_queryset=Sweep.objects.select_for_update(no_key=True)

@@ -89,6 +89,7 @@ def do_preflight_remedy(sweep: Sweep, value: str, *, actor: User) -> str:
     if value == "resume":
         control.steer(sweep, "resume", actor=actor)
         return f"{sweep} resumed with all its trials."
+    control.check_may_run(actor, sweep)
     message = f"{sweep} tests one more configuration first."
     if value.startswith(USE):
         name = value.removeprefix(USE)

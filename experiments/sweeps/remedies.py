@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments import lifecycle, queues
-from experiments.failures.common_values import compare_failed, usable_constraint
-from experiments.failures.groups import FailureGroup, failure_groups
+from experiments.failures.common_values import compare_failed, constraint_of
+from experiments.failures.groups import FailureGroup
 from experiments.failures.known_errors import KnownError, known_error
 from experiments.formatting import bytes_text, duration_text
 from experiments.models import Sweep, User
@@ -169,6 +169,7 @@ def _do_exclude(now: Situation, actor: User) -> Done:
     rules = [*(now.sweep.definition.get("constraints") or ()), now.constraint]
     if now.ended:
         return _draft(now, {"constraints": rules}, actor)
+    control.check_may_run(actor, now.sweep)
     editing.change_sweep(now.sweep, {"constraints": rules}, actor=actor)
     _resume(now.sweep, actor)
     return Done(f"{now.sweep} resumed with {now.constraint}.")
@@ -179,6 +180,7 @@ def _do_more_time(now: Situation, actor: User) -> Done:
     if now.ended:
         limits = {**sweep_document(now.sweep)["limits"], "trial_timeout": limit}
         return _draft(now, {"limits": limits}, actor)
+    control.check_may_run(actor, now.sweep)
     editing.change_sweep(now.sweep, {"limits": {"trial_timeout": limit}}, actor=actor)
     _resume(now.sweep, actor)
     return Done(f"New trials of {now.sweep} have {duration_text(limit)}.")
@@ -214,6 +216,7 @@ def _do_copy(now: Situation, actor: User) -> Done:
 
 
 def _resume(sweep: Sweep, actor: User) -> None:
+    control.check_may_run(actor, sweep)
     if lifecycle.resume_sweep(sweep, actor=actor):
         queues.wake_scheduler()
 
@@ -239,23 +242,15 @@ CHOICES: Mapping[
 }
 
 
-def _constraint_of(sweep: Sweep, group: FailureGroup | None) -> str:
-    """A constraint that excludes the values that failed; "" where none is clear."""
-    found = compare_failed(sweep, group) if group else None
-    telling = [each for each in found.values if each.is_significant] if found else ()
-    return next(filter(None, (usable_constraint(sweep, each) for each in telling)), "")
-
-
 def picked_group(groups: Sequence[FailureGroup], signature: str) -> FailureGroup | None:
     """The group with that signature, else the most frequent one."""
     picked = [group for group in groups if signature and group.signature == signature]
     return next(iter([*picked, *groups]), None)
 
 
-def situation_of(sweep: Sweep, signature: str) -> Situation:
-    """Of the trials that failed with that signature, else with the most frequent
-    one."""
-    group = picked_group(failure_groups(sweep), signature)
+def situation_of(sweep: Sweep, group: FailureGroup | None) -> Situation:
+    """``group``: the failed trials that it is about."""
     cause = known_error(group.words if group else "")
-    constraint = _constraint_of(sweep, group)
+    found = compare_failed(sweep, group) if group else None
+    constraint = constraint_of(sweep, found) if found else ""
     return Situation(sweep, group, cause, constraint, not_started(sweep))

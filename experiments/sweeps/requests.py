@@ -25,7 +25,7 @@ from experiments.search.document.limits import MAX_TRIALS
 from experiments.search.fields import DefinitionError, Problem, listed
 from experiments.search.space.params import CheckedParams, read_params
 from experiments.search.space.space import SearchSpace
-from experiments.sweeps.control import NotPossible
+from experiments.sweeps.control import NotPossible, check_may_run
 
 
 def waiting_requests(sweep: Sweep) -> TrialRequestQuerySet:
@@ -71,8 +71,10 @@ class Added(NamedTuple):
     outside: tuple[str, ...]
 
 
-def locked(sweep: Sweep) -> None:
-    """Read the sweep's row anew and keep others from changing it meanwhile."""
+def lock_to_request(sweep: Sweep, actor: User | None) -> None:
+    """Read the sweep's row anew and keep others from changing it meanwhile. Raises
+    NotPossible for a person who may not run its command."""
+    check_may_run(actor, sweep)
     sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update(no_key=True))
 
 
@@ -102,7 +104,7 @@ def run_again(
     states that do not allow it, and for trials that already wait to run again.
     """
     with transaction.atomic():
-        locked(sweep)
+        lock_to_request(sweep, actor)
         refusal = rerun_refusal(sweep, numbers) or _cannot_rerun(sweep, numbers)
         if refusal:
             raise NotPossible(refusal)
@@ -199,7 +201,7 @@ def add_trial(
     NotPossible in states that do not allow it, DefinitionError for wrong values.
     """
     with transaction.atomic():
-        locked(sweep)
+        lock_to_request(sweep, actor)
         given = read_values(sweep, params)
         refusal = refusal_of(sweep) or room_refusal(sweep, 1)
         if refusal:

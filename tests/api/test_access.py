@@ -488,6 +488,7 @@ REFUSED = {
     *("POST /sweeps/{sweep_id}/ask", "POST /trials/{trial_id}/retry"),
     *("POST /trials/{trial_id}/finish", "POST /trials/{trial_id}/heartbeat"),
     *("POST /space/measure", "DELETE /space/orphans", "POST /cleanup/move"),
+    "POST /sweeps/{sweep_id}/failures/remedy",
     *(
         "DELETE /sweeps/{sweep_id}",
         "DELETE /experiments/{experiment_id}",

@@ -47,3 +47,17 @@ def test_a_chart_without_values_says_what_it_needs() -> None:
     for chart in ("pareto", "distribution", "surface", "ends", "timeline"):
         found = reader("eve").get(f"/sweeps/{made.pk}/charts/{chart}").json()
         assert not found["ready"] and found["sentence"].endswith(".")
+
+
+def test_a_chart_of_something_else_is_refused() -> None:
+    charts = f"/sweeps/{made_sweep(30).pk}/charts"
+    eve = reader("eve")
+    for query, field, allowed in (
+        ("surface?x=nonsense", "x", "hidden"),
+        ("surface?metric=loss.min", "metric", "It has none"),
+        ("timeline?metric=loss.min", "metric", "does not use metric"),
+        ("pareto?x=lr", "x", "does not use x"),
+    ):
+        answer = eve.get(f"{charts}/{query}")
+        assert answer.status_code == 422, query
+        assert allowed in answer.json()["error"]["fields"][field][0]

@@ -33,3 +33,8 @@ def test_nothing_is_done_then(api: Api, team: Team) -> None:
 
 def test_what_is_no_route_stays_one(api: Api) -> None:
     assert api.get("/nowhere?x=1").status_code == 404
+
+
+def test_who_has_no_token_learns_that_first(api: Api) -> None:
+    for stranger in (Api(None), Api("swp_wrong")):
+        assert stranger.get("/sweeps?filtr=x").status_code == 401

@@ -113,7 +113,7 @@ def test_a_preflight_is_repeated_with_a_metric_that_was_reported() -> None:
     tried(made, "acc")
     waiting = call("get", path).json()
     assert [each["value"] for each in waiting["remedies"]] == [
-        *("use:acc", "copy", "repeat", "resume")
+        *("use:acc", "repeat", "resume")
     ]
     for wrong in ("use:loss", "copy"):
         answer = call("post", f"{path}/remedy", body={"remedy": wrong})
@@ -121,3 +121,78 @@ def test_a_preflight_is_repeated_with_a_metric_that_was_reported() -> None:
     done = call("post", f"{path}/remedy", body={"remedy": "use:acc"}).json()
     made.refresh_from_db()
     assert (done["sweep_state"], made.primary_metric) == ("running", "acc")
+
+
+def test_a_signature_that_the_sweep_does_not_have_is_refused() -> None:
+    made = oom(sweep())
+    path = f"/sweeps/{made.pk}/failures"
+    [group] = call("get", path).json()["items"]
+    body = {"remedy": "retry", "signature": "old"}
+    for answer in (
+        call("post", f"{path}/remedy", body=body),
+        call("get", f"{path}/remedies?signature=old"),
+    ):
+        assert answer.status_code == 422
+        assert group["signature"] in answer.json()["error"]["message"]
+    assert not made.requests.exists()
+    body["signature"] = group["signature"]
+    assert call("post", f"{path}/remedy", body=body).status_code == 200
+    assert made.requests.count() == 6
+
+
+def test_without_a_failure_there_is_nothing_to_do() -> None:
+    path = f"/sweeps/{sweep().pk}/failures"
+    assert call("get", f"{path}/remedies").json() == {"remedies": []}
+    answer = call("post", f"{path}/remedy", body={"remedy": "copy"})
+    assert answer.status_code == 409
+
+
+@pytest.mark.parametrize("remedy", ["exclude", "retry", "resume"])
+def test_a_remedy_runs_nothing_on_a_pool_of_others(remedy: str) -> None:
+    made = oom(sweep())
+    made.pool.runners.add(factories.user("max"))
+    path = f"/sweeps/{made.pk}/failures/remedy"
+    answer = call("post", path, body={"remedy": remedy})
+    assert answer.status_code == 409
+    assert "may not run commands" in answer.json()["error"]["message"]
+    made.refresh_from_db()
+    assert (made.state, made.requests.count()) == ("paused", 0)
+    assert not made.definition.get("constraints")
+
+
+@pytest.mark.parametrize("remedy", ["use:acc", "repeat", "resume"])
+def test_a_preflight_runs_nothing_on_a_pool_of_others(remedy: str) -> None:
+    made = sweep(state="draft")
+    path = f"/sweeps/{made.pk}/preflight"
+    call("post", path)
+    tried(made, "acc")
+    made.pool.runners.add(factories.user("max"))
+    answer = call("post", f"{path}/remedy", body={"remedy": remedy})
+    assert answer.status_code == 409
+    made.refresh_from_db()
+    assert (made.state, made.primary_metric) == ("paused", "accuracy")
+
+
+@pytest.mark.parametrize(
+    ("state", "path", "body"),
+    [
+        ("draft", "start", None),
+        ("paused", "resume", None),
+        ("draft", "preflight", None),
+        ("completed", "extend", {"trials": 3}),
+        ("completed", "again", {"trials": [17]}),
+        ("completed", "backfill", {}),
+        ("completed", "trials", {"params": {"x": 0.5, "batch": 8}}),
+    ],
+)
+def test_nothing_makes_a_sweep_run_on_a_pool_of_others(
+    state: str, path: str, body: Any
+) -> None:
+    made = oom(sweep())
+    Sweep.objects.filter(pk=made.pk).update(state=state)
+    made.pool.runners.add(factories.user("max"))
+    answer = call("post", f"/sweeps/{made.pk}/{path}", body=body)
+    assert answer.status_code == 409, answer.content
+    assert "may not run commands" in answer.json()["error"]["message"]
+    made.refresh_from_db()
+    assert (made.state, made.requests.count()) == (state, 0)

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 
 from experiments import access
 from experiments.db.clock import database_now
+from experiments.failures.groups import failure_groups
 from experiments.models import Sweep
 from experiments.pages.frame import (
     act,
@@ -31,7 +32,7 @@ from experiments.search.wording import counted
 from experiments.sweeps import control, editing
 from experiments.sweeps.preflight_remedies import do_preflight_remedy, start_preflight
 from experiments.sweeps.progress import counts_by_sweep
-from experiments.sweeps.remedies import do_remedy, situation_of
+from experiments.sweeps.remedies import do_remedy, picked_group, situation_of
 
 
 def failures(request: HttpRequest, pk: int) -> HttpResponse:
@@ -49,7 +50,8 @@ def failures(request: HttpRequest, pk: int) -> HttpResponse:
 def remedy(request: HttpRequest, pk: int) -> HttpResponse:
     """Do what was picked on the failure card."""
     sweep = sweep_to_steer(request, pk)
-    situation = situation_of(sweep, request.POST.get("signature", ""))
+    group = picked_group(failure_groups(sweep), request.POST.get("signature", ""))
+    situation = situation_of(sweep, group)
     picked, actor = request.POST.get("remedy", ""), access.viewer(request)
     try:
         done = do_remedy(situation, picked, actor=actor)

@@ -19,7 +19,7 @@ from experiments.failures.common_values import (
     Rows,
     SharedValues,
     compare_failed,
-    usable_constraint,
+    constraint_of,
     value_text,
     values_text,
 )
@@ -114,7 +114,7 @@ def failure_comparison(sweep: Sweep, group: FailureGroup) -> FailureComparison |
         telling=telling,
         foot=_foot(sweep, telling, compared=len(found.ran) >= MIN_TRIALS),
         drawn=_drawn(sweep, telling[:MAX_DRAWN], found),
-        constraint=next((c for s in telling if (c := usable_constraint(sweep, s))), ""),
+        constraint=constraint_of(sweep, found),
     )
 
 
