@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest
@@ -13,7 +11,7 @@ from pydantic import Field
 
 from experiments import access
 from experiments.api.auth import reader
-from experiments.api.errors import WITHOUT_NUL, ApiError
+from experiments.api.errors import WITHOUT_NUL, ApiError, json_fault
 from experiments.api.schemas import answers
 from experiments.api.uploads import TeamSlug
 from experiments.models import Pool, Team, User
@@ -85,21 +83,10 @@ def read_body(request: HttpRequest, *, format: str, part: str) -> Imported:
     try:
         return read_sweep(text, part=part, format=format)
     except DefinitionError as error:
-        fault = _json_fault(text) if kind == JSON else ""
+        fault = json_fault(request.body) if kind == JSON else ""
         if not fault:
             raise
         raise DefinitionError([Problem("", fault)]) from error
-
-
-def _json_fault(text: str) -> str:
-    """Where the text stops being JSON; a sweep's document may also be YAML."""
-    with suppress(ValueError, RecursionError):
-        try:
-            json.loads(text)
-        except json.JSONDecodeError as error:
-            place = f"line {error.lineno}, column {error.colno}"
-            return f"The body is not valid JSON: {place}: {error.msg}."
-    return ""
 
 
 class ProblemOut(Schema):

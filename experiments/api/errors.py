@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 from django.conf import settings
@@ -23,6 +23,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from experiments.api import rate_limits
+from experiments.api.field_sentences import field_sentence
 from experiments.lifecycle import NoRoom
 from experiments.notifications.channels import StillSending
 from experiments.notifications.webhooks import MAX_SECONDS
@@ -152,8 +153,10 @@ def _too_large(error: RequestDataTooBig) -> ApiError:
 
 
 def _invalid(error: ValidationError) -> ApiError:
-    message = "The request does not have the expected form."
-    return ApiError(422, "invalid", message, _field_sentences(error))
+    fields = _field_sentences(error)
+    named = ", ".join(list(fields)[:10])[:300]
+    message = f"The request does not have the expected form: see {named}."
+    return ApiError(422, "invalid", message, fields)
 
 
 def _unauthorized(error: AuthenticationError) -> ApiError:
@@ -216,7 +219,7 @@ def _field_sentences(error: ValidationError) -> dict[str, list[str]]:
         path = [str(part) for part in problem["loc"]]
         inside = path[2:] if path[0] == "body" else path[1:]
         name = ".".join(inside or path[-1:])
-        fields.setdefault(name, []).append(f"{problem['msg']}.")
+        fields.setdefault(name, []).append(field_sentence(problem))
     return fields
 
 
@@ -251,6 +254,17 @@ Duration = Annotated[
 Described = Annotated[dict[str, Any] | str, only("mappings and texts", dict, str)]
 
 
+def json_fault(body: bytes) -> str:
+    """Where it stops being JSON; empty if it is JSON, or nothing says where."""
+    with suppress(ValueError, RecursionError):
+        try:
+            json.loads(body)
+        except json.JSONDecodeError as error:
+            place = f"line {error.lineno}, column {error.colno}"
+            return f"The body is not valid JSON: {place}: {error.msg}."
+    return ""
+
+
 class BodyParser(Parser):
     """Refuses halves of surrogate pairs: JSON spells them, no database keeps them.
 
@@ -260,12 +274,13 @@ class BodyParser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
         try:
             body = super().parse_body(request)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             kind = request.content_type or ""
             if kind and not kind.endswith("json"):
                 words = f"The content type is {kind!r}; send JSON, as application/json."
                 raise ApiError(415, "content_type", words) from error
-            raise
+            fault = json_fault(request.body) or "The body is not valid JSON."
+            raise ApiError(422, "invalid", fault) from error
         is_report = request.path.endswith("/metrics")
         if not is_report and b"\\ud" in request.body.lower():
             json.dumps(body, ensure_ascii=False).encode()

@@ -141,7 +141,10 @@ def _waiting_words(sweep: Sweep, numbers: Sequence[int]) -> str:
 def _cannot_rerun(sweep: Sweep, numbers: Sequence[int]) -> str:
     if not 1 <= len(numbers) <= MAX_AT_ONCE or len(set(numbers)) < len(numbers):
         return f"Name 1 to {MAX_AT_ONCE} different trials, such as 3, 8, 12."
-    found = sweep.trials.filter(number__in=numbers).values_list("number", "state")
+    found = list(sweep.trials.filter(number__in=numbers).values_list("number", "state"))
+    if unknown := set(numbers) - {number for number, _ in found}:
+        named = trials_named(sorted(unknown))
+        return f"{sweep} has no {named[:1].lower()}{named[1:]}."
     ended = {number for number, state in found if state not in TRIAL_LIVE}
     missing = set(numbers) - ended
     if missing:

@@ -293,8 +293,8 @@ def test_a_body_that_is_no_json_is_refused_in_the_one_shape(
     api: Api, trial: Trial, body: str
 ) -> None:
     answer = api.post(f"/trials/{trial.pk}/metrics", body)
-    assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == "refused"
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "invalid"
     assert answer.json()["error"]["message"]
 
 

@@ -202,7 +202,7 @@ def test_a_run_that_cannot_start_says_why(
         f"The tag's name '{'a' * 60}…' has 500 characters; allowed are 1 to 250"
         " characters, none of them NUL."
     )
-    with pytest.raises(at_site.RunNotStarted, match=r"expected form\. name: .*250"):
+    with pytest.raises(at_site.RunNotStarted, match=r"see name\. name: .*250"):
         at_site.run("n" * 500)
     monkeypatch.setenv("SWEEPSITE_TOKEN", "wrong")
     with pytest.raises(at_site.RunNotStarted, match="refused the run"):
