@@ -96,4 +96,4 @@ def test_a_body_of_another_type_is_named(api: Api) -> None:
     assert answer.status_code == 415
     assert "application/yaml" in answer.json()["error"]["message"]
     broken = api.post("/experiments", "{", content_type="application/json")
-    assert broken.status_code == 400 and broken.json()["error"]["message"]
+    assert broken.status_code == 422 and broken.json()["error"]["message"]
