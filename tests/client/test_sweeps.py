@@ -132,6 +132,14 @@ def test_a_process_that_asks_again_gets_its_trial_again(site: Any) -> None:
     assert first.finish() == "failed"
 
 
+def test_a_draft_is_started_before_it_gives_trials(site: Any) -> None:
+    sweep = site.sweep(OWN)
+    with pytest.raises(site_error(), match=r"is a draft: start\(\) it before ask"):
+        sweep.ask()
+    site.find(sweep.name).start()
+    assert sweep.ask().number == 0
+
+
 def test_a_file_brings_the_code_beside_it(site: Any, document: Path) -> None:
     checked = site.check(document)
     assert (checked["valid"], checked["combinations"]) == (True, 2)
@@ -322,6 +330,10 @@ def test_a_login_is_kept_for_this_person_alone(
     assert file.stat().st_mode & 0o777 == 0o600
     assert token not in capsys.readouterr().out
     assert run_command("list") == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert run_command("login", url) == 1
+    assert "the last login is kept" in capsys.readouterr().err
+    assert run_command("list") == 0
 
 
 def test_a_sweep_is_changed_by_the_version_that_was_read(site: Any) -> None:
@@ -355,6 +367,11 @@ def test_documents_and_trials_are_exported(
     sweep.optimize(lambda trial: trial.params["lr"])
     assert "search_space:" in sweep.document()
     assert json.loads(sweep.document("json"))["launches"] is False
+    assert sweep.export_notes == []
+    sweep.document("katib")
+    (note, *_) = sweep.export_notes
+    assert run_command("export", sweep.name, "--format", "katib") == 0
+    assert note["message"] in capsys.readouterr().err
     with open(sweep.export(str(tmp_path / "best.csv"), sort="value")) as file:
         lines = file.read().splitlines()
     assert len(lines) == 5 and "params.lr" in lines[0]

@@ -147,6 +147,8 @@ def _login(options: argparse.Namespace) -> None:
         token = getpass.getpass(f"Token of {url} (Profile, API tokens): ").strip()
     else:
         token = sys.stdin.readline().strip()
+    if not token:
+        raise RequestError("No token was given; the last login is kept.")
     connect(url, token)
     print(f"Logged in to {url}; kept in {save_login(url.rstrip('/'), token)}.")
 
@@ -232,7 +234,11 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    print(_sweep(options).exported(options.format).rstrip())
+    sweep = _sweep(options)
+    text = sweep.exported(options.format)
+    for note in sweep.export_notes:
+        print(f"warning: {_line(note)}", file=sys.stderr)
+    print(text.rstrip())
 
 
 def _trials(options: argparse.Namespace) -> None:

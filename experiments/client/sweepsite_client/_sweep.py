@@ -29,6 +29,8 @@ class RemoteSweep:
         self._requests = requests
         self.facts = dict(facts)
         self.id = int(facts["id"])
+        # What the system of the last document() does not have.
+        self.export_notes: list[dict[str, Any]] = []
 
     def __repr__(self) -> str:
         return f"<RemoteSweep {self.name}: {self.facts['state']}>"
@@ -158,9 +160,11 @@ class RemoteSweep:
         return str(self.facts["version"])
 
     def document(self, format: str = "yaml") -> str:
-        """Its document as yaml or json, or for azure, wandb, katib or optuna."""
-        path = f"sweeps/{self.id}/document"
-        return str(self._requests.get(path, format=format)["text"])
+        """Its document as yaml or json, or for azure, wandb, katib or optuna;
+        `export_notes` then say what that system does not have."""
+        found = self._requests.get(f"sweeps/{self.id}/document", format=format)
+        self.export_notes = found["notes"]
+        return str(found["text"])
 
     def exported(self, format: str) -> str:
         """Its document as a text, or its trials as csv or jsonl."""
@@ -237,9 +241,12 @@ class RemoteSweep:
 
         `client` is a name of this process: asked again by it, for example after a
         crash, the site gives its unfinished trial again. With `wait` the site is asked
-        again while too many trials run.
+        again while too many trials run. A draft must be started first.
         """
-        return ask(self._requests, self.id, client=client, wait=wait)
+        asked = ask(self._requests, self.id, client=client, wait=wait)
+        if asked is None and self.state == "draft" and self.refresh().state == "draft":
+            raise RequestError(f"{self.name} is a draft: start() it before ask().")
+        return asked
 
     def optimize(
         self,

@@ -81,10 +81,6 @@ def sweep_feed(request: HttpRequest, pk: int) -> HttpResponse:
         token = FeedToken(now, seen.frame, seen.look)
         return json_answer(request, _answer(sweep, now, str(token)))
     steers = may_steer(request, sweep)
-    key = _shared_key(request, pk, steers=steers)
-    if key in _in_work and seen.time is not None and now - seen.time < MAX_SHARED_AGE:
-        # It will be there when the page asks again.
-        return json_answer(request, _answer(sweep, now, str(seen)))
     if request.GET.get("part") == "trials":
         answer = _tab_news(sweep, now, steers=steers)
     else:
@@ -129,8 +125,6 @@ class _SharedNews(NamedTuple):
 
 
 _shared: LruCache[tuple[object, ...], _SharedNews] = LruCache(MAX_SHARED)
-# Keys of answers that a thread makes now. On a busy server many would make the same.
-_in_work: set[tuple[object, ...]] = set()
 
 
 def _shared_key(request: HttpRequest, pk: int, *, steers: bool) -> tuple[object, ...]:
@@ -166,11 +160,7 @@ def _shared_news(
     sweep_now = _SweepNow(*(getattr(sweep, name) for name in _SweepNow._fields))
     known = _shared.get(key)
     if known is None or known.sweep != sweep_now or not known.suits(seen, now):
-        _in_work.add(key)
-        try:
-            answer = _overview_news(request, sweep, seen, now, steers=steers)
-        finally:
-            _in_work.discard(key)
+        answer = _overview_news(request, sweep, seen, now, steers=steers)
         # What is old has changed a lot: a large answer, which no other page needs.
         if seen.time is None or now - seen.time > MAX_SHARED_AGE:
             return answer

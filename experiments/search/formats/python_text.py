@@ -19,6 +19,7 @@ MAX_NOTEBOOK = 8_000_000
 MAX_NAMES, MAX_DEPTH = 2_000, 10
 # Notebooks have these beside Python: `%pip install x`, `!ls`, `dataset?`.
 MAGIC = re.compile(r"^\s*(?:[%!].*|.*\?)$", re.MULTILINE)
+MAX_NUMBER = 10**15
 ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -204,9 +205,11 @@ def _folded(node: ast.expr) -> JSONValue:
 
 def _calculated(one: JSONValue, sign: ast.operator, other: JSONValue) -> JSONValue:
     work = ARITHMETIC.get(type(sign))
-    numbers = isinstance(one, int | float) and isinstance(other, int | float)
-    if work is None or not numbers:
-        raise ValueError("This is no arithmetic with numbers.")
+    for number in (one, other):
+        if not isinstance(number, int | float) or abs(number) > MAX_NUMBER:
+            raise ValueError("This is no arithmetic with usual numbers.")
+    if work is None:
+        raise ValueError("This is no simple arithmetic.")
     try:
         value: JSONValue = work(one, other)
     except ArithmeticError as error:

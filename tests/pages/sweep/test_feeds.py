@@ -131,24 +131,6 @@ def test_a_shared_answer_is_of_what_each_may_see_and_do(
     assert "Pause" not in feed(client_of("vera"), sweep, since)["parts"]["head"]
 
 
-def test_an_answer_that_is_being_made_is_not_made_twice(
-    client: Client, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    since = feed(client, sweep)["since"]
-    busy = factories.reported_trial(sweep, [0.5])
-    meanwhile, real = [], feeds.sweep_summary
-
-    def asked_again(*args: Any, **kwargs: Any) -> Any:
-        meanwhile.append(feed(client_of("ada"), sweep, since))
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(feeds, "sweep_summary", asked_again)
-    assert str(busy.pk) in feed(client, sweep, since)["rows"]
-    (quiet,) = meanwhile
-    assert (quiet["changed"], quiet["since"]) == (False, since)
-    assert str(busy.pk) in feed(client, sweep, quiet["since"])["rows"]
-
-
 def test_an_answer_of_before_a_pause_is_not_shared(
     client: Client, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -323,7 +323,9 @@ def test_a_seed_and_what_is_calculated_are_read_and_the_rest_is_noted() -> None:
     assert "tags" in notes(found)
 
 
-@pytest.mark.parametrize("total", ["late()", "1 // 0", "'8'", "[8] * 2"])
+@pytest.mark.parametrize(
+    "total", ["late()", "1 // 0", "'8'", "[8] * 2", f"{10**15} * 10 * 10"]
+)
 def test_a_limit_that_is_no_number_has_one_note(total: str) -> None:
     found = read(V1.replace("max_total_runs=8", f"max_total_runs={total}"))
     assert found.document["limits"] == {"max_total_trials": 100}
