@@ -50,7 +50,7 @@ def _of_rules(rules: Sequence[CleanupRule], now: datetime) -> list[Freeing]:
     found = []
     for rule in rules:
         kept = trash.get(rule.team_id)
-        if rule in trash.values() or not (rule.enabled and rule.bytes):
+        if rule in trash.values() or rule.problem or not (rule.enabled and rule.bytes):
             continue
         if kept and not kept.enabled:
             # The team's trash is never emptied.

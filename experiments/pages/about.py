@@ -21,9 +21,13 @@ from experiments import access
 from experiments.markdown import MAX_NOTE, markdown_html
 from experiments.models import Event, Team, Trial, User
 from experiments.models.runs import MAX_RUN_NAME
-from experiments.pages.builder.saved.forms import FormKey, OpenedForm
-from experiments.pages.builder.saved.views import WORDS
-from experiments.pages.frame import act, get_or_post, post, set_team
+from experiments.pages.builder.saved.forms import (
+    WORDS,
+    ChangedElsewhere,
+    FormKey,
+    OpenedForm,
+)
+from experiments.pages.frame import act, digest, get_or_post, post, set_team
 from experiments.pages.sent_forms import sent_again_after_login
 from experiments.search.fields import DefinitionError
 from experiments.search.wording import unseen_problem
@@ -38,6 +42,9 @@ from experiments.sweeps.annotations import (
 from experiments.sweeps.control import NotPossible
 from experiments.tracking import run_log
 
+# Begins the fields that say what the form began with.
+BEGAN = "began_"
+CHANGED = "Somebody has changed this meanwhile. Save again to replace it. It is now: {}"
 KINDS = ("experiment", "sweep", "trial", "run")
 
 
@@ -172,15 +179,9 @@ class WordsForm(forms.Form):
         help_text="Markdown: **bold**, lists, tables, `code`, links.",
     )
 
-    def __init__(
-        self, subject: Subject, data: Any = None, entered: QueryDict | None = None
-    ) -> None:
-        """``entered``: what was typed before and not sent yet."""
+    def __init__(self, subject: Subject, data: Any = None, initial: Any = None) -> None:
         words = subject.words
-        initial = {"name": words.name, "tags": words.tags, "note": words.note}
-        super().__init__(
-            data, initial={**initial, **(entered.dict() if entered else {})}
-        )
+        super().__init__(data, initial=initial)
         name = self.fields["name"]
         if words.name is None:
             del self.fields["name"]
@@ -222,32 +223,75 @@ def subject_of(request: HttpRequest, kind: str, pk: int) -> Subject:
     return subject
 
 
+def texts_of(words: Words) -> dict[str, str]:
+    """The fields of the form, as text."""
+    texts = {"tags": "\n".join(tag_lines(words.tags)), "note": words.note}
+    return texts if words.name is None else {"name": words.name, **texts}
+
+
+def _mark(text: str) -> str:
+    return digest(text.replace("\r\n", "\n").strip())
+
+
+def _merged(
+    now: Mapping[str, str], entered: QueryDict
+) -> tuple[dict[str, str], list[str]]:
+    """What a form says that may have been opened long ago, and the fields that somebody
+    else has changed too. What the person has left alone is as it is now."""
+    found, both = dict(now), []
+    for name, text in now.items():
+        began = entered.get(BEGAN + name, _mark(text))
+        typed = entered.get(name, text)
+        if _mark(typed) in (began, _mark(text)):
+            continue
+        found[name] = typed
+        both += [name] if began != _mark(text) else []
+    return found, both
+
+
 @sent_again_after_login
 def about(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     """The form; ``preview`` shows it again with the note as it will look."""
     subject = subject_of(request, kind, pk)
     key = FormKey(access.viewer(request), subject.team, f"{WORDS}{kind}:{pk}")
-    is_sent, row = request.method == "POST", key.current()
+    now, is_sent, row = texts_of(subject.words), request.method == "POST", key.current()
     opened = OpenedForm(key, row, is_recovered=row is not None and not is_sent)
-    form = WordsForm(subject, request.POST if is_sent else None, opened.data)
+    entered = request.POST if is_sent else opened.data or QueryDict()
+    texts, both = _merged(now, entered)
+    form = WordsForm(subject, texts if is_sent else None, texts)
     preview = None
     if is_sent and form.is_valid():
         preview = markdown_html(form.words.note)
         if "preview" not in request.POST:
-            try:
-                subject.save(form.words, actor=access.viewer(request))
-                key.rows.delete()
+            for name in both:
+                form.add_error(name, CHANGED.format(now[name][:300]))
+            if not both and _saved(request, subject, key, form):
                 return redirect(subject.row)
-            except (NotPossible, DefinitionError) as error:
-                form.add_error(None, str(error))
     route = (subject.team.slug, key.key)
     context = {
         **{"form": form, "subject": subject, "preview": preview, "saved": opened},
+        "began": [(BEGAN + name, _mark(text)) for name, text in now.items()],
+        "changed": [] if is_sent else [(name, now[name]) for name in both],
         "saved_url": reverse("saved_form", args=route),
         "discard_url": reverse("saved_form_discard", args=route),
     }
     status = 422 if form.errors else 200
     return render(request, "experiments/about/form.html", context, status=status)
+
+
+def _saved(
+    request: HttpRequest, subject: Subject, key: FormKey, form: WordsForm
+) -> bool:
+    """False with an error in the form."""
+    try:
+        with transaction.atomic():
+            key.end(request.POST)
+            subject.save(form.words, actor=access.viewer(request))
+    except (NotPossible, DefinitionError) as error:
+        form.add_error(None, str(error))
+    except ChangedElsewhere as error:
+        form.add_error(None, f"{error} Save again to replace what it says.")
+    return not form.errors
 
 
 def about_tags(request: HttpRequest, kind: str, pk: int) -> HttpResponse:

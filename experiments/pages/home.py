@@ -230,7 +230,7 @@ def rendered_parts(team: Team, table: EntryTable | None) -> dict[str, str]:
 
 def table_of(team: Team, query: QueryDict) -> EntryTable | None:
     """What the address asks for, instead of the newest sweeps and runs."""
-    if EntryFilter.read(query).is_usual:
+    if EntryFilter.read(query, team).is_usual:
         return None
     sweeps = Sweep.objects.filter(experiment__team=team).order_by()
     goals = sweeps.values_list("primary_metric", "goal").distinct()
@@ -267,7 +267,7 @@ def home(request: HttpRequest) -> HttpResponse:
         return render(request, "experiments/home/first_start.html", context)
     table = table_of(team, request.GET)
     context |= live_parts(version(team), rendered_parts(team, table))
-    context |= {"table": table, "asked": EntryFilter.read(request.GET)}
+    context |= {"table": table, "asked": EntryFilter.read(request.GET, team)}
     context |= {"month": month_of(team), "new_sweep_is_primary": steers}
     context["ending"] = [
         token

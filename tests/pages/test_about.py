@@ -100,11 +100,22 @@ def test_what_cannot_be_stored_is_refused_and_kept_in_the_form(
 # --- entries are saved while somebody types -------------------------------------------
 
 
-def typed(client: Client, url: str, note: str, after: str = "") -> HttpResponse:
+def typed(client: Client, url: str, note: str, **more: str) -> HttpResponse:
     saved = re.search(r'data-saved-url="([^"]+)"', page(client, url))
     assert saved is not None
-    body = urlencode({"name": "", "tags": "", "note": note, "saved_version": after})
+    body = urlencode({"name": "", "tags": "", "note": note, **more})
     return client.patch(saved[1], body)
+
+
+def fields_of(client: Client, url: str) -> dict[str, str]:
+    hidden = r'name="(began_\w+|saved_version)" value="([^"]*)"'
+    return dict(re.findall(hidden, page(client, url)))
+
+
+def saved_with(client: Client, url: str, **texts: str) -> int:
+    """The answer to the form as it is now, with these entries."""
+    found = {"name": "", "tags": "", "note": "", **fields_of(client, url), **texts}
+    return client.post(url, found).status_code
 
 
 def test_what_was_typed_is_there_again_and_others_see_it_once_it_is_saved(
@@ -117,10 +128,41 @@ def test_what_was_typed_is_there_again_and_others_see_it_once_it_is_saved(
     assert "half a thought</textarea>" in html and "Your entries are back" in html
     assert "half a thought" not in page(client_of("bob"), url)
     assert Sweep.objects.get().notes == ""
-    ada.post(url, {"name": "", "tags": "", "note": "a thought"})
+    assert saved_with(ada, url, note="a thought") == 302
     assert Sweep.objects.get().notes == "a thought"
     assert not SavedForm.objects.exists()
     assert "Your entries are back" not in page(ada, url)
+
+
+def test_a_draft_takes_back_nothing_that_others_changed_meanwhile(sweep: Sweep) -> None:
+    ada, url = client_of("ada"), f"/about/sweep/{sweep.pk}/"
+    began = fields_of(ada, url)
+    typed(ada, url, "mine", **began)
+    ada.post(f"{url}tags/", {"add": "seed = 3"})
+    assert saved_with(ada, url, tags="seed = 3", note="mine") == 302
+    sweep.refresh_from_db()
+    assert (sweep.notes, sweep.tags) == ("mine", {"seed": "3"})
+    # An old page leaves alone what the person has not changed.
+    old = {"name": "", "tags": "", "note": "mine, longer"}
+    again = {**began, "began_note": fields_of(ada, url)["began_note"]}
+    assert ada.post(url, {**old, **again, "saved_version": ""}).status_code == 302
+    sweep.refresh_from_db()
+    assert (sweep.notes, sweep.tags) == ("mine, longer", {"seed": "3"})
+
+
+def test_a_field_that_two_people_changed_is_not_replaced_unseen(sweep: Sweep) -> None:
+    ada, url = client_of("ada"), f"/about/sweep/{sweep.pk}/"
+    began = fields_of(ada, url)
+    typed(ada, url, "mine", **began)
+    Sweep.objects.update(notes="theirs")
+    assert "changed the note since you typed. It is now: theirs" in page(ada, url)
+    form = {"name": "", "tags": "", "note": "mine", **began}
+    form["saved_version"] = fields_of(ada, url)["saved_version"]
+    refused = ada.post(url, form)
+    assert refused.status_code == 422 and "It is now: theirs" in text_of(refused)
+    assert Sweep.objects.get().notes == "theirs"
+    assert saved_with(ada, url, note="mine") == 302
+    assert Sweep.objects.get().notes == "mine"
 
 
 def test_a_note_that_two_tabs_change_shows_both(sweep: Sweep) -> None:

@@ -242,7 +242,7 @@ def entry_table(
     """``sweeps``: rows that are known already, the newest first. Their metrics get the
     first columns and show the best value, as do those of ``goals``; others show the
     last one."""
-    asked = EntryFilter.read(query)
+    asked = EntryFilter.read(query, owner)
     own = {row.sweep.primary_metric: row.sweep.goal for row in reversed(sweeps)}
     goals = {**(goals or {}), **own}
     found = found_by(owner, asked)
@@ -300,7 +300,10 @@ def _entries(
     leaders = [sweeps[pk].best for pk in ids[SWEEP] if ids[RUN] or len({*wanted}) > 1]
     best = [leader.trial_id for leader in leaders if leader]
     trials = Trial.objects.filter(pk__in=[*ids[RUN], *best])
-    both = list(trials.select_related("run__created_by", "current_attempt"))
+    joined_trials = trials.select_related(
+        "run__created_by", "current_attempt", "experiment"
+    )
+    both = list(joined_trials)
     runs = [trial for trial in both if trial.sweep_id is None]
     metrics = metrics_of(both)
     of_best = {

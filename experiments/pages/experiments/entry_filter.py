@@ -45,6 +45,8 @@ from experiments.sweeps.entry_filters import (
 from experiments.sweeps.trial_filters import ARCHIVED
 
 MAX_NUMBERS, MAX_DIGITS = 100, 15
+# Whose sweeps and runs are listed.
+Owner = Experiment | Team
 # Where entries are: in the list, in the archive, or in the trash.
 LIST, ARCHIVE, TRASH = PLACES = ("", "archived", "trash")
 IN_PLACE = {
@@ -79,14 +81,16 @@ class EntryFilter:
     trials: str = ""
 
     @classmethod
-    def read(cls, query: QueryDict) -> EntryFilter:
+    def read(cls, query: QueryDict, owner: Owner) -> EntryFilter:
+        # Deleted runs are restored on the page of their experiment.
+        places = PLACES[1:2] if isinstance(owner, Team) else PLACES[1:]
         kind, state = query.get("kind", ""), query.get("state", "")
         return cls(
             kind=kind if kind in ENTRY_KINDS else "",
             state=state if state in ENTRY_STATES else "",
             q=query.get("q", "").strip()[: MAX_CHARACTERS + 1],
             sort=query.get("sort", "")[:250],
-            place=next((place for place in PLACES[1:] if place in query), LIST),
+            place=next((place for place in places if place in query), LIST),
             open=_numbers(query, "open"),
             trials=_numbers(query, "trials"),
         )
@@ -145,10 +149,6 @@ def _numbers(query: QueryDict, name: str) -> str:
     found = ",".join(query.getlist(name)).split(",")
     whole = [text for text in found if text.isascii() and text.isdigit()]
     return ",".join(text for text in whole[:MAX_NUMBERS] if len(text) <= MAX_DIGITS)
-
-
-# Whose sweeps and runs are listed.
-Owner = Experiment | Team
 
 
 def _kinds(owner: Owner) -> dict[str, QuerySet[Any]]:

@@ -173,6 +173,7 @@ def test_the_forecast_knows_the_trash_and_the_rules_of_the_viewers_teams(
         team=physics, selection={"kind": "logs", "older_than": 7}, bytes=6 * MB
     )
     CleanupRule.objects.create(team=physics, enabled=False, bytes=5 * MB)
+    CleanupRule.objects.create(team=physics, problem="It was deleted.", bytes=MB)
     age = timedelta(weeks=4)
     Team.objects.filter(pk=physics.pk).update(created_at=timezone.now() - age)
     trashed, ruled = freeings([physics])

@@ -267,9 +267,21 @@ def test_a_filtered_home_takes_the_same_queries_however_much_it_lists(
     ada: Client,
 ) -> None:
     filled_team()
-    few = count_queries(ada, "/?q=not+running")
-    for _ in range(3):
-        sweep = factories.sweep(factories.team(), state="completed")
+    few = count_queries(ada, "/?sort=-accuracy")
+    for number in range(3):
+        name = f"more{number}"
+        document = factories.definition_document(experiment_name=name)
+        sweep = factories.sweep(factories.team(), state="completed", document=document)
         factories.trial(sweep, state="completed", value=0.5)
-        factories.report(factories.run(factories.team(), "knn"), [0.5])
-    assert count_queries(ada, "/?q=not+running") == few
+        trial = factories.run(factories.team(), "knn")
+        Trial.objects.filter(pk=trial.pk).update(experiment=sweep.experiment)
+        factories.report(trial, [0.5])
+    assert len(listed(ada, sort="-accuracy")) == 9
+    assert count_queries(ada, "/?sort=-accuracy") == few
+
+
+def test_home_has_no_list_of_deleted_runs(ada: Client) -> None:
+    filled_team()
+    assert "Deleted runs" not in page(ada, "/?trash")
+    assert listed(ada, archived="1") == []
+    assert "Nothing is archived" in page(ada, "/?archived=1")

@@ -25,6 +25,8 @@ from experiments.search.wording import counted
 MAX_BYTES = 400_000
 MAX_FORMS, MAX_DISCARDED = 50, 10
 VERSION = "saved_version"
+# Begins the keys of forms of name, tags and note.
+WORDS = "about:"
 # What belongs to one opening of the page.
 NOT_SAVED = (
     *(SECRET, VERSION, "do", "form_token", "person", "files", "paths"),
@@ -138,10 +140,13 @@ class FormKey:
 
     def _create(self, text: str) -> SavedForm | None:
         mine = SavedForm.objects.filter(user=self.user, discarded_at=None)
-        if mine.count() >= MAX_FORMS:
+        words = {"key__startswith": WORDS}
+        is_words = self.key.startswith(WORDS)
+        alike = mine.filter(**words) if is_words else mine.exclude(**words)
+        if alike.count() >= MAX_FORMS:
             raise NotSaved(
-                f"You have {counted(MAX_FORMS, 'unfinished form')}. Start or discard"
-                " one of them first."
+                f"You have {counted(MAX_FORMS, 'unfinished form')}."
+                f" {'Save' if is_words else 'Start'} or discard one of them first."
             )
         try:
             with transaction.atomic():

@@ -24,8 +24,8 @@ from experiments.pages.builder.context import new_token
 from experiments.pages.builder.fields import DocumentField
 from experiments.pages.builder.form import SweepForm
 from experiments.pages.builder.saved.forms import (
-    NOT_SAVED,
     VERSION,
+    WORDS,
     ChangedElsewhere,
     Difference,
     FormKey,
@@ -36,8 +36,6 @@ from experiments.pages.builder.saved.forms import (
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError
 
-# Begins the keys of forms of name, tags and note.
-WORDS = "about:"
 KEY = re.compile(r"[a-z0-9:]{1,60}")
 
 
@@ -90,7 +88,7 @@ Read = Callable[[QueryDict], Mapping[str, Any]]
 
 
 def _entries(data: QueryDict) -> Mapping[str, Any]:
-    return {name: data[name] for name in data if name not in NOT_SAVED}
+    return {name: data[name] for name in ("name", "tags", "note") if name in data}
 
 
 def _conflict_answer(
