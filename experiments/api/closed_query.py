@@ -22,8 +22,8 @@ def closed_query(api: NinjaAPI) -> Callable[[Run], Run]:
     """A decorator for every described operation of the API; must be its first."""
 
     def decorate(run: Run) -> Run:
-        operation: Operation = run.__self__  # type: ignore[attr-defined]
-        if not operation.include_in_schema:
+        operation = getattr(run, "__self__", None)
+        if not isinstance(operation, Operation) or not operation.include_in_schema:
             return run
         names = query_names(operation)
 
@@ -32,7 +32,7 @@ def closed_query(api: NinjaAPI) -> Callable[[Run], Run]:
             unknown = sorted(set(request.GET) - names)
             if not unknown or getattr(request, "is_condition", False):
                 return run(request, **path)
-            # Whoever has no valid token learns that first.
+            # A caller without a valid token is told that instead.
             refused = operation._run_checks(request)
             problem = _refusal(unknown, sorted(names))
             return refused or api.on_exception(request, problem)

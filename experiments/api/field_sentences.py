@@ -29,22 +29,24 @@ def _items(limit: str, words: str) -> Callable[[Problem], str]:
     return lambda context: f"The list must have at {words} {context[limit]:,}."
 
 
+def _expected(context: Problem) -> str:
+    return f"Use {context['expected']}."
+
+
 WHOLE, NUMBER = "This must be a whole number.", "This must be a number."
 MAPPING, BOOL = "This must be a mapping.", "This must be true or false."
 SENTENCES: Mapping[str, str | Callable[[Problem], str]] = {
     "missing": "This is required.",
     "extra_forbidden": "There is no such field.",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), WHOLE),
-    **dict.fromkeys(("int_parsing_size",), "This number is too large."),
+    "int_parsing_size": "This number is too large.",
     **dict.fromkeys(("float_type", "float_parsing"), NUMBER),
     **dict.fromkeys(("decimal_type", "decimal_parsing", "finite_number"), NUMBER),
     **dict.fromkeys(("bool_type", "bool_parsing"), BOOL),
     "string_type": "This must be a text.",
     "list_type": "This must be a list.",
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), MAPPING),
-    **dict.fromkeys(
-        ("literal_error", "enum"), lambda context: f"Use {context['expected']}."
-    ),
+    **dict.fromkeys(("literal_error", "enum"), _expected),
     "greater_than_equal": lambda context: f"This must be at least {context['ge']:,}.",
     "greater_than": lambda context: f"This must be more than {context['gt']:,}.",
     "less_than_equal": lambda context: f"This must be at most {context['le']:,}.",

@@ -23,7 +23,12 @@ from experiments import queues
 from experiments.cleanup.disk import MIN_FREE, Database, Disk, fullest_disk
 from experiments.db.clock import database_now
 from experiments.formatting import bytes_text, duration_text, share_text
-from experiments.health.status import InstallationStatus, PoolWork, Work
+from experiments.health.status import (
+    InstallationStatus,
+    PoolWork,
+    Work,
+    queue_is_embedded,
+)
 from experiments.models import SchedulerProcess, User
 from experiments.queues import QueueFacts
 from experiments.search.wording import counted
@@ -105,13 +110,11 @@ def _queue_issues(queue: QueueFacts | None) -> Iterator[HealthIssue]:
 
 
 def _queue_advice() -> str:
-    """`up` writes the address of the server that it runs itself into a file."""
-    with suppress(OSError):
-        if (settings.HOME / "redis_url").read_text() == settings.REDIS_URL:
-            return (
-                "'manage.py up' runs this server and restarts it within seconds. If it"
-                " does not, see logs/queue.log in the data folder."
-            )
+    if queue_is_embedded():
+        return (
+            "'manage.py up' runs this server and restarts it within seconds. If it"
+            " does not, see logs/queue.log in the data folder."
+        )
     return "Start the Valkey or Redis server, or check REDIS_URL."
 
 

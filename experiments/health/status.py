@@ -251,7 +251,8 @@ def _queues_of(pool: PoolWork) -> Sequence[str]:
 
 
 def queue_is_embedded() -> bool:
-    """Whether ``manage.py up`` runs the queue's server."""
+    """Whether ``manage.py up`` runs the queue's server: it writes the address into a
+    file."""
     file = Path(settings.HOME) / "redis_url"
     try:
         return file.read_text().strip() == settings.REDIS_URL

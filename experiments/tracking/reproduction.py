@@ -81,8 +81,8 @@ class Reproduction:
         return " ".join([*parts, shlex.join(argv)])
 
     def _parameters(self, *, whole: bool = False) -> dict[str, str]:
-        """The values as a trial gets them. AzureML's way only for those that the
-        command does not have, unless the ``whole`` is asked for."""
+        """The values as a trial gets them. Those in the command have no variable of
+        AzureML's, except with ``whole``."""
         if self.trial.sweep is None:
             return {}
         used = placeholders(self._template.get("command") or "")
@@ -178,7 +178,7 @@ def _is_usual(name: str) -> bool:
 
 
 def _assignments(values: Mapping[str, object]) -> list[str]:
-    """``NAME=value`` for a shell; for a secret the value of whoever runs it."""
+    """``NAME=value`` for a shell. A secret is read from the caller's environment."""
     return [
         f'{name}="${name}"' if value is None else f"{name}={shlex.quote(str(value))}"
         for name, value in values.items()

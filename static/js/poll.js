@@ -80,7 +80,7 @@ export function createPoller({
     return answer.json();
   }
 
-  // What could not be shown is asked for again.
+  // If showing it fails, `since` stays and the same news comes again.
   function take(feed) {
     onData(feed);
     state.failures = 0;

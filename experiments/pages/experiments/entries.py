@@ -300,10 +300,8 @@ def _entries(
     leaders = [sweeps[pk].best for pk in ids[SWEEP] if ids[RUN] or len({*wanted}) > 1]
     best = [leader.trial_id for leader in leaders if leader]
     trials = Trial.objects.filter(pk__in=[*ids[RUN], *best])
-    joined_trials = trials.select_related(
-        "run__created_by", "current_attempt", "experiment"
-    )
-    both = list(joined_trials)
+    trials = trials.select_related("run__created_by", "current_attempt", "experiment")
+    both = list(trials)
     runs = [trial for trial in both if trial.sweep_id is None]
     metrics = metrics_of(both)
     of_best = {

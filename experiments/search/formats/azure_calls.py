@@ -136,7 +136,7 @@ class SweptNames:
 
 
 def leave_policy(given: Arguments, name: str, log: Log) -> None:
-    """Note an argument that should be a policy and is not one; None is no policy."""
+    """Note an argument that is not a policy that can be read. None means no policy."""
     node = given.resolved(name)
     if node is not None and given.literal(name) is not None:
         text = shown(ast.unparse(node), most=60)

@@ -205,11 +205,11 @@ def _folded(node: ast.expr) -> JSONValue:
 
 def _calculated(one: JSONValue, sign: ast.operator, other: JSONValue) -> JSONValue:
     work = ARITHMETIC.get(type(sign))
+    if work is None:
+        raise ValueError("This operator is not followed.")
     for number in (one, other):
         if not isinstance(number, int | float) or abs(number) > MAX_NUMBER:
-            raise ValueError("This is no arithmetic with usual numbers.")
-    if work is None:
-        raise ValueError("This is no simple arithmetic.")
+            raise ValueError("Arithmetic needs two numbers of a usual size.")
     try:
         value: JSONValue = work(one, other)
     except ArithmeticError as error:

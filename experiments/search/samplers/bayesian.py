@@ -29,7 +29,7 @@ FIRST_SPREAD, DRAWN = 8, 0.75
 # If the LATEST proposals are worse than evenly spread trials, the model knows no better
 # than chance: then this share of the trials is spread evenly too.
 LATEST, MIN_EVEN, EVEN_SHARE = 16, 4, 0.5
-# Both are looked for among so many of the first and of the last trials.
+# Only this many of the first and of the last trials are compared.
 EARLY, LATE = 64, 256
 
 
@@ -84,8 +84,8 @@ class BayesianSampler(Sampler):
         if outcomes.finite < MIN_FINITE or begins:
             params = self._design.suggestion(number, tried)
             return None if params is None else Suggestion(params, "initial design")
-        if self._falls_behind(history, outcomes) and self._happens(
-            number, 10, EVEN_SHARE
+        if self._happens(number, 10, EVEN_SHARE) and self._falls_behind(
+            history, outcomes
         ):
             params = self._design.suggestion(number, tried)
             if params is not None:
